@@ -1,1 +1,5 @@
-fn main(){}
+//! `harness`: the test bench for TCP hole punching.
+
+mod event;
+
+fn main() {}
