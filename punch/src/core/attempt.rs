@@ -1,0 +1,647 @@
+//! One attempt to reach one peer, as a state machine.
+//!
+//! Order of calls: after [`Attempt::new`] and after every `handle_*`, drain
+//! [`Attempt::poll_action`] (do what it says, in order) and [`Attempt::poll_event`]; then look at
+//! [`Attempt::outcome`]; then wait for a socket or for [`Attempt::poll_timeout`], whichever is
+//! first. Every call that may change something takes the monotonic time; time never goes back.
+//!
+//! What always holds: at most one connecting socket a port; a socket that may be in SYN_RECV is
+//! never closed (the shell looks, see [`Action::Abandon`]); no new decision after the deadline.
+//!
+//! Known limit: local port and remote port of a connect are the same, since the ports are the only
+//! thing the peers share. A search for a NAT that gives every destination a new port needs another
+//! source of [`Action::Connect`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+use super::{
+    bucket::{Buckets, Rule},
+    election::{Election, Output, Reject, Role, Scheme},
+    event::{Event, What},
+    schedule::{self, PortSpace},
+    time::{MonoTime, WallTime},
+    wire::SessionTag,
+};
+
+/// Ports of one bucket under the `rolling` rule: with loss of 30 % the first of 8 is up as early
+/// as without, and two buckets make the article's 16.
+const ROLLING_PORTS: usize = 8;
+
+/// Ports of the one bucket under the `article` rule.
+const ARTICLE_PORTS: usize = 16;
+
+/// Refusals on a port that are answered by a fresh socket at once; later ones after a pause.
+const PROMPT_REFUSALS: u32 = 5;
+
+/// Mean pause after the first refusal that is not answered at once; doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Mean of the longest pause: 16 ports send at most some 200 SYNs a second.
+const LONGEST_PAUSE: Duration = Duration::from_millis(80);
+
+/// Mean pause after an error of this machine (a 4-tuple in use, no route): nothing left it.
+const LOCAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// A fresh SYN sooner than one round trip after the last destroys the handshake under way, so that
+/// half of the ports never send one and the others wait this long and up to 0.3 s more.
+const RESYN: Duration = Duration::from_secs(1);
+const RESYN_SPREAD: Duration = Duration::from_millis(300);
+
+/// The socket's number, unique within the attempt; it also names its connection in HELLO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u32);
+
+/// Where the ports come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortSource {
+    /// From the clock.
+    Clock(Buckets),
+    /// Given, for callers who have signalling.
+    Fixed(Vec<u16>),
+}
+
+/// What an attempt needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The peer's address as seen from here.
+    pub peer: IpAddr,
+    /// Where the ports come from.
+    pub ports: PortSource,
+    /// Tells pairs on the same addresses apart.
+    pub session: SessionTag,
+    /// How the connection is chosen.
+    pub scheme: Scheme,
+    /// Whether each port is listened on as well.
+    pub listen: bool,
+    /// How long to try before giving up.
+    pub timeout: Duration,
+    /// Seed of the random pauses.
+    pub seed: [u8; 32],
+}
+
+/// What the shell must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Listen on a port of the local address. Answer failure with
+    /// [`Attempt::handle_no_listener`], each accepted connection with
+    /// [`Attempt::handle_accepted`].
+    Listen {
+        /// The port.
+        port: u16,
+    },
+    /// Close the listener on a port.
+    Unlisten {
+        /// The port.
+        port: u16,
+    },
+    /// Connect a fresh socket from local port `port` to the peer's port `port`. Answer with
+    /// [`Attempt::handle_connected`], [`Attempt::handle_refused`] or, if the port cannot be bound,
+    /// [`Attempt::handle_unavailable`].
+    Connect {
+        /// Number of the new socket.
+        socket: SocketId,
+        /// The port.
+        port: u16,
+    },
+    /// Close a connecting socket if it is still in SYN_SENT, and say so with
+    /// [`Attempt::handle_abandoned`]; leave it alone in any other state, or where the state cannot
+    /// be told.
+    Abandon {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// Send bytes on a connection; they fit into an empty send buffer.
+    Send {
+        /// The connection.
+        socket: SocketId,
+        /// The bytes, at most [`MAX_FRAME`](super::wire::MAX_FRAME).
+        bytes: Vec<u8>,
+    },
+    /// Read what there is, send FIN and close: never a RST.
+    Close {
+        /// The connection.
+        socket: SocketId,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// This connection was chosen; all frames on it are read. Close everything else.
+    Elected {
+        /// The connection.
+        socket: SocketId,
+        /// This side's role.
+        role: Role,
+    },
+    /// There is no connection, and there will be none.
+    Failed(Failure),
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Failure {
+    /// None of the ports could be bound.
+    NothingBound,
+    /// Every connect failed on this machine, such as for want of a route.
+    Unreachable,
+    /// Nothing came back from the peer's address.
+    NoAnswer,
+    /// The peer's host or its NAT answered, always with a refusal.
+    Refused,
+    /// Connections stood, but no peer of this session spoke on them.
+    NoPeer,
+    /// A peer was met, but the two did not agree on a connection in time.
+    ElectionLost,
+}
+
+/// The attempt. See the module for the order of calls.
+#[derive(Debug)]
+pub struct Attempt {
+    config: Config,
+    election: Election,
+    rng: ChaCha20Rng,
+    started: (MonoTime, WallTime),
+    slots: BTreeMap<u16, Slot>,
+    sockets: BTreeMap<SocketId, u16>,
+    next_socket: u32,
+    next_ports: Option<MonoTime>,
+    tally: Tally,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    outcome: Option<Outcome>,
+}
+
+/// A port in use.
+#[derive(Debug)]
+struct Slot {
+    /// Repeats are left to the kernel.
+    patient: bool,
+    /// Whether a bucket in use has this port.
+    scheduled: bool,
+    refusals: u32,
+    state: SlotState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SlotState {
+    /// A socket is connecting; `resyn` is when it is to be replaced by a fresh one.
+    Connecting { socket: SocketId, resyn: Option<MonoTime> },
+    /// The next connect is due at this time.
+    Paused { until: MonoTime },
+    /// A connection of this slot's own stands.
+    Up { socket: SocketId },
+    /// The port cannot be bound.
+    Unavailable,
+}
+
+/// What has been seen, to tell why an attempt failed.
+#[derive(Debug, Default)]
+struct Tally {
+    connects: u32,
+    local_errors: u32,
+    answers: u32,
+    connections: u32,
+    hellos: u32,
+}
+
+impl Attempt {
+    /// Begins an attempt at `now`, when the wall clock (offset included) reads `wall`. The wall
+    /// clock is taken once and advanced by the monotonic one: a step meanwhile changes nothing.
+    pub fn new(config: Config, now: MonoTime, wall: WallTime) -> Self {
+        let mut attempt = Self {
+            election: Election::new(config.scheme, now + config.timeout),
+            rng: ChaCha20Rng::from_seed(config.seed),
+            config,
+            started: (now, wall),
+            slots: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            next_socket: 1,
+            next_ports: None,
+            tally: Tally::default(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            outcome: None,
+        };
+        let rule = match &attempt.config.ports {
+            PortSource::Clock(buckets) => Some(buckets.rule()),
+            PortSource::Fixed(_) => None,
+        };
+        let peer = attempt.config.peer.to_string();
+        attempt.report(now, What::Started { peer, rule, wall_ns: wall.as_nanos() });
+        attempt.schedule_ports(now);
+        attempt
+    }
+
+    /// What to do next, in order.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What happened, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// How it ended; `None` while it runs. Afterwards no `handle_*` does anything.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// When [`Self::handle_timeout`] is due at the latest.
+    pub fn poll_timeout(&self) -> Option<MonoTime> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        let slots = self.slots.values().filter_map(|slot| match slot.state {
+            SlotState::Connecting { resyn, .. } => resyn,
+            SlotState::Paused { until } => Some(until),
+            SlotState::Up { .. } | SlotState::Unavailable => None,
+        });
+        slots.chain(self.next_ports).chain(self.election.poll_timeout()).min()
+    }
+
+    /// How many bytes may be read from a connection; 0 when it is not to be read at all.
+    pub fn wants(&self, socket: SocketId) -> usize {
+        self.election.wants(socket)
+    }
+
+    /// A connect succeeded.
+    pub fn handle_connected(
+        &mut self,
+        now: MonoTime,
+        socket: SocketId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        if self.outcome.is_some() {
+            return;
+        }
+        if local == remote {
+            // Port and address are one's own: a socket that met itself.
+            self.report(now, What::Rejected { port: local.port(), reason: Reject::Oneself });
+            self.actions.push_back(Action::Close { socket });
+            return self.drop_socket(now, socket, LOCAL_PAUSE);
+        }
+        if let Some(slot) = self.slots.get_mut(&local.port()) {
+            slot.state = SlotState::Up { socket };
+        }
+        self.connection_up(now, socket, local, remote, false);
+    }
+
+    /// A listener accepted a connection. Returns its number, or `None` if it is a stranger's and
+    /// the shell should close it.
+    pub fn handle_accepted(
+        &mut self,
+        now: MonoTime,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SocketId> {
+        if self.outcome.is_some() || remote.ip().to_canonical() != self.config.peer {
+            return None;
+        }
+        let socket = self.new_socket(local.port());
+        self.connection_up(now, socket, local, remote, true);
+        Some(socket)
+    }
+
+    /// A connect was answered by a refusal (`by_network`), or failed on this machine.
+    pub fn handle_refused(
+        &mut self,
+        now: MonoTime,
+        socket: SocketId,
+        by_network: bool,
+        error: &str,
+    ) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let Some(&port) = self.sockets.get(&socket) else { return };
+        self.report(now, What::Refused { port, error: error.to_owned() });
+        if !by_network {
+            self.tally.local_errors += 1;
+            return self.drop_socket(now, socket, LOCAL_PAUSE);
+        }
+        self.tally.answers += 1;
+        let refusals = self.slots.get_mut(&port).map_or(0, |slot| {
+            slot.refusals = slot.refusals.saturating_add(1);
+            slot.refusals
+        });
+        self.drop_socket(now, socket, mean_pause(refusals));
+    }
+
+    /// A port could not be bound: it is left out until its bucket comes anew.
+    pub fn handle_unavailable(&mut self, now: MonoTime, socket: SocketId, error: &str) {
+        let Some(port) = self.sockets.remove(&socket) else { return };
+        self.report(now, What::Unavailable { port, error: error.to_owned() });
+        if let Some(slot) = self.slots.get_mut(&port) {
+            slot.state = SlotState::Unavailable;
+        }
+        if self.config.listen {
+            self.actions.push_back(Action::Unlisten { port });
+        }
+        if self.slots.values().all(|slot| slot.state == SlotState::Unavailable) {
+            self.fail(now, Failure::NothingBound);
+        }
+    }
+
+    /// A port could not be listened on; it still connects.
+    pub fn handle_no_listener(&mut self, now: MonoTime, port: u16, error: &str) {
+        self.report(now, What::NoListener { port, error: error.to_owned() });
+    }
+
+    /// A connecting socket was closed as [`Action::Abandon`] asked, having sent a SYN that nobody
+    /// answered.
+    pub fn handle_abandoned(&mut self, now: MonoTime, socket: SocketId) {
+        self.drop_socket(now, socket, Duration::ZERO);
+    }
+
+    /// Bytes came in on a connection, at most [`Self::wants`].
+    pub fn handle_data(&mut self, now: MonoTime, socket: SocketId, bytes: &[u8]) {
+        if self.outcome.is_none() {
+            self.election.handle_data(now, socket, bytes);
+            self.drain_election(now);
+        }
+    }
+
+    /// A connection ended, or failed.
+    pub fn handle_closed(&mut self, now: MonoTime, socket: SocketId) {
+        if self.outcome.is_some() {
+            return;
+        }
+        if let Some(&port) = self.sockets.get(&socket) {
+            self.report(now, What::Disconnected { port });
+        }
+        self.actions.push_back(Action::Close { socket });
+        self.drop_socket(now, socket, LOCAL_PAUSE);
+        self.election.handle_down(socket);
+        self.drain_election(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: MonoTime) {
+        if self.outcome.is_some() {
+            return;
+        }
+        if self.next_ports.is_some_and(|due| now >= due) {
+            self.schedule_ports(now);
+        }
+        let due: Vec<u16> = self.slots.keys().copied().collect();
+        for port in due {
+            self.slot_timeout(now, port);
+        }
+        self.election.handle_timeout(now);
+        self.drain_election(now);
+    }
+
+    /// Brings the ports in use in line with the clock.
+    fn schedule_ports(&mut self, now: MonoTime) {
+        let (started, wall) = self.started;
+        let wall = wall + now.since(started);
+        let (buckets, ports) = self.ports_at(wall);
+        self.next_ports = match &self.config.ports {
+            PortSource::Clock(rule) => rule.next_change(wall).map(|change| {
+                let ahead = u64::try_from(change.as_nanos() - wall.as_nanos()).unwrap_or(u64::MAX);
+                now + Duration::from_nanos(ahead)
+            }),
+            PortSource::Fixed(_) => None,
+        };
+        self.report(now, What::Ports { buckets, ports: ports.keys().copied().collect() });
+
+        let left: Vec<u16> =
+            self.slots.keys().copied().filter(|port| !ports.contains_key(port)).collect();
+        for port in left {
+            self.leave_port(port);
+        }
+        for (port, patient) in ports {
+            let known = self.slots.get_mut(&port);
+            let listening = known.as_ref().is_some_and(|slot| slot.scheduled);
+            if self.config.listen && !listening {
+                self.actions.push_back(Action::Listen { port });
+            }
+            if let Some(slot) = known {
+                slot.scheduled = true;
+                continue;
+            }
+            let state = SlotState::Paused { until: now };
+            self.slots.insert(port, Slot { patient, scheduled: true, refusals: 0, state });
+            self.connect(now, port);
+        }
+    }
+
+    /// Buckets in use and their ports, with whether each is patient. Both peers draw the same
+    /// list, so that its halves agree; a port of two buckets is patient if it is so in one.
+    fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, bool>) {
+        let mut all: BTreeMap<u16, bool> = BTreeMap::new();
+        let mut add = |ports: Vec<u16>, never_again: bool| {
+            for (index, port) in ports.into_iter().enumerate() {
+                *all.entry(port).or_default() |= never_again || index % 2 == 0;
+            }
+        };
+        match &self.config.ports {
+            PortSource::Fixed(ports) => {
+                add(ports.clone(), false);
+                (Vec::new(), all)
+            }
+            PortSource::Clock(rule) => {
+                let buckets: Vec<i64> = rule.at(wall).collect();
+                for &bucket in &buckets {
+                    let ports = bucket_ports(rule.rule(), bucket, self.config.session);
+                    add(ports, rule.rule() == Rule::Article);
+                }
+                (buckets, all)
+            }
+        }
+    }
+
+    /// A bucket in use has this port no more: what may still become a connection stays.
+    fn leave_port(&mut self, port: u16) {
+        let Some(slot) = self.slots.get_mut(&port) else { return };
+        if slot.scheduled && self.config.listen && slot.state != SlotState::Unavailable {
+            self.actions.push_back(Action::Unlisten { port });
+        }
+        slot.scheduled = false;
+        match slot.state {
+            SlotState::Connecting { socket, .. } => {
+                self.actions.push_back(Action::Abandon { socket });
+            }
+            SlotState::Up { .. } => {}
+            SlotState::Paused { .. } | SlotState::Unavailable => {
+                self.slots.remove(&port);
+            }
+        }
+    }
+
+    fn connect(&mut self, now: MonoTime, port: u16) {
+        self.tally.connects += 1;
+        let socket = self.new_socket(port);
+        let spread = self.uniform(RESYN_SPREAD);
+        let Some(slot) = self.slots.get_mut(&port) else { return };
+        let resyn = (!slot.patient).then(|| now + RESYN + spread);
+        slot.state = SlotState::Connecting { socket, resyn };
+        self.actions.push_back(Action::Connect { socket, port });
+        self.report(now, What::Connect { port });
+    }
+
+    fn slot_timeout(&mut self, now: MonoTime, port: u16) {
+        let Some(slot) = self.slots.get_mut(&port) else { return };
+        match slot.state {
+            SlotState::Paused { until } if now >= until => self.connect(now, port),
+            SlotState::Connecting { socket, resyn: Some(due) } if now >= due => {
+                // Asked again only after another interval, should the socket have to stay.
+                let next = Some(now + RESYN);
+                slot.state = SlotState::Connecting { socket, resyn: next };
+                self.actions.push_back(Action::Abandon { socket });
+            }
+            SlotState::Paused { .. }
+            | SlotState::Connecting { .. }
+            | SlotState::Up { .. }
+            | SlotState::Unavailable => {}
+        }
+    }
+
+    /// Forgets a socket, and connects its port anew after a random pause of the given mean.
+    fn drop_socket(&mut self, now: MonoTime, socket: SocketId, mean: Duration) {
+        let Some(port) = self.sockets.remove(&socket) else { return };
+        let pause = self.uniform(mean * 2);
+        let Some(slot) = self.slots.get_mut(&port) else { return };
+        let own = match slot.state {
+            SlotState::Connecting { socket: own, .. } | SlotState::Up { socket: own } => own,
+            SlotState::Paused { .. } | SlotState::Unavailable => return,
+        };
+        if own != socket {
+            return;
+        }
+        if !slot.scheduled {
+            self.slots.remove(&port);
+        } else if pause.is_zero() {
+            self.connect(now, port);
+        } else {
+            slot.state = SlotState::Paused { until: now + pause };
+        }
+    }
+
+    fn connection_up(
+        &mut self,
+        now: MonoTime,
+        socket: SocketId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        accepted: bool,
+    ) {
+        self.tally.connections += 1;
+        let port = local.port();
+        self.report(now, What::Connected { port, local, remote, accepted });
+        self.election.handle_up(now, socket, port);
+        self.drain_election(now);
+    }
+
+    fn drain_election(&mut self, now: MonoTime) {
+        while let Some(output) = self.election.poll_output() {
+            match output {
+                Output::Send(socket, bytes) => {
+                    self.actions.push_back(Action::Send { socket, bytes });
+                }
+                Output::Reject(socket, reason) => {
+                    let port = self.port_of(socket);
+                    self.report(now, What::Rejected { port, reason });
+                    self.actions.push_back(Action::Close { socket });
+                    self.drop_socket(now, socket, LOCAL_PAUSE);
+                }
+                Output::Hello(socket, hello, role) => {
+                    self.tally.hellos += 1;
+                    let port = self.port_of(socket);
+                    self.report(now, What::Hello { port, peer_port: hello.port, role });
+                }
+                Output::Decided(socket, role) => {
+                    let port = self.port_of(socket);
+                    self.report(now, What::Decided { port, role });
+                }
+                Output::Acknowledged => self.report(now, What::Acknowledged),
+                Output::Elected(socket, role) => {
+                    self.outcome = Some(Outcome::Elected { socket, role });
+                }
+                Output::Lost => {
+                    let reason = self.tally.reason();
+                    self.fail(now, reason);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, now: MonoTime, reason: Failure) {
+        self.report(now, What::Failed { reason });
+        self.outcome = Some(Outcome::Failed(reason));
+    }
+
+    fn port_of(&self, socket: SocketId) -> u16 {
+        self.sockets.get(&socket).copied().unwrap_or_default()
+    }
+
+    fn new_socket(&mut self, port: u16) -> SocketId {
+        let socket = SocketId(self.next_socket);
+        self.next_socket += 1;
+        self.sockets.insert(socket, port);
+        socket
+    }
+
+    /// Uniform in [0, `most`), to the nanosecond.
+    fn uniform(&mut self, most: Duration) -> Duration {
+        let nanos = (u128::from(self.rng.next_u64()) * most.as_nanos()) >> 64;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn report(&mut self, at: MonoTime, what: What) {
+        self.events.push_back(Event { at, what });
+    }
+}
+
+impl Tally {
+    fn reason(&self) -> Failure {
+        if self.hellos > 0 {
+            Failure::ElectionLost
+        } else if self.connections > 0 {
+            Failure::NoPeer
+        } else if self.answers > 0 {
+            Failure::Refused
+        } else if self.local_errors > 0 && self.local_errors == self.connects {
+            Failure::Unreachable
+        } else {
+            Failure::NoAnswer
+        }
+    }
+}
+
+/// The ports of one bucket, in the order they are drawn.
+pub fn bucket_ports(rule: Rule, bucket: i64, session: SessionTag) -> Vec<u16> {
+    let (space, count) = match rule {
+        Rule::Rolling => (PortSpace::rolling(), ROLLING_PORTS),
+        Rule::Article => (PortSpace::article(), ARTICLE_PORTS),
+    };
+    schedule::ports(bucket, session, &space, count)
+}
+
+/// All ports in use under `buckets` when the clock reads `wall`.
+pub fn scheduled_ports(buckets: Buckets, wall: WallTime, session: SessionTag) -> BTreeSet<u16> {
+    buckets.at(wall).flat_map(|bucket| bucket_ports(buckets.rule(), bucket, session)).collect()
+}
+
+/// Mean of the random pause after that many refusals on a port.
+fn mean_pause(refusals: u32) -> Duration {
+    match refusals.checked_sub(PROMPT_REFUSALS + 1) {
+        None => Duration::ZERO,
+        Some(further) => FIRST_PAUSE.saturating_mul(1 << further.min(10)).min(LONGEST_PAUSE),
+    }
+}

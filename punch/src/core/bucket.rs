@@ -1,0 +1,156 @@
+//! From the clock to buckets: the number both peers share without a word.
+//!
+//! Time is cut into windows of W seconds; a bucket is the index of a window. With one bucket in
+//! use, two clocks that differ by d agree with probability 1 − |d|/W only. With two neighbouring
+//! buckets in use and W ≥ D + H (D the largest skew, H the time a handshake needs) at least one is
+//! common whenever both peers run, and stays so for at least H more.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::time::WallTime;
+
+/// Time left for a handshake in the window: H in the module's words.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// How buckets follow from the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Rule {
+    /// Buckets {i, i+1} with i = ⌊clock / W⌋, re-evaluated while running.
+    #[default]
+    Rolling,
+    /// The article's: one bucket, ⌊(clock − max_clock_error) / W⌋, chosen once.
+    Article,
+}
+
+/// A rule and the clock error it allows for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Buckets {
+    rule: Rule,
+    max_clock_error: Duration,
+}
+
+impl Buckets {
+    /// Buckets for clocks that are each within `max_clock_error` of true time.
+    pub const fn new(rule: Rule, max_clock_error: Duration) -> Self {
+        Self { rule, max_clock_error }
+    }
+
+    /// The rule.
+    pub const fn rule(self) -> Rule {
+        self.rule
+    }
+
+    /// W: twice the clock error plus 2 s; 42 s for the article's 20 s.
+    pub fn window(self) -> Duration {
+        self.max_clock_error * 2 + HANDSHAKE
+    }
+
+    /// The buckets in use when the clock reads `wall`: two for `rolling`, one for `article`.
+    pub fn at(self, wall: WallTime) -> RangeInclusive<i64> {
+        match self.rule {
+            Rule::Rolling => {
+                let first = self.index(wall);
+                first..=first + 1
+            }
+            Rule::Article => {
+                let only = self.index(wall - self.max_clock_error);
+                only..=only
+            }
+        }
+    }
+
+    /// When the buckets in use change after `wall`; `None` if they never do.
+    pub fn next_change(self, wall: WallTime) -> Option<WallTime> {
+        match self.rule {
+            Rule::Rolling => {
+                let next = i128::from(self.index(wall)) + 1;
+                let nanos = i64::try_from(next * self.window_nanos()).ok()?;
+                Some(WallTime::from_nanos(nanos))
+            }
+            Rule::Article => None,
+        }
+    }
+
+    fn index(self, wall: WallTime) -> i64 {
+        let index = i128::from(wall.as_nanos()).div_euclid(self.window_nanos());
+        i64::try_from(index).expect("a quotient of an i64 by at least two is an i64")
+    }
+
+    fn window_nanos(self) -> i128 {
+        i128::try_from(self.window().as_nanos()).unwrap_or(i128::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ERROR: Duration = Duration::from_secs(20);
+
+    fn common(a: RangeInclusive<i64>, b: RangeInclusive<i64>) -> bool {
+        a.start() <= b.end() && b.start() <= a.end()
+    }
+
+    #[test]
+    fn article_buckets_are_those_of_the_published_program() {
+        let buckets = Buckets::new(Rule::Article, ERROR);
+        let published = [(0, -1), (19, -1), (20, 0), (61, 0), (62, 1), (1_000_000_000, 23_809_523)];
+        for (now, bucket) in published {
+            assert_eq!(buckets.at(WallTime::from_secs(now)), bucket..=bucket, "at {now}");
+        }
+    }
+
+    #[test]
+    fn the_extremes_of_the_clock_have_buckets() {
+        for rule in [Rule::Rolling, Rule::Article] {
+            let buckets = Buckets::new(rule, Duration::ZERO);
+            for nanos in [i64::MIN, -1, 0, i64::MAX] {
+                let wall = WallTime::from_nanos(nanos);
+                let _ = (buckets.at(wall), buckets.next_change(wall));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rolling_clocks_within_40_s_always_share_a_bucket(
+            wall in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000,
+            skew in -40_000_000_000_i64..=40_000_000_000,
+        ) {
+            let buckets = Buckets::new(Rule::Rolling, ERROR);
+            let a = WallTime::from_nanos(wall);
+            let b = WallTime::from_nanos(wall + skew);
+            prop_assert!(common(buckets.at(a), buckets.at(b)));
+        }
+
+        #[test]
+        fn some_common_bucket_lasts_for_a_whole_handshake(
+            wall in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000,
+            skew in -40_000_000_000_i64..=40_000_000_000,
+        ) {
+            let buckets = Buckets::new(Rule::Rolling, ERROR);
+            let lasting = |clock: i64| {
+                let now = WallTime::from_nanos(clock);
+                let last = now + HANDSHAKE - Duration::from_nanos(1);
+                *buckets.at(last).start()..=*buckets.at(now).end()
+            };
+            prop_assert!(common(lasting(wall), lasting(wall + skew)));
+        }
+
+        #[test]
+        fn buckets_change_when_they_say(
+            wall in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000,
+        ) {
+            let buckets = Buckets::new(Rule::Rolling, ERROR);
+            let change = buckets.next_change(WallTime::from_nanos(wall)).unwrap();
+            let before = WallTime::from_nanos(change.as_nanos() - 1);
+            prop_assert!(change.as_nanos() > wall);
+            prop_assert_eq!(buckets.at(before), buckets.at(WallTime::from_nanos(wall)));
+            prop_assert_eq!(*buckets.at(change).start(), buckets.at(before).start() + 1);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! From a bucket to ports: the list both peers derive alike. `PROTOCOL.md` states it exactly.
+
+use std::ops::RangeInclusive;
+
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+use super::wire::SessionTag;
+
+/// The article's multiplier.
+const LARGE_PRIME: i128 = 2_654_435_761;
+
+/// The article's modulus: 2³² − 1.
+const BOUNDARY_MODULUS: i128 = 0xFFFF_FFFF;
+
+/// The ports that a schedule draws from: a range without some holes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSpace {
+    range: RangeInclusive<u16>,
+    holes: Vec<RangeInclusive<u16>>,
+}
+
+impl PortSpace {
+    /// The range of the `rolling` rule, a constant of the protocol: 2024 to 32767, below Linux's
+    /// usual ephemeral range, without 5060, 5061 and 10000 to 20000 (SIP and RTP helpers in NATs).
+    pub fn rolling() -> Self {
+        Self { range: 2024..=32767, holes: vec![5060..=5061, 10_000..=20_000] }
+    }
+
+    /// The range of the article's program: 30000 to 49999.
+    pub fn article() -> Self {
+        Self { range: 30_000..=49_999, holes: Vec::new() }
+    }
+
+    /// The ports in ascending order.
+    fn ports(&self) -> Vec<u16> {
+        let hole = |port: &u16| self.holes.iter().any(|hole| hole.contains(port));
+        self.range.clone().filter(|port| !hole(port)).collect()
+    }
+}
+
+/// The article's `stable_boundary`: (bucket · 2654435761) mod (2³² − 1), never negative.
+pub fn boundary(bucket: i64) -> u32 {
+    let boundary = (i128::from(bucket) * LARGE_PRIME).rem_euclid(BOUNDARY_MODULUS);
+    u32::try_from(boundary).expect("a remainder of 2³² − 1 fits in 32 bits")
+}
+
+/// `count` distinct ports of `space` for a bucket and a session, in the order they are drawn.
+///
+/// The ChaCha20 key is the boundary (4 bytes, little-endian), 4 zero bytes, the session tag
+/// (8 bytes, as on the wire) and 16 zero bytes; nonce and counter are zero. Each 32-bit word w of
+/// the key stream (little-endian) below the largest multiple of n that 32 bits can hold names the
+/// port with index w mod n among the n ports of the space; the others are skipped, and so are
+/// ports already drawn. A count above n yields all n.
+pub fn ports(bucket: i64, session: SessionTag, space: &PortSpace, count: usize) -> Vec<u16> {
+    let candidates = space.ports();
+    let Some(n) = u32::try_from(candidates.len()).ok().filter(|n| *n > 0) else {
+        return Vec::new();
+    };
+    let mut key = [0; 32];
+    key[..4].copy_from_slice(&boundary(bucket).to_le_bytes());
+    key[8..16].copy_from_slice(&session.to_bytes());
+    let mut stream = ChaCha20Rng::from_seed(key);
+
+    let limit = u32::MAX - (u32::MAX % n + 1) % n;
+    let mut drawn = Vec::with_capacity(count);
+    while drawn.len() < count.min(candidates.len()) {
+        let word = stream.next_u32();
+        let port = candidates[(word % n) as usize];
+        if word <= limit && !drawn.contains(&port) {
+            drawn.push(port);
+        }
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn boundaries_are_those_of_the_published_program() {
+        let published =
+            [(-1, 1_640_531_534), (0, 0), (1, 2_654_435_761), (23_809_523, 1_830_701_273)];
+        for (bucket, expected) in published {
+            assert_eq!(boundary(bucket), expected, "bucket {bucket}");
+        }
+    }
+
+    #[test]
+    fn the_rolling_space_has_no_helper_ports() {
+        let ports = PortSpace::rolling().ports();
+        assert_eq!(ports.len(), 20_741);
+        for port in [2023, 5060, 5061, 10_000, 20_000, 32_768] {
+            assert!(!ports.contains(&port), "{port}");
+        }
+        for port in [2024, 5059, 5062, 9_999, 20_001, 32_767] {
+            assert!(ports.contains(&port), "{port}");
+        }
+    }
+
+    #[test]
+    fn a_space_smaller_than_the_count_is_drawn_whole() {
+        let space = PortSpace { range: 4000..=4002, holes: Vec::new() };
+        let mut all = ports(7, SessionTag::default(), &space, 8);
+        all.sort_unstable();
+        assert_eq!(all, [4000, 4001, 4002]);
+    }
+
+    proptest! {
+        #[test]
+        fn drawn_ports_are_distinct_and_of_the_space(bucket: i64) {
+            let space = PortSpace::rolling();
+            let mut drawn = ports(bucket, SessionTag::default(), &space, 8);
+            prop_assert!(drawn.iter().all(|port| space.ports().binary_search(port).is_ok()));
+            drawn.sort_unstable();
+            drawn.dedup();
+            prop_assert_eq!(drawn.len(), 8);
+        }
+    }
+}

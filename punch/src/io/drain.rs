@@ -1,0 +1,135 @@
+//! Closing the losers of an election without a RST.
+//!
+//! `close()` with unread bytes sends a RST, and a RST sent by both ends of an established
+//! connection makes NATs refuse the 4-tuple for 10 s. So a loser is read to its end and closed
+//! with FIN. The leader sends the first FIN and the follower answers it, so that TIME_WAIT is left
+//! on one side only and the same ports can be punched again at once from the other.
+
+use std::{collections::BTreeMap, io, thread, thread::JoinHandle, time::Duration};
+
+use polling::{Events, Poller};
+use socket2::Socket;
+
+use super::{
+    clock::monotonic_now,
+    socket::{self, TcpState},
+};
+use crate::core::{election::Role, time::MonoTime};
+
+/// How long the follower waits for the leader's FIN, and both for the end of a connection.
+const BOUND: Duration = Duration::from_secs(2);
+
+/// Losers being closed in the background.
+#[derive(Debug)]
+pub(crate) struct Draining(Option<JoinHandle<()>>);
+
+impl Draining {
+    /// Closes `losers` on a thread of its own, within some seconds.
+    pub(crate) fn start(losers: Vec<Socket>, role: Role) -> Self {
+        // A socket that has only sent SYNs is closed silently: nothing is known of it elsewhere.
+        let losers: Vec<Socket> =
+            losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent).collect();
+        if losers.is_empty() {
+            return Self(None);
+        }
+        let work = move || {
+            // Without a poller the sockets are closed as they are.
+            let _ = drain(losers, role);
+        };
+        Self(thread::Builder::new().name("punch-drain".into()).spawn(work).ok())
+    }
+
+    /// Waits until the losers are closed.
+    pub(crate) fn wait(self) {
+        if let Some(thread) = self.0 {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn drain(losers: Vec<Socket>, role: Role) -> io::Result<()> {
+    let poller = Poller::new()?;
+    let mut open: BTreeMap<usize, Loser> = BTreeMap::new();
+    for (key, socket) in losers.into_iter().enumerate() {
+        let mut loser = Loser { socket, fin_sent: false };
+        if role == Role::Leader {
+            loser.send_fin();
+        }
+        // SAFETY: every socket is deleted from the poller before it is dropped, below.
+        unsafe { poller.add(&loser.socket, polling::Event::all(key))? };
+        open.insert(key, loser);
+    }
+    let started = monotonic_now();
+    let mut events = Events::new();
+    while !open.is_empty() {
+        let now = monotonic_now();
+        let Some(left) = time_left(started, now, &mut open) else { break };
+        events.clear();
+        poller.wait(&mut events, Some(left))?;
+        for event in events.iter() {
+            let Some(loser) = open.get_mut(&event.key) else { continue };
+            if loser.advance(role) {
+                poller.delete(&loser.socket)?;
+                open.remove(&event.key);
+            } else {
+                poller.modify(&loser.socket, polling::Event::readable(event.key))?;
+            }
+        }
+    }
+    for loser in open.values() {
+        poller.delete(&loser.socket)?;
+    }
+    Ok(())
+}
+
+/// Time until the next bound; when the first has passed, every FIN still owed is sent.
+fn time_left(
+    started: MonoTime,
+    now: MonoTime,
+    open: &mut BTreeMap<usize, Loser>,
+) -> Option<Duration> {
+    let elapsed = now.since(started);
+    if elapsed >= BOUND * 2 {
+        return None;
+    }
+    if elapsed < BOUND {
+        return Some(BOUND - elapsed);
+    }
+    open.values_mut().for_each(Loser::send_fin);
+    Some(BOUND * 2 - elapsed)
+}
+
+#[derive(Debug)]
+struct Loser {
+    socket: Socket,
+    fin_sent: bool,
+}
+
+impl Loser {
+    /// Reads what is there; true once the connection is at its end.
+    fn advance(&mut self, role: Role) -> bool {
+        // Its handshake may only now have ended; the FIN could not be sent before.
+        if role == Role::Leader {
+            self.send_fin();
+        }
+        let mut buffer = [0; 512];
+        loop {
+            match socket::read(&self.socket, &mut buffer) {
+                Ok(0) => {
+                    self.send_fin();
+                    return true;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn send_fin(&mut self) {
+        if !self.fin_sent {
+            self.fin_sent = self.socket.shutdown(std::net::Shutdown::Write).is_ok();
+        }
+    }
+}

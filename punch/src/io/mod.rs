@@ -1,0 +1,9 @@
+//! The shell around the core: clock, sockets, and one thread that waits for events.
+
+pub mod clock;
+mod drain;
+mod puncher;
+mod run;
+mod socket;
+
+pub use puncher::{Canceller, Connection, ElectionKind, Error, Losers, Puncher};

@@ -1,0 +1,153 @@
+//! Sockets for punching: the options that the article names, and what the kernel tells of them.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// Which step of opening a socket failed.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// The port cannot be used here.
+    Bind(io::Error),
+    /// The connect failed at once, on this machine.
+    Connect(io::Error),
+}
+
+/// A non-blocking socket connecting from `local` to `remote`, both concrete.
+pub(crate) fn connect(local: SocketAddr, remote: SocketAddr) -> Result<Socket, OpenError> {
+    let socket = bound(local).map_err(OpenError::Bind)?;
+    match socket.connect(&remote.into()) {
+        Ok(()) => Ok(socket),
+        Err(error) if is_in_progress(&error) => Ok(socket),
+        Err(error) => Err(OpenError::Connect(error)),
+    }
+}
+
+/// A non-blocking listener on `local`.
+pub(crate) fn listen(local: SocketAddr) -> io::Result<Socket> {
+    let socket = bound(local)?;
+    socket.listen(16)?;
+    Ok(socket)
+}
+
+/// The address that this machine would send from to reach `peer`. Sends nothing: a UDP connect
+/// only looks up the route.
+pub(crate) fn source_address(peer: SocketAddr) -> io::Result<IpAddr> {
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => ([0; 4], 0).into(),
+        SocketAddr::V6(_) => ([0_u16; 8], 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(peer)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Whether `address` belongs to this machine. Sends nothing.
+pub(crate) fn is_local(address: IpAddr) -> bool {
+    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+}
+
+/// Options for the time of the election: small frames must leave at once, and a lost one is to be
+/// repeated at a steady pace.
+pub(crate) fn tune(socket: &Socket, electing: bool) {
+    // Without these options everything still works, more slowly under loss.
+    let _ = socket.set_tcp_nodelay(electing);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_thin_linear_timeouts(electing);
+}
+
+/// State of a TCP connection as far as punching cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TcpState {
+    /// A SYN was sent and nothing has come back.
+    SynSent,
+    /// A handshake is under way, or beyond.
+    Further,
+    /// This system does not say.
+    Unknown,
+}
+
+/// Asks the kernel (`TCP_INFO`) for the state of a connecting socket.
+#[cfg(target_os = "linux")]
+#[expect(clippy::cast_possible_truncation, reason = "the size of tcp_info fits in 32 bits")]
+pub(crate) fn state(socket: &Socket) -> TcpState {
+    const TCP_SYN_SENT: u8 = 2;
+    // SAFETY: all zeroes is a valid tcp_info.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and `info` has room for `length` bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            std::os::fd::AsRawFd::as_raw_fd(socket),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    match (result, info.tcpi_state) {
+        (0, TCP_SYN_SENT) => TcpState::SynSent,
+        (0, _) => TcpState::Further,
+        _ => TcpState::Unknown,
+    }
+}
+
+/// This system does not tell the state of a connecting socket: repeats are left to its kernel.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn state(_: &Socket) -> TcpState {
+    TcpState::Unknown
+}
+
+/// Local and remote address of a connected socket.
+pub(crate) fn endpoints(socket: &Socket) -> io::Result<(SocketAddr, SocketAddr)> {
+    let address = |address: socket2::SockAddr| {
+        address.as_socket().ok_or_else(|| io::Error::other("not an internet address"))
+    };
+    Ok((address(socket.local_addr()?)?, address(socket.peer_addr()?)?))
+}
+
+/// Whether `connect()` has begun; a non-blocking one reports that as an error.
+fn is_in_progress(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let in_progress = error.raw_os_error() == Some(libc::EINPROGRESS);
+    #[cfg(not(unix))]
+    let in_progress = false;
+    in_progress || error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn bound(local: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if local.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // On Windows SO_REUSEADDR would let another program take the port over.
+    #[cfg(unix)]
+    {
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&local.into())?;
+    Ok(socket)
+}
+
+/// Reads at most `buffer.len()` bytes without blocking.
+pub(crate) fn read(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut &*socket, buffer)
+}
+
+/// Sends a frame whole. It always fits into an empty send buffer; anything else is an error.
+pub(crate) fn send(socket: &Socket, bytes: &[u8]) -> io::Result<()> {
+    match SockRef::from(socket).send_with_flags(bytes, NO_SIGNAL)? {
+        sent if sent == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const NO_SIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+const NO_SIGNAL: std::ffi::c_int = 0;
