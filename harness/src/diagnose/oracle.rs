@@ -1,0 +1,155 @@
+//! The oracle: should this trial connect?
+//!
+//! It knows the setup, the clocks and when the peers were started, and derives their ports as they
+//! do, chance common ports included. It says `depends` where theory does not decide: a clock so
+//! close to a bucket's edge that the time a process needs to start matters, random loss, NATs that
+//! answer an unsolicited SYN (then the SYNs must cross), subjects whose rule it does not know.
+//!
+//! Known limit: for NATs that do not drop it never says `should`.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use punch::{
+    ClockOffset, Rule,
+    core::{
+        attempt::scheduled_ports,
+        bucket::Buckets,
+        time::WallTime,
+        wire::SessionTag,
+    },
+};
+
+use crate::{
+    event::{Prediction, Theory},
+    scenario::{Nat, Setup, Unsolicited},
+};
+
+/// What a process may need between its start and its first look at the clock.
+const STARTING: Duration = Duration::from_millis(250);
+
+/// What the oracle needs to know of a peer beyond the setup.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Running {
+    /// When its process was started, after the begin of the trial.
+    pub(crate) start: Duration,
+    /// Its clock minus true time.
+    pub(crate) skew: ClockOffset,
+}
+
+/// Predicts a trial whose exact clock read `epoch` at its begin.
+pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Theory {
+    let depends = |reason: &str| theory(Prediction::Depends, reason.to_owned());
+    if setup.subject.is_some() {
+        return depends("the rule of a foreign subject is not known");
+    }
+    let timeout = Duration::from_secs_f64(setup.punch.timeout_s);
+    let rtt = setup.wan.rtt();
+    let from = peers[0].start.max(peers[1].start);
+    let until = peers[0].start.min(peers[1].start) + timeout;
+    if until <= from {
+        return theory(Prediction::ShouldNot, "the peers never run at the same time".to_owned());
+    }
+    let needed = rtt * 3 + STARTING;
+    match meeting(setup, epoch, peers, (from, until), needed) {
+        Meeting::Never => {
+            return theory(Prediction::ShouldNot, "no port in common at any time".to_owned());
+        }
+        Meeting::Short => return depends("ports in common for too short a time to be sure"),
+        Meeting::Unsure => return depends("a clock reads the edge of a bucket"),
+        Meeting::Lasting => {}
+    }
+    if setup.wan.loss > 0.0 {
+        return depends("packets are lost at random");
+    }
+    let drops = |nat: &Nat| match nat {
+        Nat::Public => false,
+        Nat::Behind(nat) => nat.unsolicited == Unsolicited::Drop,
+    };
+    if !setup.peers.iter().all(|peer| drops(&peer.nat)) {
+        return depends("an unsolicited SYN is answered, so that the SYNs must cross");
+    }
+    theory(Prediction::Should, "a port in common, and both NATs let the second SYN in".to_owned())
+}
+
+fn theory(prediction: Prediction, reason: String) -> Theory {
+    Theory { prediction, reason }
+}
+
+/// Whether the peers have a port in common while both run.
+enum Meeting {
+    Lasting,
+    Short,
+    Never,
+    /// It depends on when in its start a process looks at the clock.
+    Unsure,
+}
+
+fn meeting(
+    setup: &Setup,
+    epoch: WallTime,
+    peers: [Running; 2],
+    (from, until): (Duration, Duration),
+    needed: Duration,
+) -> Meeting {
+    let error = Duration::from_secs_f64(setup.punch.max_clock_error_s);
+    let buckets = Buckets::new(setup.punch.rule, error);
+    match setup.punch.rule {
+        Rule::Article => {
+            // One look at the clock, at an instant that is known within STARTING.
+            let looks = |peer: Running, late: Duration| {
+                ports(buckets, epoch + peer.start + late, peer.skew)
+            };
+            let met: BTreeSet<bool> = [(0, 0), (0, 1), (1, 0), (1, 1)]
+                .into_iter()
+                .map(|(a, b)| {
+                    let a = looks(peers[0], STARTING * a);
+                    !a.is_disjoint(&looks(peers[1], STARTING * b))
+                })
+                .collect();
+            match (met.contains(&true), met.contains(&false)) {
+                (true, true) => Meeting::Unsure,
+                (true, false) if until - from >= needed => Meeting::Lasting,
+                (true, false) => Meeting::Short,
+                (false, _) => Meeting::Never,
+            }
+        }
+        Rule::Rolling => rolling(buckets, epoch, peers, (from, until), needed),
+    }
+}
+
+/// Walks from one change of buckets to the next, and measures the longest time with a port in
+/// common.
+fn rolling(
+    buckets: Buckets,
+    epoch: WallTime,
+    peers: [Running; 2],
+    (from, until): (Duration, Duration),
+    needed: Duration,
+) -> Meeting {
+    let mut common: Duration = Duration::ZERO;
+    let mut longest = Duration::ZERO;
+    let mut at = from;
+    while at < until {
+        let next = peers
+            .iter()
+            .filter_map(|peer| {
+                let clock = epoch + at + peer.skew;
+                let ahead = buckets.next_change(clock)?.as_nanos() - clock.as_nanos();
+                Some(at + Duration::from_nanos(u64::try_from(ahead).ok()?))
+            })
+            .fold(until, Duration::min);
+        let [a, b] = peers.map(|peer| ports(buckets, epoch + at, peer.skew));
+        common = if a.is_disjoint(&b) { Duration::ZERO } else { common + (next - at) };
+        longest = longest.max(common);
+        at = next;
+    }
+    match longest {
+        Duration::ZERO => Meeting::Never,
+        longest if longest >= needed => Meeting::Lasting,
+        _ => Meeting::Short,
+    }
+}
+
+fn ports(buckets: Buckets, exact: WallTime, skew: ClockOffset) -> BTreeSet<u16> {
+    scheduled_ports(buckets, exact + skew, SessionTag::default())
+}

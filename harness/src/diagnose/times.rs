@@ -1,0 +1,63 @@
+//! How long a success took, from events and packets on one clock.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use punch::{Event, core::{event::What, time::MonoTime}};
+
+use crate::{
+    event::Times,
+    wan::{Traffic, tcp},
+};
+
+/// A peer's first SYN on the WAN, and how many it sent. Ports 0 and 1 of the WAN are the peers'.
+pub(crate) fn syns(traffic: &Traffic, peer: usize) -> (Option<MonoTime>, u32) {
+    let own = traffic.packets.iter().filter(|packet| packet.from == peer);
+    let opening = own.filter(|packet| tcp::segment(&packet.bytes).is_some_and(|s| s.opens()));
+    let times: Vec<MonoTime> = opening.map(|packet| packet.at).collect();
+    (times.first().copied(), u32::try_from(times.len()).unwrap_or(u32::MAX))
+}
+
+/// The times of a success, all from the later of the two first SYNs on the WAN.
+pub(crate) fn times(events: [&[Event]; 2], first_syns: [Option<MonoTime>; 2]) -> Option<Times> {
+    let [Some(a), Some(b)] = first_syns else { return None };
+    let start = a.max(b);
+    let from_start = |at: MonoTime| milliseconds(at.since(start));
+    let of_both = |pick: fn(&What) -> bool| {
+        let [a, b] = events.map(|events| when(events, pick));
+        Some(from_start(a?.max(b?)))
+    };
+    let of_either = |pick: fn(&What) -> bool| {
+        events.iter().find_map(|events| when(events, pick)).map(from_start)
+    };
+    Some(Times {
+        connected_ms: connected(events).map(from_start),
+        chosen_ms: of_either(|what| matches!(what, What::Acknowledged)),
+        returned_ms: of_both(|what| matches!(what, What::Returned { .. })),
+    })
+}
+
+/// Milliseconds with their fraction.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn when(events: &[Event], pick: fn(&What) -> bool) -> Option<MonoTime> {
+    events.iter().find(|event| pick(&event.what)).map(|event| event.at)
+}
+
+/// When the first port was up on both sides.
+fn connected(events: [&[Event]; 2]) -> Option<MonoTime> {
+    let [a, b] = events.map(ports_up);
+    a.iter().filter_map(|(port, at)| Some((*at).max(*b.get(port)?))).min()
+}
+
+/// When each local port was first up.
+fn ports_up(events: &[Event]) -> BTreeMap<u16, MonoTime> {
+    let mut up = BTreeMap::new();
+    for event in events {
+        if let What::Connected { port, .. } = event.what {
+            up.entry(port).or_insert(event.at);
+        }
+    }
+    up
+}

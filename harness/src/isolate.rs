@@ -1,0 +1,131 @@
+//! The harness in a PID namespace of its own, and in a user namespace where it is not root.
+//!
+//! The process that the user started becomes a small guardian; its child, process 1 of a new PID
+//! namespace, is the harness proper. When either of the two ends, however it ends, the kernel
+//! kills every process of the namespace, and with the processes the network namespaces go.
+//!
+//! Must run before any thread is started: a process with threads can neither enter a user
+//! namespace nor safely fork.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sched::{CloneFlags, unshare},
+    sys::{
+        prctl,
+        signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{ForkResult, Pid, Uid, fork, getgid, getuid, pipe},
+};
+
+/// Why isolation failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IsolateError {
+    /// Neither root nor allowed a user namespace.
+    #[error("not root, and the kernel refuses a user namespace to this user: {0}")]
+    UserNamespace(io::Error),
+    /// No PID namespace.
+    #[error("the kernel refuses a PID namespace: {0}")]
+    PidNamespace(io::Error),
+    /// Anything else.
+    #[error("cannot start the isolated process: {0}")]
+    Other(io::Error),
+}
+
+/// Moves the calling process into new namespaces and returns in the isolated child. The parent
+/// never returns: it passes signals on, and exits as the child did.
+///
+/// # Errors
+/// The kernel does not allow it.
+pub(crate) fn enter() -> Result<(), IsolateError> {
+    if !Uid::effective().is_root() {
+        user_namespace()?;
+    }
+    unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| IsolateError::PidNamespace(errno.into()))?;
+    // Blocked before the fork, so that none is missed; the child unblocks its own.
+    let signals = guarded_signals();
+    let other = |errno: Errno| IsolateError::Other(errno.into());
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), None).map_err(other)?;
+    let (alive, guardian) = pipe().map_err(other)?;
+    // SAFETY: no thread has been started, so the child may use everything.
+    match unsafe { fork() }.map_err(other)? {
+        ForkResult::Parent { child } => {
+            let code = guard(child, &signals);
+            drop(guardian);
+            std::process::exit(code)
+        }
+        ForkResult::Child => {
+            drop(guardian);
+            prctl::set_pdeathsig(Signal::SIGKILL).map_err(other)?;
+            if hung_up(&alive).map_err(other)? {
+                // The guardian died before the death signal was set.
+                std::process::exit(1);
+            }
+            // Cleared by the change of credentials; peers open their event files through /proc.
+            prctl::set_dumpable(true).map_err(other)?;
+            sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&signals), None).map_err(other)
+        }
+    }
+}
+
+/// Whether the other end of a pipe is closed.
+fn hung_up(pipe: &OwnedFd) -> nix::Result<bool> {
+    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    Ok(poll(&mut fds, PollTimeout::ZERO)? > 0)
+}
+
+/// Root within a new user namespace.
+fn user_namespace() -> Result<(), IsolateError> {
+    let (uid, gid) = (getuid(), getgid());
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| IsolateError::UserNamespace(errno.into()))?;
+    let write = |file: &str, text: String| {
+        fs::write(format!("/proc/self/{file}"), text).map_err(IsolateError::UserNamespace)
+    };
+    write("setgroups", "deny".to_owned())?;
+    write("uid_map", format!("0 {uid} 1"))?;
+    write("gid_map", format!("0 {gid} 1"))
+}
+
+fn guarded_signals() -> SigSet {
+    let mut signals = SigSet::empty();
+    for signal in
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCHLD]
+    {
+        signals.add(signal);
+    }
+    signals
+}
+
+/// Waits for the child, passing signals on; returns its exit code.
+fn guard(child: Pid, signals: &SigSet) -> i32 {
+    loop {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => return code,
+            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as i32,
+            Err(Errno::EINTR) | Ok(_) => {}
+            Err(_) => return 1,
+        }
+        let Some((signal, from_terminal)) = wait_for_signal(signals) else { continue };
+        // The terminal has told the child as well: it is in the same process group.
+        if signal != Signal::SIGCHLD && !from_terminal {
+            // It may have ended meanwhile; the next wait tells.
+            let _ = kill(child, signal);
+        }
+    }
+}
+
+/// The next signal, and whether the kernel (the terminal) sent it rather than a process.
+fn wait_for_signal(signals: &SigSet) -> Option<(Signal, bool)> {
+    // SAFETY: all zeroes is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let number = unsafe { libc::sigwaitinfo(signals.as_ref(), &raw mut info) };
+    let signal = Signal::try_from(number).ok()?;
+    Some((signal, info.si_code == libc::SI_KERNEL))
+}

@@ -1,0 +1,102 @@
+//! Links, addresses and routes of a namespace, over rtnetlink.
+
+use std::{future::Future, io, net::IpAddr};
+
+use nix::net::if_::if_nametoindex;
+use rtnetlink::{
+    Handle, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
+};
+
+use super::netns::NetNs;
+
+/// An error of rtnetlink, or of the socket to it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// The kernel, or the connection to it.
+    #[error(transparent)]
+    Netlink(#[from] rtnetlink::Error),
+    /// Everything else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Netlink requests for the namespace in which it was opened.
+pub(crate) struct Links {
+    handle: Handle,
+}
+
+/// Runs `work` with netlink of the calling thread's namespace.
+///
+/// # Errors
+/// No netlink, or what `work` says.
+pub(crate) fn with_links<W, F, T>(work: W) -> Result<T, LinkError>
+where
+    W: FnOnce(Links) -> F,
+    F: Future<Output = Result<T, LinkError>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        let connection = tokio::spawn(connection);
+        let result = work(Links { handle }).await;
+        connection.abort();
+        result
+    })
+}
+
+impl Links {
+    /// Brings up a link and gives it an address with a prefix.
+    pub(crate) async fn configure(
+        &self,
+        name: &str,
+        address: IpAddr,
+        prefix: u8,
+    ) -> Result<(), LinkError> {
+        let index = index_of(name)?;
+        self.handle.address().add(index, address, prefix).execute().await?;
+        self.up(index).await
+    }
+
+    /// Brings up the loopback interface.
+    pub(crate) async fn loopback_up(&self) -> Result<(), LinkError> {
+        self.up(index_of("lo")?).await
+    }
+
+    /// Everything leaves through this link; it needs no gateway.
+    pub(crate) async fn default_through(&self, name: &str) -> Result<(), LinkError> {
+        let route = RouteMessageBuilder::<std::net::Ipv4Addr>::new().output_interface(index_of(name)?);
+        Ok(self.handle.route().add(route.build()).execute().await?)
+    }
+
+    /// Everything leaves through this gateway.
+    pub(crate) async fn default_via(&self, gateway: std::net::Ipv4Addr) -> Result<(), LinkError> {
+        let route = RouteMessageBuilder::<std::net::Ipv4Addr>::new().gateway(gateway);
+        Ok(self.handle.route().add(route.build()).execute().await?)
+    }
+
+    /// Lays a cable from here (`name`) to another namespace (`peer_name`).
+    pub(crate) async fn cable(
+        &self,
+        name: &str,
+        peer_name: &str,
+        peer: &NetNs,
+    ) -> Result<(), LinkError> {
+        let mut far_end = LinkMessage::default();
+        far_end.attributes.push(LinkAttribute::IfName(peer_name.to_owned()));
+        far_end.attributes.push(LinkAttribute::NetNsFd(peer.raw_fd()));
+        let veth = LinkVeth::new(name, peer_name)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
+            .build();
+        Ok(self.handle.link().add(veth).execute().await?)
+    }
+
+    async fn up(&self, index: u32) -> Result<(), LinkError> {
+        let up = LinkUnspec::new_with_index(index).up().build();
+        Ok(self.handle.link().set(up).execute().await?)
+    }
+}
+
+fn index_of(name: &str) -> io::Result<u32> {
+    if_nametoindex(name).map_err(io::Error::from)
+}

@@ -1,0 +1,120 @@
+//! A lab: one small internet of network namespaces with real NATs.
+//!
+//! Each peer's host has one interface towards its NAT; each NAT masquerades towards its `wan`
+//! interface, a TUN device whose descriptor belongs to the user-space WAN. What always holds: a
+//! lab lives in descriptors only, and ends with them; all its addresses are for documentation or
+//! shared address space (RFC 5737, RFC 6598).
+
+mod build;
+mod link;
+mod netns;
+mod rules;
+pub(crate) mod tun;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::OwnedFd,
+};
+
+pub(crate) use self::{
+    build::{BuildError, build, find_program},
+    netns::NetNs,
+};
+use crate::scenario::Nat;
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub(crate) struct LabSpec {
+    /// The NATs of peers a and b.
+    pub(crate) nats: [Nat; 2],
+    /// Names of further public hosts.
+    pub(crate) hosts: Vec<String>,
+}
+
+/// A lab that stands.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// Hosts of the peers a and b.
+    pub(crate) peers: [Host; 2],
+    /// Further public hosts.
+    pub(crate) hosts: Vec<Host>,
+    /// Ports of the WAN: name, address, descriptor; peers first.
+    pub(crate) wan: Vec<(String, IpAddr, OwnedFd)>,
+}
+
+/// A host in a lab.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// Where its processes run.
+    pub(crate) namespace: NetNs,
+    /// The NAT in front of it; it ends with the lab.
+    #[expect(dead_code, reason = "held, not used: the NAT lasts as long as the host")]
+    pub(crate) nat: Option<NetNs>,
+    /// Its address on the WAN.
+    pub(crate) wan_address: IpAddr,
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    /// Peer a.
+    A,
+    /// Peer b.
+    B,
+}
+
+impl Side {
+    /// Both, in order.
+    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// 0 or 1.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
+
+    /// The other one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    /// Address on the WAN.
+    pub(crate) const fn wan_address(self) -> Ipv4Addr {
+        match self {
+            Self::A => Ipv4Addr::new(198, 51, 100, 1),
+            Self::B => Ipv4Addr::new(203, 0, 113, 1),
+        }
+    }
+
+    /// Address of the host inside its NAT.
+    pub(crate) fn inside_address(self) -> Ipv4Addr {
+        Ipv4Addr::new(100, 64, self.lan(), 2)
+    }
+
+    /// Address of the NAT on its inside.
+    pub(crate) fn gateway(self) -> Ipv4Addr {
+        Ipv4Addr::new(100, 64, self.lan(), 1)
+    }
+
+    const fn lan(self) -> u8 {
+        match self {
+            Self::A => 1,
+            Self::B => 2,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "a",
+            Self::B => "b",
+        })
+    }
+}

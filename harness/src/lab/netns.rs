@@ -1,0 +1,82 @@
+//! Network namespaces held by descriptors: the only file that changes a thread's namespace.
+//!
+//! Nothing is mounted under `/run/netns`, so that a namespace ends with its last descriptor and
+//! its last process, however the harness ends. A thread that has entered a namespace is used for
+//! nothing else: each piece of work gets a thread of its own.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    sync::Arc,
+    thread,
+};
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// A network namespace; it lasts as long as a clone of this value or a process in it.
+#[derive(Debug, Clone)]
+pub(crate) struct NetNs(Arc<File>);
+
+impl NetNs {
+    /// Makes a new namespace and moves the calling thread into it. Only for threads from
+    /// [`on_own_thread`].
+    fn create_and_enter() -> io::Result<Self> {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        File::open("/proc/thread-self/ns/net").map(|file| Self(Arc::new(file)))
+    }
+
+    /// Makes a namespace, and runs `work` in it.
+    ///
+    /// # Errors
+    /// The kernel refuses a namespace, or what `work` says.
+    pub(crate) fn create<T, E>(work: impl FnOnce(&Self) -> Result<T, E> + Send) -> Result<(Self, T), E>
+    where
+        T: Send,
+        E: Send + From<io::Error>,
+    {
+        on_own_thread(|| {
+            let namespace = Self::create_and_enter()?;
+            let made = work(&namespace)?;
+            Ok((namespace, made))
+        })
+    }
+
+    /// Runs `work` in the namespace.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered, or what `work` says.
+    pub(crate) fn run<T, E>(&self, work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
+    where
+        T: Send,
+        E: Send + From<io::Error>,
+    {
+        on_own_thread(|| {
+            setns(&*self.0, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
+            work()
+        })
+    }
+
+    /// The descriptor, as netlink wants it.
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for NetNs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Runs `work` on a thread that ends with it, so that what it does to its namespace stays there.
+fn on_own_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
+where
+    T: Send,
+    E: Send + From<io::Error>,
+{
+    thread::scope(|scope| {
+        let worker = thread::Builder::new().name("namespace".into()).spawn_scoped(scope, work)?;
+        worker.join().unwrap_or_else(|_| Err(io::Error::other("namespace thread panicked").into()))
+    })
+}

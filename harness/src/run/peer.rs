@@ -1,0 +1,221 @@
+//! One peer of a trial: a process in its host's namespace, given bytes and watched to its end.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use punch::{Event, core::time::MonoTime, io::clock::monotonic_now};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStdin, Command},
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::lab::NetNs;
+
+/// What a peer may print before the rest is not looked at.
+const MOST_OUTPUT: usize = 64 * 1024;
+
+/// How long a peer may take to end once both directions have carried their bytes.
+const END: Duration = Duration::from_secs(6);
+
+/// How long the pipes of a peer that has ended are read on.
+const LEFTOVERS: Duration = Duration::from_millis(200);
+
+/// A file for the events of a peer: without a name, so that nothing is left behind.
+#[derive(Debug)]
+pub(crate) struct EventSink {
+    file: File,
+    path: PathBuf,
+}
+
+impl EventSink {
+    /// A sink; `process` is this process as the mounted `/proc` numbers it.
+    ///
+    /// # Errors
+    /// No temporary file.
+    pub(crate) fn new(process: &Path) -> io::Result<Self> {
+        let file = tempfile::tempfile()?;
+        let path = process.join("fd").join(file.as_raw_fd().to_string());
+        Ok(Self { file, path })
+    }
+
+    /// What the peer is told to open.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The events written. The last line of a killed peer may be incomplete, and is left out.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a whole line is no event.
+    pub(crate) fn read(mut self) -> io::Result<Vec<Event>> {
+        let mut text = String::new();
+        self.file.rewind()?;
+        self.file.read_to_string(&mut text)?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).map_err(io::Error::from)).collect()
+    }
+}
+
+/// How a peer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By itself.
+    Status(ExitStatus),
+    /// It had to be killed at the trial's end.
+    Killed,
+}
+
+/// What a peer did.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// When it was started.
+    pub(crate) started: MonoTime,
+    /// Everything it printed on standard output.
+    pub(crate) output: Vec<u8>,
+    /// The last line it printed on standard error.
+    pub(crate) complaint: String,
+    /// How it ended.
+    pub(crate) exit: Exit,
+}
+
+/// Where each side is: bytes received, or ended. Both peers of a trial share it.
+pub(crate) type Progress = watch::Sender<[bool; 2]>;
+
+/// What a peer is given.
+#[derive(Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) namespace: &'a NetNs,
+    pub(crate) command: &'a [String],
+    /// 0 or 1.
+    pub(crate) index: usize,
+    /// What it is to send.
+    pub(crate) sends: &'a str,
+    /// What it should receive.
+    pub(crate) expects: &'a str,
+    /// It is killed at this time.
+    pub(crate) limit: Instant,
+}
+
+/// Starts a command in a namespace, in a process group of its own so that the terminal's signals
+/// reach only the harness.
+///
+/// # Errors
+/// The command cannot be started.
+pub(crate) fn spawn(namespace: &NetNs, words: &[String]) -> io::Result<Child> {
+    let (program, arguments) =
+        words.split_first().ok_or_else(|| io::Error::other("empty command"))?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| {
+        namespace.run(|| {
+            let _context = runtime.enter();
+            command.spawn()
+        })
+    })
+}
+
+/// Starts a peer, gives it its bytes, and watches it to its end.
+///
+/// # Errors
+/// The peer cannot be started or watched: the bench's fault, not the peer's.
+pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended> {
+    let started = monotonic_now();
+    let mut child = spawn(task.namespace, task.command)?;
+    let mut stdin = child.stdin.take();
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    if let Some(stdin) = &mut stdin {
+        // A peer that has ended already cannot be told; its exit says so.
+        let _ = stdin.write_all(task.sends.as_bytes()).await;
+    }
+    let done = || progress.send_modify(|sides| sides[task.index] = true);
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let exit = {
+        let ending = end(&mut child, stdin, progress, task.limit);
+        let reading = async {
+            tokio::join!(
+                async {
+                    read(stdout, &mut output, task.expects.len(), done).await;
+                    // Nothing more will come, whether it was enough or not.
+                    done();
+                },
+                read(stderr, &mut errors, usize::MAX, || {}),
+            )
+        };
+        tokio::pin!(ending, reading);
+        let (exit, all_read) = tokio::select! {
+            exit = &mut ending => (exit?, false),
+            _ = &mut reading => (ending.await?, true),
+        };
+        if !all_read {
+            // A grandchild may hold the pipes open for ever: what is there now is taken.
+            let _ = timeout_at(Instant::now() + LEFTOVERS, reading).await;
+        }
+        exit
+    };
+    done();
+    if exit == Exit::Killed {
+        // It may have ended in this moment.
+        let _ = child.start_kill();
+        let _ = child.wait().await;
+    }
+    let said = String::from_utf8_lossy(&errors);
+    let complaint = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let complaint = complaint.unwrap_or_default().to_owned();
+    Ok(Ended { started, output, complaint, exit })
+}
+
+/// Waits for the end of a process: by itself, at `limit`, or [`END`] after both sides are done and
+/// its standard input has been closed.
+async fn end(
+    child: &mut Child,
+    stdin: Option<ChildStdin>,
+    progress: &Progress,
+    limit: Instant,
+) -> io::Result<Exit> {
+    let overdue = async {
+        let mut sides = progress.subscribe();
+        // The sender lives as long as the trial.
+        let _ = timeout_at(limit, sides.wait_for(|sides| sides[0] && sides[1])).await;
+        drop(stdin);
+        sleep_until(limit.min(Instant::now() + END)).await;
+    };
+    tokio::select! {
+        status = child.wait() => status.map(Exit::Status),
+        () = overdue => Ok(Exit::Killed),
+    }
+}
+
+/// Reads to the end, telling `enough` when `expected` bytes are there.
+async fn read(
+    pipe: Option<impl AsyncRead + Unpin>,
+    output: &mut Vec<u8>,
+    expected: usize,
+    enough: impl Fn(),
+) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+        if output.len() < MOST_OUTPUT {
+            output.extend_from_slice(&buffer[..read]);
+        }
+        if output.len() >= expected {
+            enough();
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The commands that a trial runs: our own `punch` by default, the harness starting itself.
+
+use std::path::Path;
+
+use punch::{ClockOffset, Rule};
+
+use crate::{
+    lab::Side,
+    scenario::{Election, Placeholder, PunchSetup, Subject, expand},
+};
+
+/// The harness itself, even where its file has been replaced meanwhile: resolved when the peer is
+/// started, by a process that still runs the old one.
+const MYSELF: &str = "/proc/self/exe";
+
+/// The hidden subcommand under which the harness is `punch`.
+pub(crate) const PEER: &str = "peer";
+
+/// What a peer is told.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    pub(crate) side: Side,
+    pub(crate) clock_offset: ClockOffset,
+    pub(crate) seed: u64,
+    /// Where to write events.
+    pub(crate) events: &'a Path,
+    /// Names and addresses of further hosts.
+    pub(crate) hosts: &'a [(String, String)],
+}
+
+/// The command line of a peer.
+pub(crate) fn command(
+    subject: Option<&Subject>,
+    punch: &PunchSetup,
+    order: &Order<'_>,
+) -> Vec<String> {
+    match subject {
+        None => own(punch, order),
+        Some(subject) => expand(&subject.command, |placeholder| match placeholder {
+            Placeholder::Peer => order.side.other().wan_address().to_string(),
+            Placeholder::SelfAddress => order.side.wan_address().to_string(),
+            Placeholder::Side => order.side.to_string(),
+            Placeholder::ClockOffset => order.clock_offset.to_string(),
+            Placeholder::Timeout => punch.timeout_s.to_string(),
+            Placeholder::Host(name) => host_address(order.hosts, name),
+        })
+        .expect("the scenario was checked to have known placeholders only"),
+    }
+}
+
+/// The command line of a further public host.
+pub(crate) fn host_command(command: &[String], own: &str, hosts: &[(String, String)]) -> Vec<String> {
+    expand(command, |placeholder| match placeholder {
+        Placeholder::SelfAddress => own.to_owned(),
+        Placeholder::Host(name) => host_address(hosts, name),
+        Placeholder::Peer | Placeholder::Side | Placeholder::ClockOffset | Placeholder::Timeout => {
+            unreachable!("the scenario was checked to have no placeholders of peers here")
+        }
+    })
+    .expect("the scenario was checked to have known placeholders only")
+}
+
+fn host_address(hosts: &[(String, String)], wanted: &str) -> String {
+    let found = hosts.iter().find(|(name, _)| name == wanted);
+    found.map(|(_, address)| address.clone()).unwrap_or_default()
+}
+
+fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
+    let mut words: Vec<String> = [MYSELF, PEER].map(str::to_owned).into();
+    let mut option = |name: &str, value: String| words.push(format!("--{name}={value}"));
+    option("rule", rule_name(punch.rule).to_owned());
+    let election = match punch.election {
+        Election::Nonce => "nonce",
+        Election::WanIp => "wan-ip",
+    };
+    option("election", election.to_owned());
+    option("wan-ip", order.side.wan_address().to_string());
+    option("timeout", punch.timeout_s.to_string());
+    option("max-clock-error", punch.max_clock_error_s.to_string());
+    option("clock-offset", order.clock_offset.to_string());
+    option("seed", order.seed.to_string());
+    option("events", order.events.display().to_string());
+    words.push("--quiet".to_owned());
+    if !punch.listen {
+        words.push("--no-listen".to_owned());
+    }
+    words.push(order.side.other().wan_address().to_string());
+    words
+}
+
+/// The rule's name on the command line of `punch`.
+fn rule_name(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Rolling => "rolling",
+        Rule::Article => "article",
+    }
+}

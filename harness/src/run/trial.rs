@@ -1,0 +1,399 @@
+//! One trial: a lab, two peers, a verdict.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use punch::{
+    ClockOffset, Event,
+    core::{election::GRACE, time::MonoTime},
+    io::clock::{monotonic_now, wall_now},
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{Instant, sleep},
+};
+
+use super::{
+    draws::{Draws, TrialSeed},
+    peer::{self, Ended, EventSink, Exit, Progress},
+    subject::{self, Order},
+};
+use crate::{
+    diagnose::{
+        cause::{self, Evidence},
+        oracle::{self, Running},
+        times::{self, milliseconds},
+    },
+    event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
+    lab::{self, BuildError, Lab, LabSpec, Side},
+    scenario::Setup,
+    wan::{self, Impairment, Keep, Port, Traffic, Wan},
+};
+
+/// A trial whose bench was later than this is marked as disturbed.
+const DISTURBED: Duration = Duration::from_millis(10);
+
+/// What a peer may need beyond its own deadline and grace before it is killed.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// How often building a lab is tried.
+const BUILD_TRIES: u32 = 3;
+
+/// Where the captures of trials go, and of which trials.
+#[derive(Debug, Clone)]
+pub(crate) struct Captures {
+    /// Folder, which exists.
+    pub(crate) folder: PathBuf,
+    /// Whether successes are left out.
+    pub(crate) failed_only: bool,
+}
+
+/// What all trials of a run share.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// Labs being built at once: the kernel's network lock makes more of them slower.
+    pub(crate) builders: Semaphore,
+    /// This process as the mounted `/proc` numbers it.
+    pub(crate) process: PathBuf,
+    /// Captures, if asked for.
+    pub(crate) captures: Option<Captures>,
+}
+
+/// Which trial this is.
+#[derive(Debug, Clone)]
+pub(crate) struct Trial {
+    pub(crate) scenario: usize,
+    pub(crate) cell: usize,
+    pub(crate) trial: u32,
+    pub(crate) seed: TrialSeed,
+    pub(crate) setup: Arc<Setup>,
+    /// Scenario, cell and index, for the names of captures.
+    pub(crate) slug: String,
+}
+
+/// A trial's result, and how often its lab had to be built again.
+pub(crate) type Finished = (TrialFinished, u32);
+
+/// Why the bench could not run a trial.
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error("lab: {0}")]
+    Build(#[from] BuildError),
+    #[error("{what}: {source}")]
+    Io { what: &'static str, source: io::Error },
+}
+
+trait During<T> {
+    fn during(self, what: &'static str) -> Result<T, BenchError>;
+}
+
+impl<T> During<T> for io::Result<T> {
+    fn during(self, what: &'static str) -> Result<T, BenchError> {
+        self.map_err(|source| BenchError::Io { what, source })
+    }
+}
+
+/// Everything that was seen of a trial.
+struct Seen {
+    begin: MonoTime,
+    traffic: Traffic,
+    peers: [Ended; 2],
+    events: [Vec<Event>; 2],
+    /// Planned starts, after the begin.
+    starts: [Duration; 2],
+}
+
+/// Runs one trial. `permit` is dropped when the lab is gone.
+pub(crate) async fn run(
+    bench: &Bench,
+    trial: &Trial,
+    permit: impl Send + 'static,
+) -> Finished {
+    let draws = Draws::new(trial.seed, &trial.setup);
+    let mut retries = 0;
+    let seen = observe(bench, trial, &draws, permit, &mut retries).await;
+    let mut finished = match seen {
+        Ok(seen) => {
+            let mut finished = judge(trial, &draws, &seen);
+            if let Err(error) = capture(bench, trial, &draws, &seen, finished.verdict) {
+                finished = failed_bench(trial, &draws, &format!("writing the capture: {error}"));
+            }
+            finished
+        }
+        Err(error) => failed_bench(trial, &draws, &error.to_string()),
+    };
+    finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+    (finished, retries)
+}
+
+async fn observe(
+    bench: &Bench,
+    trial: &Trial,
+    draws: &Draws,
+    permit: impl Send + 'static,
+    retries: &mut u32,
+) -> Result<Seen, BenchError> {
+    let setup = &trial.setup;
+    let lab = build_lab(bench, setup, retries).await?;
+    let Lab { peers, hosts, wan } = lab;
+    let ports = wan.into_iter().map(|(name, address, tun)| Port { name, address, tun }).collect();
+    let impairment =
+        Impairment { delay: setup.wan.delay, loss: setup.wan.loss, seed: draws.wan_seed };
+    let keep = if bench.captures.is_some() { Keep::Everything } else { Keep::Headers };
+    let wan = Wan::start(ports, impairment, keep, permit).during("starting the WAN")?;
+
+    let addresses: Vec<(String, String)> = setup
+        .hosts
+        .iter()
+        .zip(&hosts)
+        .map(|(setup, host)| (setup.name.clone(), host.wan_address.to_string()))
+        .collect();
+    // They are killed when dropped, at the end of the trial.
+    let mut servers = Vec::new();
+    for (setup, host) in setup.hosts.iter().zip(&hosts) {
+        if !setup.command.is_empty() {
+            let own = host.wan_address.to_string();
+            let command = subject::host_command(&setup.command, &own, &addresses);
+            servers.push(peer::spawn(&host.namespace, &command).during("starting a public host")?);
+        }
+    }
+
+    let begin = monotonic_now();
+    let began = Instant::now();
+    let starts = draws.start_s.map(Duration::from_secs_f64);
+    let timeout = Duration::from_secs_f64(setup.punch.timeout_s);
+    let limit = began + starts[0].max(starts[1]) + timeout + GRACE * 2 + SLACK;
+    let (progress, _) = watch::channel([false; 2]);
+    let act = async |side: Side| {
+        let index = side.index();
+        sleep((began + starts[index]).saturating_duration_since(Instant::now())).await;
+        let sink = EventSink::new(&bench.process).during("event file")?;
+        let offset = peer_clock(draws, begin, setup.peers[index].clock_offset_s);
+        let order = Order {
+            side,
+            clock_offset: offset,
+            seed: draws.peer_seeds[index],
+            events: sink.path(),
+            hosts: &addresses,
+        };
+        let command = subject::command(setup.subject.as_ref(), &setup.punch, &order);
+        let task = peer::Task {
+            namespace: &peers[index].namespace,
+            command: &command,
+            index,
+            sends: &draws.tokens[index],
+            expects: &draws.tokens[side.other().index()],
+            limit,
+        };
+        let ended = run_peer(task, &progress).await?;
+        Ok((ended, sink.read().during("events of a peer")?))
+    };
+    let (a, b) = tokio::join!(act(Side::A), act(Side::B));
+    let traffic = wan.finish().await.during("the WAN")?;
+    drop(servers);
+    let ((a, a_events), (b, b_events)) = (a?, b?);
+    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts })
+}
+
+async fn run_peer(task: peer::Task<'_>, progress: &Progress) -> Result<Ended, BenchError> {
+    peer::run(task, progress).await.during("starting a peer")
+}
+
+/// What a peer adds to the system's clock so that it reads the trial's: epoch, time since the
+/// begin, and its skew.
+fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
+    let exact = draws.epoch + monotonic_now().since(begin);
+    let skewed = exact + skew(skew_s);
+    ClockOffset::from_nanos(skewed.as_nanos() - wall_now().as_nanos())
+}
+
+fn skew(seconds: f64) -> ClockOffset {
+    ClockOffset::from_secs_f64(seconds).expect("the scenario was checked to have sane offsets")
+}
+
+/// Builds the lab on a thread, some labs at once. A kernel that is busy removing many may refuse
+/// one more for a moment, so that it is tried again.
+async fn build_lab(bench: &Bench, setup: &Setup, retries: &mut u32) -> Result<Lab, BenchError> {
+    let spec = LabSpec {
+        nats: setup.peers.clone().map(|peer| peer.nat),
+        hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
+    };
+    let _building = bench.builders.acquire().await.expect("the semaphore is never closed");
+    let mut tries = 1;
+    loop {
+        match tokio::task::block_in_place(|| lab::build(&spec)) {
+            Ok(lab) => return Ok(lab),
+            Err(_) if tries < BUILD_TRIES => {
+                tries += 1;
+                *retries += 1;
+                sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// From what was seen to a verdict: a pure function.
+fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
+    let events = seen.events.each_ref().map(Vec::as_slice);
+    let (first_syns, syns): (Vec<_>, Vec<_>) =
+        [0, 1].map(|peer| times::syns(&seen.traffic, peer)).into_iter().unzip();
+    let received = |side: Side| {
+        seen.peers[side.index()].output == draws.tokens[side.other().index()].as_bytes()
+    };
+    let foreign = trial.setup.subject.is_some();
+    let exits = seen.peers.each_ref().map(|peer| exit_words(peer.exit));
+    let evidence = Side::BOTH.map(|side| {
+        let peer = &seen.peers[side.index()];
+        let received = received(side);
+        Evidence {
+            exit: &exits[side.index()],
+            crashed: crashed(peer.exit, foreign),
+            complaint: &peer.complaint,
+            events: events[side.index()],
+            received,
+            garbled: !received && !peer.output.is_empty(),
+            syns: syns[side.index()],
+        }
+    });
+    let well = |side: Side| received(side) && !failed(seen.peers[side.index()].exit);
+    let success = Side::BOTH.into_iter().all(well);
+    let (verdict, cause) = if success {
+        (Verdict::Success, None)
+    } else {
+        (Verdict::Failure, Some(cause::find(&evidence)))
+    };
+    let started = seen.peers.each_ref().map(|peer| peer.started.since(seen.begin));
+    let running = Side::BOTH.map(|side| Running {
+        start: started[side.index()],
+        skew: skew(trial.setup.peers[side.index()].clock_offset_s),
+    });
+    let late = [0, 1].map(|side| started[side].saturating_sub(seen.starts[side]));
+    let bench = BenchLateness {
+        wan_ms: milliseconds(seen.traffic.lateness),
+        start_ms: milliseconds(late[0].max(late[1])),
+    };
+    let peers = Side::BOTH.map(|side| {
+        let index = side.index();
+        PeerReport {
+            clock_offset_s: trial.setup.peers[index].clock_offset_s,
+            start_s: started[index].as_secs_f64(),
+            spawn_to_syn_ms: first_syns[index]
+                .map(|syn| milliseconds(syn.since(seen.peers[index].started))),
+            exit: exits[index].clone(),
+            ports: cause::ports(events[index]).into_iter().collect(),
+            syns: syns[index],
+        }
+    });
+    TrialFinished {
+        verdict,
+        cause,
+        theory: oracle::predict(&trial.setup, draws.epoch, running),
+        times: success.then(|| times::times(events, [first_syns[0], first_syns[1]])).flatten(),
+        disturbed: disturbed(bench),
+        bench,
+        peers,
+        ..empty(trial)
+    }
+}
+
+/// What disturbed a trial, if its bench was too late.
+fn disturbed(bench: BenchLateness) -> Option<String> {
+    let bound = milliseconds(DISTURBED);
+    let mut late = Vec::new();
+    if bench.wan_ms > bound {
+        late.push(format!("a packet {:.1} ms late", bench.wan_ms));
+    }
+    if bench.start_ms > bound {
+        late.push(format!("a peer started {:.1} ms late", bench.start_ms));
+    }
+    (!late.is_empty()).then(|| late.join(", "))
+}
+
+fn failed_bench(trial: &Trial, draws: &Draws, evidence: &str) -> TrialFinished {
+    let cause = Cause { kind: "bench".to_owned(), evidence: evidence.to_owned() };
+    let peers = Side::BOTH.map(|side| PeerReport {
+        clock_offset_s: trial.setup.peers[side.index()].clock_offset_s,
+        start_s: draws.start_s[side.index()],
+        exit: "not observed".to_owned(),
+        ..PeerReport::default()
+    });
+    TrialFinished { verdict: Verdict::Error, cause: Some(cause), peers, ..empty(trial) }
+}
+
+/// The fields that say which trial it is; the rest as of a trial that never ran.
+fn empty(trial: &Trial) -> TrialFinished {
+    TrialFinished {
+        scenario: trial.scenario,
+        cell: trial.cell,
+        trial: trial.trial,
+        seed: format!("{:016x}", trial.seed.0),
+        verdict: Verdict::Error,
+        cause: None,
+        theory: Theory {
+            prediction: crate::event::Prediction::Depends,
+            reason: "the trial was not run".to_owned(),
+        },
+        times: None,
+        disturbed: None,
+        bench: BenchLateness::default(),
+        epoch_unix_s: 0.0,
+        peers: Default::default(),
+    }
+}
+
+fn exit_words(exit: Exit) -> String {
+    match exit {
+        Exit::Killed => "killed by the harness".to_owned(),
+        Exit::Status(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exit {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "unknown status".to_owned(),
+        },
+    }
+}
+
+/// Whether it ended by itself, and not well.
+fn failed(exit: Exit) -> bool {
+    matches!(exit, Exit::Status(status) if !status.success())
+}
+
+/// Whether it ended as no puncher should. Of a foreign one only a signal, or a code by which
+/// shells and Rust report worse, tells that.
+fn crashed(exit: Exit, foreign: bool) -> bool {
+    let Exit::Status(status) = exit else { return false };
+    match status.code() {
+        None => true,
+        Some(code) if foreign => matches!(code, 101 | 126 | 127 | 134 | 139),
+        Some(code) => !matches!(code, 0 | 1),
+    }
+}
+
+fn capture(
+    bench: &Bench,
+    trial: &Trial,
+    draws: &Draws,
+    seen: &Seen,
+    verdict: Verdict,
+) -> io::Result<()> {
+    let Some(captures) = &bench.captures else { return Ok(()) };
+    if captures.failed_only && verdict == Verdict::Success {
+        return Ok(());
+    }
+    let path = captures.folder.join(format!("{}.pcapng", trial.slug));
+    let mut file = BufWriter::new(File::create(path)?);
+    wan::capture::write(&seen.traffic, seen.begin, draws.epoch, &mut file)
+        .map_err(io::Error::other)?;
+    file.flush()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read; the seed gives it exactly")]
+fn seconds(nanos: i64) -> f64 {
+    nanos as f64 / 1e9
+}

@@ -1,0 +1,93 @@
+//! Traffic as pcapng, for Wireshark and tshark.
+//!
+//! Every port of the WAN is an interface of the capture. A packet stands on the interface it came
+//! from, at the time it came in (outbound), with its fate as a comment; delivered ones stand again
+//! on the interface they went to (inbound). Times are virtual: the trial's epoch plus the
+//! monotonic time since its begin, so that they are those of an exact clock in the lab.
+
+use std::{borrow::Cow, io::Write, time::Duration};
+
+use pcap_file::{
+    DataLink, PcapError,
+    pcapng::{
+        PcapNgWriter,
+        blocks::{
+            enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption},
+            interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption},
+        },
+    },
+};
+use punch::core::time::{MonoTime, WallTime};
+
+use super::{Fate, Packet, Traffic};
+
+/// Direction bits of `epb_flags`.
+const INBOUND: u32 = 1;
+const OUTBOUND: u32 = 2;
+
+/// Nanoseconds, in `if_tsresol`.
+const NANOSECONDS: u8 = 9;
+
+/// Writes the traffic of a trial that began at `begin`, when an exact clock read `epoch`.
+///
+/// # Errors
+/// The output cannot be written.
+pub(crate) fn write(
+    traffic: &Traffic,
+    begin: MonoTime,
+    epoch: WallTime,
+    output: impl Write,
+) -> Result<(), PcapError> {
+    let mut writer = PcapNgWriter::new(output)?;
+    for name in &traffic.ports {
+        writer.write_pcapng_block(InterfaceDescriptionBlock {
+            linktype: DataLink::RAW,
+            snaplen: 0,
+            options: vec![
+                InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
+                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+            ],
+        })?;
+    }
+    let clock = |at: MonoTime| {
+        let wall = epoch + at.since(begin);
+        Duration::from_nanos(u64::try_from(wall.as_nanos()).unwrap_or_default())
+    };
+    for (at, on, packet, flags, comment) in entries(traffic) {
+        let mut options = vec![EnhancedPacketOption::Flags(flags)];
+        if let Some(comment) = comment {
+            options.push(EnhancedPacketOption::Comment(Cow::Owned(comment)));
+        }
+        writer.write_pcapng_block(EnhancedPacketBlock {
+            interface_id: u32::try_from(on).unwrap_or(u32::MAX),
+            timestamp: clock(at),
+            original_len: u32::try_from(packet.length).unwrap_or(u32::MAX),
+            data: Cow::Borrowed(&packet.bytes),
+            options,
+        })?;
+    }
+    Ok(())
+}
+
+type Entry<'a> = (MonoTime, usize, &'a Packet, u32, Option<String>);
+
+/// Every appearance of every packet, in the order of time.
+fn entries(traffic: &Traffic) -> Vec<Entry<'_>> {
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let name = |to: usize| traffic.ports.get(to).map_or("?", String::as_str);
+    for packet in &traffic.packets {
+        let comment = match packet.fate {
+            Fate::InFlight { to } => format!("to {}, on its way at the end", name(to)),
+            Fate::Delivered { to, .. } => format!("to {}", name(to)),
+            Fate::Lost => "lost".to_owned(),
+            Fate::NoRoute => "no route".to_owned(),
+            Fate::Refused => "not taken by its destination".to_owned(),
+        };
+        entries.push((packet.at, packet.from, packet, OUTBOUND, Some(comment)));
+        if let Fate::Delivered { to, at } = packet.fate {
+            entries.push((at, to, packet, INBOUND, None));
+        }
+    }
+    entries.sort_by_key(|entry| entry.0);
+    entries
+}
