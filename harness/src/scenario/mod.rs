@@ -23,6 +23,8 @@ mod keys;
 mod nat;
 mod setup;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::time::Duration;
