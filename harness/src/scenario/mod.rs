@@ -1,0 +1,170 @@
+//! Scenario files: TOML → checked types → cells.
+//!
+//! A file is parsed into a tree that remembers where each key and value stands. For each
+//! combination of swept values the tree is copied, the values are put at their paths, and the
+//! result is read and checked: a swept value passes the same checks as one written in place, and
+//! every [`Error`] points at the line and column it comes from, in the `[sweep]` if that is where
+//! it stands. The language itself is described in `scenarios/README.md`.
+//!
+//! What always holds: a [`Scenario`] has at least one cell, every number is finite and within its
+//! documented range, every placeholder of a command is known, every expectation selects a cell.
+//! Only [`Scenario::read`] does I/O. The first problem of a file is reported, not all of them.
+//!
+//! The tree is read by hand-written code ([`tree`], [`setup`]) rather than by serde, whose errors
+//! are a text without structure: what is wrong could not be told apart from what would be right.
+
+mod command;
+mod criterion;
+mod draw;
+mod error;
+mod expect;
+mod file;
+mod keys;
+mod nat;
+mod setup;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::time::Duration;
+
+use crate::event::{Assignment, ExpectationPlan};
+
+pub(crate) use command::{Placeholder, TemplateError, expand};
+pub(crate) use criterion::{Criterion, CriterionError};
+pub(crate) use draw::Draw;
+pub(crate) use error::Error;
+pub(crate) use nat::{CATALOGUE, CatalogueEntry, Nat, NatSpec, Unsolicited};
+pub(crate) use sweep::label;
+pub(crate) use tree::Named;
+
+/// The names of the two peers, in the order of [`Setup::peers`].
+pub(crate) const SIDES: [&str; 2] = ["a", "b"];
+
+/// One question to the bench: what is set up, how often it is tried and what is expected.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scenario {
+    /// Name: lower-case letters, digits and `-`. The stem of the file name unless it is given.
+    pub name: String,
+    /// Path of its file, as given.
+    pub file: String,
+    /// What it asks.
+    pub question: Option<String>,
+    /// Trials in each cell, 1 to 1,000,000.
+    pub trials: u32,
+    /// Seed of the run, if the file fixes it.
+    pub seed: Option<u64>,
+    /// Every combination of swept values, the first path varying slowest; one without a sweep.
+    pub cells: Vec<Cell>,
+    /// Expectations in the order of the file.
+    pub expectations: Vec<ExpectationPlan>,
+}
+
+/// One combination of swept values, and the setup it makes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cell {
+    /// Swept paths and their values here, in the order of the file; empty without a sweep.
+    pub values: Vec<Assignment>,
+    /// Everything a trial of this cell needs to know.
+    pub setup: Setup,
+}
+
+impl Cell {
+    /// The swept values in one line, such as `punch.rule=rolling, peer.b.clock_offset_s=5`; empty
+    /// without a sweep.
+    pub(crate) fn label(&self) -> String {
+        label(&self.values)
+    }
+}
+
+/// What a trial is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Setup {
+    /// The network between the outermost NATs.
+    pub wan: WanSetup,
+    /// The peers a and b.
+    pub peers: [PeerSetup; 2],
+    /// Settings of our own puncher; a foreign one gets only its time limit.
+    pub punch: PunchSetup,
+    /// The puncher under test, if it is not our own.
+    pub subject: Option<Subject>,
+    /// Further public hosts, in the order of the file.
+    pub hosts: Vec<HostSetup>,
+}
+
+/// The network between the outermost NATs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WanSetup {
+    /// One-way delay between any two WAN ports, at most 10 s.
+    pub delay: Duration,
+    /// Probability from 0 to 1 that a packet is lost, independently of all others.
+    pub loss: f64,
+}
+
+impl WanSetup {
+    /// Round-trip time between any two WAN ports: the delay both ways.
+    pub(crate) fn rtt(&self) -> Duration {
+        2 * self.delay
+    }
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PeerSetup {
+    /// What stands between it and the WAN.
+    pub nat: Nat,
+    /// Its clock minus true time, in seconds.
+    pub clock_offset_s: f64,
+    /// When it is started after the begin of the trial, in seconds.
+    pub start: Draw,
+}
+
+/// Settings of our own puncher.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PunchSetup {
+    /// Which buckets its ports come from.
+    pub rule: Rule,
+    /// How both sides agree on one connection.
+    pub election: Election,
+    /// How long a peer tries, in seconds from its own start.
+    pub timeout_s: f64,
+    /// The clock error that the buckets are made for, in seconds.
+    pub max_clock_error_s: f64,
+    /// Whether each port also has a listener.
+    pub listen: bool,
+}
+
+/// Which buckets of time the ports come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Two neighbouring buckets, re-evaluated while running.
+    Rolling,
+    /// One bucket, chosen once: the rule of the article.
+    Article,
+}
+
+/// How both sides agree on one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Election {
+    /// HELLO, COMMIT and ACK; the greater nonce leads.
+    Nonce,
+    /// The greater WAN address leads: the election of the article.
+    WanIp,
+}
+
+/// A puncher that is not our own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Subject {
+    /// Program and arguments, with placeholders for [`expand`]; never empty.
+    pub command: Vec<String>,
+}
+
+/// A further public host on the WAN.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HostSetup {
+    /// Name, unique: lower-case letters, digits and `-`.
+    pub name: String,
+    /// What runs there during each trial, with placeholders for [`expand`]; may be empty.
+    pub command: Vec<String>,
+}

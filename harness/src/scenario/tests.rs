@@ -1,0 +1,529 @@
+//! Whole files: what is read from them, and what a user is told about a mistake.
+
+use std::path::{Path, PathBuf};
+
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use super::*;
+
+/// The scenario of a text that must be right.
+fn parse(text: &str) -> Scenario {
+    match Scenario::parse("test.toml", text) {
+        Ok(scenario) => scenario,
+        Err(error) => panic!("{}", rendered(&error)),
+    }
+}
+
+fn rendered(error: &Error) -> String {
+    let mut report = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::none())
+        .with_width(100)
+        .render_report(&mut report, error)
+        .unwrap();
+    report
+}
+
+/// What a user reads about a text that must be wrong.
+fn report(text: &str) -> String {
+    rendered(&Scenario::parse("test.toml", text).expect_err("this is no scenario"))
+}
+
+/// What a user reads about lines that are wrong in an otherwise right file.
+fn report_of(lines: &str) -> String {
+    report(&format!("trials = 10\n{lines}\n"))
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+mod right {
+    use super::*;
+
+    #[test]
+    fn the_shortest_scenario_has_one_cell_with_all_defaults() {
+        let scenario = parse("trials = 1");
+        assert_eq!(scenario.name, "test");
+        assert_eq!(scenario.file, "test.toml");
+        assert_eq!((scenario.question, scenario.seed), (None, None));
+        assert!(scenario.expectations.is_empty());
+        let [cell] = scenario.cells.as_slice() else { panic!("one cell") };
+        assert_eq!(cell.label(), "");
+        let peer = PeerSetup { nat: Nat::home(), clock_offset_s: 0.0, start: Draw::Fixed(0.0) };
+        let punch = PunchSetup {
+            rule: Rule::Rolling,
+            election: Election::Nonce,
+            timeout_s: 10.0,
+            max_clock_error_s: 20.0,
+            listen: true,
+        };
+        let setup = Setup {
+            wan: WanSetup { delay: Duration::from_millis(25), loss: 0.0 },
+            peers: [peer.clone(), peer],
+            punch,
+            subject: None,
+            hosts: vec![],
+        };
+        assert_eq!(cell.setup, setup);
+        assert_eq!(cell.setup.wan.rtt(), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let scenario = parse(EVERYTHING);
+        assert_eq!(scenario.name, "all-keys");
+        assert_eq!(scenario.seed, Some(u64::MAX));
+        insta::assert_debug_snapshot!(scenario);
+    }
+
+    #[test]
+    fn a_sweep_combines_all_values_with_the_first_path_varying_slowest() {
+        let scenario = parse(
+            "trials = 1\n[sweep]\n\"punch.rule\" = [\"article\", \"rolling\"]\n\
+             \"peer.b.clock_offset_s\" = [0, 2.5, -5]",
+        );
+        let labels: Vec<String> = scenario.cells.iter().map(Cell::label).collect();
+        insta::assert_snapshot!(labels.join("\n"));
+        let offsets: Vec<f64> =
+            scenario.cells.iter().map(|cell| cell.setup.peers[1].clock_offset_s).collect();
+        assert_eq!(offsets, [0.0, 2.5, -5.0, 0.0, 2.5, -5.0]);
+        assert_eq!(scenario.cells[2].setup.punch.rule, Rule::Article);
+        assert_eq!(scenario.cells[3].setup.punch.rule, Rule::Rolling);
+    }
+
+    #[test]
+    fn a_swept_path_without_quotes_means_the_same() {
+        let quoted = "trials = 1\n[sweep]\n\"peer.a.nat\" = [\"none\", \"home\"]\n\
+            [[expect]]\nwhere = { \"peer.a.nat\" = \"home\" }\nsuccess = \"> 0\"";
+        assert_eq!(parse(&quoted.replace("\"peer.a.nat\"", "peer.a.nat")), parse(quoted));
+    }
+
+    #[test]
+    fn the_answer_of_a_nat_can_be_swept_however_the_nat_is_written() {
+        for nat in ["", "nat = \"home\"", "nat = { name = \"home\", unsolicited = \"icmp-port\" }"]
+        {
+            let scenario = parse(&format!(
+                "trials = 1\n[peer.a]\n{nat}\n[sweep]\n\
+                 \"peer.a.nat.unsolicited\" = [\"drop\", \"reset\"]"
+            ));
+            let nats: Vec<&Nat> =
+                scenario.cells.iter().map(|cell| &cell.setup.peers[0].nat).collect();
+            let home = |unsolicited| Nat::Behind(NatSpec { name: "home".to_owned(), unsolicited });
+            assert_eq!(nats, [&home(Unsolicited::Drop), &home(Unsolicited::Reset)], "{nat}");
+        }
+    }
+
+    #[test]
+    fn a_swept_nat_does_not_undo_its_swept_answer_whichever_comes_first() {
+        let scenario = parse(
+            "trials = 1\n[sweep]\n\"peer.a.nat.unsolicited\" = [\"drop\", \"reset\"]\n\
+             \"peer.a.nat\" = [\"home\", \"icmp-reject\"]",
+        );
+        let answers: Vec<String> = scenario
+            .cells
+            .iter()
+            .map(|cell| match &cell.setup.peers[0].nat {
+                Nat::Behind(spec) => format!("{} {:?}", spec.name, spec.unsolicited),
+                Nat::Public => "none".to_owned(),
+            })
+            .collect();
+        assert_eq!(answers, ["home Drop", "icmp-reject Drop", "home Reset", "icmp-reject Reset"]);
+    }
+
+    #[test]
+    fn lists_and_tables_can_be_swept_and_expected() {
+        let scenario = parse(
+            "trials = 1\n[sweep]\n\"subject.command\" = [[\"one\"], [\"two\", \"{peer}\"]]\n\
+             \"peer.a.start_s\" = [1, { uniform = [0, 2] }]\n\
+             [[expect]]\nwhere = { \"subject.command\" = [\"one\"] }\nsuccess = \"> 0\"\n\
+             [[expect]]\nwhere = { \"subject.command\" = [[\"one\"], [\"two\", \"{peer}\"]] }\n\
+             success = \"> 0\"",
+        );
+        assert_eq!(scenario.cells[3].setup.peers[0].start, Draw::Uniform(0.0, 2.0));
+        assert_eq!(
+            scenario.cells[3].label(),
+            "subject.command=[\"two\",\"{peer}\"], peer.a.start_s={\"uniform\":[0,2]}"
+        );
+        assert_eq!(scenario.expectations[0].filter[0].values.len(), 1);
+        assert_eq!(scenario.expectations[1].filter[0].values.len(), 2);
+    }
+
+    #[test]
+    fn an_expectation_holds_the_values_as_the_cells_have_them() {
+        let scenario = parse(
+            "trials = 1\n[sweep]\n\"wan.delay_ms\" = [1, 5.0]\n\
+             [[expect]]\nwhere = { \"wan.delay_ms\" = [1.0, 5] }\nsuccess = \" >=0.5\"",
+        );
+        let filter = &scenario.expectations[0].filter[0];
+        let cells: Vec<_> =
+            scenario.cells.iter().map(|cell| cell.values[0].value.clone()).collect();
+        assert_eq!(filter.values, cells);
+        assert_eq!(scenario.expectations[0].success, " >=0.5");
+    }
+
+    #[test]
+    fn every_value_with_a_name_can_be_written_by_that_name() {
+        fn names<T: Named>() -> Vec<&'static str> {
+            T::NAMES.iter().map(|(_, value)| value.name()).collect()
+        }
+        assert_eq!(names::<Rule>(), ["rolling", "article"]);
+        assert_eq!(names::<Election>(), ["nonce", "wan-ip"]);
+        assert_eq!(names::<Unsolicited>(), ["drop", "reset", "icmp-port", "icmp-admin"]);
+        assert_eq!(Rule::Article.name(), "article");
+    }
+
+    #[test]
+    fn ten_thousand_cells_are_read() {
+        let values = (0..100).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+        let scenario = parse(&format!(
+            "trials = 1\n[sweep]\n\"wan.delay_ms\" = [{values}]\n\"peer.a.start_s\" = [{values}]"
+        ));
+        assert_eq!(scenario.cells.len(), 10_000);
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_is_right() {
+        let mut count = 0;
+        for entry in std::fs::read_dir(project().join("scenarios")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                if let Err(error) = Scenario::read(&path) {
+                    panic!("{}", rendered(&error));
+                }
+                count += 1;
+            }
+        }
+        assert!(count >= 2);
+    }
+
+    #[test]
+    fn the_description_of_the_language_names_every_key_range_and_nat() {
+        let readme = std::fs::read_to_string(project().join("scenarios/README.md")).unwrap();
+        let sections = [
+            keys::ROOT,
+            keys::WAN,
+            keys::PUNCH,
+            keys::PEER,
+            keys::NAT,
+            keys::DRAW,
+            keys::COMMAND,
+            keys::EXPECT,
+        ];
+        for key in sections.concat() {
+            assert!(readme.contains(key), "{key}");
+        }
+        for number in [
+            keys::DELAY,
+            keys::LOSS,
+            keys::TIMEOUT,
+            keys::MAX_CLOCK_ERROR,
+            keys::CLOCK_OFFSET,
+            keys::START,
+        ] {
+            let row = readme.lines().find(|line| line.starts_with(&format!("| `{}`", number.key)));
+            let row = row.unwrap_or_else(|| panic!("no row for {}", number.key));
+            let rest = format!("| {} to {} | {} |", number.min, number.max, number.default);
+            assert!(row.contains(&rest), "{row} should have {rest}");
+        }
+        for entry in CATALOGUE {
+            assert!(readme.contains(&format!("| `{}` | {}", entry.name, entry.summary)));
+        }
+    }
+}
+
+/// A file that uses all of the language.
+const EVERYTHING: &str = r#"
+name = "all-keys"
+question = "Is every key read?"
+trials = 7
+seed = 18446744073709551615
+
+[wan]
+delay_ms = 12.5
+loss = 0.1
+
+[punch]
+rule = "article"
+election = "wan-ip"
+timeout_s = 30
+max_clock_error_s = 5
+listen = false
+
+[peer.a]
+nat = { name = "home-reject", unsolicited = "icmp-admin" }
+clock_offset_s = -3
+start_s = { uniform = [0, 2] }
+
+[peer.b]
+nat = "none"
+start_s = 1
+
+[subject]
+command = ["python3", "their.py", "{peer}", "--stun={host.stun}", "{{}}"]
+
+[host.stun]
+command = ["stun-server", "{self}"]
+
+[host.silent]
+command = []
+
+[sweep]
+"wan.loss" = [0, 0.5]
+
+[[expect]]
+where = { "wan.loss" = 0.0 }
+success = ">= 0.9"
+
+[[expect]]
+success = "theory"
+"#;
+
+/// Defines a test for each group of mistakes: its snapshot shows what a user reads about each.
+macro_rules! mistakes {
+    ($($group:ident { $($mistake:ident: $report:expr;)* })*) => {
+        mod wrong {
+            use super::*;
+            $(
+                #[test]
+                fn $group() {
+                    let reports = [$((stringify!($mistake), $report)),*];
+                    let reports = reports.map(|(name, report)| format!("# {name}\n{report}"));
+                    insta::assert_snapshot!(stringify!($group), reports.join("\n"));
+                }
+            )*
+        }
+    };
+}
+
+mistakes! {
+    the_file_as_a_whole {
+        empty_file: report("");
+        only_comments: report("# trials = 10\n");
+        no_trials: report("question = \"?\"\n[wan]\nloss = 0\n");
+        no_name: rendered(&Scenario::parse("a/My Test.toml", "trials = 1").unwrap_err());
+        syntax_no_value: report_of("[wan]\ndelay_ms =\n");
+        syntax_open_string: report_of("question = \"why?\n[wan]\n");
+        syntax_no_quotes: report_of("[peer.a]\nnat = home\n");
+        syntax_unit: report_of("[wan]\ndelay_ms = 25ms\n");
+        syntax_open_bracket: report_of("[wan\ndelay_ms = 25\n");
+        syntax_key_twice: report_of("seed = 1\nseed = 2\n");
+        syntax_section_twice: report_of("[wan]\nloss = 0\n[wan]\ndelay_ms = 1\n");
+        syntax_array: report_of("[sweep]\n\"wan.loss\" = [0, 0.1\n\n[peer.a]\n");
+        syntax_inline_table: report_of("[peer.a]\nstart_s = { uniform = [0, 1]\n");
+        syntax_colon: report_of("[wan]\ndelay_ms: 25\n");
+        syntax_control_character: report_of("question = \"a\u{1}b\"\n");
+        syntax_not_toml: report("{\"trials\": 10}\n");
+    }
+    keys {
+        misspelt_top_level_key: report("trails = 10\n");
+        misspelt_section: report_of("[pear.a]\nnat = \"home\"\n");
+        misspelt_nested_key: report_of("[peer.a]\nclock_ofset_s = 5\n");
+        key_without_unit: report_of("[wan]\ndelay = 25\n");
+        key_of_another_section: report_of("[wan]\ntimeout_s = 5\n");
+        top_level_key_in_a_section: report("[wan]\nloss = 0\ntrials = 10\n");
+        top_level_key_in_the_sweep: report("[sweep]\n\"wan.loss\" = [0, 1]\ntrials = 10\n");
+        section_in_a_section: report_of("[peer.a.wan]\ndelay_ms = 1\n");
+        nat_key_of_the_peer: report_of("[peer.a]\nunsolicited = \"drop\"\n");
+        key_unlike_any: report_of("[wan]\nbandwidth = 5\n");
+        third_peer: report_of("[peer.c]\nnat = \"home\"\n");
+        peer_without_side: report_of("[peer]\nnat = \"home\"\n");
+    }
+    types {
+        string_for_a_number: report_of("[wan]\ndelay_ms = \"25\"\n");
+        flag_for_a_number: report_of("[punch]\ntimeout_s = true\n");
+        list_for_a_number: report_of("[peer.a]\nclock_offset_s = [0, 5]\n");
+        number_for_a_string: report_of("question = 42\n");
+        string_for_a_flag: report_of("[punch]\nlisten = \"no\"\n");
+        number_for_a_section: report_of("wan = 25\n");
+        float_for_trials: report("trials = 10.0\n");
+    }
+    values {
+        trials_zero: report("trials = 0\n");
+        trials_too_many: report("trials = 1_000_001\n");
+        seed_negative: report_of("seed = -1\n");
+        seed_too_large: report_of("seed = 99999999999999999999\n");
+        name_not_usable: report_of("name = \"Skew Test\"\n");
+        delay_negative: report_of("[wan]\ndelay_ms = -5\n");
+        delay_absurd: report_of("[wan]\ndelay_ms = 1e400\n");
+        delay_nan: report_of("[wan]\ndelay_ms = nan\n");
+        offset_infinite: report_of("[peer.b]\nclock_offset_s = -inf\n");
+        loss_above_one: report_of("[wan]\nloss = 1.5\n");
+        timeout_absurd: report_of("[punch]\ntimeout_s = 86400\n");
+        start_absurd: report_of("[peer.a]\nstart_s = 3601\n");
+        unknown_rule: report_of("[punch]\nrule = \"roling\"\n");
+        uniform_reversed: report_of("[peer.a]\nstart_s = { uniform = [2, 0] }\n");
+        uniform_one_bound: report_of("[peer.a]\nstart_s = { uniform = [2] }\n");
+        uniform_out_of_range: report_of("[peer.a]\nstart_s = { uniform = [-1, 2] }\n");
+        uniform_misspelt: report_of("[peer.a]\nstart_s = { unifrom = [1, 2] }\n");
+    }
+    nats {
+        unknown_nat: report_of("[peer.a]\nnat = \"hoem\"\n");
+        unknown_nat_unlike_any: report_of("[peer.a]\nnat = { name = \"cgn\" }\n");
+        unknown_answer: report_of("[peer.a]\nnat = { unsolicited = \"rst\" }\n");
+        nat_of_wrong_type: report_of("[peer.a]\nnat = 1\n");
+        answer_without_nat: report_of("[peer.a]\nnat = { name = \"none\", unsolicited = \"drop\" }\n");
+    }
+    commands {
+        subject_without_command: report_of("[subject]\n");
+        subject_with_empty_command: report_of("[subject]\ncommand = []\n");
+        command_as_a_string: report_of("[subject]\ncommand = \"python3 their.py {peer}\"\n");
+        command_with_a_number: report_of("[subject]\ncommand = [\"nc\", \"{peer}\", 4000]\n");
+        unknown_placeholder: report_of("[subject]\ncommand = [\"nc\", \"{pear}\"]\n");
+        unknown_host: report_of("[subject]\ncommand = [\"x\", \"{host.stnu}\"]\n[host.stun]\ncommand = []\n");
+        no_hosts: report_of("[subject]\ncommand = [\"x\", \"{host.stun}\"]\n");
+        single_brace: report_of("[subject]\ncommand = [\"echo\", \"{peer\"]\n");
+        host_placeholder: report_of("[host.time]\ncommand = [\"ntp\", \"{side}\"]\n");
+        host_without_name: report_of("[host]\ncommand = [\"ntp\"]\n");
+        host_with_bad_name: report_of("[host.\"my.host\"]\ncommand = []\n");
+    }
+    sweeps {
+        sweep_without_values: report_of("[sweep]\n\"punch.rule\" = []\n");
+        sweep_of_no_list: report_of("[sweep]\n\"punch.rule\" = \"rolling\"\n");
+        sweep_is_no_table: report_of("sweep = [\"punch.rule\"]\n");
+        sweep_path_misspelt: report_of("[sweep]\n\"peer.b.clock_ofset_s\" = [0, 5]\n");
+        sweep_section_misspelt: report_of("[sweep]\n\"pnuch.rule\" = [\"rolling\"]\n");
+        sweep_path_too_long: report_of("[sweep]\n\"wan.delay_ms.value\" = [0, 5]\n");
+        sweep_of_trials: report_of("[sweep]\n\"trials\" = [1, 10]\n");
+        sweep_of_a_section: report_of("[sweep]\n\"peer.a\" = [{ nat = \"home\" }]\n");
+        sweep_of_all_hosts: report_of("[sweep]\n\"host\" = [{}]\n");
+        sweep_of_a_third_peer: report_of("[sweep]\n\"peer.c.nat\" = [\"home\"]\n");
+        sweep_of_an_unknown_host: report_of("[sweep]\n\"host.stun.command\" = [[\"x\"]]\n");
+        sweep_value_of_wrong_type: report_of("[sweep]\n\"wan.delay_ms\" = [0, 5, \"10\"]\n");
+        sweep_value_out_of_range: report_of("[sweep]\n\"wan.loss\" = [0, 0.5, 5]\n");
+        sweep_value_twice: report_of("[sweep]\n\"wan.delay_ms\" = [5, 10, 5.0]\n");
+        sweep_path_twice: report_of("[sweep]\n\"wan.delay_ms\" = [5]\nwan.delay_ms = [6]\n");
+        sweep_value_overridden: report_of(
+            "[sweep]\n\"peer.a.start_s\" = [0, 1]\n\"peer.a.start_s.uniform\" = [[0, 2]]\n"
+        );
+        sweep_value_with_two_names: report_of(
+            "[sweep]\n\"peer.a.nat\" = [\"home\", { name = \"home\" }]\n"
+        );
+        sweep_too_large: report_of(&format!(
+            "[sweep]\n\"wan.delay_ms\" = {0:?}\n\"peer.a.start_s\" = {0:?}\n",
+            (0..101).collect::<Vec<_>>()
+        ));
+        sweep_answer_without_nat: report_of(
+            "[sweep]\n\"peer.a.nat\" = [\"home\", \"none\"]\n\
+             \"peer.a.nat.unsolicited\" = [\"drop\", \"reset\"]\n"
+        );
+        swept_value_in_place_is_checked_too: report_of(
+            "[wan]\nloss = 2\n[sweep]\n\"wan.loss\" = [0, 1]\n"
+        );
+    }
+    expectations {
+        expect_path_not_swept: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\"]\n\
+             [[expect]]\nwhere = { \"punch.rul\" = \"rolling\" }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_where_without_sweep: report_of(
+            "[[expect]]\nwhere = { \"punch.rule\" = \"rolling\" }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_value_of_no_cell: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\", \"article\"]\n\
+             [[expect]]\nwhere = { \"punch.rule\" = \"roling\" }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_listed_value_of_no_cell: report_of(
+            "[sweep]\n\"peer.b.clock_offset_s\" = [0, 5, 10]\n\
+             [[expect]]\nwhere = { \"peer.b.clock_offset_s\" = [0, 7] }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_no_values: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\"]\n\
+             [[expect]]\nwhere = { \"punch.rule\" = [] }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_two_conditions_on_one_path: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\"]\n[[expect]]\nsuccess = \"> 0.5\"\n\
+             where = { \"punch.rule\" = \"rolling\", punch.rule = \"rolling\" }\n"
+        );
+        expect_percent: report_of("[[expect]]\nsuccess = \">= 95 %\"\n");
+        expect_rate_above_one: report_of("[[expect]]\nsuccess = \">= 95\"\n");
+        expect_without_comparison: report_of("[[expect]]\nsuccess = \"0.95\"\n");
+        expect_number: report_of("[[expect]]\nsuccess = 0.95\n");
+        expect_impossible: report_of("[[expect]]\nsuccess = \"> 1\"\n");
+        expect_without_success: report_of("[[expect]]\nwhere = {}\n");
+        expect_in_single_brackets: report_of("[expect]\nsuccess = \"theory\"\n");
+        expect_misspelt: report_of("[[expect]]\nsucces = \"theory\"\n");
+    }
+}
+
+mod unreadable {
+    use super::*;
+
+    fn read(path: &Path) -> String {
+        let error = Scenario::read(path).expect_err("this is no scenario");
+        rendered(&error).replace(path.to_str().unwrap(), "PATH")
+    }
+
+    #[test]
+    fn missing_file() {
+        insta::assert_snapshot!(read(Path::new("/nowhere/at-all.toml")));
+    }
+
+    #[test]
+    fn directory() {
+        insta::assert_snapshot!(read(tempfile::tempdir().unwrap().path()));
+    }
+
+    #[test]
+    fn not_utf8() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"trials = 10\nquestion = \"na\xefve?\"\n").unwrap();
+        insta::assert_snapshot!(read(file.path()));
+    }
+
+    #[test]
+    fn endless_file() {
+        insta::assert_snapshot!(read(Path::new("/dev/zero")));
+    }
+}
+
+mod never_panics {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+
+    fn try_out(text: &str) {
+        if let Err(error) = Scenario::parse("test.toml", text) {
+            rendered(&error);
+        }
+    }
+
+    #[test]
+    fn on_a_file_that_is_cut_short_anywhere() {
+        for end in (0..EVERYTHING.len()).filter(|end| EVERYTHING.is_char_boundary(*end)) {
+            try_out(&EVERYTHING[..end]);
+        }
+    }
+
+    #[test]
+    fn on_keys_and_values_that_nest_deeply() {
+        for (open, close) in [("a.", ""), ("{ a = ", " }"), ("[", "]")] {
+            let deep = open.repeat(5_000) + "0" + &close.repeat(5_000);
+            try_out(&format!("trials = 1\n[sweep]\n{deep} = [1]"));
+            try_out(&format!("trials = 1\n[sweep]\n\"wan.loss\" = {deep}"));
+            try_out(&format!("trials = 1\n[[expect]]\nwhere.{deep} = 1\nsuccess = \"> 0\""));
+            try_out(&format!("[{deep}]\n"));
+        }
+    }
+
+    #[test]
+    fn on_a_file_whose_words_are_shuffled_or_replaced() {
+        let pieces: Vec<&str> =
+            EVERYTHING.split_inclusive([' ', '\n', '.', '"', ']', '}']).collect();
+        let foreign = ["é", "\"\"", "[]", "{}", "-0.0", "nan", "1e999", "\u{feff}", "\0", "\r\n"];
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut below = |bound: usize| usize::try_from(rng.next_u64() % bound as u64).unwrap();
+        for _ in 0..3_000 {
+            let mut changed = pieces.clone();
+            for _ in 0..=below(4) {
+                let at = below(changed.len());
+                changed[at] = match below(3) {
+                    0 => foreign[below(foreign.len())],
+                    1 => pieces[below(pieces.len())],
+                    _ => "",
+                };
+            }
+            try_out(&changed.concat());
+        }
+    }
+}
