@@ -1,0 +1,3 @@
+//! Scenarios: what is asked of the test bench.
+
+pub(crate) mod criterion;
