@@ -6,3 +6,8 @@
 
 pub(crate) mod judge;
 pub(crate) mod stats;
+pub(crate) mod summary;
+pub(crate) mod tally;
+
+#[cfg(test)]
+mod fixture;
