@@ -6,8 +6,12 @@
 
 pub(crate) mod judge;
 pub(crate) mod stats;
+pub(crate) mod style;
 pub(crate) mod summary;
+mod table;
 pub(crate) mod tally;
+pub(crate) mod terminal;
+mod text;
 
 #[cfg(test)]
 mod fixture;
