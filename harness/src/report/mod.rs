@@ -5,6 +5,7 @@
 //! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
 
 pub(crate) mod judge;
+pub(crate) mod log;
 pub(crate) mod stats;
 pub(crate) mod style;
 pub(crate) mod summary;
