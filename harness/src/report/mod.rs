@@ -7,6 +7,7 @@
 pub(crate) mod folder;
 pub(crate) mod judge;
 pub(crate) mod log;
+pub(crate) mod progress;
 pub(crate) mod stats;
 pub(crate) mod style;
 pub(crate) mod summary;
