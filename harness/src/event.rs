@@ -6,12 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of the event format; a reader refuses a newer one.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
+pub(crate) enum Event {
     /// Always the first line: everything that reports need to know of the scenarios.
     RunStarted(RunStarted),
     /// One trial is over, whatever its verdict.
@@ -22,111 +22,111 @@ pub enum Event {
 
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunStarted {
+pub(crate) struct RunStarted {
     /// See [`SCHEMA`].
-    pub schema: u32,
+    pub(crate) schema: u32,
     /// Version of the harness.
-    pub harness: String,
+    pub(crate) harness: String,
     /// Start of the run, in Unix seconds.
-    pub started_unix_s: f64,
+    pub(crate) started_unix_s: f64,
     /// How many labs may stand at once.
-    pub jobs: usize,
+    pub(crate) jobs: usize,
     /// The scenarios, in the order of the command line.
-    pub scenarios: Vec<ScenarioPlan>,
+    pub(crate) scenarios: Vec<ScenarioPlan>,
 }
 
 /// One scenario as it is run: after overrides from the command line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScenarioPlan {
+pub(crate) struct ScenarioPlan {
     /// Name, unique within the run.
-    pub name: String,
+    pub(crate) name: String,
     /// Path of its file, as given.
-    pub file: String,
+    pub(crate) file: String,
     /// What it asks.
-    pub question: Option<String>,
+    pub(crate) question: Option<String>,
     /// Run seed: with cell label and trial index it determines every trial.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Trials in each cell.
-    pub trials: u32,
+    pub(crate) trials: u32,
     /// Cells in the order of the sweep.
-    pub cells: Vec<CellPlan>,
+    pub(crate) cells: Vec<CellPlan>,
     /// Expectations in the order of the file.
-    pub expectations: Vec<ExpectationPlan>,
+    pub(crate) expectations: Vec<ExpectationPlan>,
 }
 
 /// One combination of swept values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CellPlan {
+pub(crate) struct CellPlan {
     /// Swept path and its value in this cell, in the order of the sweep; empty without a sweep.
-    pub values: Vec<Assignment>,
+    pub(crate) values: Vec<Assignment>,
     /// Round-trip time of the configured delays between the peers, in milliseconds.
-    pub rtt_ms: f64,
+    pub(crate) rtt_ms: f64,
 }
 
 /// A swept path and its value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Assignment {
+pub(crate) struct Assignment {
     /// Dotted path into the scenario, such as `peer.b.clock_offset_s`.
-    pub path: String,
+    pub(crate) path: String,
     /// The value, as in the file.
-    pub value: serde_json::Value,
+    pub(crate) value: serde_json::Value,
 }
 
 /// An expectation: which cells, and what must hold in each of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExpectationPlan {
+pub(crate) struct ExpectationPlan {
     /// Cells whose values are among these; empty for every cell.
     #[serde(rename = "where")]
-    pub filter: Vec<Filter>,
+    pub(crate) filter: Vec<Filter>,
     /// Bound on the success rate of each cell, or `theory`, as written in the file.
-    pub success: String,
+    pub(crate) success: String,
 }
 
 /// One condition of an expectation's `where`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// A swept path.
-    pub path: String,
+    pub(crate) path: String,
     /// Accepted values (one or several).
-    pub values: Vec<serde_json::Value>,
+    pub(crate) values: Vec<serde_json::Value>,
 }
 
 /// The result of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrialFinished {
+pub(crate) struct TrialFinished {
     /// Index into [`RunStarted::scenarios`].
-    pub scenario: usize,
+    pub(crate) scenario: usize,
     /// Index into [`ScenarioPlan::cells`].
-    pub cell: usize,
+    pub(crate) cell: usize,
     /// Index of the trial within its cell, from 0.
-    pub trial: u32,
+    pub(crate) trial: u32,
     /// The trial's seed, 16 hexadecimal digits.
-    pub seed: String,
+    pub(crate) seed: String,
     /// Success, failure or error.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// Why it failed, or what went wrong with the bench.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cause: Option<Cause>,
+    pub(crate) cause: Option<Cause>,
     /// What the oracle says should have happened.
-    pub theory: Theory,
+    pub(crate) theory: Theory,
     /// Times of a success, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub times: Option<Times>,
+    pub(crate) times: Option<Times>,
     /// Why the bench disturbed this trial, if it did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub disturbed: Option<String>,
+    pub(crate) disturbed: Option<String>,
     /// The worst lateness of the bench in this trial, in milliseconds.
-    pub bench: BenchLateness,
+    pub(crate) bench: BenchLateness,
     /// Virtual epoch of the trial: what an exact clock reads at its begin, in Unix seconds.
-    pub epoch_unix_s: f64,
+    pub(crate) epoch_unix_s: f64,
     /// The two peers, a and b.
-    pub peers: [PeerReport; 2],
+    pub(crate) peers: [PeerReport; 2],
 }
 
 /// Outcome of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Both ends hold the same connection, and bytes went through it in both directions.
     Success,
     /// The subject did not achieve that.
@@ -137,26 +137,26 @@ pub enum Verdict {
 
 /// Why a trial did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
+pub(crate) struct Cause {
     /// Short name to count by, such as `no-common-port`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The evidence, one sentence.
-    pub evidence: String,
+    pub(crate) evidence: String,
 }
 
 /// What should happen, by theory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Theory {
+pub(crate) struct Theory {
     /// The prediction.
-    pub prediction: Prediction,
+    pub(crate) prediction: Prediction,
     /// Its reason, one clause.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// A prediction of the oracle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Prediction {
+pub(crate) enum Prediction {
     /// The trial must succeed.
     Should,
     /// The trial must fail.
@@ -167,50 +167,50 @@ pub enum Prediction {
 
 /// Times of a success in milliseconds, all from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Times {
+pub(crate) struct Times {
     /// The first port up on both sides; absent where the subject does not report it.
-    pub connected_ms: Option<f64>,
+    pub(crate) connected_ms: Option<f64>,
     /// The COMMIT answered: both sides know which connection it is.
-    pub chosen_ms: Option<f64>,
+    pub(crate) chosen_ms: Option<f64>,
     /// Both sides handed the connection over: bytes may flow.
-    pub returned_ms: Option<f64>,
+    pub(crate) returned_ms: Option<f64>,
 }
 
 /// How late the bench itself was.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct BenchLateness {
+pub(crate) struct BenchLateness {
     /// Worst delivery of a packet after its time, in milliseconds.
-    pub wan_ms: f64,
+    pub(crate) wan_ms: f64,
     /// Worst start of a peer after its time, in milliseconds.
-    pub start_ms: f64,
+    pub(crate) start_ms: f64,
 }
 
 /// What one peer did.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct PeerReport {
+pub(crate) struct PeerReport {
     /// Its clock minus true time, in seconds.
-    pub clock_offset_s: f64,
+    pub(crate) clock_offset_s: f64,
     /// When it was started after the begin of the trial, in seconds.
-    pub start_s: f64,
+    pub(crate) start_s: f64,
     /// From its start to its first SYN on the WAN, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub spawn_to_syn_ms: Option<f64>,
+    pub(crate) spawn_to_syn_ms: Option<f64>,
     /// How it ended: `exit 0`, `signal 9`, `killed by the harness`.
-    pub exit: String,
+    pub(crate) exit: String,
     /// Ports it opened, where it reports them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub ports: Vec<u16>,
+    pub(crate) ports: Vec<u16>,
     /// SYNs it sent on the WAN.
-    pub syns: u32,
+    pub(crate) syns: u32,
 }
 
 /// How the run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunFinished {
+pub(crate) struct RunFinished {
     /// Whether a signal cut it short.
-    pub interrupted: bool,
+    pub(crate) interrupted: bool,
     /// Duration of the run in seconds.
-    pub elapsed_s: f64,
+    pub(crate) elapsed_s: f64,
     /// How often building a lab had to be tried again.
-    pub lab_retries: u32,
+    pub(crate) lab_retries: u32,
 }

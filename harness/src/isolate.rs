@@ -83,7 +83,8 @@ fn hung_up(pipe: &OwnedFd) -> nix::Result<bool> {
 /// Root within a new user namespace.
 fn user_namespace() -> Result<(), IsolateError> {
     let (uid, gid) = (getuid(), getgid());
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| IsolateError::UserNamespace(errno.into()))?;
+    unshare(CloneFlags::CLONE_NEWUSER)
+        .map_err(|errno| IsolateError::UserNamespace(errno.into()))?;
     let write = |file: &str, text: String| {
         fs::write(format!("/proc/self/{file}"), text).map_err(IsolateError::UserNamespace)
     };

@@ -1,7 +1,45 @@
-//! `harness`: the test bench for TCP hole punching.
+//! `harness`: the test bench for TCP hole punching. See `ARCHITECTURE.md` for the way around.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("the harness needs Linux: see the Vagrantfile for a virtual machine");
+
+mod cli;
+mod commands;
+mod diagnose;
+mod doctor;
 mod event;
-#[allow(dead_code, unused_imports)]
+mod isolate;
+mod lab;
+mod report;
+mod run;
 mod scenario;
+mod wan;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // A peer is started for every trial, twice: it must not wait for anything it does not need.
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == run::PEER) {
+        return punch::cli::main(std::iter::once("punch".into()).chain(words));
+    }
+    let cli = Cli::parse();
+    // Names such as `icmp-reject` stay whole where a message is wrapped.
+    let hook = miette::set_hook(Box::new(|_| {
+        let splitter = textwrap::WordSplitter::NoHyphenation;
+        Box::new(miette::MietteHandlerOpts::new().word_splitter(splitter).build())
+    }));
+    debug_assert!(hook.is_ok(), "nothing else sets a hook");
+    match cli.command {
+        None => commands::run(&cli.run),
+        Some(Command::Run(args)) => commands::run(&args),
+        Some(Command::Check(args)) => commands::check(&args),
+        Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Doctor) => commands::doctor(),
+        Some(Command::Peer(args)) => punch::cli::main(args.words),
+    }
+}

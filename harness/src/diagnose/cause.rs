@@ -39,9 +39,7 @@ fn cause(kind: &str, evidence: String) -> Cause {
     Cause { kind: kind.to_owned(), evidence }
 }
 
-fn sides<'a>(
-    peers: &'a [Evidence<'a>; 2],
-) -> impl Iterator<Item = (Side, &'a Evidence<'a>)> {
+fn sides<'a>(peers: &'a [Evidence<'a>; 2]) -> impl Iterator<Item = (Side, &'a Evidence<'a>)> {
     Side::BOTH.into_iter().zip(peers)
 }
 
@@ -106,34 +104,31 @@ fn unknown(peers: &[Evidence<'_>; 2]) -> Cause {
 }
 
 fn quote(peer: &Evidence<'_>) -> String {
-    if peer.complaint.is_empty() {
-        String::new()
-    } else {
-        format!(", saying {:?}", peer.complaint)
-    }
+    if peer.complaint.is_empty() { String::new() } else { format!(", saying {:?}", peer.complaint) }
 }
 
 /// All ports that a peer used.
 pub(crate) fn ports(events: &[Event]) -> BTreeSet<u16> {
-    let listed = events.iter().filter_map(|event| match &event.what {
-        What::Ports { ports, .. } => Some(ports.iter().copied()),
-        _ => None,
-    });
-    listed.flatten().collect()
+    let mut all = BTreeSet::new();
+    for event in events {
+        if let What::Ports { ports, .. } = &event.what {
+            all.extend(ports);
+        }
+    }
+    all
 }
 
 fn buckets(events: &[Event]) -> String {
-    let listed = events.iter().filter_map(|event| match &event.what {
-        What::Ports { buckets, .. } => Some(buckets.iter().copied()),
-        _ => None,
-    });
-    let all: BTreeSet<i64> = listed.flatten().collect();
+    let mut all = BTreeSet::new();
+    for event in events {
+        if let What::Ports { buckets, .. } = &event.what {
+            all.extend(buckets);
+        }
+    }
     all.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn failure(events: &[Event]) -> Option<Failure> {
-    events.iter().rev().find_map(|event| match event.what {
-        What::Failed { reason } => Some(reason),
-        _ => None,
-    })
+    let last = events.last()?;
+    if let What::Failed { reason } = last.what { Some(reason) } else { None }
 }

@@ -11,12 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use punch::{
     ClockOffset, Rule,
-    core::{
-        attempt::scheduled_ports,
-        bucket::Buckets,
-        time::WallTime,
-        wire::SessionTag,
-    },
+    core::{attempt::scheduled_ports, bucket::Buckets, time::WallTime, wire::SessionTag},
 };
 
 use crate::{

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use punch::{Event, core::{event::What, time::MonoTime}};
+use punch::{
+    Event,
+    core::{event::What, time::MonoTime},
+};
 
 use crate::{
     event::Times,

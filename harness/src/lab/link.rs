@@ -65,7 +65,8 @@ impl Links {
 
     /// Everything leaves through this link; it needs no gateway.
     pub(crate) async fn default_through(&self, name: &str) -> Result<(), LinkError> {
-        let route = RouteMessageBuilder::<std::net::Ipv4Addr>::new().output_interface(index_of(name)?);
+        let route =
+            RouteMessageBuilder::<std::net::Ipv4Addr>::new().output_interface(index_of(name)?);
         Ok(self.handle.route().add(route.build()).execute().await?)
     }
 

@@ -30,7 +30,9 @@ impl NetNs {
     ///
     /// # Errors
     /// The kernel refuses a namespace, or what `work` says.
-    pub(crate) fn create<T, E>(work: impl FnOnce(&Self) -> Result<T, E> + Send) -> Result<(Self, T), E>
+    pub(crate) fn create<T, E>(
+        work: impl FnOnce(&Self) -> Result<T, E> + Send,
+    ) -> Result<(Self, T), E>
     where
         T: Send,
         E: Send + From<io::Error>,

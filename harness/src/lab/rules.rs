@@ -39,12 +39,8 @@ mod tests {
 
     #[test]
     fn the_rules_of_each_answer_are_these() {
-        let all = [
-            Unsolicited::Drop,
-            Unsolicited::Reset,
-            Unsolicited::IcmpPort,
-            Unsolicited::IcmpAdmin,
-        ];
+        let all =
+            [Unsolicited::Drop, Unsolicited::Reset, Unsolicited::IcmpPort, Unsolicited::IcmpAdmin];
         let text: Vec<String> =
             all.iter().map(|answer| format!("# {answer:?}\n{}", iptables(*answer))).collect();
         insta::assert_snapshot!(text.join("\n"));

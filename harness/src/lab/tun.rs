@@ -20,7 +20,11 @@ pub(crate) const DEVICE: &str = "/dev/net/tun";
 /// # Errors
 /// There is none, or this user may not open it.
 pub(crate) fn open_device() -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(DEVICE)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(DEVICE)
 }
 
 /// Creates the interface `name` in the calling thread's network namespace. It ends when the

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use punch::{ClockOffset, Rule};
+use punch::ClockOffset;
 
 use crate::{
     lab::Side,
-    scenario::{Election, Placeholder, PunchSetup, Subject, expand},
+    scenario::{Named, Placeholder, PunchSetup, Subject, expand},
 };
 
 /// The harness itself, even where its file has been replaced meanwhile: resolved when the peer is
@@ -49,7 +49,11 @@ pub(crate) fn command(
 }
 
 /// The command line of a further public host.
-pub(crate) fn host_command(command: &[String], own: &str, hosts: &[(String, String)]) -> Vec<String> {
+pub(crate) fn host_command(
+    command: &[String],
+    own: &str,
+    hosts: &[(String, String)],
+) -> Vec<String> {
     expand(command, |placeholder| match placeholder {
         Placeholder::SelfAddress => own.to_owned(),
         Placeholder::Host(name) => host_address(hosts, name),
@@ -68,12 +72,9 @@ fn host_address(hosts: &[(String, String)], wanted: &str) -> String {
 fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
     let mut words: Vec<String> = [MYSELF, PEER].map(str::to_owned).into();
     let mut option = |name: &str, value: String| words.push(format!("--{name}={value}"));
-    option("rule", rule_name(punch.rule).to_owned());
-    let election = match punch.election {
-        Election::Nonce => "nonce",
-        Election::WanIp => "wan-ip",
-    };
-    option("election", election.to_owned());
+    // Scenarios and the command call them by the same names.
+    option("rule", punch.rule.name().to_owned());
+    option("election", punch.election.name().to_owned());
     option("wan-ip", order.side.wan_address().to_string());
     option("timeout", punch.timeout_s.to_string());
     option("max-clock-error", punch.max_clock_error_s.to_string());
@@ -86,12 +87,4 @@ fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
     }
     words.push(order.side.other().wan_address().to_string());
     words
-}
-
-/// The rule's name on the command line of `punch`.
-fn rule_name(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Rolling => "rolling",
-        Rule::Article => "article",
-    }
 }

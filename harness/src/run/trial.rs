@@ -110,11 +110,7 @@ struct Seen {
 }
 
 /// Runs one trial. `permit` is dropped when the lab is gone.
-pub(crate) async fn run(
-    bench: &Bench,
-    trial: &Trial,
-    permit: impl Send + 'static,
-) -> Finished {
+pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'static) -> Finished {
     let draws = Draws::new(trial.seed, &trial.setup);
     let mut retries = 0;
     let seen = observe(bench, trial, &draws, permit, &mut retries).await;
@@ -192,7 +188,8 @@ async fn observe(
             limit,
         };
         let ended = run_peer(task, &progress).await?;
-        Ok((ended, sink.read().during("events of a peer")?))
+        let events = sink.read().during("events of a peer")?;
+        Ok::<_, BenchError>((ended, events))
     };
     let (a, b) = tokio::join!(act(Side::A), act(Side::B));
     let traffic = wan.finish().await.during("the WAN")?;
@@ -308,10 +305,10 @@ fn disturbed(bench: BenchLateness) -> Option<String> {
     let bound = milliseconds(DISTURBED);
     let mut late = Vec::new();
     if bench.wan_ms > bound {
-        late.push(format!("a packet {:.1} ms late", bench.wan_ms));
+        late.push("a packet was delivered late");
     }
     if bench.start_ms > bound {
-        late.push(format!("a peer started {:.1} ms late", bench.start_ms));
+        late.push("a peer was started late");
     }
     (!late.is_empty()).then(|| late.join(", "))
 }

@@ -31,11 +31,11 @@ use std::time::Duration;
 
 use crate::event::{Assignment, ExpectationPlan};
 
-pub(crate) use command::{Placeholder, TemplateError, expand};
-pub(crate) use criterion::{Criterion, CriterionError};
+pub(crate) use command::{Placeholder, expand};
+pub(crate) use criterion::Criterion;
 pub(crate) use draw::Draw;
-pub(crate) use error::Error;
-pub(crate) use nat::{CATALOGUE, CatalogueEntry, Nat, NatSpec, Unsolicited};
+pub(crate) use nat::{Nat, NatSpec, Unsolicited};
+pub(crate) use punch::Rule;
 pub(crate) use sweep::label;
 pub(crate) use tree::Named;
 
@@ -133,15 +133,6 @@ pub(crate) struct PunchSetup {
     pub max_clock_error_s: f64,
     /// Whether each port also has a listener.
     pub listen: bool,
-}
-
-/// Which buckets of time the ports come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// Two neighbouring buckets, re-evaluated while running.
-    Rolling,
-    /// One bucket, chosen once: the rule of the article.
-    Article,
 }
 
 /// How both sides agree on one connection.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::*;
+use super::{error::Error, nat::CATALOGUE, *};
 
 /// The scenario of a text that must be right.
 fn parse(text: &str) -> Scenario {

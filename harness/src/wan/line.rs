@@ -174,9 +174,7 @@ impl Line {
 
     fn record(&mut self, at: MonoTime, from: usize, fate: Fate, bytes: &[u8]) -> Option<usize> {
         let (kept, room) = match self.keep {
-            Keep::Headers => {
-                (bytes.len().min(HEADERS), self.traffic.packets.len() < MOST_PACKETS)
-            }
+            Keep::Headers => (bytes.len().min(HEADERS), self.traffic.packets.len() < MOST_PACKETS),
             Keep::Everything => (bytes.len(), self.kept_bytes + bytes.len() <= MOST_BYTES),
         };
         if !room {

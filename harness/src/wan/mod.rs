@@ -158,7 +158,9 @@ impl Wan {
     pub(crate) async fn finish(mut self) -> io::Result<Traffic> {
         self.control.stop()?;
         drop(self.thread.take());
-        (&mut self.result).await.unwrap_or_else(|_| Err(io::Error::other("the WAN thread panicked")))
+        (&mut self.result)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("the WAN thread panicked")))
     }
 }
 

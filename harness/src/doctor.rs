@@ -1,0 +1,110 @@
+//! What this machine must have, and one message about what is missing.
+
+use crate::{
+    isolate::{self, IsolateError},
+    lab::{self, LabSpec, tun},
+    scenario::{Nat, NatSpec, Unsolicited},
+};
+
+/// Something that is missing, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    what: String,
+    remedy: String,
+}
+
+/// Checks the machine and moves this process into its namespaces. On success, or where the
+/// namespaces are there but something else is missing, the isolated child returns.
+///
+/// # Errors
+/// Everything that is missing.
+pub(crate) fn prepare() -> Result<(), Vec<Missing>> {
+    let mut missing: Vec<Missing> = [tun_device(), iptables()].into_iter().flatten().collect();
+    // Only now, so that one message tells everything at once.
+    if let Err(error) = isolate::enter() {
+        missing.push(permission(&error));
+    }
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
+}
+
+/// Builds and removes one lab for each answer of a NAT: whatever the checks did not think of shows
+/// here, before anything is measured.
+///
+/// # Errors
+/// What could not be built.
+pub(crate) fn probe(answers: &[Unsolicited]) -> Result<(), Missing> {
+    for &unsolicited in answers {
+        let nat = Nat::Behind(NatSpec { name: "probe".to_owned(), unsolicited });
+        let spec = LabSpec { nats: [nat.clone(), nat], hosts: Vec::new() };
+        lab::build(&spec).map_err(|error| Missing {
+            what: format!("a lab cannot be built: {error}"),
+            remedy: "run as root, or as root load what the kernel lacks: modprobe -a tun veth \
+                     nf_conntrack nf_nat xt_MASQUERADE xt_conntrack ipt_REJECT"
+                .to_owned(),
+        })?;
+    }
+    Ok(())
+}
+
+/// One message for everything that is missing.
+pub(crate) fn message(missing: &[Missing]) -> String {
+    let mut text = "this machine cannot run it:".to_owned();
+    for item in missing {
+        text += &format!("\n  - {}\n    {}", item.what, item.remedy);
+    }
+    text + "\nscripts/setup installs what is needed; on hosts that are not Linux use the Vagrantfile."
+}
+
+fn tun_device() -> Option<Missing> {
+    let error = tun::open_device().err()?;
+    let remedy = if error.kind() == std::io::ErrorKind::PermissionDenied {
+        "run as root, or let everyone use it: sudo chmod 666 /dev/net/tun"
+    } else {
+        "load the module: sudo modprobe tun"
+    };
+    Some(Missing {
+        what: format!("{} cannot be opened: {error}", tun::DEVICE),
+        remedy: remedy.to_owned(),
+    })
+}
+
+fn iptables() -> Option<Missing> {
+    if lab::find_program("iptables-restore").is_some() {
+        return None;
+    }
+    Some(Missing {
+        what: "iptables-restore is not installed".to_owned(),
+        remedy: "install the package iptables".to_owned(),
+    })
+}
+
+fn permission(error: &IsolateError) -> Missing {
+    let remedy = match error {
+        IsolateError::UserNamespace(_) => {
+            "run as root, or allow it: sudo sysctl kernel.unprivileged_userns_clone=1 \
+             user.max_user_namespaces=10000 (on Ubuntu also \
+             kernel.apparmor_restrict_unprivileged_userns=0)"
+        }
+        IsolateError::PidNamespace(_) | IsolateError::Other(_) => {
+            "run as root, outside of a container or in a privileged one"
+        }
+    };
+    Missing { what: error.to_string(), remedy: remedy.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_message_names_everything_with_its_remedy() {
+        let missing = [
+            Missing {
+                what: "iptables-restore is not installed".into(),
+                remedy: "install it".into(),
+            },
+            permission(&IsolateError::UserNamespace(std::io::ErrorKind::PermissionDenied.into())),
+        ];
+        insta::assert_snapshot!(message(&missing));
+    }
+}

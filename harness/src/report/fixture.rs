@@ -1,0 +1,148 @@
+//! Made-up runs for the tests of reports.
+
+use serde_json::Value;
+
+use crate::event::{
+    Assignment, BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, PeerReport,
+    Prediction, RunFinished, RunStarted, SCHEMA, ScenarioPlan, Theory, Times, TrialFinished,
+    Verdict,
+};
+
+/// A scenario with the cells of the given values.
+pub(super) fn scenario(name: &str, trials: u32, cells: Vec<CellPlan>) -> ScenarioPlan {
+    ScenarioPlan {
+        name: name.to_owned(),
+        file: format!("scenarios/{name}.toml"),
+        question: None,
+        seed: 42,
+        trials,
+        cells,
+        expectations: Vec::new(),
+    }
+}
+
+/// A cell with RTT 50 ms.
+pub(super) fn cell(values: &[(&str, Value)]) -> CellPlan {
+    let assign = |(path, value): &(&str, Value)| Assignment {
+        path: (*path).to_owned(),
+        value: value.clone(),
+    };
+    CellPlan { values: values.iter().map(assign).collect(), rtt_ms: 50.0 }
+}
+
+/// An expectation on the cells where the path has the value.
+pub(super) fn expect(success: &str, filter: Option<(&str, Value)>) -> ExpectationPlan {
+    let filter = filter.map(|(path, value)| Filter { path: path.to_owned(), values: vec![value] });
+    ExpectationPlan { filter: filter.into_iter().collect(), success: success.to_owned() }
+}
+
+/// A run of the scenarios that has just started.
+pub(super) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
+    Event::RunStarted(RunStarted {
+        schema: SCHEMA,
+        harness: "0.1.0".to_owned(),
+        started_unix_s: 1_767_225_600.25,
+        jobs: 8,
+        scenarios,
+    })
+}
+
+/// The end of a run.
+pub(super) fn finished(interrupted: bool) -> Event {
+    Event::RunFinished(RunFinished { interrupted, elapsed_s: 34.2, lab_retries: 0 })
+}
+
+/// A trial of the first scenario, with times if it is a success and a cause if it is not.
+pub(super) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished {
+    let success = verdict == Verdict::Success;
+    let jitter = f64::from(index % 10) / 4.0;
+    let cause = |kind: &str, evidence: &str| {
+        Some(Cause { kind: kind.to_owned(), evidence: evidence.to_owned() })
+    };
+    TrialFinished {
+        scenario: 0,
+        cell,
+        trial: index,
+        seed: format!("{index:016x}"),
+        verdict,
+        cause: match verdict {
+            Verdict::Success => None,
+            Verdict::Failure => cause("syn-lost", "both SYNs to port 2741 were lost"),
+            Verdict::Error => cause("lab-build", "iptables-restore: line 4 failed"),
+        },
+        theory: Theory { prediction: Prediction::Should, reason: "a port in common".to_owned() },
+        times: success.then_some(Times {
+            connected_ms: Some(50.4 + jitter),
+            chosen_ms: Some(101.0 + jitter),
+            returned_ms: Some(151.2 + 2.0 * jitter),
+        }),
+        disturbed: None,
+        bench: BenchLateness { wan_ms: 0.2, start_ms: 0.4 },
+        epoch_unix_s: 1_767_225_600.0,
+        peers: [0, 1].map(|_| PeerReport {
+            spawn_to_syn_ms: Some(3.0 + jitter),
+            exit: "exit 0".to_owned(),
+            syns: 8,
+            ..PeerReport::default()
+        }),
+    }
+}
+
+/// The trial with another prediction.
+pub(super) fn predicted(mut trial: TrialFinished, prediction: Prediction) -> TrialFinished {
+    trial.theory.prediction = prediction;
+    trial
+}
+
+/// The trial with another cause.
+pub(super) fn caused(mut trial: TrialFinished, kind: &str, evidence: &str) -> TrialFinished {
+    trial.cause = Some(Cause { kind: kind.to_owned(), evidence: evidence.to_owned() });
+    trial
+}
+
+/// The event of a trial.
+pub(super) fn event(trial: TrialFinished) -> Event {
+    Event::TrialFinished(Box::new(trial))
+}
+
+/// As many trials of a cell, the first ones successes.
+pub(super) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Item = Event> {
+    (0..all).map(move |index| {
+        let verdict = if index < successes { Verdict::Success } else { Verdict::Failure };
+        event(trial(cell, index, verdict))
+    })
+}
+
+/// Two rules at five clock offsets, 200 trials each, as theory would have them but for one cell.
+pub(super) fn skew() -> Vec<Event> {
+    let rules = ["article", "rolling"];
+    let offsets = [0, 5, 10, 20, 40];
+    let cells = rules.iter().flat_map(|&rule| {
+        offsets.iter().map(move |&offset| {
+            cell(&[("punch.rule", rule.into()), ("peer.b.clock_offset_s", offset.into())])
+        })
+    });
+    let mut plan = scenario("skew", 200, cells.collect());
+    plan.question = Some("How much clock skew does each bucket rule survive?".to_owned());
+    plan.expectations = vec![
+        expect(">= 0.95", Some(("punch.rule", "rolling".into()))),
+        expect("theory", None),
+        expect(">= 0.95", Some(("punch.rule", "article".into()))),
+    ];
+    let mut events = vec![started(vec![plan])];
+    for (index, successes) in [200, 184, 167, 133, 66, 200, 200, 200, 200, 200].iter().enumerate() {
+        events.extend((0..200).map(|number| {
+            let (verdict, prediction) = if number < *successes {
+                (Verdict::Success, Prediction::Should)
+            } else {
+                (Verdict::Failure, Prediction::ShouldNot)
+            };
+            let evidence = "a used bucket 29453760, b used bucket 29453761; no port in common";
+            let trial = predicted(trial(index, number, verdict), prediction);
+            let failed = verdict == Verdict::Failure;
+            event(if failed { caused(trial, "no-common-port", evidence) } else { trial })
+        }));
+    }
+    events.push(finished(false));
+    events
+}

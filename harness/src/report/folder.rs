@@ -1,0 +1,219 @@
+//! The folder of a run.
+
+use std::{
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::report::log::{EVENTS_FILE, without_path};
+
+/// Name of the link to the newest run.
+const LATEST: &str = "latest";
+/// Runs of the same name that can begin within one second.
+const MOST_ALIKE: u32 = 1000;
+/// Longer names are cut.
+const LONGEST_NAME: usize = 60;
+
+/// A run without a folder.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    /// A folder cannot be created or written to.
+    #[error(
+        "cannot write to {path}: {source}; choose another folder with --out",
+        path = path.display()
+    )]
+    Unwritable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder that was asked for has a run.
+    #[error(
+        "{path} already holds a run: choose another folder with --out, or remove this one \
+         (`harness report {path}` shows it)",
+        path = path.display()
+    )]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// The folder of one run: it exists, can be written to, and holds no other run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    warning: Option<String>,
+}
+
+impl RunFolder {
+    /// Creates the folder of a run: exactly `out` if that is given, else a new
+    /// `base/<now>-<name>`, with `-2` and so on if that exists, and the link `base/latest` to it.
+    /// `now` is made by [`timestamp`]; in `name`, what is awkward in a path becomes `-`.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be created or written to, or `out` holds a run.
+    pub(crate) fn create(
+        out: Option<&Path>,
+        base: &Path,
+        name: &str,
+        now: &str,
+    ) -> Result<Self, FolderError> {
+        match out {
+            Some(out) => Self::create_exactly(out),
+            None => Self::create_within(base, &format!("{now}-{}", path_segment(name))),
+        }
+    }
+
+    fn create_exactly(path: &Path) -> Result<Self, FolderError> {
+        let unwritable = |source| FolderError::Unwritable { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(unwritable)?;
+        if path.join(EVENTS_FILE).try_exists().map_err(unwritable)? {
+            return Err(FolderError::Taken { path: path.to_owned() });
+        }
+        // An existing folder may not be ours to write to; better to learn it before the trials.
+        tempfile::NamedTempFile::new_in(path).map_err(without_path).map_err(unwritable)?;
+        Ok(Self { path: path.to_owned(), warning: None })
+    }
+
+    fn create_within(base: &Path, name: &str) -> Result<Self, FolderError> {
+        let unwritable = |source| FolderError::Unwritable { path: base.to_owned(), source };
+        fs::create_dir_all(base).map_err(unwritable)?;
+        let names = (1..=MOST_ALIKE)
+            .map(|number| if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
+        for name in names {
+            let path = base.join(&name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { warning: link_latest(base, &name).err(), path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(unwritable(source)),
+            }
+        }
+        Err(unwritable(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its log belongs.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join(EVENTS_FILE)
+    }
+
+    /// Why `latest` does not lead to this run though it should: on a file system without links,
+    /// such as a folder shared with a virtual machine, everything else works.
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+}
+
+/// A time in UTC for names that sort by it: `20260131-235959`. Times before 1970 become 1970.
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    let time = time.max(SystemTime::UNIX_EPOCH);
+    let rfc3339 = humantime::format_rfc3339_seconds(time).to_string();
+    rfc3339.replace(['-', ':', 'Z'], "").replace('T', "-")
+}
+
+/// Points `latest` at the run, at once and never at nothing.
+fn link_latest(base: &Path, run: &str) -> Result<(), String> {
+    let latest = base.join(LATEST);
+    let new = tempfile::Builder::new().make_in(base, |path| symlink(run, path));
+    let replaced = new.and_then(|new| Ok(new.persist(&latest)?));
+    replaced.map(drop).map_err(|error| {
+        format!("{} does not lead to this run: {}", latest.display(), without_path(error))
+    })
+}
+
+fn path_segment(name: &str) -> String {
+    let allowed = |character: char| character.is_alphanumeric() || "-_.+".contains(character);
+    let characters = name.chars().map(|it| if allowed(it) { it } else { '-' });
+    characters.take(LONGEST_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: &str = "20260131-235959";
+
+    #[test]
+    fn a_timestamp_sorts_by_time() {
+        let at = |seconds| timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "19700101-000000");
+        assert_eq!(at(1_709_208_000), "20240229-120000");
+        assert_eq!(at(1_769_903_999), NOW);
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), at(0));
+    }
+
+    #[test]
+    fn runs_of_the_same_second_get_folders_of_their_own_and_latest_is_the_last() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().join("target/harness");
+        let create = || RunFolder::create(None, &base, "skew", NOW).unwrap();
+        let folders = [create(), create(), create()];
+        let names = ["skew", "skew-2", "skew-3"].map(|name| base.join(format!("{NOW}-{name}")));
+        assert_eq!(folders.each_ref().map(|folder| folder.path().to_owned()), names);
+        assert!(folders.iter().all(|folder| folder.path().is_dir() && folder.warning().is_none()));
+        let latest = fs::read_link(base.join(LATEST)).unwrap();
+        assert_eq!(latest, Path::new("20260131-235959-skew-3"));
+        assert_eq!(base.read_dir().unwrap().count(), 4, "nothing temporary is left");
+    }
+
+    #[test]
+    fn a_name_cannot_lead_elsewhere() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(None, base.path(), "../a b/ü", NOW).unwrap();
+        assert_eq!(folder.path(), base.path().join("20260131-235959-..-a-b-ü"));
+    }
+
+    #[test]
+    fn a_latest_that_is_no_link_is_left_alone_and_told() {
+        let base = tempfile::tempdir().unwrap();
+        fs::create_dir(base.path().join(LATEST)).unwrap();
+        let folder = RunFolder::create(None, base.path(), "skew", NOW).unwrap();
+        assert!(folder.warning().unwrap().contains("latest does not lead to this run"));
+        assert!(folder.path().is_dir());
+    }
+
+    #[test]
+    fn out_is_taken_exactly_but_never_twice() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("deep/run");
+        let create = || RunFolder::create(Some(&out), Path::new("unused"), "skew", NOW);
+        let folder = create().unwrap();
+        assert_eq!(folder.path(), out);
+        assert_eq!(create().unwrap().path(), out);
+        fs::write(folder.events(), "").unwrap();
+        let message = create().unwrap_err().to_string();
+        assert_eq!(
+            message.replace(out.to_str().unwrap(), "DIR"),
+            "DIR already holds a run: choose another folder with --out, or remove this one \
+             (`harness report DIR` shows it)"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_or_written_to_is_told_before_any_trial() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("file");
+        fs::write(&file, "").unwrap();
+        for out in [None, Some(file.as_path()), Some(Path::new("/proc"))] {
+            let error = RunFolder::create(out, &file.join("base"), "skew", NOW).unwrap_err();
+            assert!(matches!(error, FolderError::Unwritable { .. }), "{error}");
+        }
+        let error = RunFolder::create(Some(Path::new("/proc")), &file, "skew", NOW).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot write to /proc: entity not found; choose another folder \
+             with --out"
+        );
+    }
+}

@@ -1,0 +1,345 @@
+//! The log of a run, `events.jsonl`, and its summary, `summary.json`.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    event::{Event, SCHEMA},
+    report::summary::Summary,
+};
+
+/// Name of the log in a run's folder.
+pub(crate) const EVENTS_FILE: &str = "events.jsonl";
+/// Name of the summary in a run's folder.
+pub(crate) const SUMMARY_FILE: &str = "summary.json";
+
+/// A log or summary that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LogError {
+    /// Creating, writing or replacing a file failed, such as with a full disk.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Opening or reading a file failed.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run ended before its first event was complete.
+    #[error("{path} holds no event: the run was stopped before it began", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It does not begin as logs do.
+    #[error(
+        "{path} is no log of a run: its first line is not a `run-started` event; \
+         give the folder of a run or its {EVENTS_FILE}",
+        path = path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later version wrote it.
+    #[error(
+        "{path} has format {found}, this harness reads up to {SCHEMA}: use the version that wrote it",
+        path = path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A complete line is no event.
+    #[error("{path}, line {line}: not an event of this format: {reason}", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line number from 1.
+        line: usize,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The open log of a run. Each event is handed to the kernel as soon as it is appended, so a
+/// harness that is killed loses none; only a crash of the machine itself may cost the last ones.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    file: File,
+    path: PathBuf,
+    /// Length of all complete lines in bytes.
+    complete: u64,
+}
+
+impl EventLog {
+    /// Creates the log `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it exists already or cannot be created.
+    pub(crate) fn create(path: &Path) -> Result<Self, LogError> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path);
+        let file = file.map_err(|source| LogError::Write { path: path.to_owned(), source })?;
+        Ok(Self { file, path: path.to_owned(), complete: 0 })
+    }
+
+    /// Appends an event as one line, in one `write` where the kernel takes it whole.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, such as with a full disk. What was written of the line is taken
+    /// back, so the log stays readable and the next event can be tried.
+    pub(crate) fn append(&mut self, event: &Event) -> Result<(), LogError> {
+        let line = serde_json::to_vec(event).map_err(io::Error::from).map(|mut line| {
+            line.push(b'\n');
+            line
+        });
+        let written = line.and_then(|line| {
+            self.file.write_all(&line)?;
+            Ok(line.len() as u64)
+        });
+        match written {
+            Ok(length) => {
+                self.complete += length;
+                Ok(())
+            }
+            Err(source) => {
+                // Shortening needs no space. If it fails as well, the first error says enough.
+                let _also_failed = self.file.set_len(self.complete);
+                Err(LogError::Write { path: self.path.clone(), source })
+            }
+        }
+    }
+}
+
+/// What the first line of every version of the log has.
+#[derive(Deserialize)]
+struct Header {
+    event: String,
+    schema: u32,
+}
+
+/// Reads a log, or the one in a run's folder. A last line cut off by a crash is left out.
+///
+/// # Errors
+///
+/// If it cannot be read, is no log, was written by a later version, or has a line that is no event.
+pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
+    let path = if path.is_dir() { path.join(EVENTS_FILE) } else { path.to_owned() };
+    let read_error = |source| LogError::Read { path: path.clone(), source };
+    let mut reader = BufReader::new(File::open(&path).map_err(read_error)?);
+    let mut events = Vec::new();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(read_error)? == 0 {
+            break;
+        }
+        let is_cut_off = line.last() != Some(&b'\n');
+        if number == 1 {
+            check_header(&line, &path)?;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(event) => events.push(event),
+            Err(_) if is_cut_off => break,
+            Err(error) => {
+                // The parser saw only this line and calls it line 1.
+                let reason = error.to_string().replace(" at line 1 column ", " at column ");
+                return Err(LogError::Malformed { path, line: number, reason });
+            }
+        }
+    }
+    if events.is_empty() { Err(LogError::Empty { path }) } else { Ok(events) }
+}
+
+/// Lets pass the first line of a log this harness can read, and what a crash may leave of it.
+fn check_header(line: &[u8], path: &Path) -> Result<(), LogError> {
+    const BEGIN: &[u8] = br#"{"event":"run-started","#;
+    match serde_json::from_slice(line) {
+        Ok(Header { event, schema }) if event == "run-started" && schema > SCHEMA => {
+            Err(LogError::Newer { path: path.to_owned(), found: schema })
+        }
+        Ok(Header { event, .. }) if event == "run-started" => Ok(()),
+        Err(error) if error.is_eof() && (BEGIN.starts_with(line) || line.starts_with(BEGIN)) => {
+            Ok(())
+        }
+        Ok(_) | Err(_) => Err(LogError::Foreign { path: path.to_owned() }),
+    }
+}
+
+/// Writes `summary.json` into a run's folder.
+///
+/// # Errors
+///
+/// As [`write_atomically`].
+pub(crate) fn write_summary(folder: &Path, summary: &Summary) -> Result<(), LogError> {
+    write_atomically(&folder.join(SUMMARY_FILE), |out| {
+        serde_json::to_writer_pretty(&mut *out, summary)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// Writes a file so that whoever opens it finds the old or the new contents, never a part: into a
+/// temporary file beside it that then takes its name.
+///
+/// # Errors
+///
+/// If it cannot be written; the old file, if any, is untouched then.
+pub(crate) fn write_atomically(
+    path: &Path,
+    contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), LogError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let write = || {
+        // Readable as other files are (less the umask): temporary files are private by default,
+        // and reports of a harness run as root are for other users.
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(without_path)?;
+        let mut out = BufWriter::new(file.as_file_mut());
+        contents(&mut out)?;
+        out.flush()?;
+        drop(out);
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|source| LogError::Write { path: path.to_owned(), source })
+}
+
+/// The kind of an error alone: `tempfile` adds the random name of its file, which only confuses.
+pub(super) fn without_path(error: io::Error) -> io::Error {
+    error.kind().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Verdict,
+        report::fixture::{event, finished, scenario, started, trial, trials},
+    };
+
+    fn events() -> Vec<Event> {
+        let plan = scenario("home", 3, vec![crate::report::fixture::cell(&[])]);
+        let mut events = vec![started(vec![plan])];
+        events.extend(trials(0, 2, 3));
+        events.push(finished(false));
+        events
+    }
+
+    fn logged(folder: &Path) -> PathBuf {
+        let path = folder.join(EVENTS_FILE);
+        let mut log = EventLog::create(&path).unwrap();
+        for event in events() {
+            log.append(&event).unwrap();
+        }
+        path
+    }
+
+    fn refusal(contents: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(EVENTS_FILE);
+        std::fs::write(&path, contents).unwrap();
+        let message = read(&path).unwrap_err().to_string();
+        message.replace(folder.path().to_str().unwrap(), "RUN")
+    }
+
+    #[test]
+    fn what_was_appended_is_read_by_file_and_by_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = logged(folder.path());
+        assert_eq!(read(&path).unwrap(), events());
+        assert_eq!(read(folder.path()).unwrap(), events());
+    }
+
+    #[test]
+    fn wherever_a_crash_cuts_the_log_the_events_before_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = std::fs::read(logged(folder.path())).unwrap();
+        let cut = folder.path().join("cut.jsonl");
+        let mut most = 0;
+        for length in (0..whole.len()).step_by(7) {
+            std::fs::write(&cut, &whole[..length]).unwrap();
+            match read(&cut) {
+                Ok(read) => {
+                    assert!(read.len() >= most && events().starts_with(&read));
+                    most = read.len();
+                }
+                Err(LogError::Empty { .. }) => assert_eq!(most, 0),
+                Err(error) => panic!("cut at {length}: {error}"),
+            }
+        }
+        assert!(most + 1 >= events().len());
+    }
+
+    #[test]
+    fn what_is_no_log_is_refused_with_a_reason() {
+        let foreign = "RUN/events.jsonl is no log of a run: its first line is not a `run-started` \
+                       event; give the folder of a run or its events.jsonl";
+        let empty = "RUN/events.jsonl holds no event: the run was stopped before it began";
+        let newer = "RUN/events.jsonl has format 2, this harness reads up to 1: use the version \
+                     that wrote it";
+        assert_eq!(refusal(""), empty);
+        assert_eq!(refusal(r#"{"event":"run-sta"#), empty);
+        assert_eq!(refusal(r#"{"event":"run-started","schema":1,"#), empty);
+        assert_eq!(refusal("hello"), foreign);
+        assert_eq!(refusal("{\n  \"event\":"), foreign);
+        assert_eq!(refusal(r#"{"event":"run-finished"}"#), foreign);
+        assert_eq!(refusal("{\"event\":\"run-started\",\"schema\":2,\"new\":true}\n"), newer);
+        let first = serde_json::to_string(&events()[0]).unwrap();
+        assert_eq!(
+            refusal(&format!("{first}\n{{}}\n{first}\n")),
+            "RUN/events.jsonl, line 2: not an event of this format: missing field `event` at \
+             column 2"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut log = EventLog { file, path: PathBuf::from("run/events.jsonl"), complete: 0 };
+        let error = log.append(&event(trial(0, 0, Verdict::Success))).unwrap_err();
+        let message = error.to_string();
+        assert_eq!(message, "cannot write run/events.jsonl: No space left on device (os error 28)");
+    }
+
+    #[test]
+    fn a_log_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = logged(folder.path());
+        assert!(EventLog::create(&path).is_err());
+    }
+
+    #[test]
+    fn a_summary_replaces_the_old_one_and_others_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SUMMARY_FILE), "old").unwrap();
+        let summary = Summary::from_events(&events()).unwrap();
+        write_summary(folder.path(), &summary).unwrap();
+        let path = folder.path().join(SUMMARY_FILE);
+        let written = std::fs::read(&path).unwrap();
+        assert_eq!(serde_json::from_slice::<Summary>(&written).unwrap(), summary);
+        let reference = folder.path().join("reference");
+        std::fs::write(&reference, "").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&reference));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2, "nothing temporary is left");
+    }
+}

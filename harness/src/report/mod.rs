@@ -1,0 +1,20 @@
+//! Reports: what a run has shown, for people and for programs.
+//!
+//! Everything here is a function of the events in [`crate::event`]: whoever holds `events.jsonl`
+//! can make each report again. A report adds no judgement of its own beyond the rules in
+//! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
+
+pub(crate) mod folder;
+pub(crate) mod judge;
+pub(crate) mod log;
+pub(crate) mod progress;
+pub(crate) mod stats;
+pub(crate) mod style;
+pub(crate) mod summary;
+mod table;
+pub(crate) mod tally;
+pub(crate) mod terminal;
+mod text;
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,231 @@
+//! How far a run is, on stderr.
+//!
+//! A bar that redraws itself on a terminal; elsewhere, as in the log of a CI job, a plain line
+//! every [`LINE_EVERY`]. No thread is started: what is shown changes when an event or a tick
+//! comes in, so the user namespace can still be entered while a bar exists.
+
+use std::{collections::BTreeSet, io::Write, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{
+    event::{Event, Verdict},
+    report::text::{count, duration},
+};
+
+/// Pause between plain lines.
+pub(crate) const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The bar; the message gives way on a narrow terminal.
+const TEMPLATE: &str = "{bar:24} {wide_msg}";
+
+/// Counts of a run so far: what both forms show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Trials to run.
+    pub total: u64,
+    /// Cells to run.
+    pub cells: u64,
+    /// Trials that succeeded.
+    pub successes: u64,
+    /// Trials that failed.
+    pub failures: u64,
+    /// Trials the bench itself spoiled.
+    pub errors: u64,
+    /// Cells that have had a trial, by scenario and cell.
+    reached: BTreeSet<(usize, usize)>,
+}
+
+impl Counts {
+    /// Nothing done yet of so many trials in so many cells.
+    pub(crate) fn new(total: u64, cells: u64) -> Self {
+        Self { total, cells, ..Self::default() }
+    }
+
+    /// Adds an event.
+    pub(crate) fn add(&mut self, event: &Event) {
+        let Event::TrialFinished(trial) = event else { return };
+        match trial.verdict {
+            Verdict::Success => self.successes += 1,
+            Verdict::Failure => self.failures += 1,
+            Verdict::Error => self.errors += 1,
+        }
+        self.reached.insert((trial.scenario, trial.cell));
+    }
+
+    /// Trials over.
+    pub(crate) fn done(&self) -> u64 {
+        self.successes + self.failures + self.errors
+    }
+
+    /// Time left if the rest takes as long for each trial as those so far; unknown before the
+    /// first.
+    pub(crate) fn remaining(&self, elapsed: Duration) -> Option<Duration> {
+        let done = self.done();
+        let left = self.total.saturating_sub(done);
+        (done > 0).then(|| elapsed.mul_f64(left as f64 / done as f64))
+    }
+
+    /// `120/2000 trials, cell 2/10, 118 ok, 2 failed, 94.0 s left`.
+    pub(crate) fn line(&self, elapsed: Duration) -> String {
+        let Self { total, cells, successes, failures, errors, reached } = self;
+        let (done, cell) = (self.done(), reached.len());
+        let mut line = format!(
+            "{done}/{total} trials, cell {cell}/{cells}, {successes} ok, {failures} failed"
+        );
+        if *errors > 0 {
+            line.push_str(&format!(", {}", count(*errors, "bench error")));
+        }
+        if let Some(remaining) = self.remaining(elapsed) {
+            line.push_str(&format!(", {} left", duration(remaining.as_secs_f64())));
+        }
+        line
+    }
+}
+
+/// Shows the progress of a run. Times are since its start, from one monotonic clock.
+#[derive(Debug)]
+pub(crate) struct Progress<W: Write> {
+    counts: Counts,
+    display: Display<W>,
+}
+
+#[derive(Debug)]
+enum Display<W> {
+    Bar(ProgressBar),
+    Lines { out: W, next: Duration },
+}
+
+impl<W: Write> Progress<W> {
+    /// Shows a bar on `target`.
+    pub(crate) fn bar(counts: Counts, target: ProgressDrawTarget) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(counts.total), target);
+        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+            bar.set_style(style);
+        }
+        Self { counts, display: Display::Bar(bar) }
+    }
+
+    /// Writes plain lines to `out`; a line that cannot be written is lost, the run goes on.
+    pub(crate) fn lines(counts: Counts, out: W) -> Self {
+        Self { counts, display: Display::Lines { out, next: LINE_EVERY } }
+    }
+
+    /// Adds an event and shows the change.
+    pub(crate) fn add(&mut self, event: &Event, elapsed: Duration) {
+        self.counts.add(event);
+        self.tick(elapsed);
+    }
+
+    /// Shows the time that has passed; called about once a second while nothing happens.
+    pub(crate) fn tick(&mut self, elapsed: Duration) {
+        match &mut self.display {
+            Display::Bar(bar) => {
+                bar.set_position(self.counts.done());
+                bar.set_message(self.counts.line(elapsed));
+            }
+            Display::Lines { out, next } => {
+                if elapsed >= *next {
+                    *next = elapsed + LINE_EVERY;
+                    let _lost = writeln!(out, "{}", self.counts.line(elapsed));
+                }
+            }
+        }
+    }
+
+    /// Writes a message where progress is shown, above the bar.
+    pub(crate) fn message(&mut self, text: &str) {
+        match &mut self.display {
+            Display::Bar(bar) => bar.println(text),
+            Display::Lines { out, .. } => {
+                let _lost = writeln!(out, "{text}");
+            }
+        }
+    }
+
+    /// Takes the bar away: the report follows.
+    pub(crate) fn finish(self) {
+        if let Display::Bar(bar) = self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress<std::io::Stderr> {
+    /// Shows progress on stderr: a bar if it is a terminal that can move its cursor, else lines.
+    pub(crate) fn on_stderr(counts: Counts, is_terminal: bool) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        if is_terminal && !target.is_hidden() {
+            Self::bar(counts, target)
+        } else {
+            Self::lines(counts, std::io::stderr())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{event, started, trial};
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn counts() -> Counts {
+        let mut counts = Counts::new(2000, 10);
+        counts.add(&started(Vec::new()));
+        for number in 0..120 {
+            let verdict = if number < 118 { Verdict::Success } else { Verdict::Failure };
+            counts.add(&event(trial(usize::from(number > 100), number, verdict)));
+        }
+        counts
+    }
+
+    #[test]
+    fn a_line_says_what_is_done_and_how_long_it_still_takes() {
+        insta::assert_snapshot!(
+            counts().line(seconds(6)),
+            @"120/2000 trials, cell 2/10, 118 ok, 2 failed, 94.0 s left"
+        );
+    }
+
+    #[test]
+    fn errors_of_the_bench_are_shown_once_there_are_any() {
+        let mut counts = counts();
+        counts.add(&event(trial(1, 120, Verdict::Error)));
+        assert!(counts.line(seconds(6)).contains("2 failed, 1 bench error,"));
+    }
+
+    #[test]
+    fn nothing_is_foretold_before_the_first_trial() {
+        let counts = Counts::new(10, 1);
+        assert_eq!(counts.remaining(seconds(6)), None);
+        assert_eq!(counts.line(seconds(6)), "0/10 trials, cell 0/1, 0 ok, 0 failed");
+    }
+
+    #[test]
+    fn lines_come_every_ten_seconds() {
+        let mut out = Vec::new();
+        let mut progress = Progress::lines(Counts::new(10, 1), &mut out);
+        for now in 0..25 {
+            progress.tick(seconds(now));
+        }
+        progress.message("interrupted");
+        progress.finish();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.ends_with("interrupted\n"));
+    }
+
+    #[test]
+    fn the_bar_follows_the_counts() {
+        ProgressStyle::with_template(TEMPLATE).unwrap();
+        let hidden = ProgressDrawTarget::hidden();
+        let mut progress: Progress<Vec<u8>> = Progress::bar(Counts::new(2, 1), hidden);
+        progress.add(&event(trial(0, 0, Verdict::Success)), seconds(1));
+        let Display::Bar(bar) = &progress.display else { panic!("a bar") };
+        assert_eq!(bar.position(), 1);
+        assert_eq!(bar.message(), "1/2 trials, cell 1/1, 1 ok, 0 failed, 1.0 s left");
+    }
+}

@@ -1,0 +1,240 @@
+//! The figures of a run: what `summary.json` holds, and what every human report shows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{Assignment, BenchLateness, Event, Filter},
+    report::{
+        judge::Judgement,
+        stats::{Interval, Quantiles},
+        tally::{Tally, TallyError},
+    },
+};
+
+/// Version of the summary's format.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// The figures of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// See [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the harness that ran the trials.
+    pub harness: String,
+    /// Start of the run, in Unix seconds.
+    pub started_unix_s: f64,
+    /// How many labs could stand at once: time figures mean little with many.
+    pub jobs: usize,
+    /// Whether the run came to its end.
+    pub state: RunState,
+    /// Duration of the run in seconds; unknown if it was killed.
+    pub elapsed_s: Option<f64>,
+    /// How often building a lab had to be tried again; unknown if the run was killed.
+    pub lab_retries: Option<u32>,
+    /// All expectations of all scenarios together.
+    pub verdict: Judgement,
+    /// The scenarios, in the order of the command line.
+    pub scenarios: Vec<ScenarioSummary>,
+}
+
+impl Summary {
+    /// Folds the events of a run; their order does not matter except for the first one.
+    ///
+    /// # Errors
+    ///
+    /// If the events do not belong together: see [`TallyError`].
+    pub(crate) fn from_events(events: &[Event]) -> Result<Self, TallyError> {
+        let (first, rest) = events.split_first().ok_or(TallyError::NotStarted)?;
+        let Event::RunStarted(started) = first else {
+            return Err(TallyError::NotStarted);
+        };
+        let mut tally = Tally::new(started)?;
+        for event in rest {
+            tally.add(event)?;
+        }
+        Ok(tally.summary())
+    }
+
+    /// Exit code by the expectations: 0 all met, 1 one failed, 3 one inconclusive. An interruption
+    /// is the caller's to report.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.verdict {
+            Judgement::Pass => 0,
+            Judgement::Fail => 1,
+            Judgement::Inconclusive => 3,
+        }
+    }
+}
+
+/// Whether a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RunState {
+    /// It ended by itself.
+    Finished,
+    /// A signal cut it short; what ran is complete.
+    Interrupted,
+    /// The log has no end: the harness was killed, or still runs.
+    Unfinished,
+}
+
+/// One scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ScenarioSummary {
+    /// Name, unique within the run.
+    pub name: String,
+    /// Path of its file, as given.
+    pub file: String,
+    /// What it asks.
+    pub question: Option<String>,
+    /// Run seed.
+    pub seed: u64,
+    /// Trials planned in each cell; a shard or an interrupted run has fewer.
+    pub trials_per_cell: u32,
+    /// Its expectations together. Without any it passes, unless a cell gave nothing but errors.
+    pub verdict: Judgement,
+    /// Cells in the order of the sweep.
+    pub cells: Vec<CellSummary>,
+    /// Expectations in the order of the file.
+    pub expectations: Vec<ExpectationSummary>,
+}
+
+/// One combination of swept values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CellSummary {
+    /// Swept path and its value; empty without a sweep.
+    pub values: Vec<Assignment>,
+    /// Round-trip time of the configured delays, in milliseconds.
+    pub rtt_ms: f64,
+    /// Trials run: successes, failures and errors.
+    pub trials: u64,
+    /// Trials that succeeded.
+    pub successes: u64,
+    /// Trials that failed.
+    pub failures: u64,
+    /// Trials the bench itself spoiled; never in the rate.
+    pub errors: u64,
+    /// Trials the bench disturbed; they count by their verdict like the others.
+    pub disturbed: u64,
+    /// Successes among successes and failures, from 0 to 1; absent if there are neither.
+    pub rate: Option<f64>,
+    /// 95 % interval of the rate.
+    pub interval: Interval,
+    /// Times of the successes.
+    pub times: TimesSummary,
+    /// Median, over both peers of all trials with a verdict, of the time from start to first SYN,
+    /// in milliseconds.
+    pub spawn_to_syn_p50_ms: Option<f64>,
+    /// What theory says of the trials with a verdict.
+    pub theory: TheorySummary,
+    /// Why trials failed, most frequent first.
+    pub failure_causes: Vec<CauseSummary>,
+    /// Why trials could not be judged, most frequent first.
+    pub error_causes: Vec<CauseSummary>,
+    /// How the bench disturbed trials, most frequent first, at most
+    /// [`CellSummary::MOST_DISTURBANCES`]: their text is free, so all may differ.
+    pub disturbances: Vec<CauseSummary>,
+    /// The worst lateness of the bench in any trial.
+    pub worst_lateness: BenchLateness,
+    /// The expectations that apply to this cell together; absent if none does.
+    pub verdict: Option<Judgement>,
+}
+
+impl CellSummary {
+    /// How many kinds of disturbance are listed.
+    pub(crate) const MOST_DISTURBANCES: usize = 10;
+
+    /// Trials with a verdict: those in the rate.
+    pub(crate) fn judged(&self) -> u64 {
+        self.successes + self.failures
+    }
+}
+
+/// Times of the successes, in milliseconds from the later peer's first SYN on the WAN; each is
+/// absent where no success had it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TimesSummary {
+    /// The first port up on both sides.
+    pub connected_ms: Option<Quantiles>,
+    /// Both sides know which connection it is.
+    pub chosen_ms: Option<Quantiles>,
+    /// Bytes may flow on both sides.
+    pub returned_ms: Option<Quantiles>,
+}
+
+/// What theory says of the trials with a verdict; errors of the bench are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TheorySummary {
+    /// Trials that must succeed.
+    pub should: u64,
+    /// Trials that must fail.
+    pub should_not: u64,
+    /// Trials theory does not decide.
+    pub depends: u64,
+    /// Trials that failed though they should not have.
+    pub unexpected_failures: Unexpected,
+    /// Trials that succeeded though they should not have.
+    pub unexpected_successes: Unexpected,
+}
+
+impl TheorySummary {
+    /// Trials that theory decides.
+    pub(crate) fn decided(&self) -> u64 {
+        self.should + self.should_not
+    }
+
+    /// Trials that went otherwise than theory says.
+    pub(crate) fn otherwise(&self) -> u64 {
+        self.unexpected_failures.count + self.unexpected_successes.count
+    }
+}
+
+/// Trials that went against theory.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Unexpected {
+    /// How many.
+    pub count: u64,
+    /// The first of their indices within the cell, at most [`Unexpected::MOST_TRIALS`].
+    pub trials: Vec<u32>,
+}
+
+impl Unexpected {
+    /// How many indices are listed.
+    pub(crate) const MOST_TRIALS: usize = 5;
+}
+
+/// One cause and how often it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CauseSummary {
+    /// Short name; for a disturbance its description.
+    pub kind: String,
+    /// How many trials.
+    pub count: u64,
+    /// The first of them by index within the cell.
+    pub trial: u32,
+    /// The evidence of that trial.
+    pub evidence: String,
+}
+
+/// One expectation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExpectationSummary {
+    /// Cells whose values are among these; empty for every cell.
+    #[serde(rename = "where")]
+    pub filter: Vec<Filter>,
+    /// The criterion as written in the file.
+    pub success: String,
+    /// Over all its cells; inconclusive if it applies to none.
+    pub verdict: Judgement,
+    /// The cells it applies to.
+    pub cells: Vec<CellVerdict>,
+}
+
+/// Verdict of an expectation on one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CellVerdict {
+    /// Index into [`ScenarioSummary::cells`].
+    pub cell: usize,
+    /// Whether the expectation holds there.
+    pub verdict: Judgement,
+}

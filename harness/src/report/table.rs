@@ -1,0 +1,248 @@
+//! The table of a scenario's cells.
+
+use comfy_table::{
+    Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
+};
+
+use crate::report::{
+    judge::Judgement,
+    stats::Quantiles,
+    style::{Ink, Style},
+    summary::{CellSummary, ScenarioSummary},
+    text::{milliseconds, percent, rate_parts, rtt, short_names, two_lines, value},
+};
+
+/// What stands for a figure that does not exist.
+const NONE: &str = "–";
+
+const STYLE: TableStyle = TableStyle::new()
+    .header_lines(ContentLineStyle::none().junction(' '))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .content_lines(ContentLineStyle::none().junction(' '));
+
+/// All cells of a scenario in the richest layout that fits: one table, with medians in RTTs or
+/// without, else one of rates and one of times. Each line ends in a line feed.
+pub(super) fn render(scenario: &ScenarioSummary, style: Style) -> String {
+    let cells = &scenario.cells;
+    let (values, rates, verdicts) =
+        (&value_columns(cells)[..], &rate_columns(cells)[..], &verdict_columns(cells)[..]);
+    let [rich, plain] = [true, false].map(|in_rtts| time_columns(cells, in_rtts));
+    let layouts = [
+        vec![[values, rates, &rich, verdicts].concat()],
+        vec![[values, rates, &plain, verdicts].concat()],
+        vec![[values, rates, verdicts].concat(), [values, &rich].concat()],
+        vec![[values, rates, verdicts].concat(), [values, &plain].concat()],
+    ];
+    let fits = |tables: &&Vec<Vec<Column>>| {
+        let lines = tables.iter().flat_map(|columns| lines(&table(columns)));
+        lines.map(|line| line.chars().count()).max().unwrap_or(0) <= style.width
+    };
+    let [.., narrowest] = &layouts;
+    let tables = layouts.iter().find(fits).unwrap_or(narrowest);
+    let with_figures = tables.iter().filter(|columns| columns.len() > values.len());
+    let rendered = with_figures.map(|columns| {
+        let mut table = table(columns);
+        // Nothing changes if the table fits; as a last resort its cells are wrapped.
+        table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        paint_verdicts(&lines(&table), style)
+    });
+    rendered.collect::<Vec<_>>().join("\n")
+}
+
+/// A column with a heading of two lines.
+#[derive(Debug, Clone)]
+struct Column {
+    heading: [String; 2],
+    alignment: CellAlignment,
+    cells: Vec<String>,
+}
+
+impl Column {
+    fn new(heading: [&str; 2], alignment: CellAlignment, cells: Vec<String>) -> Self {
+        Self { heading: heading.map(str::to_owned), alignment, cells }
+    }
+}
+
+fn value_columns(cells: &[CellSummary]) -> Vec<Column> {
+    let Some(first) = cells.first() else { return Vec::new() };
+    let paths: Vec<_> = first.values.iter().map(|it| it.path.as_str()).collect();
+    let names = short_names(&paths);
+    let column = |(index, name): (usize, &String)| {
+        let values = || cells.iter().filter_map(|cell| cell.values.get(index));
+        let numeric = values().all(|it| it.value.is_number());
+        Column {
+            heading: two_lines(name),
+            alignment: if numeric { CellAlignment::Right } else { CellAlignment::Left },
+            cells: values().map(|it| value(&it.value)).collect(),
+        }
+    };
+    let mut columns: Vec<_> = names.iter().enumerate().map(column).collect();
+    if cells.iter().any(|cell| cell.rtt_ms != first.rtt_ms) {
+        let rtts = cells.iter().map(|cell| rtt(cell.rtt_ms)).collect();
+        columns.push(Column::new(["RTT", "ms"], CellAlignment::Right, rtts));
+    }
+    columns
+}
+
+fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
+    let mut columns =
+        vec![Column::new(["successes", "[95 % interval]"], CellAlignment::Left, rates(cells))];
+    columns.extend(count_column(["bench", "errors"], cells.iter().map(|cell| cell.errors)));
+    columns.extend(count_column(["dis-", "turbed"], cells.iter().map(|cell| cell.disturbed)));
+    if cells.iter().any(|cell| cell.theory.decided() > 0) {
+        let predictions = cells.iter().map(prediction).collect();
+        columns.push(Column::new(["theory", "says"], CellAlignment::Right, predictions));
+    }
+    let otherwise = cells.iter().map(|cell| cell.theory.otherwise());
+    columns.extend(count_column(["against", "theory"], otherwise));
+    columns
+}
+
+/// A column of what should not be; none if all is well, which is the common case and needs the room.
+fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option<Column> {
+    let counts: Vec<_> = counts.collect();
+    let cells = counts.iter().map(u64::to_string).collect();
+    counts.iter().any(|&count| count > 0).then(|| Column::new(heading, CellAlignment::Right, cells))
+}
+
+/// Counts, rates and intervals, each aligned by itself.
+fn rates(cells: &[CellSummary]) -> Vec<String> {
+    let parts: Vec<_> = cells
+        .iter()
+        .map(|cell| (cell.judged() > 0).then(|| rate_parts(cell.successes, cell.judged())))
+        .collect();
+    let width = |part: usize| {
+        parts.iter().flatten().map(|parts| parts[part].chars().count()).max().unwrap_or(0)
+    };
+    let (counts, percents) = (width(0), width(1));
+    let line = |(parts, cell): (&Option<[String; 3]>, &CellSummary)| match parts {
+        Some([count, percent, interval]) => {
+            format!("{count:>counts$} {percent:>percents$} {interval}")
+        }
+        None if cell.trials == 0 => "no trials".to_owned(),
+        None => "no result".to_owned(),
+    };
+    parts.iter().zip(cells).map(line).collect()
+}
+
+/// The rate theory predicts: from the trials that should succeed to those that may.
+fn prediction(cell: &CellSummary) -> String {
+    let judged = cell.judged() as f64;
+    let theory = &cell.theory;
+    match (theory.decided(), theory.depends) {
+        (0, 0) => NONE.to_owned(),
+        (0, _) => "depends".to_owned(),
+        (_, 0) => format!("{} %", percent(theory.should as f64 / judged)),
+        (_, depends) => format!(
+            "{}–{} %",
+            percent(theory.should as f64 / judged),
+            percent((theory.should + depends) as f64 / judged)
+        ),
+    }
+}
+
+/// A time figure of a cell.
+type Figure = fn(&CellSummary) -> Option<Quantiles>;
+
+fn time_columns(cells: &[CellSummary], in_rtts: bool) -> Vec<Column> {
+    let figures: [(&str, Figure); 2] = [
+        ("connected ms", |cell| cell.times.connected_ms),
+        ("returned ms", |cell| cell.times.returned_ms),
+    ];
+    let shown = figures.iter().filter(|(_, of)| cells.iter().any(|cell| of(cell).is_some()));
+    shown.map(|(name, of)| time_column(name, *of, cells, in_rtts)).collect()
+}
+
+/// Quantiles side by side, aligned under their names, with the median in RTTs if wanted.
+fn time_column(name: &str, of: Figure, cells: &[CellSummary], in_rtts: bool) -> Column {
+    let parts = |cell: &CellSummary| -> Vec<String> {
+        let Some(Quantiles { p50, p90, p99, .. }) = of(cell) else { return Vec::new() };
+        let mut parts: Vec<_> = [p50, p90, p99].into_iter().map(milliseconds).collect();
+        if in_rtts {
+            let rtts = p50 / cell.rtt_ms;
+            parts.push(if rtts.is_finite() { format!("{rtts:.2}") } else { NONE.to_owned() });
+        }
+        parts
+    };
+    let names = ["p50", "p90", "p99", "p50/RTT"].map(str::to_owned);
+    let names = names[..if in_rtts { 4 } else { 3 }].to_vec();
+    let rows: Vec<_> = [names].into_iter().chain(cells.iter().map(parts)).collect();
+    let width = |index: usize| {
+        rows.iter().filter_map(|row| row.get(index)).map(|part| part.chars().count()).max()
+    };
+    let join = |row: &Vec<String>| {
+        let aligned = row.iter().enumerate().map(|(index, part)| {
+            let width = width(index).unwrap_or(0);
+            format!("{part:>width$}")
+        });
+        if row.is_empty() { NONE.to_owned() } else { aligned.collect::<Vec<_>>().join(" ") }
+    };
+    let mut lines: Vec<_> = rows.iter().map(join).collect();
+    let names = lines.remove(0);
+    Column { heading: [name.to_owned(), names], alignment: CellAlignment::Right, cells: lines }
+}
+
+fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
+    if cells.iter().all(|cell| cell.verdict.is_none()) {
+        return Vec::new();
+    }
+    let words = cells.iter().map(|cell| cell.verdict.map_or(NONE, word).to_owned()).collect();
+    vec![Column::new(["verdict", ""], CellAlignment::Left, words)]
+}
+
+/// A judgement in one word; the one that matters most stands out without colours too.
+pub(super) fn word(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Pass => "pass",
+        Judgement::Fail => "FAIL",
+        Judgement::Inconclusive => "inconclusive",
+    }
+}
+
+/// The ink of a judgement.
+pub(super) fn ink(judgement: Judgement) -> Ink {
+    match judgement {
+        Judgement::Pass => Ink::Good,
+        Judgement::Fail => Ink::Bad,
+        Judgement::Inconclusive => Ink::Doubtful,
+    }
+}
+
+fn table(columns: &[Column]) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    let heading = |column: &Column| {
+        Cell::new(column.heading.join("\n").trim_end()).set_alignment(column.alignment)
+    };
+    table.set_header(columns.iter().map(heading));
+    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+        table.add_row(columns.iter().map(|column| {
+            Cell::new(column.cells.get(row).map_or(NONE, String::as_str))
+                .set_alignment(column.alignment)
+        }));
+    }
+    for column in table.column_iter_mut() {
+        // With the space at the junction this makes two columns between cells.
+        column.set_padding((1, 0));
+    }
+    table
+}
+
+fn lines(table: &Table) -> Vec<String> {
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Colours the verdicts, which are the last words of their lines, after the layout: escape
+/// sequences would count as width before.
+fn paint_verdicts(lines: &[String], style: Style) -> String {
+    let paint = |line: &String| {
+        let verdicts = [Judgement::Pass, Judgement::Fail, Judgement::Inconclusive];
+        let painted = verdicts.into_iter().find_map(|verdict| {
+            let rest = line.strip_suffix(word(verdict))?;
+            rest.ends_with(' ').then(|| rest.to_owned() + &style.paint(ink(verdict), word(verdict)))
+        });
+        painted.unwrap_or_else(|| line.clone()) + "\n"
+    };
+    lines.iter().map(paint).collect()
+}

@@ -1,0 +1,503 @@
+//! Folds the events of a run into its [`Summary`].
+//!
+//! The order of the trials does not matter: the same trials give the same summary with any number
+//! of jobs, in shards and from a merged log.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    event::{
+        BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, Prediction, RunFinished,
+        RunStarted, ScenarioPlan, TrialFinished, Verdict,
+    },
+    report::{
+        judge::{Decided, Judgement, judge},
+        stats::{Quantiles, wilson},
+        summary::{
+            CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, SCHEMA,
+            ScenarioSummary, Summary, TheorySummary, TimesSummary, Unexpected,
+        },
+    },
+    scenario::Criterion,
+};
+
+/// Events that do not belong together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TallyError {
+    /// The first event tells what is run; without it nothing else can be understood.
+    #[error("the events do not begin with the start of a run")]
+    NotStarted,
+    /// A run starts once.
+    #[error("a second run starts within the events of the first; report each run by itself")]
+    SecondStart,
+    /// A trial of a cell that was not planned.
+    #[error("trial {trial} belongs to cell {cell} of scenario {scenario}, which the run never had")]
+    UnknownCell {
+        /// Index of the scenario.
+        scenario: usize,
+        /// Index of the cell.
+        cell: usize,
+        /// Index of the trial.
+        trial: u32,
+    },
+    /// A criterion that no expectation can have.
+    #[error("scenario `{scenario}` expects `{criterion}`, which is no criterion")]
+    Criterion {
+        /// Name of the scenario.
+        scenario: String,
+        /// The text.
+        criterion: String,
+    },
+}
+
+/// A run so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Tally {
+    started: RunStarted,
+    scenarios: Vec<ScenarioTally>,
+    finished: Option<RunFinished>,
+}
+
+impl Tally {
+    /// A run without trials.
+    ///
+    /// # Errors
+    ///
+    /// If a criterion cannot be read.
+    pub(crate) fn new(started: &RunStarted) -> Result<Self, TallyError> {
+        let scenarios =
+            started.scenarios.iter().map(ScenarioTally::new).collect::<Result<_, _>>()?;
+        Ok(Self { started: started.clone(), scenarios, finished: None })
+    }
+
+    /// Adds an event after the start of the run.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of this run; the tally is unchanged then.
+    pub(crate) fn add(&mut self, event: &Event) -> Result<(), TallyError> {
+        match event {
+            Event::RunStarted(_) => return Err(TallyError::SecondStart),
+            Event::TrialFinished(trial) => self.cell(trial)?.add(trial),
+            Event::RunFinished(finished) => self.finished = Some(finished.clone()),
+        }
+        Ok(())
+    }
+
+    fn cell(&mut self, trial: &TrialFinished) -> Result<&mut CellTally, TallyError> {
+        let &TrialFinished { scenario, cell, trial, .. } = trial;
+        self.scenarios
+            .get_mut(scenario)
+            .and_then(|scenario| scenario.cells.get_mut(cell))
+            .ok_or(TallyError::UnknownCell { scenario, cell, trial })
+    }
+
+    /// The figures so far.
+    pub(crate) fn summary(&self) -> Summary {
+        let started = &self.started;
+        let scenarios: Vec<_> = started
+            .scenarios
+            .iter()
+            .zip(&self.scenarios)
+            .map(|(plan, tally)| tally.summary(plan))
+            .collect();
+        let state = match &self.finished {
+            Some(RunFinished { interrupted: false, .. }) => RunState::Finished,
+            Some(RunFinished { interrupted: true, .. }) => RunState::Interrupted,
+            None => RunState::Unfinished,
+        };
+        Summary {
+            schema: SCHEMA,
+            harness: started.harness.clone(),
+            started_unix_s: started.started_unix_s,
+            jobs: started.jobs,
+            state,
+            elapsed_s: self.finished.as_ref().map(|finished| finished.elapsed_s),
+            lab_retries: self.finished.as_ref().map(|finished| finished.lab_retries),
+            verdict: Judgement::of_all(scenarios.iter().map(|scenario| scenario.verdict))
+                .unwrap_or(Judgement::Pass),
+            scenarios,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct ScenarioTally {
+    /// One for each expectation.
+    criteria: Vec<Criterion>,
+    /// One for each cell.
+    cells: Vec<CellTally>,
+}
+
+impl ScenarioTally {
+    fn new(plan: &ScenarioPlan) -> Result<Self, TallyError> {
+        let criteria = plan.expectations.iter().map(|expectation| {
+            expectation.success.parse().map_err(|_| TallyError::Criterion {
+                scenario: plan.name.clone(),
+                criterion: expectation.success.clone(),
+            })
+        });
+        Ok(Self {
+            criteria: criteria.collect::<Result<_, _>>()?,
+            cells: vec![CellTally::default(); plan.cells.len()],
+        })
+    }
+
+    fn summary(&self, plan: &ScenarioPlan) -> ScenarioSummary {
+        let mut cells: Vec<_> =
+            plan.cells.iter().zip(&self.cells).map(|(plan, tally)| tally.summary(plan)).collect();
+        let expectations: Vec<_> = plan
+            .expectations
+            .iter()
+            .zip(&self.criteria)
+            .map(|(plan, criterion)| judge_expectation(plan, criterion, &cells))
+            .collect();
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let verdicts = expectations.iter().flat_map(|expectation| &expectation.cells);
+            cell.verdict = Judgement::of_all(
+                verdicts.filter(|verdict| verdict.cell == index).map(|verdict| verdict.verdict),
+            );
+        }
+        let verdict = judge_scenario(&expectations, &cells);
+        ScenarioSummary {
+            name: plan.name.clone(),
+            file: plan.file.clone(),
+            question: plan.question.clone(),
+            seed: plan.seed,
+            trials_per_cell: plan.trials,
+            verdict,
+            cells,
+            expectations,
+        }
+    }
+}
+
+fn judge_expectation(
+    plan: &ExpectationPlan,
+    criterion: &Criterion,
+    cells: &[CellSummary],
+) -> ExpectationSummary {
+    let verdicts: Vec<_> = cells
+        .iter()
+        .enumerate()
+        .filter(|(_, cell)| plan.filter.iter().all(|filter| accepts(filter, cell)))
+        .map(|(index, cell)| {
+            let theory = &cell.theory;
+            let decided = Decided { trials: theory.decided(), otherwise: theory.otherwise() };
+            let verdict = judge(criterion, cell.successes, cell.judged(), decided);
+            CellVerdict { cell: index, verdict }
+        })
+        .collect();
+    ExpectationSummary {
+        filter: plan.filter.clone(),
+        success: plan.success.clone(),
+        verdict: Judgement::of_all(verdicts.iter().map(|verdict| verdict.verdict))
+            .unwrap_or(Judgement::Inconclusive),
+        cells: verdicts,
+    }
+}
+
+fn accepts(filter: &Filter, cell: &CellSummary) -> bool {
+    cell.values.iter().any(|assignment| {
+        assignment.path == filter.path
+            && filter.values.iter().any(|value| same_value(value, &assignment.value))
+    })
+}
+
+/// Whether two values of a scenario file mean the same: 5 and 5.0 do.
+fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// A cell that gave nothing but errors of the bench has shown nothing, expected or not.
+fn judge_scenario(expectations: &[ExpectationSummary], cells: &[CellSummary]) -> Judgement {
+    let expected = expectations.iter().map(|expectation| expectation.verdict);
+    let only_errors = cells
+        .iter()
+        .filter(|cell| cell.trials > 0 && cell.judged() == 0)
+        .map(|_| Judgement::Inconclusive);
+    Judgement::of_all(expected.chain(only_errors)).unwrap_or(Judgement::Pass)
+}
+
+#[derive(Debug, Clone, Default)]
+struct CellTally {
+    successes: u64,
+    failures: u64,
+    errors: u64,
+    connected_ms: Vec<f64>,
+    chosen_ms: Vec<f64>,
+    returned_ms: Vec<f64>,
+    spawn_to_syn_ms: Vec<f64>,
+    failure_causes: Causes,
+    error_causes: Causes,
+    disturbances: Causes,
+    should: u64,
+    should_not: u64,
+    depends: u64,
+    unexpected_failures: Vec<u32>,
+    unexpected_successes: Vec<u32>,
+    worst_lateness: BenchLateness,
+}
+
+impl CellTally {
+    fn add(&mut self, trial: &TrialFinished) {
+        match trial.verdict {
+            Verdict::Success => {
+                self.successes += 1;
+                self.add_times(trial);
+            }
+            Verdict::Failure => {
+                self.failures += 1;
+                self.failure_causes.add(trial.trial, trial.cause.as_ref());
+            }
+            Verdict::Error => {
+                self.errors += 1;
+                self.error_causes.add(trial.trial, trial.cause.as_ref());
+            }
+        }
+        if trial.verdict != Verdict::Error {
+            self.add_theory(trial);
+            self.spawn_to_syn_ms.extend(trial.peers.iter().filter_map(|peer| peer.spawn_to_syn_ms));
+        }
+        if let Some(reason) = &trial.disturbed {
+            let cause = Cause { kind: reason.clone(), evidence: String::new() };
+            self.disturbances.add(trial.trial, Some(&cause));
+        }
+        let worst = &mut self.worst_lateness;
+        worst.wan_ms = worst.wan_ms.max(trial.bench.wan_ms);
+        worst.start_ms = worst.start_ms.max(trial.bench.start_ms);
+    }
+
+    fn add_times(&mut self, trial: &TrialFinished) {
+        if let Some(times) = trial.times {
+            self.connected_ms.extend(times.connected_ms);
+            self.chosen_ms.extend(times.chosen_ms);
+            self.returned_ms.extend(times.returned_ms);
+        }
+    }
+
+    fn add_theory(&mut self, trial: &TrialFinished) {
+        let prediction = trial.theory.prediction;
+        match prediction {
+            Prediction::Should => self.should += 1,
+            Prediction::ShouldNot => self.should_not += 1,
+            Prediction::Depends => self.depends += 1,
+        }
+        match (prediction, trial.verdict) {
+            (Prediction::Should, Verdict::Failure) => self.unexpected_failures.push(trial.trial),
+            (Prediction::ShouldNot, Verdict::Success) => {
+                self.unexpected_successes.push(trial.trial);
+            }
+            _ => {}
+        }
+    }
+
+    fn summary(&self, plan: &CellPlan) -> CellSummary {
+        let judged = self.successes + self.failures;
+        let mut disturbances = self.disturbances.summary();
+        let disturbed = disturbances.iter().map(|cause| cause.count).sum();
+        disturbances.truncate(CellSummary::MOST_DISTURBANCES);
+        CellSummary {
+            values: plan.values.clone(),
+            rtt_ms: plan.rtt_ms,
+            trials: judged + self.errors,
+            successes: self.successes,
+            failures: self.failures,
+            errors: self.errors,
+            disturbed,
+            rate: (judged > 0).then(|| self.successes as f64 / judged as f64),
+            interval: wilson(self.successes, judged),
+            times: TimesSummary {
+                connected_ms: Quantiles::of(&self.connected_ms),
+                chosen_ms: Quantiles::of(&self.chosen_ms),
+                returned_ms: Quantiles::of(&self.returned_ms),
+            },
+            spawn_to_syn_p50_ms: Quantiles::of(&self.spawn_to_syn_ms).map(|all| all.p50),
+            theory: TheorySummary {
+                should: self.should,
+                should_not: self.should_not,
+                depends: self.depends,
+                unexpected_failures: unexpected(&self.unexpected_failures),
+                unexpected_successes: unexpected(&self.unexpected_successes),
+            },
+            failure_causes: self.failure_causes.summary(),
+            error_causes: self.error_causes.summary(),
+            disturbances,
+            worst_lateness: self.worst_lateness,
+            verdict: None,
+        }
+    }
+}
+
+fn unexpected(trials: &[u32]) -> Unexpected {
+    let mut first = trials.to_vec();
+    first.sort_unstable();
+    first.truncate(Unexpected::MOST_TRIALS);
+    Unexpected { count: trials.len() as u64, trials: first }
+}
+
+/// Causes by kind, each with how often it was found and its first trial by index.
+#[derive(Debug, Clone, Default)]
+struct Causes(BTreeMap<String, (u64, u32, String)>);
+
+impl Causes {
+    fn add(&mut self, trial: u32, cause: Option<&Cause>) {
+        let (kind, evidence) = match cause {
+            Some(cause) => (cause.kind.as_str(), cause.evidence.as_str()),
+            None => ("unknown", "no cause was recorded"),
+        };
+        let (count, first, example) =
+            self.0.entry(kind.to_owned()).or_insert_with(|| (0, trial, evidence.to_owned()));
+        *count += 1;
+        if trial < *first {
+            *first = trial;
+            evidence.clone_into(example);
+        }
+    }
+
+    fn summary(&self) -> Vec<CauseSummary> {
+        let mut causes: Vec<_> = self
+            .0
+            .iter()
+            .map(|(kind, (count, trial, evidence))| CauseSummary {
+                kind: kind.clone(),
+                count: *count,
+                trial: *trial,
+                evidence: evidence.clone(),
+            })
+            .collect();
+        causes.sort_by_key(|cause| std::cmp::Reverse(cause.count));
+        causes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::report::fixture::{
+        caused, cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+    };
+
+    fn one_cell(success: &[&str], events: impl IntoIterator<Item = Event>) -> Summary {
+        let mut plan = scenario("home", 200, vec![cell(&[])]);
+        plan.expectations = success.iter().map(|success| expect(success, None)).collect();
+        let events: Vec<_> = [started(vec![plan])].into_iter().chain(events).collect();
+        Summary::from_events(&events).unwrap()
+    }
+
+    #[test]
+    fn a_small_run_in_full() {
+        let failed = caused(trial(0, 3, Verdict::Failure), "peer-crashed", "b: signal 11");
+        let mut disturbed = predicted(trial(0, 4, Verdict::Success), Prediction::ShouldNot);
+        disturbed.disturbed = Some("peer b started late".to_owned());
+        disturbed.bench.start_ms = 40.5;
+        let mut events: Vec<_> = trials(0, 2, 3).collect();
+        events.extend([event(failed), event(disturbed), event(trial(0, 5, Verdict::Error))]);
+        events.push(finished(false));
+        let summary = one_cell(&[">= 0.95", "theory"], events);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&summary).unwrap());
+    }
+
+    #[test]
+    fn failure_beats_inconclusive_in_the_exit_code() {
+        let all = || trials(0, 200, 200);
+        assert_eq!(one_cell(&[], all()).exit_code(), 0);
+        assert_eq!(one_cell(&[">= 0.95"], all()).exit_code(), 0);
+        assert_eq!(one_cell(&[">= 0.95", ">= 0.99"], all()).exit_code(), 3);
+        assert_eq!(one_cell(&[">= 0.99", "< 0.5"], all()).exit_code(), 1);
+    }
+
+    #[test]
+    fn nothing_but_errors_is_inconclusive_even_if_nothing_was_expected() {
+        let errors = || (0..20).map(|number| event(trial(0, number, Verdict::Error)));
+        assert_eq!(one_cell(&[], errors()).exit_code(), 3);
+        assert_eq!(one_cell(&["theory"], errors()).exit_code(), 3);
+        assert_eq!(one_cell(&[], []).exit_code(), 0);
+    }
+
+    #[test]
+    fn errors_are_in_no_rate_and_no_theory() {
+        let errors = (200..260).map(|number| event(trial(0, number, Verdict::Error)));
+        let summary = one_cell(&[">= 0.95"], trials(0, 200, 200).chain(errors));
+        let cell = &summary.scenarios[0].cells[0];
+        assert_eq!((cell.trials, cell.errors, cell.rate), (260, 60, Some(1.0)));
+        assert_eq!(cell.theory.should, 200);
+        assert_eq!(summary.exit_code(), 0);
+    }
+
+    #[test]
+    fn theory_is_inconclusive_if_it_decides_no_trial() {
+        let depends = (0..20).map(|number| {
+            event(predicted(trial(0, number, Verdict::Failure), Prediction::Depends))
+        });
+        assert_eq!(one_cell(&["theory"], depends).exit_code(), 3);
+        assert_eq!(one_cell(&["theory"], trials(0, 19, 20)).exit_code(), 1);
+    }
+
+    #[test]
+    fn an_expectation_that_no_cell_matches_is_inconclusive() {
+        let mut plan = scenario("home", 1, vec![cell(&[("wan.loss", 0.5.into())])]);
+        plan.expectations = vec![expect(">= 0", Some(("wan.loss", 0.25.into())))];
+        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success))];
+        assert_eq!(Summary::from_events(&events).unwrap().exit_code(), 3);
+    }
+
+    #[test]
+    fn where_takes_5_and_5_0_for_the_same() {
+        let mut plan = scenario("home", 1, vec![cell(&[("wan.delay_ms", 5.into())])]);
+        plan.expectations = vec![expect(">= 1", Some(("wan.delay_ms", 5.0.into())))];
+        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success))];
+        assert_eq!(Summary::from_events(&events).unwrap().exit_code(), 0);
+    }
+
+    #[test]
+    fn a_log_without_end_is_unfinished() {
+        assert_eq!(one_cell(&[], []).state, RunState::Unfinished);
+        assert_eq!(one_cell(&[], [finished(true)]).state, RunState::Interrupted);
+        assert_eq!(one_cell(&[], [finished(false)]).state, RunState::Finished);
+    }
+
+    #[test]
+    fn events_that_do_not_belong_together_are_refused() {
+        let start = || started(vec![scenario("home", 1, vec![cell(&[])])]);
+        let of = |events: &[Event]| Summary::from_events(events).unwrap_err();
+        assert_eq!(of(&[]), TallyError::NotStarted);
+        assert_eq!(of(&[finished(false)]), TallyError::NotStarted);
+        assert_eq!(of(&[start(), start()]), TallyError::SecondStart);
+        let stranger = event(trial(1, 0, Verdict::Success));
+        let unknown = TallyError::UnknownCell { scenario: 0, cell: 1, trial: 0 };
+        assert_eq!(of(&[start(), stranger]), unknown);
+        let mut plan = scenario("home", 1, Vec::new());
+        plan.expectations = vec![expect("always", None)];
+        assert_eq!(
+            of(&[started(vec![plan])]).to_string(),
+            "scenario `home` expects `always`, which is no criterion"
+        );
+    }
+
+    #[test]
+    fn a_summary_survives_json() {
+        let summary = Summary::from_events(&skew()).unwrap();
+        let json = serde_json::to_string(&summary).unwrap();
+        assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), summary);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn the_order_of_trials_does_not_matter(
+            shuffled in Just(skew().split_off(1)).prop_shuffle(),
+        ) {
+            let mut events = skew();
+            let summary = Summary::from_events(&events).unwrap();
+            events.splice(1.., shuffled);
+            prop_assert_eq!(Summary::from_events(&events).unwrap(), summary);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use std::path::Path;
+
+use super::*;
+use crate::{
+    event::{Event, Prediction, Verdict},
+    report::fixture::{
+        caused, cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+    },
+};
+
+const PLAIN: Style = Style { width: 100, color: false, unicode: true };
+
+fn shown(events: &[Event], style: Style) -> String {
+    let summary = Summary::from_events(events).unwrap();
+    let text = render(&summary, Some(Path::new("target/harness/20260101-000000-skew")), style);
+    for line in text.lines().filter(|_| !style.color) {
+        let last_line = line.contains("target/harness/");
+        assert!(last_line || line.chars().count() <= style.width, "too wide: {line}");
+    }
+    text
+}
+
+/// A run of one scenario that asks nothing special.
+fn run(name: &str, cells: usize, success: &[&str], events: Vec<Event>) -> Vec<Event> {
+    let cells = (0..cells).map(|index| {
+        let nats = ["home", "symmetric", "cgnat"];
+        if cells == 1 { cell(&[]) } else { cell(&[("peer.a.nat", nats[index].into())]) }
+    });
+    let mut plan = scenario(name, 200, cells.collect());
+    plan.question = Some(format!("Does {name} work?"));
+    plan.expectations = success.iter().map(|success| expect(success, None)).collect();
+    [started(vec![plan])].into_iter().chain(events).collect()
+}
+
+#[test]
+fn a_single_cell_without_sweep() {
+    let mut events = run("home", 1, &[">= 0.95", "theory"], trials(0, 200, 200).collect());
+    events.push(finished(false));
+    insta::assert_snapshot!(shown(&events, PLAIN));
+}
+
+#[test]
+fn a_sweep_in_two_dimensions_with_theory() {
+    insta::assert_snapshot!(shown(&skew(), PLAIN));
+}
+
+#[test]
+fn a_sweep_on_a_narrow_terminal_gets_two_tables() {
+    insta::assert_snapshot!(shown(&skew(), Style { width: 80, ..PLAIN }));
+}
+
+#[test]
+fn a_sweep_on_a_wide_terminal_counts_in_round_trips_too() {
+    insta::assert_snapshot!(shown(&skew(), Style { width: 130, ..PLAIN }));
+}
+
+#[test]
+fn failures_with_causes_and_against_theory() {
+    let mut events: Vec<_> = trials(0, 197, 200).collect();
+    events.extend((0..200).map(|number| {
+        let failed = trial(1, number, Verdict::Failure);
+        let evidence =
+            "NAT A mapped port 2741 to 61022, so b's SYN to 203.0.113.1:2741 was dropped";
+        let failed = caused(failed, "port-remapped", evidence);
+        let prediction = Prediction::ShouldNot;
+        match number {
+            0..6 => event(predicted(trial(1, number, Verdict::Success), prediction)),
+            6..9 => event(caused(predicted(failed, prediction), "peer-crashed", "b: signal 11")),
+            _ => event(predicted(failed, prediction)),
+        }
+    }));
+    events.extend(trials(2, 200, 200));
+    events.push(finished(false));
+    insta::assert_snapshot!(shown(&run("mix", 3, &["theory", ">= 0.9"], events), PLAIN));
+}
+
+#[test]
+fn errors_and_disturbed_trials_are_never_silent() {
+    let mut events: Vec<_> = trials(0, 188, 188).collect();
+    events.extend((188..200).map(|number| event(trial(0, number, Verdict::Error))));
+    events.extend((0..200).map(|number| event(trial(1, number, Verdict::Error))));
+    events.extend((0..200).map(|number| {
+        let mut trial = trial(2, number, Verdict::Success);
+        trial.disturbed = (number % 50 == 7).then(|| "the WAN delivered too late".to_owned());
+        event(trial)
+    }));
+    events.push(finished(false));
+    insta::assert_snapshot!(shown(&run("busy", 3, &[">= 0.9"], events), PLAIN));
+}
+
+#[test]
+fn an_interrupted_run() {
+    let mut events: Vec<_> = trials(0, 200, 200).chain(trials(1, 40, 41)).collect();
+    events.push(finished(true));
+    insta::assert_snapshot!(shown(&run("cut", 3, &[">= 0.95", "theory"], events), PLAIN));
+}
+
+#[test]
+fn an_inconclusive_run() {
+    let mut events: Vec<_> = trials(0, 20, 20).collect();
+    events.push(finished(false));
+    insta::assert_snapshot!(shown(&run("short", 1, &[">= 0.95", "< 0.9"], events), PLAIN));
+}
+
+#[test]
+fn a_run_without_trials() {
+    insta::assert_snapshot!(shown(&run("nothing", 2, &[">= 0.95"], Vec::new()), PLAIN));
+}
+
+#[test]
+fn a_subject_that_theory_knows_nothing_of_and_reports_no_times() {
+    let all = (0..50).map(|number| {
+        let mut trial = predicted(trial(0, number, Verdict::Success), Prediction::Depends);
+        trial.times = None;
+        event(trial)
+    });
+    let mut events: Vec<_> = all.collect();
+    events.push(finished(false));
+    insta::assert_snapshot!(shown(&run("foreign", 1, &[], events), PLAIN));
+}
+
+#[test]
+fn colours_mark_titles_and_verdicts_only() {
+    let mut events = run("home", 1, &[">= 0.95", "<= 0.5"], trials(0, 200, 200).collect());
+    events.push(finished(false));
+    let text = shown(&events, Style { color: true, ..PLAIN });
+    insta::assert_snapshot!(text.replace('\x1b', "␛"));
+}
+
+#[test]
+fn ascii_is_enough_where_nothing_else_can_be_shown() {
+    let text = shown(&skew(), Style { unicode: false, ..PLAIN });
+    assert!(text.is_ascii());
+    assert!(text.contains("184/200 92.0 % [87.4-95.0]"), "{text}");
+}
+
+#[test]
+fn several_scenarios_with_different_round_trips() {
+    let delays = [2, 50];
+    let cells = delays.map(|delay| {
+        let mut plan = cell(&[("wan.delay_ms", delay.into()), ("punch.listen", true.into())]);
+        plan.rtt_ms = 2.0 * f64::from(delay);
+        plan
+    });
+    let mut delay = scenario("delay", 100, cells.to_vec());
+    delay.expectations = vec![expect("<= 0.5", Some(("wan.delay_ms", 50.into())))];
+    delay.expectations.push(expect(">= 1", Some(("wan.delay_ms", 7.into()))));
+    let second = scenario("second", 10, vec![cell(&[])]);
+    let mut events = vec![started(vec![delay, second])];
+    events.extend(trials(0, 90, 100).chain(trials(1, 51, 100)));
+    events.extend((0..10).map(|number| {
+        let mut trial = predicted(trial(0, number, Verdict::Success), Prediction::Depends);
+        trial.scenario = 1;
+        event(trial)
+    }));
+    insta::assert_snapshot!(shown(&events, PLAIN));
+}

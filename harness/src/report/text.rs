@@ -1,0 +1,201 @@
+//! Figures, names and paragraphs as every report writes them.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{event::Assignment, report::stats::wilson};
+
+/// Longer values of swept paths are cut, with an ellipsis.
+const LONGEST_VALUE: usize = 24;
+
+/// A rate in percent, without the sign: `0` and `100` only if exact, else with one digit, and more
+/// where rounding would make an exception disappear: 9999 of 10000 are 99.99.
+pub(super) fn percent(rate: f64) -> String {
+    const MOST_DIGITS: usize = 4;
+    if rate == 0.0 || rate == 1.0 {
+        return format!("{:.0}", rate * 100.0);
+    }
+    let text = |digits: usize| format!("{:.digits$}", rate * 100.0);
+    let rounded_away =
+        |text: &String| text.starts_with("100.") || text.chars().all(|it| "0.".contains(it));
+    let shown = (1..MOST_DIGITS).map(text).find(|text| !rounded_away(text));
+    shown.unwrap_or_else(|| text(MOST_DIGITS))
+}
+
+/// The three parts of a rate: `197/200`, `98.5 %`, `[95.7–99.5]`.
+pub(super) fn rate_parts(successes: u64, trials: u64) -> [String; 3] {
+    let interval = wilson(successes, trials);
+    [
+        format!("{successes}/{trials}"),
+        format!("{} %", percent(successes as f64 / trials as f64)),
+        format!("[{}–{}]", percent(interval.low), percent(interval.high)),
+    ]
+}
+
+/// A rate as it is always shown, with its count and interval: `197/200 98.5 % [95.7–99.5]`.
+pub(super) fn rate(successes: u64, trials: u64) -> String {
+    if trials == 0 { "no result".to_owned() } else { rate_parts(successes, trials).join(" ") }
+}
+
+/// Milliseconds without the unit, in about three digits.
+pub(super) fn milliseconds(ms: f64) -> String {
+    if ms < 9.95 { format!("{ms:.1}") } else { format!("{ms:.0}") }
+}
+
+/// A round-trip time of configured delays, in milliseconds without the unit: round as they are.
+pub(super) fn rtt(ms: f64) -> String {
+    if ms.fract() == 0.0 { format!("{ms:.0}") } else { milliseconds(ms) }
+}
+
+/// A duration in the largest sensible unit.
+pub(super) fn duration(seconds: f64) -> String {
+    if seconds < 99.5 {
+        return format!("{seconds:.1} s");
+    }
+    let minutes = (seconds / 60.0).round();
+    if minutes < 100.0 {
+        format!("{minutes:.0} min")
+    } else {
+        format!("{:.0} h {:.0} min", (minutes / 60.0).floor(), minutes % 60.0)
+    }
+}
+
+/// `1 trial`, `2 trials`.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A value of a scenario file on one short line, strings without quotes.
+pub(super) fn value(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if text.chars().count() <= LONGEST_VALUE {
+        return text;
+    }
+    text.chars().take(LONGEST_VALUE - 1).chain(['…']).collect()
+}
+
+/// Short names for swept paths: as many last segments of each as tell it from all others.
+pub(super) fn short_names(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|path| short_name(path, paths)).collect()
+}
+
+fn short_name(path: &str, all: &[&str]) -> String {
+    let starts = path.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
+    let mut suffixes = starts.map(|start| &path[start..]);
+    let ends_with = |other: &str, suffix: &str| {
+        other.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    suffixes
+        .find(|suffix| all.iter().filter(|other| ends_with(other, suffix)).count() == 1)
+        .unwrap_or(path)
+        .to_owned()
+}
+
+/// A long name in two lines of about the same length, broken after `.` or `_`.
+pub(super) fn two_lines(name: &str) -> [String; 2] {
+    const LONG: usize = 10;
+    if name.len() <= LONG {
+        return [name.to_owned(), String::new()];
+    }
+    let breaks = name.match_indices(['.', '_']).map(|(position, _)| position + 1);
+    match breaks.min_by_key(|&position| position.max(name.len() - position)) {
+        Some(position) => [name[..position].to_owned(), name[position..].to_owned()],
+        None => [name.to_owned(), String::new()],
+    }
+}
+
+/// The values of a cell: `rule = rolling, clock_offset_s = 40`; empty without a sweep.
+pub(super) fn cell_label(values: &[Assignment], names: &[String]) -> String {
+    let pairs = values.iter().zip(names);
+    pairs.map(|(it, name)| format!("{name} = {}", value(&it.value))).collect::<Vec<_>>().join(", ")
+}
+
+/// The text in lines of at most `width` columns, the first after `first`, the others indented as
+/// far. A single longer word keeps its line.
+pub(super) fn paragraph(first: &str, text: &str, width: usize) -> String {
+    let indent = first.chars().count();
+    let mut out = first.to_owned();
+    let mut column = indent;
+    for (index, word) in text.split_whitespace().enumerate() {
+        // The evidence may quote a foreign program that writes escape sequences.
+        let word: String = word.chars().filter(|character| !character.is_control()).collect();
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > width {
+            let _infallible = write!(out, "\n{:indent$}", "");
+            column = indent;
+        } else if index > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(&word);
+        column += length;
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_never_hides_the_exception() {
+        assert_eq!(percent(0.985), "98.5");
+        assert_eq!(percent(1.0), "100");
+        assert_eq!(percent(0.9999), "99.99");
+        assert_eq!(percent(0.0001), "0.01");
+        assert_eq!(percent(0.0), "0");
+        assert_eq!(percent(0.999_999_99), "100.0000");
+    }
+
+    #[test]
+    fn a_rate_comes_with_count_and_interval() {
+        assert_eq!(rate(197, 200), "197/200 98.5 % [95.7–99.5]");
+        assert_eq!(rate(20, 20), "20/20 100 % [83.9–100]");
+        assert_eq!(rate(0, 0), "no result");
+    }
+
+    #[test]
+    fn names_are_as_short_as_they_can_be() {
+        let paths = ["punch.rule", "peer.a.clock_offset_s", "peer.b.clock_offset_s"];
+        assert_eq!(short_names(&paths), ["rule", "a.clock_offset_s", "b.clock_offset_s"]);
+        assert_eq!(short_names(&["a.nat", "nat"]), ["a.nat", "nat"]);
+        assert_eq!(short_names(&["cgnat", "x.nat"]), ["cgnat", "nat"]);
+    }
+
+    #[test]
+    fn long_names_break_in_the_middle() {
+        assert_eq!(two_lines("rule"), ["rule", ""]);
+        assert_eq!(two_lines("clock_offset_s"), ["clock_", "offset_s"]);
+        assert_eq!(two_lines("a.clock_offset_s"), ["a.clock_", "offset_s"]);
+        assert_eq!(two_lines("unsolicitedness"), ["unsolicitedness", ""]);
+    }
+
+    #[test]
+    fn values_are_bare_and_short() {
+        assert_eq!(value(&Value::from("home")), "home");
+        assert_eq!(value(&Value::from(2.5)), "2.5");
+        let table = serde_json::json!({"mapping": "endpoint-dependent", "ports": "random"});
+        assert_eq!(value(&table), r#"{"mapping":"endpoint-de…"#);
+    }
+
+    #[test]
+    fn durations_use_the_largest_sensible_unit() {
+        assert_eq!(duration(9.96), "10.0 s");
+        assert_eq!(duration(300.0), "5 min");
+        assert_eq!(duration(7.0 * 3600.0 + 60.0), "7 h 1 min");
+    }
+
+    #[test]
+    fn milliseconds_have_about_three_digits() {
+        assert_eq!(milliseconds(9.94), "9.9");
+        assert_eq!(milliseconds(9.96), "10");
+        assert_eq!(milliseconds(1234.4), "1234");
+    }
+
+    #[test]
+    fn paragraphs_hang() {
+        assert_eq!(paragraph("  3 × ", "one two three", 14), "  3 × one two\n      three\n");
+    }
+}
