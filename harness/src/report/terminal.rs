@@ -27,9 +27,17 @@ pub(crate) fn render(summary: &Summary, folder: Option<&Path>, style: Style) -> 
         out.push_str(&ScenarioReport::new(scenario, style).render());
         out.push('\n');
     }
+    if summary.state != RunState::Finished {
+        out.push_str(&paragraph("Incomplete: ", SURVIVORS, style.width));
+        out.push('\n');
+    }
     out.push_str(&last_line(summary, folder, style));
     style.encode(out)
 }
+
+/// Why the rates of a run that was cut short are to be read with care.
+const SURVIVORS: &str = "trials that were still running are left out. A failure lasts longer than \
+    a success, so that the rates are too high, and most so where few trials are over.";
 
 /// One scenario and what its parts need in common.
 struct ScenarioReport<'a> {
