@@ -37,10 +37,7 @@ const INCAPABLE: u8 = 5;
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
 /// how much waiting hides, not from the cores.
-const JOBS: usize = 32;
-
-/// Labs being built at once: more wait for the kernel's network lock, and build fewer in all.
-const BUILDERS: usize = 8;
+const JOBS: usize = 48;
 
 /// A message for the user, and the exit code.
 struct Problem(u8, String);
@@ -233,7 +230,9 @@ fn bench(args: &RunArgs, folder: &Path) -> Result<Bench, Problem> {
     };
     let myself = fs::read_link("/proc/self")
         .map_err(|error| Problem(INCAPABLE, format!("/proc is not mounted: {error}")))?;
-    let builders = Semaphore::new(BUILDERS);
+    // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice the
+    // processor time, and packets are late.
+    let builders = Semaphore::new(cores());
     Ok(Bench { builders, process: Path::new("/proc").join(myself), captures })
 }
 
@@ -295,10 +294,13 @@ fn undecidable(scenario: &Scenario) -> Vec<String> {
     warnings
 }
 
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, usize::from).max(2)
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
-    let cores = thread::available_parallelism().map_or(2, usize::from);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.max(2))
+        .worker_threads(cores())
         .enable_all()
         .build()
         .map_err(|error| Problem(INCAPABLE, format!("cannot start threads: {error}")))
