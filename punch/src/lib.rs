@@ -17,6 +17,6 @@ pub mod io;
 pub use crate::core::attempt::Failure;
 pub use crate::core::event::Event;
 pub use crate::{
-    core::{bucket::Rule, election::Role, time::ClockOffset},
+    core::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},
     io::{Canceller, Connection, ElectionKind, Error, Losers, Puncher},
 };

@@ -11,7 +11,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use punch::{
     ClockOffset, Rule,
-    core::{attempt::scheduled_ports, bucket::Buckets, time::WallTime, wire::SessionTag},
+    core::{
+        attempt::scheduled_ports, bucket::Buckets, schedule::Schedule, time::WallTime,
+        wire::SessionTag,
+    },
 };
 
 use crate::{
@@ -146,5 +149,5 @@ fn rolling(
 }
 
 fn ports(buckets: Buckets, exact: WallTime, skew: ClockOffset) -> BTreeSet<u16> {
-    scheduled_ports(buckets, exact + skew, SessionTag::default())
+    scheduled_ports(buckets, Schedule::ChaCha20, exact + skew, SessionTag::default())
 }

@@ -3,8 +3,10 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
+use clap_complete::Shell;
 
-use crate::{ClockOffset, ElectionKind, Puncher, Rule};
+use super::peer::Family;
+use crate::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
 
 /// Connect two computers behind NATs over TCP, knowing only each other's address.
 ///
@@ -15,23 +17,41 @@ use crate::{ClockOffset, ElectionKind, Puncher, Rule};
 #[command(
     name = "punch",
     version,
-    after_help = "Exit codes: 0 connected and everything relayed, 1 not connected, 2 usage.\n\n\
+    after_help = "Exit codes: 0 connected and everything relayed, 1 not connected (or the \
+        connection broke), 2 usage, 130 interrupted.\n\n\
         Examples:\n  \
-        punch 203.0.113.7                   chat with the peer\n  \
-        punch 203.0.113.7 < file            send a file; the peer: punch 198.51.100.1 > file\n  \
-        punch --clock-offset -3.5 PEER      this clock is 3.5 s ahead"
+        punch 203.0.113.7                     chat with the peer\n  \
+        punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file\n  \
+        punch --exec 'tar xf -' PEER          hand the connection to a command\n  \
+        punch --ntp pool.ntp.org PEER         correct a clock that is off\n  \
+        punch --loopback                      see both sides on one machine\n  \
+        punch --completions bash > /etc/bash_completion.d/punch"
 )]
 pub(super) struct Args {
     /// The peer's address as seen from here, or a name.
-    pub(super) peer: String,
+    #[arg(required_unless_present_any = ["loopback", "completions", "man"])]
+    pub(super) peer: Option<String>,
 
     /// How ports follow from the clock; the same on both sides.
     #[arg(long, value_enum, default_value_t = RuleArg::Rolling)]
     rule: RuleArg,
 
+    /// The generator of the ports; the same on both sides.
+    #[arg(long, value_enum, default_value_t = ScheduleArg::Chacha20)]
+    schedule: ScheduleArg,
+
     /// How one connection is chosen; the same on both sides. `wan-ip` needs --wan-ip.
     #[arg(long, value_enum, default_value_t = ElectionArg::Nonce)]
     election: ElectionArg,
+
+    /// All of the above at once: `article` is rule article, schedule mt19937, election wan-ip, with
+    /// the constants of the article's program, for talking to it.
+    #[arg(
+        long,
+        value_enum,
+        conflicts_with_all = ["rule", "schedule", "election", "max_clock_error", "session"]
+    )]
+    profile: Option<ProfileArg>,
 
     /// This side's WAN address, for the `wan-ip` election.
     #[arg(long, value_name = "ADDRESS")]
@@ -40,6 +60,10 @@ pub(super) struct Args {
     /// Seconds to add to the system's clock, signed and fractional.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, allow_negative_numbers = true)]
     clock_offset: f64,
+
+    /// Ask this SNTP server how far the system's clock is off, and correct it for this attempt.
+    #[arg(long, value_name = "SERVER")]
+    pub(super) ntp: Option<String>,
 
     /// How far each clock may be from true time; the same on both sides.
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
@@ -53,21 +77,59 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = "")]
     session: String,
 
+    /// These ports instead of those of the clock, where the two sides can agree on some.
+    #[arg(
+        long,
+        value_name = "PORT,PORT…",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..),
+        conflicts_with_all = ["rule", "schedule", "profile"]
+    )]
+    ports: Vec<u16>,
+
     /// Local address to punch from.
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
+
+    /// Take the IPv4 address of a name.
+    #[arg(short = '4', long)]
+    ipv4: bool,
+
+    /// Take the IPv6 address of a name.
+    #[arg(short = '6', long, conflicts_with = "ipv4")]
+    ipv6: bool,
 
     /// Only connect, do not listen on the ports as well.
     #[arg(long)]
     no_listen: bool,
 
+    /// Run this shell command with the connection as its standard input and output.
+    #[arg(long, short = 'e', value_name = "COMMAND")]
+    pub(super) exec: Option<String>,
+
     /// Write what happens as JSON Lines with monotonic times to this file.
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,
 
+    /// Progress on standard error as JSON Lines.
+    #[arg(long)]
+    pub(super) json: bool,
+
     /// No progress on standard error, only errors.
     #[arg(long, short)]
     pub(super) quiet: bool,
+
+    /// Show both sides on this machine, over 127.0.0.1 and 127.0.0.2.
+    #[arg(long, conflicts_with_all = ["peer", "bind", "exec", "ntp", "profile"])]
+    pub(super) loopback: bool,
+
+    /// Print completions for a shell.
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub(super) completions: Option<Shell>,
+
+    /// Print the manual page.
+    #[arg(long, exclusive = true)]
+    pub(super) man: bool,
 
     /// Seed of the nonce and the random pauses, for reproducible tests.
     #[arg(long, value_name = "NUMBER", hide = true)]
@@ -82,6 +144,14 @@ enum RuleArg {
     Article,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScheduleArg {
+    /// ChaCha20.
+    Chacha20,
+    /// Python's generator, as in the article's program.
+    Mt19937,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ElectionArg {
     /// The larger random number leads; both sides know the result.
@@ -90,32 +160,39 @@ enum ElectionArg {
     WanIp,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileArg {
+    /// The article's published program.
+    Article,
+}
+
 impl Args {
     /// The options as a [`Puncher`], or what is wrong with them.
     pub(super) fn puncher(&self) -> Result<Puncher, String> {
-        let offset = ClockOffset::from_secs_f64(self.clock_offset)
-            .ok_or("--clock-offset: give seconds, at most some 292 years")?;
-        let election = match (self.election, self.wan_ip) {
-            (ElectionArg::Nonce, _) => ElectionKind::Nonce,
-            (ElectionArg::WanIp, Some(own)) => ElectionKind::WanIp { own },
-            (ElectionArg::WanIp, None) => {
-                return Err("--election wan-ip compares the two WAN addresses: \
-                            give this side's with --wan-ip ADDRESS"
-                    .to_owned());
+        let (rule, schedule, election) = match self.profile {
+            Some(ProfileArg::Article) => {
+                (RuleArg::Article, ScheduleArg::Mt19937, ElectionArg::WanIp)
             }
-        };
-        let rule = match self.rule {
-            RuleArg::Rolling => Rule::Rolling,
-            RuleArg::Article => Rule::Article,
+            None => (self.rule, self.schedule, self.election),
         };
         let mut puncher = Puncher::new()
-            .rule(rule)
-            .election(election)
-            .clock_offset(offset)
+            .rule(match rule {
+                RuleArg::Rolling => Rule::Rolling,
+                RuleArg::Article => Rule::Article,
+            })
+            .schedule(match schedule {
+                ScheduleArg::Chacha20 => Schedule::ChaCha20,
+                ScheduleArg::Mt19937 => Schedule::Mt19937,
+            })
+            .election(self.election(election)?)
+            .clock_offset(self.offset_with(ClockOffset::default())?)
             .max_clock_error(seconds("--max-clock-error", self.max_clock_error, 0.0)?)
             .timeout(seconds("--timeout", self.timeout, 0.001)?)
             .session(self.session.clone())
             .listen(!self.no_listen);
+        if !self.ports.is_empty() {
+            puncher = puncher.fixed_ports(self.ports.clone());
+        }
         if let Some(address) = self.bind {
             puncher = puncher.bind(address);
         }
@@ -124,15 +201,57 @@ impl Args {
         }
         Ok(puncher)
     }
+
+    fn election(&self, kind: ElectionArg) -> Result<ElectionKind, String> {
+        match (kind, self.wan_ip) {
+            (ElectionArg::Nonce, _) => Ok(ElectionKind::Nonce),
+            (ElectionArg::WanIp, Some(own)) => Ok(ElectionKind::WanIp { own }),
+            (ElectionArg::WanIp, None) => Err("the wan-ip election compares the two WAN \
+                addresses: give this side's with --wan-ip ADDRESS"
+                .to_owned()),
+        }
+    }
+
+    /// `--clock-offset` on top of what a time server said.
+    pub(super) fn offset_with(&self, measured: ClockOffset) -> Result<ClockOffset, String> {
+        ClockOffset::from_secs_f64(self.clock_offset)
+            .filter(|offset| Duration::from_nanos(offset.as_nanos().unsigned_abs()) <= MOST_OFFSET)
+            .map(|given| {
+                ClockOffset::from_nanos(given.as_nanos().saturating_add(measured.as_nanos()))
+            })
+            .ok_or_else(|| {
+                format!("--clock-offset: {} is not within 100 years, in seconds", self.clock_offset)
+            })
+    }
+
+    /// `--clock-offset` in days, where it is more than one: clocks are not that wrong.
+    pub(super) fn unlikely_offset_days(&self) -> Option<f64> {
+        let days = self.clock_offset / 86_400.0;
+        (days.abs() > 1.0).then_some(days)
+    }
+
+    /// The family that was asked for.
+    pub(super) fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (false, true) => Some(Family::V6),
+            (false, false) => None,
+        }
+    }
 }
 
-/// A duration of at least `least` and at most a year.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Clocks that are off by more are not clocks. The harness needs decades: its trials have virtual
+/// epochs.
+const MOST_OFFSET: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A duration of at least `least` seconds and at most a year.
 fn seconds(option: &str, value: f64, least: f64) -> Result<Duration, String> {
-    const YEAR: f64 = 365.0 * 86_400.0;
-    if (least..=YEAR).contains(&value) {
+    if (least..=YEAR.as_secs_f64()).contains(&value) {
         Ok(Duration::from_secs_f64(value))
     } else {
-        Err(format!("{option}: {value} is not between {least} and {YEAR} seconds"))
+        Err(format!("{option}: {value} is not between {least} and {} seconds", YEAR.as_secs()))
     }
 }
 
@@ -155,9 +274,11 @@ mod tests {
     #[test]
     fn impossible_options_say_what_would_be_possible() {
         assert!(problem(&["--election", "wan-ip"]).contains("--wan-ip"));
+        assert!(problem(&["--profile", "article"]).contains("--wan-ip"));
         assert!(problem(&["--timeout", "0"]).contains("between 0.001 and"));
         assert!(problem(&["--timeout", "nan"]).contains("between"));
         assert!(problem(&["--max-clock-error", "1e300"]).contains("between 0 and"));
-        assert!(problem(&["--clock-offset", "inf"]).contains("292 years"));
+        assert!(problem(&["--clock-offset", "inf"]).contains("100 years"));
+        assert!(problem(&["--clock-offset=-1e10"]).contains("100 years"));
     }
 }

@@ -7,28 +7,26 @@
 
 mod args;
 mod events;
+mod interrupt;
+mod loopback;
+mod ntp;
+mod peer;
+mod progress;
 mod relay;
 
-use std::{
-    ffi::OsString,
-    io,
-    net::{IpAddr, ToSocketAddrs},
-    process::ExitCode,
-};
+use std::{ffi::OsString, io, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use self::{args::Args, events::EventFile};
-use crate::{
-    Error,
-    core::event::{Event, What},
-};
+use self::{args::Args, events::EventFile, interrupt::Interrupt, progress::Progress};
+use crate::Error;
 
 const NOT_CONNECTED: u8 = 1;
 const USAGE: u8 = 2;
+const INTERRUPTED: u8 = 130;
 
 /// Runs the command with these arguments, the program's name first. Exit code 0: connected and all
-/// bytes relayed; 1: not; 2: usage.
+/// bytes relayed; 1: not; 2: usage; 130: interrupted.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
@@ -38,96 +36,99 @@ pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
-    match run(&args) {
+    let progress = Progress::new(args.quiet, args.json);
+    match run(&args, progress) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("punch: {}", problem.message);
+            if let Some(message) = &problem.message {
+                progress.error(message);
+            }
             ExitCode::from(problem.code)
         }
     }
 }
 
+/// Why the command did not succeed.
+#[derive(Debug)]
 struct Problem {
     code: u8,
-    message: String,
+    /// What the user is told; nothing where they know already.
+    message: Option<String>,
 }
 
 impl Problem {
-    fn usage(message: String) -> Self {
-        Self { code: USAGE, message }
+    fn usage(message: impl Into<String>) -> Self {
+        Self { code: USAGE, message: Some(message.into()) }
     }
 
-    fn failed(message: String) -> Self {
-        Self { code: NOT_CONNECTED, message }
+    fn failed(message: impl Into<String>) -> Self {
+        Self { code: NOT_CONNECTED, message: Some(message.into()) }
+    }
+
+    const fn silent(code: u8) -> Self {
+        Self { code, message: None }
     }
 }
 
-fn run(args: &Args) -> Result<(), Problem> {
-    let puncher = args.puncher().map_err(Problem::usage)?;
-    let peer = resolve(&args.peer)?;
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        if matches!(error, Error::Cancelled) {
+            Self::silent(INTERRUPTED)
+        } else if error.is_usage() {
+            Self::usage(error.to_string())
+        } else {
+            Self::failed(error.to_string())
+        }
+    }
+}
+
+fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
+    if let Some(shell) = args.completions {
+        clap_complete::generate(shell, &mut Args::command(), "punch", &mut io::stdout());
+        return Ok(());
+    }
+    if args.man {
+        let page = clap_mangen::Man::new(Args::command());
+        return page.render(&mut io::stdout()).map_err(|error| Problem::failed(error.to_string()));
+    }
+    if args.loopback {
+        return loopback::run(args, progress);
+    }
+    connect(args, progress)
+}
+
+fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
+    let Some(name) = &args.peer else { return Err(Problem::usage("give the peer's address")) };
+    let peer = peer::resolve(name, args.family())?;
+    let mut puncher = args.puncher().map_err(Problem::usage)?.scope_id(peer.scope_id);
+    if let Some(server) = &args.ntp {
+        let offset = ntp::offset(server, progress).map_err(Problem::failed)?;
+        puncher = puncher.clock_offset(args.offset_with(offset).map_err(Problem::usage)?);
+    }
+    if let Some(days) = args.unlikely_offset_days() {
+        progress.say(&format!("the clock is corrected by {days:.0} days: is that meant?"));
+    }
     let mut events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
-    let say = |message: &str| {
-        if !args.quiet {
-            eprintln!("punch: {message}");
-        }
-    };
-    let observer = |event: &Event| {
+    let interrupt = Interrupt::catch(puncher.canceller()).map_err(Problem::failed)?;
+
+    let connection = puncher.connect_with(peer.address, |event| {
         events.write(event);
-        if let Some(message) = progress(event) {
-            say(&message);
-        }
-    };
-    let connection = puncher.connect_with(peer, observer).map_err(|error| {
-        let code = match error {
-            Error::NotAPeer(_)
-            | Error::Oneself(_)
-            | Error::NotLocal(_)
-            | Error::MixedFamilies { .. }
-            | Error::EqualWanAddresses(_) => USAGE,
-            Error::NoRoute(_) | Error::Failed(_) | Error::Cancelled | Error::Io(_) => NOT_CONNECTED,
-        };
-        Problem { code, message: error.to_string() }
+        progress.event(event);
     });
-    let lost = events.error();
     let (stream, losers) = connection?.split();
-    let relayed = relay::relay(&stream);
+    interrupt.connected(&stream).map_err(|error| Problem::failed(error.to_string()))?;
+    let relayed = match &args.exec {
+        Some(command) => relay::exec(command, &stream),
+        None => relay::relay(&stream, &interrupt),
+    };
     drop(stream);
     losers.wait();
-    relayed.map_err(|error| Problem::failed(format!("connection broke: {error}")))?;
-    match lost {
+    if interrupt.happened() {
+        return Err(Problem::silent(INTERRUPTED));
+    }
+    relayed?;
+    match events.error() {
         None => Ok(()),
         Some(message) => Err(Problem::failed(message)),
-    }
-}
-
-/// What a user wants to see while waiting.
-fn progress(event: &Event) -> Option<String> {
-    match &event.what {
-        What::Started { peer, .. } => Some(format!("punching towards {peer}")),
-        What::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
-        What::Returned { local, remote, .. } => Some(format!("connected: {local} to {remote}")),
-        What::Ports { .. }
-        | What::NoListener { .. }
-        | What::Connect { .. }
-        | What::Refused { .. }
-        | What::Connected { .. }
-        | What::Hello { .. }
-        | What::Rejected { .. }
-        | What::Disconnected { .. }
-        | What::Decided { .. }
-        | What::Acknowledged
-        | What::Failed { .. } => None,
-    }
-}
-
-/// The first address of a name, or the address itself; brackets around IPv6 are accepted.
-fn resolve(peer: &str) -> Result<IpAddr, Problem> {
-    let bare = peer.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(peer);
-    let found = (bare, 0).to_socket_addrs().and_then(|mut addresses| {
-        addresses.next().ok_or_else(|| io::Error::other("the name has no address"))
-    });
-    match found {
-        Ok(address) => Ok(address.ip()),
-        Err(error) => Err(Problem::failed(format!("peer {peer:?} does not resolve: {error}"))),
     }
 }

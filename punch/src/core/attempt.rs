@@ -27,7 +27,7 @@ use super::{
     bucket::{Buckets, Rule},
     election::{Election, Output, Reject, Role, Scheme},
     event::{Event, What},
-    schedule::{self, PortSpace},
+    schedule::{PortSpace, Schedule},
     time::{MonoTime, WallTime},
     wire::SessionTag,
 };
@@ -64,7 +64,12 @@ pub struct SocketId(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PortSource {
     /// From the clock.
-    Clock(Buckets),
+    Clock {
+        /// Clock to buckets.
+        buckets: Buckets,
+        /// Bucket to ports.
+        schedule: Schedule,
+    },
     /// Given, for callers who have signalling.
     Fixed(Vec<u16>),
 }
@@ -236,7 +241,7 @@ impl Attempt {
             outcome: None,
         };
         let rule = match &attempt.config.ports {
-            PortSource::Clock(buckets) => Some(buckets.rule()),
+            PortSource::Clock { buckets, .. } => Some(buckets.rule()),
             PortSource::Fixed(_) => None,
         };
         let peer = attempt.config.peer.to_string();
@@ -412,7 +417,7 @@ impl Attempt {
         let wall = wall + now.since(started);
         let (buckets, ports) = self.ports_at(wall);
         self.next_ports = match &self.config.ports {
-            PortSource::Clock(rule) => rule.next_change(wall).map(|change| {
+            PortSource::Clock { buckets, .. } => buckets.next_change(wall).map(|change| {
                 let ahead = u64::try_from(change.as_nanos() - wall.as_nanos()).unwrap_or(u64::MAX);
                 now + Duration::from_nanos(ahead)
             }),
@@ -455,11 +460,12 @@ impl Attempt {
                 add(ports.clone(), false);
                 (Vec::new(), all)
             }
-            PortSource::Clock(rule) => {
-                let buckets: Vec<i64> = rule.at(wall).collect();
+            PortSource::Clock { buckets: source, schedule } => {
+                let buckets: Vec<i64> = source.at(wall).collect();
                 for &bucket in &buckets {
-                    let ports = bucket_ports(rule.rule(), bucket, self.config.session);
-                    add(ports, rule.rule() == Rule::Article);
+                    let rule = source.rule();
+                    let ports = bucket_ports(rule, *schedule, bucket, self.config.session);
+                    add(ports, rule == Rule::Article);
                 }
                 (buckets, all)
             }
@@ -625,17 +631,23 @@ impl Tally {
 }
 
 /// The ports of one bucket, in the order they are drawn.
-pub fn bucket_ports(rule: Rule, bucket: i64, session: SessionTag) -> Vec<u16> {
+pub fn bucket_ports(rule: Rule, schedule: Schedule, bucket: i64, session: SessionTag) -> Vec<u16> {
     let (space, count) = match rule {
         Rule::Rolling => (PortSpace::rolling(), ROLLING_PORTS),
         Rule::Article => (PortSpace::article(), ARTICLE_PORTS),
     };
-    schedule::ports(bucket, session, &space, count)
+    schedule.ports(bucket, session, &space, count)
 }
 
 /// All ports in use under `buckets` when the clock reads `wall`.
-pub fn scheduled_ports(buckets: Buckets, wall: WallTime, session: SessionTag) -> BTreeSet<u16> {
-    buckets.at(wall).flat_map(|bucket| bucket_ports(buckets.rule(), bucket, session)).collect()
+pub fn scheduled_ports(
+    buckets: Buckets,
+    schedule: Schedule,
+    wall: WallTime,
+    session: SessionTag,
+) -> BTreeSet<u16> {
+    let ports = |bucket| bucket_ports(buckets.rule(), schedule, bucket, session);
+    buckets.at(wall).flat_map(ports).collect()
 }
 
 /// Mean of the random pause after that many refusals on a port.

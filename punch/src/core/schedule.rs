@@ -41,6 +41,56 @@ impl PortSpace {
     }
 }
 
+/// The generator that turns a boundary into ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Schedule {
+    /// ChaCha20, as `PROTOCOL.md` states.
+    #[default]
+    ChaCha20,
+    /// Python's `random.Random(boundary)`, as in the article's published program. It knows no
+    /// sessions, and its ports are always those of [`PortSpace::article`].
+    #[cfg(feature = "mt19937")]
+    Mt19937,
+}
+
+impl Schedule {
+    /// `count` distinct ports for a bucket, in the order they are drawn. `space` and `session` are
+    /// those of the ChaCha20 schedule.
+    pub fn ports(
+        self,
+        bucket: i64,
+        session: SessionTag,
+        space: &PortSpace,
+        count: usize,
+    ) -> Vec<u16> {
+        match self {
+            Self::ChaCha20 => ports(bucket, session, space, count),
+            #[cfg(feature = "mt19937")]
+            Self::Mt19937 => mt19937_ports(bucket, count),
+        }
+    }
+}
+
+/// The ports of the published program: `randint(0, 19999)` above 30000 until `count` are distinct.
+///
+/// CPython seeds MT19937 with the integer's 32-bit words, and takes the top 15 bits of each output
+/// until they are below 20000.
+#[cfg(feature = "mt19937")]
+fn mt19937_ports(bucket: i64, count: usize) -> Vec<u16> {
+    const BASE: u16 = 30_000;
+    const RANGE: u16 = 20_000;
+    const BITS: u32 = 15;
+    let mut generator = rand_mt::Mt::new_with_key([boundary(bucket)]);
+    let mut drawn = Vec::with_capacity(count);
+    while drawn.len() < count.min(RANGE.into()) {
+        let top = u16::try_from(generator.next_u32() >> (32 - BITS)).expect("15 bits fit in 16");
+        if top < RANGE && !drawn.contains(&(BASE + top)) {
+            drawn.push(BASE + top);
+        }
+    }
+    drawn
+}
+
 /// The article's `stable_boundary`: (bucket · 2654435761) mod (2³² − 1), never negative.
 pub fn boundary(bucket: i64) -> u32 {
     let boundary = (i128::from(bucket) * LARGE_PRIME).rem_euclid(BOUNDARY_MODULUS);
@@ -109,6 +159,35 @@ mod tests {
         let mut all = ports(7, SessionTag::default(), &space, 8);
         all.sort_unstable();
         assert_eq!(all, [4000, 4001, 4002]);
+    }
+
+    /// The published program's ports, for every time in the vectors.
+    #[cfg(all(feature = "mt19937", feature = "cli"))]
+    #[test]
+    fn mt19937_gives_the_ports_of_the_published_program() {
+        use std::time::Duration;
+
+        use crate::core::{
+            bucket::{Buckets, Rule},
+            time::WallTime,
+        };
+
+        let file = include_str!("../../tests/vectors/reference-schedule.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let buckets = Buckets::new(Rule::Article, Duration::from_secs(20));
+        let vectors = file["vectors"].as_array().unwrap();
+        assert_eq!(vectors.len(), 13);
+        for vector in vectors {
+            let now = WallTime::from_secs(vector["now"].as_i64().unwrap());
+            let bucket = *buckets.at(now).start();
+            assert_eq!(bucket, vector["bucket"].as_i64().unwrap(), "{now:?}");
+            assert_eq!(u64::from(boundary(bucket)), vector["boundary"].as_u64().unwrap());
+            let space = PortSpace::article();
+            let mut ports = Schedule::Mt19937.ports(bucket, SessionTag::default(), &space, 16);
+            ports.sort_unstable_by_key(|port| std::cmp::Reverse(*port));
+            let published: Vec<u16> = serde_json::from_value(vector["ports"].clone()).unwrap();
+            assert_eq!(ports, published, "{now:?}");
+        }
     }
 
     proptest! {

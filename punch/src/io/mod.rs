@@ -2,6 +2,8 @@
 
 pub mod clock;
 mod drain;
+#[cfg(feature = "ntp")]
+pub mod ntp;
 mod puncher;
 mod run;
 mod socket;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +23,7 @@ use crate::core::{
     bucket::{Buckets, Rule},
     election::{Role, Scheme},
     event::Event,
+    schedule::Schedule,
     time::ClockOffset,
     wire::{Nonce, SessionTag},
 };
@@ -56,11 +57,14 @@ pub enum ElectionKind {
 #[derive(Debug, Clone)]
 pub struct Puncher {
     rule: Rule,
+    schedule: Schedule,
+    fixed_ports: Option<Vec<u16>>,
     max_clock_error: Duration,
     clock_offset: ClockOffset,
     session: String,
     election: ElectionKind,
     bind: Option<IpAddr>,
+    scope_id: u32,
     listen: bool,
     timeout: Duration,
     seed: Option<u64>,
@@ -78,11 +82,14 @@ impl Puncher {
     pub fn new() -> Self {
         Self {
             rule: Rule::default(),
+            schedule: Schedule::default(),
+            fixed_ports: None,
             max_clock_error: Duration::from_secs(20),
             clock_offset: ClockOffset::default(),
             session: String::new(),
             election: ElectionKind::default(),
             bind: None,
+            scope_id: 0,
             listen: true,
             timeout: Duration::from_secs(30),
             seed: None,
@@ -94,6 +101,21 @@ impl Puncher {
     #[must_use]
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rule = rule;
+        self
+    }
+
+    /// The generator that turns buckets into ports.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// These ports instead of those of the clock, for callers who have signalling: both peers need
+    /// the same ones, in the same order (every other one leaves repeats to the kernel).
+    #[must_use]
+    pub fn fixed_ports(mut self, ports: impl Into<Vec<u16>>) -> Self {
+        self.fixed_ports = Some(ports.into());
         self
     }
 
@@ -129,6 +151,13 @@ impl Puncher {
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
         self.bind = Some(address);
+        self
+    }
+
+    /// The interface index through which a link-local IPv6 peer is reached (its scope).
+    #[must_use]
+    pub fn scope_id(mut self, scope_id: u32) -> Self {
+        self.scope_id = scope_id;
         self
     }
 
@@ -182,7 +211,7 @@ impl Puncher {
         shared.watch(Some(Arc::clone(&poller)));
         let config = self.config(peer)?;
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
-        let addresses = (SocketAddr::new(local, 0), SocketAddr::new(peer, 0));
+        let addresses = (self.scoped(local), self.scoped(peer));
         let shell = Shell::new(attempt, addresses, poller, &shared.cancelled, &mut observer);
         let result = shell.run();
         shared.watch(None);
@@ -205,14 +234,35 @@ impl Puncher {
             return Err(Error::NotAPeer(peer));
         }
         let local = match self.bind {
-            None => socket::source_address(SocketAddr::new(peer, 9)).map_err(Error::NoRoute)?,
+            None => socket::source_address(self.scoped(peer)).map_err(Error::NoRoute)?,
             Some(address) if address.is_ipv4() != peer.is_ipv4() => {
                 return Err(Error::MixedFamilies { local: address, peer });
             }
-            Some(address) if !socket::is_local(address) => return Err(Error::NotLocal(address)),
+            Some(address) if !socket::is_local(self.scoped(address)) => {
+                return Err(Error::NotLocal(address));
+            }
             Some(address) => address,
         };
         if local == peer { Err(Error::Oneself(peer)) } else { Ok(local) }
+    }
+
+    /// An address with the scope that link-local IPv6 needs.
+    fn scoped(&self, address: IpAddr) -> SocketAddr {
+        match address {
+            IpAddr::V4(_) => SocketAddr::new(address, 0),
+            IpAddr::V6(v6) => SocketAddrV6::new(v6, 0, 0, self.scope_id).into(),
+        }
+    }
+
+    fn port_source(&self) -> Result<PortSource, Error> {
+        match &self.fixed_ports {
+            None => {
+                let buckets = Buckets::new(self.rule, self.max_clock_error);
+                Ok(PortSource::Clock { buckets, schedule: self.schedule })
+            }
+            Some(ports) if ports.is_empty() || ports.contains(&0) => Err(Error::FixedPorts),
+            Some(ports) => Ok(PortSource::Fixed(ports.clone())),
+        }
     }
 
     fn config(&self, peer: IpAddr) -> Result<Config, Error> {
@@ -227,7 +277,7 @@ impl Puncher {
         own.0.copy_from_slice(nonce);
         let mut config = Config {
             peer,
-            ports: PortSource::Clock(Buckets::new(self.rule, self.max_clock_error)),
+            ports: self.port_source()?,
             session,
             scheme: self.scheme(own, session, peer)?,
             listen: self.listen && self.rule != Rule::Article,
@@ -362,6 +412,8 @@ pub enum Error {
         /// The peer's.
         peer: IpAddr,
     },
+    /// Fixed ports must be at least one, and none of them 0.
+    FixedPorts,
     /// The `wan-ip` election needs two different addresses.
     EqualWanAddresses(IpAddr),
     /// The attempt ended without a connection.
@@ -370,6 +422,21 @@ pub enum Error {
     Cancelled,
     /// The system failed in a way that has nothing to do with the peer.
     Io(io::Error),
+}
+
+impl Error {
+    /// Whether the options or the address were impossible, so that trying again cannot help.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::NotAPeer(_)
+            | Self::Oneself(_)
+            | Self::NotLocal(_)
+            | Self::MixedFamilies { .. }
+            | Self::FixedPorts
+            | Self::EqualWanAddresses(_) => true,
+            Self::NoRoute(_) | Self::Failed(_) | Self::Cancelled | Self::Io(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -392,6 +459,7 @@ impl fmt::Display for Error {
             Self::MixedFamilies { local, peer } => {
                 write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
             }
+            Self::FixedPorts => write!(f, "fixed ports: give at least one, from 1 to 65535"),
             Self::EqualWanAddresses(address) => write!(
                 f,
                 "both WAN addresses are {address}, so that neither leads; use the nonce election"
@@ -411,6 +479,7 @@ impl std::error::Error for Error {
             | Self::Oneself(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
+            | Self::FixedPorts
             | Self::EqualWanAddresses(_)
             | Self::Failed(_)
             | Self::Cancelled => None,

@@ -41,13 +41,18 @@ pub(crate) fn source_address(peer: SocketAddr) -> io::Result<IpAddr> {
         SocketAddr::V6(_) => ([0_u16; 8], 0).into(),
     };
     let socket = UdpSocket::bind(any)?;
-    socket.connect(peer)?;
+    let mut target = peer;
+    target.set_port(DISCARD);
+    socket.connect(target)?;
     Ok(socket.local_addr()?.ip())
 }
 
+/// Any port will do to look up a route.
+const DISCARD: u16 = 9;
+
 /// Whether `address` belongs to this machine. Sends nothing.
-pub(crate) fn is_local(address: IpAddr) -> bool {
-    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+pub(crate) fn is_local(address: SocketAddr) -> bool {
+    UdpSocket::bind(address).is_ok()
 }
 
 /// Options for the time of the election: small frames must leave at once, and a lost one is to be

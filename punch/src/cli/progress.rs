@@ -1,0 +1,70 @@
+//! What the user sees on standard error while the command runs.
+
+use crate::core::event::{Event, What};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    quiet: bool,
+    json: bool,
+}
+
+impl Progress {
+    /// Nothing but errors if `quiet`; as JSON Lines if `json`.
+    pub(super) const fn new(quiet: bool, json: bool) -> Self {
+        Self { quiet, json }
+    }
+
+    /// Shows an event: all of them as JSON, the telling ones as text.
+    pub(super) fn event(self, event: &Event) {
+        if self.quiet {
+            return;
+        }
+        if self.json {
+            if let Ok(line) = serde_json::to_string(event) {
+                eprintln!("{line}");
+            }
+        } else if let Some(text) = text(event) {
+            eprintln!("punch: {text}");
+        }
+    }
+
+    /// Shows a remark.
+    pub(super) fn say(self, text: &str) {
+        self.message("remark", text, self.quiet);
+    }
+
+    /// Shows an error, even if quiet.
+    pub(super) fn error(self, text: &str) {
+        self.message("error", text, false);
+    }
+
+    fn message(self, kind: &str, text: &str, hidden: bool) {
+        if hidden {
+        } else if self.json {
+            eprintln!("{}", serde_json::json!({ "event": kind, "message": text }));
+        } else {
+            eprintln!("punch: {text}");
+        }
+    }
+}
+
+/// What a person wants to see while waiting.
+fn text(event: &Event) -> Option<String> {
+    match &event.what {
+        What::Started { peer, .. } => Some(format!("punching towards {peer}")),
+        What::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
+        What::Returned { local, remote, .. } => Some(format!("connected: {local} to {remote}")),
+        What::Ports { .. }
+        | What::NoListener { .. }
+        | What::Connect { .. }
+        | What::Refused { .. }
+        | What::Connected { .. }
+        | What::Hello { .. }
+        | What::Rejected { .. }
+        | What::Disconnected { .. }
+        | What::Decided { .. }
+        | What::Acknowledged
+        | What::Failed { .. } => None,
+    }
+}
