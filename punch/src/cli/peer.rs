@@ -118,6 +118,7 @@ mod tests {
     fn what_cannot_be_a_peer_says_why() {
         assert!(message(resolve("127.0.0.1", None)).contains("--loopback"));
         assert!(message(resolve("[]", None)).contains("empty"));
-        assert!(message(resolve("no such name", None)).contains("no such name"));
+        // A NUL is refused before any server is asked.
+        assert!(message(resolve("no\0name", None)).contains("neither an address nor a name"));
     }
 }
