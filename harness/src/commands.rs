@@ -29,7 +29,7 @@ use crate::{
         terminal,
     },
     run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Criterion, Nat, Scenario, Unsolicited},
+    scenario::{Criterion, Family, Named, Nat, Scenario, Unsolicited},
 };
 
 const USAGE: u8 = 2;
@@ -92,8 +92,9 @@ pub(crate) fn report(args: &ReportArgs) -> ExitCode {
 
 /// `harness doctor`.
 pub(crate) fn doctor() -> ExitCode {
-    let all =
-        [Unsolicited::Drop, Unsolicited::Reset, Unsolicited::IcmpPort, Unsolicited::IcmpAdmin];
+    let answers = Unsolicited::NAMES.iter().map(|(_, answer)| *answer);
+    let all: Vec<_> =
+        answers.flat_map(|answer| [(Family::V4, answer), (Family::V6, answer)]).collect();
     match doctor::prepare().and_then(|()| doctor::probe(&all).map_err(|missing| vec![missing])) {
         Ok(()) => {
             say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
@@ -112,7 +113,7 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     }
     let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
     doctor::prepare().map_err(|missing| incapable(&missing))?;
-    doctor::probe(&answers(&scenarios)).map_err(|missing| incapable(&[missing]))?;
+    doctor::probe(&nats(&scenarios)).map_err(|missing| incapable(&[missing]))?;
 
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
@@ -191,18 +192,19 @@ fn unwritable(error: impl std::fmt::Display) -> Problem {
     Problem(INCAPABLE, error.to_string())
 }
 
-/// The answers of all NATs in the scenarios.
-fn answers(scenarios: &[(Scenario, u64)]) -> Vec<Unsolicited> {
-    let mut answers = Vec::new();
-    let cells = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells);
-    for peer in cells.flat_map(|cell| &cell.setup.peers) {
-        if let Nat::Behind(nat) = &peer.nat
-            && !answers.contains(&nat.unsolicited)
-        {
-            answers.push(nat.unsolicited);
+/// The kinds of NATs in the scenarios.
+fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, Unsolicited)> {
+    let mut kinds = Vec::new();
+    for cell in scenarios.iter().flat_map(|(scenario, _)| &scenario.cells) {
+        for peer in &cell.setup.peers {
+            let Nat::Behind(nat) = &peer.nat else { continue };
+            let kind = (cell.setup.wan.family, nat.unsolicited);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
         }
     }
-    answers
+    kinds
 }
 
 fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {

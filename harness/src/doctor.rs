@@ -3,7 +3,7 @@
 use crate::{
     isolate::{self, IsolateError},
     lab::{self, LabSpec, tun},
-    scenario::{Nat, NatSpec, Unsolicited},
+    scenario::{Family, Nat, NatSpec, Unsolicited},
 };
 
 /// Something that is missing, and what to do about it.
@@ -27,15 +27,15 @@ pub(crate) fn prepare() -> Result<(), Vec<Missing>> {
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
-/// Builds and removes one lab for each answer of a NAT: whatever the checks did not think of shows
+/// Builds and removes one lab for each kind of NAT: whatever the checks did not think of shows
 /// here, before anything is measured.
 ///
 /// # Errors
 /// What could not be built.
-pub(crate) fn probe(answers: &[Unsolicited]) -> Result<(), Missing> {
-    for &unsolicited in answers {
+pub(crate) fn probe(nats: &[(Family, Unsolicited)]) -> Result<(), Missing> {
+    for &(family, unsolicited) in nats {
         let nat = Nat::Behind(NatSpec { name: "probe".to_owned(), unsolicited });
-        let spec = LabSpec { nats: [nat.clone(), nat], hosts: Vec::new() };
+        let spec = LabSpec { family, nats: [nat.clone(), nat], hosts: Vec::new() };
         lab::build(&spec).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
             remedy: "run as root, or as root load what the kernel lacks: modprobe -a tun veth \

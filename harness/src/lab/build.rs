@@ -3,20 +3,20 @@
 use std::{
     fs, io,
     io::Write,
-    net::{IpAddr, Ipv4Addr},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use super::{
-    Host, Lab, LabSpec, Side,
+    Host, Lab, LabSpec, Side, WanEnd,
+    address::{self, Network},
     link::{LinkError, with_links},
     netns::NetNs,
     rules::{self, LAN, WAN},
     tun,
 };
-use crate::scenario::{Nat, Unsolicited};
+use crate::scenario::{Family, Nat, Unsolicited};
 
 /// Interface of an inside host.
 const INSIDE: &str = "eth0";
@@ -51,101 +51,127 @@ impl<T, E: Into<LinkError>> Step<T> for Result<T, E> {
 /// # Errors
 /// Names the step that failed.
 pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
+    let family = spec.family;
     let mut rules = Vec::new();
     let mut wan = Vec::new();
     let mut peers = Vec::new();
     for (side, nat) in Side::BOTH.into_iter().zip(&spec.nats) {
-        let (host, nat_namespace, port) = match nat {
-            Nat::Public => {
-                let (namespace, port) = public_host(side.wan_address())?;
-                (namespace, None, port)
-            }
+        let (host, end) = match nat {
+            Nat::Public => public_host(family, format!("{side}-wan"), address::wan(family, side))?,
             Nat::Behind(nat) => {
-                let (host, ()) = NetNs::create(|_| quiet())?;
-                let (namespace, (port, applying)) =
-                    NetNs::create(|_| nat_router(side, &host, nat.unsolicited))?;
+                let (inside, ()) = NetNs::create(|_| quiet(family))?;
+                let (router, (tun, applying)) =
+                    NetNs::create(|_| nat_router(family, side, &inside, nat.unsolicited))?;
                 rules.push((side, applying));
-                host.run(|| inside_host(side))?;
-                (host, Some(namespace), port)
+                inside.run(|| inside_host(family, side))?;
+                // Without translation the WAN carries the inside addresses.
+                let (address, network) = match family {
+                    Family::V4 => (address::wan(family, side).address, address::wan(family, side)),
+                    Family::V6 => {
+                        (address::inside(family, side).address, address::gateway(family, side))
+                    }
+                };
+                let end = WanEnd { name: format!("{side}-wan"), network, tun };
+                (Host { namespace: inside, nat: Some(router), address }, end)
             }
         };
-        wan.push((format!("{side}-wan"), IpAddr::from(side.wan_address()), port));
-        let address = side.wan_address().into();
-        peers.push(Host { namespace: host, nat: nat_namespace, wan_address: address });
+        wan.push(end);
+        peers.push(host);
     }
     let mut hosts = Vec::new();
-    for (number, name) in spec.hosts.iter().enumerate() {
-        let address = Ipv4Addr::new(192, 0, 2, 10 + u8::try_from(number).unwrap_or(u8::MAX));
-        let (namespace, port) = public_host(address)?;
-        wan.push((name.clone(), address.into(), port));
-        hosts.push(Host { namespace, nat: None, wan_address: address.into() });
+    for (index, name) in (0..).zip(&spec.hosts) {
+        let (host, end) = public_host(family, name.clone(), address::host(family, index))?;
+        wan.push(end);
+        hosts.push(host);
     }
     for (side, applying) in rules {
         finish_rules(applying).step(|| format!("rules of NAT {side}"))?;
     }
-    let [a, b] = <[Host; 2]>::try_from(peers).expect("there are two sides");
-    Ok(Lab { peers: [a, b], hosts, wan })
+    let peers = <[Host; 2]>::try_from(peers).expect("there are two sides");
+    Ok(Lab { peers, hosts, wan })
 }
 
 /// A host whose only interface is the WAN.
-fn public_host(address: Ipv4Addr) -> Result<(NetNs, OwnedFd), BuildError> {
-    NetNs::create(|_| {
-        quiet()?;
-        wan_interface(address)
-    })
+fn public_host(
+    family: Family,
+    name: String,
+    network: Network,
+) -> Result<(Host, WanEnd), BuildError> {
+    let (namespace, tun) = NetNs::create(|_| {
+        quiet(family)?;
+        wan_interface(network)
+    })?;
+    let host = Host { namespace, nat: None, address: network.address };
+    Ok((host, WanEnd { name, network, tun }))
 }
 
 /// Creates the WAN interface of the calling thread's namespace.
-fn wan_interface(address: Ipv4Addr) -> Result<OwnedFd, BuildError> {
+fn wan_interface(network: Network) -> Result<OwnedFd, BuildError> {
     let port = tun::create(WAN).step(|| format!("TUN interface {WAN:?} ({})", tun::DEVICE))?;
     with_links(async |links| {
         links.loopback_up().await?;
-        links.configure(WAN, address.into(), 32).await?;
-        links.default_through(WAN).await
+        links.configure(WAN, network).await?;
+        links.default_through(WAN, network.address.is_ipv4()).await
     })
-    .step(|| format!("WAN interface with {address}"))?;
+    .step(|| format!("WAN interface with {}", network.address))?;
     Ok(port)
 }
 
 /// A NAT in the calling thread's namespace; its rules are still being applied.
 fn nat_router(
+    family: Family,
     side: Side,
     host: &NetNs,
     unsolicited: Unsolicited,
 ) -> Result<(OwnedFd, Child), BuildError> {
-    quiet()?;
-    sysctl("net/ipv4/ip_forward", "1")?;
-    // A NAT that answers with ICMP does so for every port, not for one a second.
-    sysctl("net/ipv4/icmp_ratelimit", "0")?;
-    let applying = apply_rules(&rules::iptables(unsolicited))
-        .step(|| format!("rules of NAT {side}: starting iptables-restore"))?;
-    let port = wan_interface(side.wan_address())?;
+    quiet(family)?;
+    match family {
+        Family::V4 => {
+            sysctl("net/ipv4/ip_forward", "1")?;
+            // A NAT that answers with ICMP does so for every port, not for one a second.
+            sysctl("net/ipv4/icmp_ratelimit", "0")?;
+        }
+        Family::V6 => {
+            sysctl("net/ipv6/conf/all/forwarding", "1")?;
+            sysctl("net/ipv6/icmp/ratelimit", "0")?;
+        }
+    }
+    let applying = apply_rules(rules::program(family), &rules::restore(family, unsolicited))
+        .step(|| format!("rules of NAT {side}"))?;
+    let port = wan_interface(address::wan(family, side))?;
     with_links(async |links| {
         links.cable(LAN, INSIDE, host).await?;
-        links.configure(LAN, side.gateway().into(), 24).await
+        links.configure(LAN, address::gateway(family, side)).await
     })
     .step(|| format!("LAN of NAT {side}"))?;
     Ok((port, applying))
 }
 
 /// Configures an inside host in the calling thread's namespace.
-fn inside_host(side: Side) -> Result<(), BuildError> {
+fn inside_host(family: Family, side: Side) -> Result<(), BuildError> {
     with_links(async |links| {
         links.loopback_up().await?;
-        links.configure(INSIDE, side.inside_address().into(), 24).await?;
-        links.default_via(side.gateway()).await
+        links.configure(INSIDE, address::inside(family, side)).await?;
+        links.default_via(address::gateway(family, side).address).await
     })
     .step(|| format!("host {side}"))
 }
 
-/// No IPv6 chatter on a WAN that carries IPv4, and no filter by reverse path.
-fn quiet() -> Result<(), BuildError> {
-    for family in ["all", "default"] {
-        let ipv6 = format!("net/ipv6/conf/{family}/disable_ipv6");
-        if Path::new("/proc/sys").join(&ipv6).exists() {
-            sysctl(&ipv6, "1")?;
+/// No chatter of IPv6 on the WAN, and no filter by reverse path.
+fn quiet(family: Family) -> Result<(), BuildError> {
+    for scope in ["all", "default"] {
+        sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
+        let ipv6 = format!("net/ipv6/conf/{scope}");
+        if !Path::new("/proc/sys").join(&ipv6).exists() {
+            continue;
         }
-        sysctl(&format!("net/ipv4/conf/{family}/rp_filter"), "0")?;
+        if family == Family::V4 {
+            sysctl(&format!("{ipv6}/disable_ipv6"), "1")?;
+        } else {
+            for quiet in ["accept_ra", "accept_dad", "router_solicitations"] {
+                sysctl(&format!("{ipv6}/{quiet}"), "0")?;
+            }
+        }
     }
     Ok(())
 }
@@ -155,9 +181,9 @@ fn sysctl(name: &str, value: &str) -> Result<(), BuildError> {
     fs::write(Path::new("/proc/sys").join(name), value).step(|| format!("sysctl {name}={value}"))
 }
 
-fn apply_rules(text: &str) -> io::Result<Child> {
-    let program = find_program("iptables-restore")
-        .ok_or_else(|| io::Error::other("iptables-restore is not installed"))?;
+fn apply_rules(program: &str, text: &str) -> io::Result<Child> {
+    let program = find_program(program)
+        .ok_or_else(|| io::Error::other(format!("{program} is not installed")))?;
     let mut child = Command::new(program)
         .args(["--wait", "10"])
         .stdin(Stdio::piped())
@@ -176,7 +202,7 @@ fn finish_rules(applying: Child) -> io::Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("iptables-restore: {} ({})", said.trim(), output.status)))
+    Err(io::Error::other(format!("{} ({})", said.trim(), output.status)))
 }
 
 /// Finds a program in `PATH`, or where administrators' programs are for users who lack it there.

@@ -1,14 +1,22 @@
 //! Links, addresses and routes of a namespace, over rtnetlink.
 
-use std::{future::Future, io, net::IpAddr};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use nix::net::if_::if_nametoindex;
 use rtnetlink::{
     Handle, LinkUnspec, LinkVeth, RouteMessageBuilder,
-    packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
+    packet_route::{
+        address::AddressHeaderFlags,
+        link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
+        route::RouteMessage,
+    },
 };
 
-use super::netns::NetNs;
+use super::{address::Network, netns::NetNs};
 
 /// An error of rtnetlink, or of the socket to it.
 #[derive(Debug, thiserror::Error)]
@@ -46,15 +54,14 @@ where
 }
 
 impl Links {
-    /// Brings up a link and gives it an address with a prefix.
-    pub(crate) async fn configure(
-        &self,
-        name: &str,
-        address: IpAddr,
-        prefix: u8,
-    ) -> Result<(), LinkError> {
+    /// Brings up a link and gives it an address.
+    pub(crate) async fn configure(&self, name: &str, network: Network) -> Result<(), LinkError> {
         let index = index_of(name)?;
-        self.handle.address().add(index, address, prefix).execute().await?;
+        let Network { address, prefix } = network;
+        let mut request = self.handle.address().add(index, address, prefix);
+        // Else an IPv6 address cannot be used for more than a second.
+        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        request.execute().await?;
         self.up(index).await
     }
 
@@ -64,16 +71,23 @@ impl Links {
     }
 
     /// Everything leaves through this link; it needs no gateway.
-    pub(crate) async fn default_through(&self, name: &str) -> Result<(), LinkError> {
-        let route =
-            RouteMessageBuilder::<std::net::Ipv4Addr>::new().output_interface(index_of(name)?);
-        Ok(self.handle.route().add(route.build()).execute().await?)
+    pub(crate) async fn default_through(&self, name: &str, ipv4: bool) -> Result<(), LinkError> {
+        let index = index_of(name)?;
+        self.route(if ipv4 {
+            RouteMessageBuilder::<Ipv4Addr>::new().output_interface(index).build()
+        } else {
+            RouteMessageBuilder::<Ipv6Addr>::new().output_interface(index).build()
+        })
+        .await
     }
 
     /// Everything leaves through this gateway.
-    pub(crate) async fn default_via(&self, gateway: std::net::Ipv4Addr) -> Result<(), LinkError> {
-        let route = RouteMessageBuilder::<std::net::Ipv4Addr>::new().gateway(gateway);
-        Ok(self.handle.route().add(route.build()).execute().await?)
+    pub(crate) async fn default_via(&self, gateway: IpAddr) -> Result<(), LinkError> {
+        self.route(match gateway {
+            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new().gateway(gateway).build(),
+        })
+        .await
     }
 
     /// Lays a cable from here (`name`) to another namespace (`peer_name`).
@@ -90,6 +104,10 @@ impl Links {
             .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
             .build();
         Ok(self.handle.link().add(veth).execute().await?)
+    }
+
+    async fn route(&self, route: RouteMessage) -> Result<(), LinkError> {
+        Ok(self.handle.route().add(route).execute().await?)
     }
 
     async fn up(&self, index: u32) -> Result<(), LinkError> {

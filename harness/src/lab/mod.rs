@@ -3,29 +3,29 @@
 //! Each peer's host has one interface towards its NAT; each NAT masquerades towards its `wan`
 //! interface, a TUN device whose descriptor belongs to the user-space WAN. What always holds: a
 //! lab lives in descriptors only, and ends with them; all its addresses are for documentation or
-//! shared address space (RFC 5737, RFC 6598).
+//! shared address space (RFC 5737, RFC 6598, RFC 3849).
 
+mod address;
 mod build;
 mod link;
 mod netns;
 mod rules;
 pub(crate) mod tun;
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr},
-    os::fd::OwnedFd,
-};
+use std::{fmt, net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
+    address::Network,
     build::{BuildError, build, find_program},
     netns::NetNs,
 };
-use crate::scenario::Nat;
+use crate::scenario::{Family, Nat};
 
 /// What to build.
 #[derive(Debug, Clone)]
 pub(crate) struct LabSpec {
+    /// The version of IP.
+    pub(crate) family: Family,
     /// The NATs of peers a and b.
     pub(crate) nats: [Nat; 2],
     /// Names of further public hosts.
@@ -39,8 +39,19 @@ pub(crate) struct Lab {
     pub(crate) peers: [Host; 2],
     /// Further public hosts.
     pub(crate) hosts: Vec<Host>,
-    /// Ports of the WAN: name, address, descriptor; peers first.
-    pub(crate) wan: Vec<(String, IpAddr, OwnedFd)>,
+    /// Ends of the WAN, those of the peers first.
+    pub(crate) wan: Vec<WanEnd>,
+}
+
+/// Where a lab meets the WAN.
+#[derive(Debug)]
+pub(crate) struct WanEnd {
+    /// Name, for captures and reports.
+    pub(crate) name: String,
+    /// What is routed to it.
+    pub(crate) network: Network,
+    /// Descriptor of the TUN device.
+    pub(crate) tun: OwnedFd,
 }
 
 /// A host in a lab.
@@ -51,8 +62,8 @@ pub(crate) struct Host {
     /// The NAT in front of it; it ends with the lab.
     #[expect(dead_code, reason = "held, not used: the NAT lasts as long as the host")]
     pub(crate) nat: Option<NetNs>,
-    /// Its address on the WAN.
-    pub(crate) wan_address: IpAddr,
+    /// The address by which others reach it: its NAT's, where there is one that translates.
+    pub(crate) address: IpAddr,
 }
 
 /// One of the two peers.
@@ -81,31 +92,6 @@ impl Side {
         match self {
             Self::A => Self::B,
             Self::B => Self::A,
-        }
-    }
-
-    /// Address on the WAN.
-    pub(crate) const fn wan_address(self) -> Ipv4Addr {
-        match self {
-            Self::A => Ipv4Addr::new(198, 51, 100, 1),
-            Self::B => Ipv4Addr::new(203, 0, 113, 1),
-        }
-    }
-
-    /// Address of the host inside its NAT.
-    pub(crate) fn inside_address(self) -> Ipv4Addr {
-        Ipv4Addr::new(100, 64, self.lan(), 2)
-    }
-
-    /// Address of the NAT on its inside.
-    pub(crate) fn gateway(self) -> Ipv4Addr {
-        Ipv4Addr::new(100, 64, self.lan(), 1)
-    }
-
-    const fn lan(self) -> u8 {
-        match self {
-            Self::A => 1,
-            Self::B => 2,
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The rules of a NAT as pure text for `iptables-restore`; applying them is [`super::build`]'s.
+//! The rules of a NAT as pure text for `iptables-restore` or `ip6tables-restore`; applying them is
+//! [`super::build`]'s.
 //!
-//! The policy towards unsolicited SYNs belongs in INPUT: such a packet is addressed to the NAT
-//! itself, since no mapping rewrites it.
+//! IPv4: an unsolicited SYN is addressed to the NAT itself, since no mapping rewrites it, so that
+//! the policy towards it belongs in INPUT. IPv6: nothing is translated, the SYN is addressed to a
+//! host behind the firewall, and the policy belongs in FORWARD.
 
-use crate::scenario::Unsolicited;
+use crate::scenario::{Family, Unsolicited};
 
 /// Interface of a NAT towards the WAN, and of a public host.
 pub(crate) const WAN: &str = "wan";
@@ -11,26 +13,44 @@ pub(crate) const WAN: &str = "wan";
 /// Interface of a NAT towards its inside hosts.
 pub(crate) const LAN: &str = "lan";
 
-/// Input for `iptables-restore`.
-pub(crate) fn iptables(unsolicited: Unsolicited) -> String {
-    let reject = |with: &str| format!("REJECT --reject-with {with}");
-    let answer = match unsolicited {
-        Unsolicited::Drop => "DROP".to_owned(),
-        Unsolicited::Reset => reject("tcp-reset"),
-        Unsolicited::IcmpPort => reject("icmp-port-unreachable"),
-        Unsolicited::IcmpAdmin => reject("icmp-admin-prohibited"),
+/// The program that takes [`restore`]'s text.
+pub(crate) const fn program(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables-restore",
+        Family::V6 => "ip6tables-restore",
+    }
+}
+
+/// Input for [`program`].
+pub(crate) fn restore(family: Family, unsolicited: Unsolicited) -> String {
+    let answer = answer(family, unsolicited);
+    let (nat, unsolicited_to, never_to) = match family {
+        Family::V4 => {
+            (format!("*nat\n-A POSTROUTING -o {WAN} -j MASQUERADE\nCOMMIT\n"), "INPUT", "FORWARD")
+        }
+        Family::V6 => (String::new(), "FORWARD", "INPUT"),
     };
+    let new = format!("-i {WAN} -m conntrack --ctstate NEW,INVALID");
     // Only TCP can be answered with a reset; the rest is dropped as a router's firewall would.
     format!(
-        "*nat\n\
-         -A POSTROUTING -o {WAN} -j MASQUERADE\n\
-         COMMIT\n\
-         *filter\n\
-         -A INPUT -i {WAN} -p tcp -m conntrack --ctstate NEW,INVALID -j {answer}\n\
-         -A INPUT -i {WAN} -m conntrack --ctstate NEW,INVALID -j DROP\n\
-         -A FORWARD -i {WAN} -m conntrack --ctstate NEW,INVALID -j DROP\n\
+        "{nat}*filter\n\
+         -A {unsolicited_to} -p tcp {new} -j {answer}\n\
+         -A {unsolicited_to} {new} -j DROP\n\
+         -A {never_to} {new} -j DROP\n\
          COMMIT\n"
     )
+}
+
+fn answer(family: Family, unsolicited: Unsolicited) -> String {
+    let with = match (family, unsolicited) {
+        (_, Unsolicited::Drop) => return "DROP".to_owned(),
+        (_, Unsolicited::Reset) => "tcp-reset",
+        (Family::V4, Unsolicited::IcmpPort) => "icmp-port-unreachable",
+        (Family::V4, Unsolicited::IcmpAdmin) => "icmp-admin-prohibited",
+        (Family::V6, Unsolicited::IcmpPort) => "icmp6-port-unreachable",
+        (Family::V6, Unsolicited::IcmpAdmin) => "icmp6-adm-prohibited",
+    };
+    format!("REJECT --reject-with {with}")
 }
 
 #[cfg(test)]
@@ -39,10 +59,17 @@ mod tests {
 
     #[test]
     fn the_rules_of_each_answer_are_these() {
-        let all =
-            [Unsolicited::Drop, Unsolicited::Reset, Unsolicited::IcmpPort, Unsolicited::IcmpAdmin];
-        let text: Vec<String> =
-            all.iter().map(|answer| format!("# {answer:?}\n{}", iptables(*answer))).collect();
-        insta::assert_snapshot!(text.join("\n"));
+        let mut text = String::new();
+        for family in [Family::V4, Family::V6] {
+            for answer in [
+                Unsolicited::Drop,
+                Unsolicited::Reset,
+                Unsolicited::IcmpPort,
+                Unsolicited::IcmpAdmin,
+            ] {
+                text += &format!("# {family:?} {answer:?}\n{}\n", restore(family, answer));
+            }
+        }
+        insta::assert_snapshot!(text);
     }
 }

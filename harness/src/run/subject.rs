@@ -1,6 +1,6 @@
 //! The commands that a trial runs: our own `punch` by default, the harness starting itself.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use punch::ClockOffset;
 
@@ -20,6 +20,10 @@ pub(crate) const PEER: &str = "peer";
 #[derive(Debug)]
 pub(crate) struct Order<'a> {
     pub(crate) side: Side,
+    /// The address by which others reach it.
+    pub(crate) own: IpAddr,
+    /// The other peer's.
+    pub(crate) peer: IpAddr,
     pub(crate) clock_offset: ClockOffset,
     pub(crate) seed: u64,
     /// Where to write events.
@@ -37,8 +41,8 @@ pub(crate) fn command(
     match subject {
         None => own(punch, order),
         Some(subject) => expand(&subject.command, |placeholder| match placeholder {
-            Placeholder::Peer => order.side.other().wan_address().to_string(),
-            Placeholder::SelfAddress => order.side.wan_address().to_string(),
+            Placeholder::Peer => order.peer.to_string(),
+            Placeholder::SelfAddress => order.own.to_string(),
             Placeholder::Side => order.side.to_string(),
             Placeholder::ClockOffset => order.clock_offset.to_string(),
             Placeholder::Timeout => punch.timeout_s.to_string(),
@@ -75,7 +79,7 @@ fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
     // Scenarios and the command call them by the same names.
     option("rule", punch.rule.name().to_owned());
     option("election", punch.election.name().to_owned());
-    option("wan-ip", order.side.wan_address().to_string());
+    option("wan-ip", order.own.to_string());
     option("timeout", punch.timeout_s.to_string());
     option("max-clock-error", punch.max_clock_error_s.to_string());
     option("clock-offset", order.clock_offset.to_string());
@@ -85,6 +89,6 @@ fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
     if !punch.listen {
         words.push("--no-listen".to_owned());
     }
-    words.push(order.side.other().wan_address().to_string());
+    words.push(order.peer.to_string());
     words
 }

@@ -33,7 +33,7 @@ use crate::{
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
     lab::{self, BuildError, Lab, LabSpec, Side},
     scenario::Setup,
-    wan::{self, Impairment, Keep, Port, Traffic, Wan},
+    wan::{self, Impairment, Keep, Traffic, Wan},
 };
 
 /// A trial whose bench was later than this is marked as disturbed.
@@ -138,23 +138,22 @@ async fn observe(
     let setup = &trial.setup;
     let lab = build_lab(bench, setup, retries).await?;
     let Lab { peers, hosts, wan } = lab;
-    let ports = wan.into_iter().map(|(name, address, tun)| Port { name, address, tun }).collect();
     let impairment =
         Impairment { delay: setup.wan.delay, loss: setup.wan.loss, seed: draws.wan_seed };
     let keep = if bench.captures.is_some() { Keep::Everything } else { Keep::Headers };
-    let wan = Wan::start(ports, impairment, keep, permit).during("starting the WAN")?;
+    let wan = Wan::start(wan, impairment, keep, permit).during("starting the WAN")?;
 
     let addresses: Vec<(String, String)> = setup
         .hosts
         .iter()
         .zip(&hosts)
-        .map(|(setup, host)| (setup.name.clone(), host.wan_address.to_string()))
+        .map(|(setup, host)| (setup.name.clone(), host.address.to_string()))
         .collect();
     // They are killed when dropped, at the end of the trial.
     let mut servers = Vec::new();
     for (setup, host) in setup.hosts.iter().zip(&hosts) {
         if !setup.command.is_empty() {
-            let own = host.wan_address.to_string();
+            let own = host.address.to_string();
             let command = subject::host_command(&setup.command, &own, &addresses);
             servers.push(peer::spawn(&host.namespace, &command).during("starting a public host")?);
         }
@@ -173,6 +172,8 @@ async fn observe(
         let offset = peer_clock(draws, begin, setup.peers[index].clock_offset_s);
         let order = Order {
             side,
+            own: peers[index].address,
+            peer: peers[side.other().index()].address,
             clock_offset: offset,
             seed: draws.peer_seeds[index],
             events: sink.path(),
@@ -218,6 +219,7 @@ fn skew(seconds: f64) -> ClockOffset {
 /// one more for a moment, so that it is tried again.
 async fn build_lab(bench: &Bench, setup: &Setup, retries: &mut u32) -> Result<Lab, BenchError> {
     let spec = LabSpec {
+        family: setup.wan.family,
         nats: setup.peers.clone().map(|peer| peer.nat),
         hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
     };

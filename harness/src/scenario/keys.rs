@@ -12,7 +12,7 @@ pub(super) const ROOT: &[&str] = &[
 /// Those of them that are sections.
 const SECTIONS: &[&str] = &["wan", "punch", "peer", "subject", "host", "sweep", "expect"];
 /// `[wan]`
-pub(super) const WAN: &[&str] = &["delay_ms", "loss"];
+pub(super) const WAN: &[&str] = &["family", "delay_ms", "loss"];
 /// `[punch]`
 pub(super) const PUNCH: &[&str] = &["rule", "election", "timeout_s", "max_clock_error_s", "listen"];
 /// `[peer]`

@@ -96,6 +96,8 @@ pub(crate) struct Setup {
 /// The network between the outermost NATs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct WanSetup {
+    /// Whether everything is IPv4 or IPv6.
+    pub family: Family,
     /// One-way delay between any two WAN ports, at most 10 s.
     pub delay: Duration,
     /// Probability from 0 to 1 that a packet is lost, independently of all others.
@@ -133,6 +135,15 @@ pub(crate) struct PunchSetup {
     pub max_clock_error_s: f64,
     /// Whether each port also has a listener.
     pub listen: bool,
+}
+
+/// The version of IP in the whole lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// IPv4: NATs translate addresses.
+    V4,
+    /// IPv6: what stands in place of a NAT is a stateful firewall that translates nothing.
+    V6,
 }
 
 /// How both sides agree on one connection.

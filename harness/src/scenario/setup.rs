@@ -10,12 +10,17 @@ use super::keys::{self, NAME_HELP, Number, is_name};
 use super::nat::CATALOGUE;
 use super::tree::{Named, Section, Value, type_name};
 use super::{
-    Draw, Election, HostSetup, Nat, NatSpec, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
+    Draw, Election, Family, HostSetup, Nat, NatSpec, PeerSetup, PunchSetup, Rule, Setup, Subject,
+    WanSetup,
 };
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] =
         &[("rolling", Self::Rolling), ("article", Self::Article)];
+}
+
+impl Named for Family {
+    const NAMES: &'static [(&'static str, Self)] = &[("ipv4", Self::V4), ("ipv6", Self::V6)];
 }
 
 impl Named for Election {
@@ -39,6 +44,7 @@ pub(super) fn read(root: &Section<'_, '_>) -> Checked<Setup> {
 
 fn wan(section: &Section<'_, '_>) -> Checked<WanSetup> {
     Ok(WanSetup {
+        family: section.choice("family", Family::V4)?,
         delay: Duration::from_secs_f64(section.number(&keys::DELAY)? / 1000.0),
         loss: section.number(&keys::LOSS)?,
     })

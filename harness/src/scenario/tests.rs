@@ -58,7 +58,7 @@ mod right {
             listen: true,
         };
         let setup = Setup {
-            wan: WanSetup { delay: Duration::from_millis(25), loss: 0.0 },
+            wan: WanSetup { family: Family::V4, delay: Duration::from_millis(25), loss: 0.0 },
             peers: [peer.clone(), peer],
             punch,
             subject: None,

@@ -5,7 +5,6 @@ use std::{
     collections::BinaryHeap,
     fs::File,
     io::{self, Read, Write},
-    net::IpAddr,
     os::fd::OwnedFd,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -18,7 +17,8 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::{Fate, Impairment, Keep, Packet, Port, Traffic, tcp};
+use super::{Fate, Impairment, Keep, Packet, Traffic, tcp};
+use crate::lab::{Network, WanEnd};
 
 /// Packets read from one port before due deliveries are looked at again.
 const BURST: usize = 64;
@@ -43,7 +43,7 @@ pub(super) struct Line {
 }
 
 struct End {
-    address: IpAddr,
+    network: Network,
     tun: File,
     rng: ChaCha20Rng,
 }
@@ -85,18 +85,18 @@ impl Ord for Due {
 }
 
 impl Line {
-    pub(super) fn new(ports: Vec<Port>, impairment: &Impairment, keep: Keep) -> Self {
+    pub(super) fn new(ends: Vec<WanEnd>, impairment: &Impairment, keep: Keep) -> Self {
         let mut traffic = Traffic::default();
-        let mut ends = Vec::new();
-        for (number, port) in (0_u64..).zip(ports) {
+        let mut opened = Vec::new();
+        for (number, end) in (0_u64..).zip(ends) {
             let mut rng = ChaCha20Rng::from_seed(impairment.seed);
             rng.set_stream(number);
-            traffic.ports.push(port.name);
-            ends.push(End { address: port.address, tun: File::from(port.tun), rng });
+            traffic.ports.push(end.name);
+            opened.push(End { network: end.network, tun: File::from(end.tun), rng });
         }
         let Impairment { delay, loss, .. } = *impairment;
         let due = BinaryHeap::new();
-        Self { ends, delay, loss, keep, kept_bytes: 0, due, next: 0, traffic }
+        Self { ends: opened, delay, loss, keep, kept_bytes: 0, due, next: 0, traffic }
     }
 
     /// Carries packets until `stop`; returns what passed, and the descriptors to be closed.
@@ -151,7 +151,8 @@ impl Line {
         let now = monotonic_now();
         let lost = self.draw(from) < self.loss;
         let destination = tcp::destination(bytes);
-        let to = self.ends.iter().position(|end| Some(end.address) == destination);
+        let to =
+            self.ends.iter().position(|end| destination.is_some_and(|to| end.network.contains(to)));
         let fate = match to {
             None => Fate::NoRoute,
             Some(_) if lost => Fate::Lost,

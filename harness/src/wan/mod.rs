@@ -14,8 +14,6 @@ pub(crate) mod tcp;
 
 use std::{
     io,
-    net::IpAddr,
-    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,17 +26,7 @@ use polling::Poller;
 use punch::core::time::MonoTime;
 
 use self::line::Line;
-
-/// One end of the WAN: an interface of a NAT or of a public host.
-#[derive(Debug)]
-pub(crate) struct Port {
-    /// Name, for captures and reports.
-    pub(crate) name: String,
-    /// The address it owns.
-    pub(crate) address: IpAddr,
-    /// Descriptor of the TUN device.
-    pub(crate) tun: OwnedFd,
-}
+use crate::lab::WanEnd;
 
 /// What the WAN does to packets.
 #[derive(Debug, Clone)]
@@ -132,7 +120,7 @@ impl Wan {
     /// # Errors
     /// No poller or no thread.
     pub(crate) fn start(
-        ports: Vec<Port>,
+        ends: Vec<WanEnd>,
         impairment: Impairment,
         keep: Keep,
         guard: impl Send + 'static,
@@ -141,7 +129,7 @@ impl Wan {
         let (sender, result) = tokio::sync::oneshot::channel();
         let shared = Arc::clone(&control);
         let thread = thread::Builder::new().name("wan".into()).spawn(move || {
-            let line = Line::new(ports, &impairment, keep);
+            let line = Line::new(ends, &impairment, keep);
             // Where nobody waits for the traffic, nobody needs it.
             let (traffic, ports) = line.carry(&shared.poller, &shared.stop);
             let _ = sender.send(traffic);

@@ -1,0 +1,105 @@
+//! The addresses of a lab. Every lab has the same: they never meet.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Side;
+use crate::scenario::Family;
+
+/// An address with the length of its network's prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// An address in the network.
+    pub(crate) address: IpAddr,
+    /// Length of the prefix in bits.
+    pub(crate) prefix: u8,
+}
+
+impl Network {
+    /// Whether an address is of this network.
+    pub(crate) fn contains(self, other: IpAddr) -> bool {
+        let prefix = u32::from(self.prefix);
+        match (self.address, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differing = u32::from(own) ^ u32::from(other);
+                differing.leading_zeros() >= prefix
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differing = u128::from(own) ^ u128::from(other);
+                differing.leading_zeros() >= prefix
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+
+    /// A network of one address.
+    const fn host(address: IpAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, prefix }
+    }
+}
+
+/// The WAN interface of a peer's NAT, or of the peer itself where it is public.
+pub(super) fn wan(family: Family, side: Side) -> Network {
+    Network::host(match (family, side) {
+        (Family::V4, Side::A) => Ipv4Addr::new(198, 51, 100, 1).into(),
+        (Family::V4, Side::B) => Ipv4Addr::new(203, 0, 113, 1).into(),
+        (Family::V6, side) => v6(0xff, number(side), 1),
+    })
+}
+
+/// The WAN interface of a further public host; `index` counts from 0.
+pub(super) fn host(family: Family, index: u8) -> Network {
+    Network::host(match family {
+        Family::V4 => Ipv4Addr::new(192, 0, 2, index.saturating_add(10)).into(),
+        Family::V6 => v6(0xff, 0x100, u16::from(index) + 1),
+    })
+}
+
+/// A NAT on its inside.
+pub(super) fn gateway(family: Family, side: Side) -> Network {
+    lan(family, side, 1)
+}
+
+/// A host inside its NAT.
+pub(super) fn inside(family: Family, side: Side) -> Network {
+    lan(family, side, 2)
+}
+
+fn lan(family: Family, side: Side, host: u8) -> Network {
+    match family {
+        Family::V4 => {
+            let lan = u8::try_from(number(side)).unwrap_or_default();
+            Network { address: Ipv4Addr::new(100, 64, lan, host).into(), prefix: 24 }
+        }
+        Family::V6 => Network { address: v6(number(side), 0, host.into()), prefix: 64 },
+    }
+}
+
+fn number(side: Side) -> u16 {
+    match side {
+        Side::A => 1,
+        Side::B => 2,
+    }
+}
+
+fn v6(site: u16, subnet: u16, host: u16) -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, site, subnet, 0, 0, 0, host).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_what_shares_its_prefix() {
+        let lan = gateway(Family::V6, Side::A);
+        assert!(lan.contains(inside(Family::V6, Side::A).address));
+        assert!(!lan.contains(inside(Family::V6, Side::B).address));
+        assert!(!lan.contains(inside(Family::V4, Side::A).address));
+        let all = Network { address: Ipv4Addr::UNSPECIFIED.into(), prefix: 0 };
+        assert!(all.contains(Ipv4Addr::BROADCAST.into()));
+        let one = wan(Family::V4, Side::A);
+        assert!(one.contains(one.address));
+        assert!(!one.contains(wan(Family::V4, Side::B).address));
+    }
+}
