@@ -24,14 +24,17 @@ drop_sudo() {
     fi
 }
 
+needed_rust() {
+    sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml"
+}
+
 rust_is_new_enough() {
-    local needed found needed_major needed_minor found_major found_minor
+    local found needed_major needed_minor found_major found_minor
     has cargo || return 1
     # Asked inside the project, where rustup follows rust-toolchain.toml; only asked, not installed.
     found=$(cd "$root" && RUSTUP_AUTO_INSTALL=0 rustc --version 2>/dev/null) || return 1
-    needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
     IFS=. read -r found_major found_minor _ <<<"${found#rustc }"
-    IFS=. read -r needed_major needed_minor _ <<<"$needed"
+    IFS=. read -r needed_major needed_minor _ <<<"$(needed_rust)"
     ((found_major > needed_major ||
         (found_major == needed_major && found_minor >= needed_minor)))
 }
