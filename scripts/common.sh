@@ -16,11 +16,12 @@ has() {
 }
 
 # `sudo scripts/…` on one's own clone: go on as the user who called sudo, whose Rust toolchain and
-# files these are. What needs root asks for it where it does.
+# files these are. What needs root asks for it where it does. The login shell restores the PATH,
+# which sudo has replaced.
 drop_sudo() {
     if [[ $EUID -eq 0 && -n ${SUDO_USER:-} && $(stat -c %U "$root") == "$SUDO_USER" &&
         $SUDO_USER != root ]]; then
-        exec sudo -H -u "$SUDO_USER" -- "$0" "$@"
+        exec sudo -H -u "$SUDO_USER" -- bash -lc 'exec "$0" "$@"' "$0" "$@"
     fi
 }
 
