@@ -1,0 +1,154 @@
+//! The whole state machine, fed with events in any order: it never panics, never asks for a
+//! connect on a port that is connecting, and never does anything after its end.
+#![no_main]
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use punch::core::{
+    attempt::{Action, Attempt, Config, PortSource, SocketId},
+    bucket::{Buckets, Rule},
+    election::Scheme,
+    schedule::Schedule,
+    time::{MonoTime, WallTime},
+    wire::{Nonce, SessionTag},
+};
+
+#[derive(Debug, Arbitrary)]
+struct Input {
+    article: bool,
+    listen: bool,
+    fixed: Option<Vec<u16>>,
+    wan_ip: Option<bool>,
+    wall_s: i32,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Arbitrary)]
+enum Step {
+    Connected(u8),
+    Accepted { port: u16, remote_port: u16, stranger: bool },
+    Refused { socket: u8, by_network: bool },
+    Unavailable(u8),
+    NoListener(u16),
+    Abandoned(u8),
+    Closed(u8),
+    Data(u8, Vec<u8>),
+    Wait { milliseconds: u16 },
+    WaitAsTold,
+}
+
+const PEER: [u8; 4] = [203, 0, 113, 1];
+
+fuzz_target!(|input: Input| {
+    let ports = match input.fixed {
+        Some(ports) => PortSource::Fixed(ports),
+        None => {
+            let rule = if input.article { Rule::Article } else { Rule::Rolling };
+            let buckets = Buckets::new(rule, Duration::from_secs(20));
+            PortSource::Clock { buckets, schedule: Schedule::ChaCha20 }
+        }
+    };
+    let session = SessionTag::default();
+    let scheme = match input.wan_ip {
+        Some(leads) => Scheme::WanIp { leads },
+        None => Scheme::Nonce { own: Nonce([7; 16]), session },
+    };
+    let config = Config {
+        peer: IpAddr::from(PEER),
+        ports,
+        session,
+        scheme,
+        listen: input.listen,
+        timeout: Duration::from_secs(60),
+        seed: [1; 32],
+    };
+    let mut now = MonoTime::from_nanos(1);
+    let mut attempt = Attempt::new(config, now, WallTime::from_secs(input.wall_s.into()));
+    let mut connecting: BTreeMap<SocketId, u16> = BTreeMap::new();
+    let mut known: Vec<SocketId> = Vec::new();
+    for step in input.steps.into_iter().take(300) {
+        while let Some(action) = attempt.poll_action() {
+            match action {
+                Action::Connect { socket, port } => {
+                    let twice = connecting.values().any(|other| *other == port);
+                    assert!(!twice, "two sockets connect on port {port}");
+                    connecting.insert(socket, port);
+                    known.push(socket);
+                }
+                Action::Close { socket } => {
+                    connecting.remove(&socket);
+                }
+                Action::Send { bytes, .. } => assert!(bytes.len() <= 36),
+                Action::Listen { .. } | Action::Unlisten { .. } | Action::Abandon { .. } => {}
+            }
+        }
+        while attempt.poll_event().is_some() {}
+        if attempt.outcome().is_some() {
+            assert_eq!(attempt.poll_timeout(), None);
+        }
+        let pick = |index: u8| known.get(usize::from(index) % known.len().max(1)).copied();
+        let connecting_one = |index: u8| {
+            connecting.iter().nth(usize::from(index) % connecting.len().max(1)).map(|(s, p)| (*s, *p))
+        };
+        match step {
+            Step::Connected(index) => {
+                let Some((socket, port)) = connecting_one(index) else { continue };
+                connecting.remove(&socket);
+                let local = SocketAddr::new(IpAddr::from([192, 0, 2, 1]), port);
+                attempt.handle_connected(now, socket, local, SocketAddr::new(PEER.into(), port));
+            }
+            Step::Accepted { port, remote_port, stranger } => {
+                let peer = if stranger { [198, 51, 100, 9] } else { PEER };
+                let local = SocketAddr::new(IpAddr::from([192, 0, 2, 1]), port);
+                let remote = SocketAddr::new(peer.into(), remote_port);
+                known.extend(attempt.handle_accepted(now, local, remote));
+            }
+            Step::Refused { socket, by_network } => {
+                let Some((socket, _)) = connecting_one(socket) else { continue };
+                connecting.remove(&socket);
+                attempt.handle_refused(now, socket, by_network, "refused");
+            }
+            Step::Unavailable(index) => {
+                let Some((socket, _)) = connecting_one(index) else { continue };
+                connecting.remove(&socket);
+                attempt.handle_unavailable(now, socket, "in use");
+            }
+            Step::NoListener(port) => attempt.handle_no_listener(now, port, "in use"),
+            Step::Abandoned(index) => {
+                let Some((socket, _)) = connecting_one(index) else { continue };
+                connecting.remove(&socket);
+                attempt.handle_abandoned(now, socket);
+            }
+            Step::Closed(index) => {
+                let Some(socket) = pick(index) else { continue };
+                if !connecting.contains_key(&socket) {
+                    attempt.handle_closed(now, socket);
+                }
+            }
+            Step::Data(index, bytes) => {
+                let Some(socket) = pick(index) else { continue };
+                let wanted = attempt.wants(socket).min(bytes.len());
+                if wanted > 0 {
+                    attempt.handle_data(now, socket, &bytes[..wanted]);
+                }
+            }
+            Step::Wait { milliseconds } => {
+                now = now + Duration::from_millis(milliseconds.into());
+                attempt.handle_timeout(now);
+            }
+            Step::WaitAsTold => {
+                let Some(due) = attempt.poll_timeout() else { continue };
+                now = now.max(due);
+                attempt.handle_timeout(now);
+                let next = attempt.poll_timeout();
+                assert!(next.is_none_or(|next| next > now), "a time-out that does not pass");
+            }
+        }
+    }
+});
