@@ -29,7 +29,7 @@ use crate::{
         terminal,
     },
     run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Criterion, Family, Named, Nat, Scenario, Unsolicited},
+    scenario::{Criterion, Family, Named, Nat, NatSpec, Scenario, Unsolicited},
 };
 
 const USAGE: u8 = 2;
@@ -92,9 +92,11 @@ pub(crate) fn report(args: &ReportArgs) -> ExitCode {
 
 /// `harness doctor`.
 pub(crate) fn doctor() -> ExitCode {
-    let answers = Unsolicited::NAMES.iter().map(|(_, answer)| *answer);
-    let all: Vec<_> =
-        answers.flat_map(|answer| [(Family::V4, answer), (Family::V6, answer)]).collect();
+    let answers = || Unsolicited::NAMES.iter().map(|(_, answer)| NatSpec::home(*answer));
+    let all: Vec<_> = [Family::V4, Family::V6]
+        .into_iter()
+        .flat_map(|family| answers().map(move |nat| (family, nat)))
+        .collect();
     match doctor::prepare().and_then(|()| doctor::probe(&all).map_err(|missing| vec![missing])) {
         Ok(()) => {
             say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
@@ -193,12 +195,12 @@ fn unwritable(error: impl std::fmt::Display) -> Problem {
 }
 
 /// The kinds of NATs in the scenarios.
-fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, Unsolicited)> {
+fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, NatSpec)> {
     let mut kinds = Vec::new();
     for cell in scenarios.iter().flat_map(|(scenario, _)| &scenario.cells) {
         for peer in &cell.setup.peers {
             let Nat::Behind(nat) = &peer.nat else { continue };
-            let kind = (cell.setup.wan.family, nat.unsolicited);
+            let kind = (cell.setup.wan.family, nat.clone());
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }

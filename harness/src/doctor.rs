@@ -3,7 +3,7 @@
 use crate::{
     isolate::{self, IsolateError},
     lab::{self, LabSpec, tun},
-    scenario::{Family, Nat, NatSpec, Unsolicited},
+    scenario::{Family, Nat, NatSpec},
 };
 
 /// Something that is missing, and what to do about it.
@@ -32,10 +32,10 @@ pub(crate) fn prepare() -> Result<(), Vec<Missing>> {
 ///
 /// # Errors
 /// What could not be built.
-pub(crate) fn probe(nats: &[(Family, Unsolicited)]) -> Result<(), Missing> {
-    for &(family, unsolicited) in nats {
-        let nat = Nat::Behind(NatSpec { name: "probe".to_owned(), unsolicited });
-        let spec = LabSpec { family, nats: [nat.clone(), nat], hosts: Vec::new() };
+pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
+    for (family, nat) in nats {
+        let nat = Nat::Behind(nat.clone());
+        let spec = LabSpec { family: *family, nats: [nat.clone(), nat], hosts: Vec::new() };
         lab::build(&spec).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
             remedy: "run as root, or as root load what the kernel lacks: modprobe -a tun veth \

@@ -19,7 +19,7 @@ use punch::{
 
 use crate::{
     event::{Prediction, Theory},
-    scenario::{Nat, Setup, Unsolicited},
+    scenario::{Allocation, Nat, Setup, Unsolicited},
 };
 
 /// What a process may need between its start and its first look at the clock.
@@ -59,12 +59,19 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Th
     if setup.wan.loss > 0.0 {
         return depends("packets are lost at random");
     }
+    if setup.peers.iter().any(|peer| peer.taken_ports > 0) {
+        return depends("other programs hold some of the ports");
+    }
     let drops = |nat: &Nat| match nat {
         Nat::Public => false,
-        Nat::Behind(nat) => nat.unsolicited == Unsolicited::Drop,
+        Nat::Behind(nat) => {
+            nat.unsolicited == Unsolicited::Drop
+                && nat.allocation == Allocation::Preserving
+                && nat.syn_timeout_s.is_none()
+        }
     };
     if !setup.peers.iter().all(|peer| drops(&peer.nat)) {
-        return depends("an unsolicited SYN is answered, so that the SYNs must cross");
+        return depends("a NAT answers unsolicited SYNs, forgets them or changes ports");
     }
     theory(Prediction::Should, "a port in common, and both NATs let the second SYN in".to_owned())
 }

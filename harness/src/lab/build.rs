@@ -16,7 +16,7 @@ use super::{
     rules::{self, LAN, WAN},
     tun,
 };
-use crate::scenario::{Family, Nat, Unsolicited};
+use crate::scenario::{Family, Nat, NatSpec};
 
 /// Interface of an inside host.
 const INSIDE: &str = "eth0";
@@ -61,7 +61,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
             Nat::Behind(nat) => {
                 let (inside, ()) = NetNs::create(|_| quiet(family))?;
                 let (router, (tun, applying)) =
-                    NetNs::create(|_| nat_router(family, side, &inside, nat.unsolicited))?;
+                    NetNs::create(|_| nat_router(family, side, &inside, nat))?;
                 rules.push((side, applying));
                 inside.run(|| inside_host(family, side))?;
                 // Without translation the WAN carries the inside addresses.
@@ -122,7 +122,7 @@ fn nat_router(
     family: Family,
     side: Side,
     host: &NetNs,
-    unsolicited: Unsolicited,
+    nat: &NatSpec,
 ) -> Result<(OwnedFd, Child), BuildError> {
     quiet(family)?;
     match family {
@@ -136,8 +136,12 @@ fn nat_router(
             sysctl("net/ipv6/icmp/ratelimit", "0")?;
         }
     }
-    let applying = apply_rules(rules::program(family), &rules::restore(family, unsolicited))
+    let applying = apply_rules(rules::program(family), &rules::restore(family, nat))
         .step(|| format!("rules of NAT {side}"))?;
+    if let Some(seconds) = nat.syn_timeout_s {
+        let variable = "net/netfilter/nf_conntrack_tcp_timeout_syn_sent";
+        sysctl(variable, &seconds.to_string())?;
+    }
     let port = wan_interface(address::wan(family, side))?;
     with_links(async |links| {
         links.cable(LAN, INSIDE, host).await?;

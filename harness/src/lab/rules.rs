@@ -5,7 +5,7 @@
 //! the policy towards it belongs in INPUT. IPv6: nothing is translated, the SYN is addressed to a
 //! host behind the firewall, and the policy belongs in FORWARD.
 
-use crate::scenario::{Family, Unsolicited};
+use crate::scenario::{Allocation, Family, NatSpec, Unsolicited};
 
 /// Interface of a NAT towards the WAN, and of a public host.
 pub(crate) const WAN: &str = "wan";
@@ -22,11 +22,15 @@ pub(crate) const fn program(family: Family) -> &'static str {
 }
 
 /// Input for [`program`].
-pub(crate) fn restore(family: Family, unsolicited: Unsolicited) -> String {
-    let answer = answer(family, unsolicited);
+pub(crate) fn restore(family: Family, nat: &NatSpec) -> String {
+    let answer = answer(family, nat.unsolicited);
+    let masquerade = match nat.allocation {
+        Allocation::Preserving => "MASQUERADE",
+        Allocation::Random => "MASQUERADE --random-fully",
+    };
     let (nat, unsolicited_to, never_to) = match family {
         Family::V4 => {
-            (format!("*nat\n-A POSTROUTING -o {WAN} -j MASQUERADE\nCOMMIT\n"), "INPUT", "FORWARD")
+            (format!("*nat\n-A POSTROUTING -o {WAN} -j {masquerade}\nCOMMIT\n"), "INPUT", "FORWARD")
         }
         Family::V6 => (String::new(), "FORWARD", "INPUT"),
     };
@@ -56,18 +60,20 @@ fn answer(family: Family, unsolicited: Unsolicited) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Named;
 
     #[test]
-    fn the_rules_of_each_answer_are_these() {
+    fn the_rules_of_each_nat_are_these() {
         let mut text = String::new();
-        for family in [Family::V4, Family::V6] {
-            for answer in [
-                Unsolicited::Drop,
-                Unsolicited::Reset,
-                Unsolicited::IcmpPort,
-                Unsolicited::IcmpAdmin,
-            ] {
-                text += &format!("# {family:?} {answer:?}\n{}\n", restore(family, answer));
+        for (family, allocation) in [
+            (Family::V4, Allocation::Preserving),
+            (Family::V4, Allocation::Random),
+            (Family::V6, Allocation::Preserving),
+        ] {
+            for (_, unsolicited) in Unsolicited::NAMES {
+                let nat = NatSpec { allocation, ..NatSpec::home(*unsolicited) };
+                let rules = restore(family, &nat);
+                text += &format!("# {family:?} {allocation:?} {unsolicited:?}\n{rules}\n");
             }
         }
         insta::assert_snapshot!(text);

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     sync::Arc,
@@ -11,7 +12,10 @@ use std::{
 
 use punch::{
     ClockOffset, Event,
-    core::{election::GRACE, time::MonoTime},
+    core::{
+        attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
+        time::MonoTime, wire::SessionTag,
+    },
     io::clock::{monotonic_now, wall_now},
 };
 use tokio::{
@@ -31,8 +35,8 @@ use crate::{
         times::{self, milliseconds},
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
-    lab::{self, BuildError, Lab, LabSpec, Side},
-    scenario::Setup,
+    lab::{self, BuildError, Host, Lab, LabSpec, Side},
+    scenario::{PunchSetup, Setup},
     wan::{self, Impairment, Keep, Traffic, Wan},
 };
 
@@ -179,6 +183,9 @@ async fn observe(
             events: sink.path(),
             hosts: &addresses,
         };
+        let _taken =
+            take_ports(&peers[index], &setup.punch, setup.peers[index].taken_ports, offset)
+                .during("taking ports on a peer's host")?;
         let command = subject::command(setup.subject.as_ref(), &setup.punch, &order);
         let task = peer::Task {
             namespace: &peers[index].namespace,
@@ -197,6 +204,27 @@ async fn observe(
     drop(servers);
     let ((a, a_events), (b, b_events)) = (a?, b?);
     Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts })
+}
+
+/// Listens on the lowest ports that the peer is about to use, as another program would.
+fn take_ports(
+    host: &Host,
+    punch: &PunchSetup,
+    count: usize,
+    offset: ClockOffset,
+) -> io::Result<Vec<TcpListener>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let buckets = Buckets::new(punch.rule, Duration::from_secs_f64(punch.max_clock_error_s));
+    let clock = wall_now() + offset;
+    let ports = scheduled_ports(buckets, Schedule::ChaCha20, clock, SessionTag::default());
+    let any = match host.address {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let listen = |port| TcpListener::bind((any, port));
+    host.namespace.run(|| ports.into_iter().take(count).map(listen).collect())
 }
 
 async fn run_peer(task: peer::Task<'_>, progress: &Progress) -> Result<Ended, BenchError> {

@@ -34,7 +34,7 @@ use crate::event::{Assignment, ExpectationPlan};
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::Criterion;
 pub(crate) use draw::Draw;
-pub(crate) use nat::{Nat, NatSpec, Unsolicited};
+pub(crate) use nat::{Allocation, Nat, NatSpec, Unsolicited};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::label;
 pub(crate) use tree::Named;
@@ -120,6 +120,8 @@ pub(crate) struct PeerSetup {
     pub clock_offset_s: f64,
     /// When it is started after the begin of the trial, in seconds.
     pub start: Draw,
+    /// How many of its scheduled ports another program on its host holds.
+    pub taken_ports: usize,
 }
 
 /// Settings of our own puncher.

@@ -13,14 +13,32 @@ pub(crate) enum Nat {
 
 /// A NAT and how it behaves.
 ///
-/// All of them map and filter as Linux MASQUERADE does: endpoint-independent mapping that keeps
-/// the port, address-and-port-dependent filtering (RFC 4787 sections 4 and 5).
+/// All of them filter as Linux MASQUERADE does: address-and-port-dependent (RFC 4787 section 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NatSpec {
     /// Its name in the catalogue.
     pub name: String,
     /// What it answers to a SYN that nobody inside asked for.
     pub unsolicited: Unsolicited,
+    /// Which outside port it gives to a flow.
+    pub allocation: Allocation,
+    /// How long it remembers a SYN without an answer, in whole seconds; the kernel's 120 s if not
+    /// given.
+    pub syn_timeout_s: Option<u32>,
+}
+
+/// Which outside port a NAT gives to a flow (RFC 4787 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Allocation {
+    /// `preserving`: the inside port, the same for all destinations (endpoint-independent mapping).
+    Preserving,
+    /// `random`: a new random one for every destination (address-and-port-dependent mapping).
+    Random,
+}
+
+impl Named for Allocation {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("preserving", Self::Preserving), ("random", Self::Random)];
 }
 
 /// What a NAT answers to an unsolicited SYN (RFC 5382 REQ-4).
@@ -53,6 +71,8 @@ pub(crate) struct CatalogueEntry {
     /// What it answers to unsolicited SYNs, unless the scenario says otherwise; `None` for a
     /// public host, which has no NAT.
     pub unsolicited: Option<Unsolicited>,
+    /// Which outside port it gives to a flow.
+    pub allocation: Allocation,
     /// What it stands for, in one line.
     pub summary: &'static str,
 }
@@ -62,47 +82,71 @@ pub(crate) const CATALOGUE: &[CatalogueEntry] = &[
     CatalogueEntry {
         name: "none",
         unsolicited: None,
+        allocation: Allocation::Preserving,
         summary: "no NAT: the peer is a public host",
     },
     CatalogueEntry {
         name: "home",
         unsolicited: Some(Unsolicited::Drop),
+        allocation: Allocation::Preserving,
         summary: "a home router as most are: unsolicited SYNs are dropped",
     },
     CatalogueEntry {
         name: "home-reject",
         unsolicited: Some(Unsolicited::Reset),
+        allocation: Allocation::Preserving,
         summary: "OpenWrt style: an explicit REJECT with a TCP reset",
     },
     CatalogueEntry {
         name: "linux-router",
         unsolicited: Some(Unsolicited::Reset),
+        allocation: Allocation::Preserving,
         summary: "MASQUERADE and an open INPUT chain: the kernel itself answers with RST",
     },
     CatalogueEntry {
         name: "icmp-reject",
         unsolicited: Some(Unsolicited::IcmpPort),
+        allocation: Allocation::Preserving,
         summary: "an explicit REJECT with ICMP port unreachable",
     },
+    CatalogueEntry {
+        name: "symmetric",
+        unsolicited: Some(Unsolicited::Drop),
+        allocation: Allocation::Random,
+        summary: "a new random port for every destination: equal ports never meet behind two of it",
+    },
 ];
+
+impl NatSpec {
+    /// A home router that answers unsolicited SYNs so.
+    pub(crate) fn home(unsolicited: Unsolicited) -> Self {
+        Self {
+            name: "home".to_owned(),
+            unsolicited,
+            allocation: Allocation::Preserving,
+            syn_timeout_s: None,
+        }
+    }
+}
 
 impl Nat {
     /// What a peer is behind unless the scenario says otherwise.
     pub(super) fn home() -> Self {
-        Self::behind("home", Unsolicited::Drop)
+        Self::named("home").expect("the catalogue has it")
     }
 
     /// The NAT of that name in the [`CATALOGUE`].
     pub(super) fn named(name: &str) -> Option<Self> {
         let entry = CATALOGUE.iter().find(|entry| entry.name == name)?;
         Some(match entry.unsolicited {
-            Some(unsolicited) => Self::behind(entry.name, unsolicited),
+            Some(unsolicited) => Self::Behind(NatSpec {
+                name: entry.name.to_owned(),
+                unsolicited,
+                allocation: entry.allocation,
+                syn_timeout_s: None,
+            }),
             None => Self::Public,
         })
-    }
-
-    fn behind(name: &str, unsolicited: Unsolicited) -> Self {
-        Self::Behind(NatSpec { name: name.to_owned(), unsolicited })
     }
 }
 

@@ -7,11 +7,10 @@ use toml::de::DeValue;
 use super::command::{self, Runner};
 use super::error::{Checked, Problem, did_you_mean, list};
 use super::keys::{self, NAME_HELP, Number, is_name};
-use super::nat::CATALOGUE;
+use super::nat::{Allocation, CATALOGUE};
 use super::tree::{Named, Section, Value, type_name};
 use super::{
-    Draw, Election, Family, HostSetup, Nat, NatSpec, PeerSetup, PunchSetup, Rule, Setup, Subject,
-    WanSetup,
+    Draw, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
 };
 
 impl Named for Rule {
@@ -33,13 +32,33 @@ pub(super) fn read(root: &Section<'_, '_>) -> Checked<Setup> {
     let peers = root.section("peer", keys::PEERS)?;
     let [a, b] = super::SIDES;
     let hosts = hosts(root)?;
-    Ok(Setup {
+    let setup = Setup {
         wan: wan(&root.section("wan", keys::WAN)?)?,
         peers: [peer(&peers.section(a, keys::PEER)?)?, peer(&peers.section(b, keys::PEER)?)?],
         punch: punch(&root.section("punch", keys::PUNCH)?)?,
         subject: subject(root, &hosts)?,
         hosts,
-    })
+    };
+    possible(root, &setup)?;
+    Ok(setup)
+}
+
+/// What each section allows, but not both together.
+fn possible(root: &Section<'_, '_>, setup: &Setup) -> Checked<()> {
+    let random = |peer: &PeerSetup| match &peer.nat {
+        Nat::Public => false,
+        Nat::Behind(nat) => nat.allocation == Allocation::Random,
+    };
+    if setup.wan.family == Family::V6 && setup.peers.iter().any(random) {
+        let wan = root.section("wan", keys::WAN)?;
+        let family = wan.require("family", "")?;
+        return Err(family.problem(
+            "with IPv6 nothing is translated, so that no NAT can allocate random ports",
+            "IPv6",
+            "take \"ipv4\", or NATs that preserve ports",
+        ));
+    }
+    Ok(())
 }
 
 fn wan(section: &Section<'_, '_>) -> Checked<WanSetup> {
@@ -70,8 +89,16 @@ fn peer(section: &Section<'_, '_>) -> Checked<PeerSetup> {
         },
         clock_offset_s: section.number(&keys::CLOCK_OFFSET)?,
         start: draw(section, &keys::START)?,
+        taken_ports: match section.get("taken_ports") {
+            None => 0,
+            Some(value) => usize::try_from(value.whole(0, 64, TAKEN_PORTS_HELP)?)
+                .expect("checked to be at most 64"),
+        },
     })
 }
+
+const TAKEN_PORTS_HELP: &str = "`taken_ports` is how many of the scheduled ports another program \
+    holds on the peer's host when the peer starts: a whole number from 0 to 64";
 
 /// A NAT by its name alone, or as a table that also says what differs from the catalogue.
 fn nat(value: Value<'_, '_>) -> Checked<Nat> {
@@ -86,18 +113,35 @@ fn nat(value: Value<'_, '_>) -> Checked<Nat> {
         Some(name) => nat_named(&name)?,
         None => Nat::home(),
     };
-    let Some(unsolicited) = section.get("unsolicited") else { return Ok(nat) };
-    match nat {
-        Nat::Behind(spec) => {
-            Ok(Nat::Behind(NatSpec { unsolicited: unsolicited.choice()?, ..spec }))
-        }
-        Nat::Public => Err(unsolicited.problem(
-            format!("`{}` has no meaning without a NAT", unsolicited.path()),
-            "answers of a NAT that is \"none\"",
-            "leave it out where the NAT is \"none\"; to sweep NATs with and without it, sweep \
-             `nat` itself: [\"none\", { name = \"home\", unsolicited = \"reset\" }]",
-        )),
+    let mut spec = match nat {
+        Nat::Behind(spec) => spec,
+        Nat::Public => return public_host(&section),
+    };
+    spec.unsolicited = section.choice("unsolicited", spec.unsolicited)?;
+    spec.allocation = section.choice("allocation", spec.allocation)?;
+    if let Some(value) = section.get("syn_timeout_s") {
+        let seconds = value.whole(1, 3600, SYN_TIMEOUT_HELP)?;
+        spec.syn_timeout_s = Some(u32::try_from(seconds).expect("checked to be at most 3600"));
     }
+    Ok(Nat::Behind(spec))
+}
+
+const SYN_TIMEOUT_HELP: &str = "`syn_timeout_s` is how long the NAT remembers a SYN that nobody \
+    answers: whole seconds from 1 to 3600, such as `syn_timeout_s = 5`";
+
+/// A public host has no NAT whose behaviour could be described.
+fn public_host(section: &Section<'_, '_>) -> Checked<Nat> {
+    for key in keys::NAT.iter().filter(|key| **key != "name") {
+        if let Some(value) = section.get(key) {
+            return Err(value.problem(
+                format!("`{}` has no meaning without a NAT", value.path()),
+                "the NAT is \"none\"",
+                "leave it out where the NAT is \"none\"; to sweep NATs with and without it, sweep \
+                 `nat` itself: [\"none\", { name = \"home\", unsolicited = \"reset\" }]",
+            ));
+        }
+    }
+    Ok(Nat::Public)
 }
 
 fn nat_named(value: &Value<'_, '_>) -> Checked<Nat> {

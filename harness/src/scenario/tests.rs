@@ -49,7 +49,12 @@ mod right {
         assert!(scenario.expectations.is_empty());
         let [cell] = scenario.cells.as_slice() else { panic!("one cell") };
         assert_eq!(cell.label(), "");
-        let peer = PeerSetup { nat: Nat::home(), clock_offset_s: 0.0, start: Draw::Fixed(0.0) };
+        let peer = PeerSetup {
+            nat: Nat::home(),
+            clock_offset_s: 0.0,
+            start: Draw::Fixed(0.0),
+            taken_ports: 0,
+        };
         let punch = PunchSetup {
             rule: Rule::Rolling,
             election: Election::Nonce,
@@ -108,7 +113,7 @@ mod right {
             ));
             let nats: Vec<&Nat> =
                 scenario.cells.iter().map(|cell| &cell.setup.peers[0].nat).collect();
-            let home = |unsolicited| Nat::Behind(NatSpec { name: "home".to_owned(), unsolicited });
+            let home = |unsolicited| Nat::Behind(NatSpec::home(unsolicited));
             assert_eq!(nats, [&home(Unsolicited::Drop), &home(Unsolicited::Reset)], "{nat}");
         }
     }
