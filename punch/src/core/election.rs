@@ -159,6 +159,9 @@ impl Election {
     /// How many bytes may be read from a connection: never more than the frame that is expected,
     /// 0 when what follows belongs to the user.
     pub fn wants(&self, id: SocketId) -> usize {
+        if self.state == State::Over {
+            return 0;
+        }
         let Some(link) = self.links.get(&id) else { return 0 };
         match (self.scheme, link.reading) {
             (Scheme::WanIp { leads }, _) => usize::from(!leads),

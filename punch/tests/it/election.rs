@@ -416,6 +416,11 @@ fn pair(connections: usize, faults: u8) -> Setting {
     Setting { schemes: vec![nonce(2), nonce(1)], ends: vec![[0, 1]; connections], faults }
 }
 
+fn article(leads: [bool; 2]) -> Setting {
+    let schemes = leads.map(|leads| Scheme::WanIp { leads }).to_vec();
+    Setting { schemes, ends: vec![[0, 1]; 3], faults: UNBOUNDED }
+}
+
 #[test]
 fn peers_without_a_fault_succeed_in_whatever_order_things_happen() {
     for connections in 1..=3 {
@@ -448,4 +453,21 @@ fn three_parties_of_one_session_never_split() {
     for ends in [vec![[0, 1], [0, 2], [1, 2]], vec![[0, 1], [0, 1], [0, 2]]] {
         explore(&Setting { schemes: schemes.clone(), ends, faults: 2 });
     }
+}
+
+#[test]
+fn the_articles_election_can_leave_a_leader_alone_and_no_more() {
+    let reachable = ["both succeed", "both fail", "the leader alone succeeds"];
+    assert_eq!(outcomes(&explore(&article([true, false]))), BTreeSet::from(reachable));
+}
+
+#[test]
+fn the_articles_election_splits_peers_that_both_believe_to_lead() {
+    assert!(outcomes(&explore(&article([true, true]))).contains("each keeps another"));
+}
+
+#[test]
+fn the_articles_election_never_ends_well_where_nobody_leads() {
+    let found = explore(&article([false, false]));
+    assert_eq!(outcomes(&found), BTreeSet::from(["both fail"]));
 }
