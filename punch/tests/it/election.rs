@@ -57,7 +57,7 @@ enum Step {
 
 #[derive(Debug, Clone, Hash)]
 enum Party {
-    Running { election: Election, phase: u32 },
+    Running { election: Election, phase: u32, acknowledged: bool },
     Over(End),
 }
 
@@ -109,7 +109,7 @@ impl World {
             Connection { standing: [Standing::NotYet; 2], towards: Default::default() };
         Self {
             parties: (setting.schemes.iter().map(election))
-                .map(|election| Party::Running { election, phase: 0 })
+                .map(|election| Party::Running { election, phase: 0, acknowledged: false })
                 .collect(),
             connections: vec![connection; setting.ends.len()],
             faults: setting.faults,
@@ -133,7 +133,7 @@ impl World {
             }
         }
         for (party, state) in self.parties.iter().enumerate() {
-            let Party::Running { election, phase } = state else { continue };
+            let Party::Running { election, phase, .. } = state else { continue };
             if *phase < 3 && self.faults > 0 {
                 steps.push(Step::Clock { party });
             }
@@ -176,7 +176,7 @@ impl World {
             | Step::Down { connection, end } => setting.ends[connection][end],
             Step::Clock { party } | Step::Timeout { party } => party,
         };
-        let Party::Running { election, phase } = &mut self.parties[party] else {
+        let Party::Running { election, phase, .. } = &mut self.parties[party] else {
             unreachable!("{step:?} is none of a party that is over")
         };
         let now = time(*phase);
@@ -214,7 +214,7 @@ impl World {
             let connection = connection.expect("an election names its own connections only");
             (connection, usize::from(setting.ends[connection][1] == party))
         };
-        while let Party::Running { election, phase } = &mut self.parties[party]
+        while let Party::Running { election, phase, acknowledged } = &mut self.parties[party]
             && let Some(output) = election.poll_output()
         {
             match output {
@@ -234,7 +234,9 @@ impl World {
                     let decides = matches!(output, Output::Decided(_, Role::Leader));
                     assert!(!decides || time(*phase) < DEADLINE, "a decision after the deadline");
                 }
-                Output::Acknowledged => {}
+                Output::Acknowledged => {
+                    assert!(!std::mem::replace(acknowledged, true), "acknowledged twice");
+                }
                 Output::Elected(id, role) => {
                     assert_eq!(election.wants(id), 0, "what follows belongs to the user");
                     assert_eq!(election.poll_output(), None, "nothing follows the election");
