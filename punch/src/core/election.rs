@@ -105,7 +105,8 @@ enum State {
     /// Nobody has decided.
     Undecided,
     /// This side leads and has decided; waits for the ACK on the chosen connection.
-    AwaitAck { chosen: SocketId, choice: Choice },
+    /// `acknowledged`: there was one on another.
+    AwaitAck { chosen: SocketId, choice: Choice, acknowledged: bool },
     /// This side follows and has accepted; waits to read the COMMIT on the chosen connection.
     AwaitCommit { chosen: SocketId, choice: Choice },
     /// Over, well or not.
@@ -159,6 +160,9 @@ impl Election {
     /// How many bytes may be read from a connection: never more than the frame that is expected,
     /// 0 when what follows belongs to the user.
     pub fn wants(&self, id: SocketId) -> usize {
+        if self.state == State::Over {
+            return 0;
+        }
         let Some(link) = self.links.get(&id) else { return 0 };
         match (self.scheme, link.reading) {
             (Scheme::WanIp { leads }, _) => usize::from(!leads),
@@ -251,7 +255,7 @@ impl Election {
         self.outputs.push_back(Output::Hello(id, hello, role));
         if role == Role::Leader && self.state == State::Undecided && now < self.deadline {
             let choice = Choice { follower: hello.nonce, connection: hello.connection };
-            self.state = State::AwaitAck { chosen: id, choice };
+            self.state = State::AwaitAck { chosen: id, choice, acknowledged: false };
             self.outputs.push_back(Output::Decided(id, Role::Leader));
         }
         self.spread_choice();
@@ -279,7 +283,7 @@ impl Election {
 
     fn on_ack(&mut self, id: SocketId, answer: Choice) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let (State::AwaitAck { chosen, choice }, Reading::ExpectChoice { peer }) =
+        let (State::AwaitAck { chosen, choice, acknowledged }, Reading::ExpectChoice { peer }) =
             (self.state, link.reading)
         else {
             return self.reject(id, Reject::Stranger);
@@ -288,7 +292,10 @@ impl Election {
             return self.reject(id, Reject::Stranger);
         }
         link.reading = Reading::Complete { peer };
-        self.outputs.push_back(Output::Acknowledged);
+        if !acknowledged {
+            self.state = State::AwaitAck { chosen, choice, acknowledged: true };
+            self.outputs.push_back(Output::Acknowledged);
+        }
         if id == chosen {
             self.conclude(Output::Elected(chosen, Role::Leader));
         }

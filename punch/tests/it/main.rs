@@ -1,0 +1,4 @@
+//! Tests of the crate as its users see it: one binary, so that it links once.
+
+#[cfg(test)]
+mod election;
