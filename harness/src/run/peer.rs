@@ -123,19 +123,23 @@ impl Drop for Group {
 }
 
 /// Starts a command in a namespace, in a process group of its own so that the terminal's signals
-/// reach only the harness.
+/// reach only the harness. `output` is where what it says goes, on both streams.
 ///
 /// # Errors
 /// The command cannot be started.
-pub(crate) fn spawn(namespace: &NetNs, words: &[String]) -> io::Result<(Child, Group)> {
+pub(crate) fn spawn(
+    namespace: &NetNs,
+    words: &[String],
+    output: fn() -> Stdio,
+) -> io::Result<(Child, Group)> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("empty command"))?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(output())
+        .stderr(output())
         .process_group(0)
         .kill_on_drop(true);
     let runtime = tokio::runtime::Handle::current();
@@ -155,7 +159,7 @@ pub(crate) fn spawn(namespace: &NetNs, words: &[String]) -> io::Result<(Child, G
 /// The peer cannot be started or watched: the bench's fault, not the peer's.
 pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended> {
     let started = monotonic_now();
-    let (mut child, _group) = spawn(task.namespace, task.command)?;
+    let (mut child, _group) = spawn(task.namespace, task.command, Stdio::piped)?;
     let mut stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();

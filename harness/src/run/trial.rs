@@ -5,6 +5,7 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
+    process::Stdio,
     sync::Arc,
     time::Duration,
 };
@@ -155,7 +156,9 @@ async fn observe(
         if !setup.command.is_empty() {
             let own = host.address.to_string();
             let command = subject::host_command(&setup.command, &own, &addresses);
-            servers.push(peer::spawn(&host.namespace, &command).during("starting a public host")?);
+            // A pipe that nobody reads would stop a talkative one.
+            let server = peer::spawn(&host.namespace, &command, Stdio::null);
+            servers.push(server.during("starting a public host")?);
         }
     }
 
