@@ -114,6 +114,8 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         scenarios.push((scenario, seed));
     }
     let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
+    let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
+    doctor::programs(setups).map_err(|message| Problem(INCAPABLE, message))?;
     doctor::prepare().map_err(|missing| incapable(&missing))?;
     doctor::probe(&nats(&scenarios)).map_err(|missing| incapable(&[missing]))?;
 

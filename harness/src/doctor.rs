@@ -1,9 +1,15 @@
 //! What this machine must have, and one message about what is missing.
 
+use std::{
+    collections::BTreeSet,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
 use crate::{
     isolate::{self, IsolateError},
     lab::{self, LabSpec, tun},
-    scenario::{Family, Nat, NatSpec},
+    scenario::{Family, Nat, NatSpec, Setup, expand},
 };
 
 /// Something that is missing, and what to do about it.
@@ -53,6 +59,55 @@ pub(crate) fn message(missing: &[Missing]) -> String {
         text += &format!("\n  - {}\n    {}", item.what, item.remedy);
     }
     text + "\nscripts/setup installs what is needed; on hosts that are not Linux use the Vagrantfile."
+}
+
+/// Checks that what the scenarios start is there, since otherwise every trial would be an error.
+///
+/// Known limit: a program whose name has a placeholder is not looked for.
+///
+/// # Errors
+/// One message that names every program that is missing.
+pub(crate) fn programs<'a>(setups: impl Iterator<Item = &'a Setup>) -> Result<(), String> {
+    let commands = setups.flat_map(|setup| {
+        let subject = setup.subject.iter().map(|subject| &subject.command);
+        subject.chain(setup.hosts.iter().map(|host| &host.command))
+    });
+    let missing: BTreeSet<String> = commands
+        .filter_map(|command| fixed_program(command))
+        .filter(|program| !can_be_started(program))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = missing.iter().map(|program| format!("{program:?}")).collect();
+    Err(format!(
+        "the scenario starts what is not there, or not executable: {}\n\
+         install it, or correct `command`: a name is looked for in PATH, a path from here",
+        names.join(", ")
+    ))
+}
+
+/// The program of a command, if it is the same for every peer.
+fn fixed_program(command: &[String]) -> Option<String> {
+    let mut placeholders = 0;
+    let program = expand(command.get(..1)?, |_| {
+        placeholders += 1;
+        String::new()
+    });
+    program.ok()?.pop().filter(|_| placeholders == 0)
+}
+
+/// Whether `execvp` finds it: anywhere in `PATH`, or exactly there if it has a slash.
+fn can_be_started(program: &str) -> bool {
+    let executable = |path: PathBuf| {
+        let file = path.metadata().ok().filter(std::fs::Metadata::is_file);
+        file.is_some_and(|file| file.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return executable(Path::new(program).to_owned());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| executable(folder.join(program)))
 }
 
 fn tun_device() -> Option<Missing> {

@@ -64,6 +64,10 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
                     NetNs::create(|_| nat_router(family, side, &inside, nat))?;
                 rules.push((side, applying));
                 inside.run(|| inside_host(family, side))?;
+                router.run(|| {
+                    with_links(async |links| links.until_it_carries(LAN).await)
+                        .step(|| format!("LAN of NAT {side}"))
+                })?;
                 // Without translation the WAN carries the inside addresses.
                 let (address, network) = match family {
                     Family::V4 => (address::wan(family, side).address, address::wan(family, side)),

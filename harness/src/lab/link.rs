@@ -4,19 +4,26 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    pin::pin,
+    time::Duration,
 };
 
+use futures_util::TryStreamExt;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::{
     Handle, LinkUnspec, LinkVeth, RouteMessageBuilder,
     packet_route::{
         address::AddressHeaderFlags,
-        link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
+        link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State},
         route::RouteMessage,
     },
 };
+use tokio::time::{sleep, timeout};
 
 use super::{address::Network, netns::NetNs};
+
+/// How long a cable may take to carry packets.
+const CARRIES: Duration = Duration::from_secs(2);
 
 /// An error of rtnetlink, or of the socket to it.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +50,7 @@ where
     W: FnOnce(Links) -> F,
     F: Future<Output = Result<T, LinkError>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         let connection = tokio::spawn(connection);
@@ -104,6 +111,31 @@ impl Links {
             .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
             .build();
         Ok(self.handle.link().add(veth).execute().await?)
+    }
+
+    /// Waits until a cable carries packets from this end, which is up as the other one is.
+    ///
+    /// A worker of the kernel sees to that some time after the last of the two ends was brought up;
+    /// until then, whatever is sent is dropped. A reply to ARP lost so costs the first second of a
+    /// trial.
+    pub(crate) async fn until_it_carries(&self, name: &str) -> Result<(), LinkError> {
+        let index = index_of(name)?;
+        let carries = async {
+            // Since Linux 6.8 the question itself has the worker's work done, before the answer.
+            while !self.state_is_up(index).await? {
+                sleep(Duration::from_millis(1)).await;
+            }
+            Ok(())
+        };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{name:?} carries nothing"));
+        timeout(CARRIES, carries).await.map_err(late)?
+    }
+
+    async fn state_is_up(&self, index: u32) -> Result<bool, LinkError> {
+        let mut answer = pin!(self.handle.link().get().match_index(index).execute());
+        let link = answer.try_next().await?;
+        let up = LinkAttribute::OperState(State::Up);
+        Ok(link.is_some_and(|link| link.attributes.contains(&up)))
     }
 
     async fn route(&self, route: RouteMessage) -> Result<(), LinkError> {

@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use punch::{Event, core::time::MonoTime, io::clock::monotonic_now};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -104,29 +108,49 @@ pub(crate) struct Task<'a> {
     pub(crate) limit: Instant,
 }
 
+/// The process group of a peer or a public host, killed when dropped: what a wrapper has started
+/// would outlive it, and disturb the trials that follow.
+#[derive(Debug)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Most often nobody is left in it.
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+    }
+}
+
 /// Starts a command in a namespace, in a process group of its own so that the terminal's signals
-/// reach only the harness.
+/// reach only the harness. `output` is where what it says goes, on both streams.
 ///
 /// # Errors
 /// The command cannot be started.
-pub(crate) fn spawn(namespace: &NetNs, words: &[String]) -> io::Result<Child> {
+pub(crate) fn spawn(
+    namespace: &NetNs,
+    words: &[String],
+    output: fn() -> Stdio,
+) -> io::Result<(Child, Group)> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| io::Error::other("empty command"))?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(output())
+        .stderr(output())
         .process_group(0)
         .kill_on_drop(true);
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::block_in_place(|| {
+    let child = tokio::task::block_in_place(|| {
         namespace.run(|| {
             let _context = runtime.enter();
             command.spawn()
         })
-    })
+    })?;
+    let leader = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    Ok((child, Group(leader)))
 }
 
 /// Starts a peer, gives it its bytes, and watches it to its end.
@@ -135,7 +159,7 @@ pub(crate) fn spawn(namespace: &NetNs, words: &[String]) -> io::Result<Child> {
 /// The peer cannot be started or watched: the bench's fault, not the peer's.
 pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended> {
     let started = monotonic_now();
-    let mut child = spawn(task.namespace, task.command)?;
+    let (mut child, _group) = spawn(task.namespace, task.command, Stdio::piped)?;
     let mut stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();

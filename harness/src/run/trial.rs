@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
+    process::Stdio,
     sync::Arc,
     time::Duration,
 };
@@ -159,7 +160,9 @@ async fn observe(
         if !setup.command.is_empty() {
             let own = host.address.to_string();
             let command = subject::host_command(&setup.command, &own, &addresses);
-            servers.push(peer::spawn(&host.namespace, &command).during("starting a public host")?);
+            // A pipe that nobody reads would stop a talkative one.
+            let server = peer::spawn(&host.namespace, &command, Stdio::null);
+            servers.push(server.during("starting a public host")?);
         }
     }
 
