@@ -168,7 +168,7 @@ pub(crate) enum Prediction {
 /// Times of a success in milliseconds, all from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Times {
-    /// The first port up on both sides; absent where the subject does not report it.
+    /// The first port up on both sides: as the peers report, or else as the packets tell.
     pub(crate) connected_ms: Option<f64>,
     /// The COMMIT answered: both sides know which connection it is.
     pub(crate) chosen_ms: Option<f64>,

@@ -1,6 +1,10 @@
 //! How long a success took, from events and packets on one clock.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use punch::{
     Event,
@@ -9,7 +13,7 @@ use punch::{
 
 use crate::{
     event::Times,
-    wan::{Traffic, tcp},
+    wan::{Fate, Traffic, tcp},
 };
 
 /// A peer's first SYN on the WAN, and how many it sent. Ports 0 and 1 of the WAN are the peers'.
@@ -20,8 +24,13 @@ pub(crate) fn syns(traffic: &Traffic, peer: usize) -> (Option<MonoTime>, u32) {
     (times.first().copied(), u32::try_from(times.len()).unwrap_or(u32::MAX))
 }
 
-/// The times of a success, all from the later of the two first SYNs on the WAN.
-pub(crate) fn times(events: [&[Event]; 2], first_syns: [Option<MonoTime>; 2]) -> Option<Times> {
+/// The times of a success, all from the later of the two first SYNs on the WAN. Where the peers
+/// report no events, the packets tell when they were connected.
+pub(crate) fn times(
+    events: [&[Event]; 2],
+    first_syns: [Option<MonoTime>; 2],
+    traffic: &Traffic,
+) -> Option<Times> {
     let [Some(a), Some(b)] = first_syns else { return None };
     let start = a.max(b);
     let from_start = |at: MonoTime| milliseconds(at.since(start));
@@ -33,7 +42,7 @@ pub(crate) fn times(events: [&[Event]; 2], first_syns: [Option<MonoTime>; 2]) ->
         events.iter().find_map(|events| when(events, pick)).map(from_start)
     };
     Some(Times {
-        connected_ms: connected(events).map(from_start),
+        connected_ms: connected(events).or_else(|| seen_connected(traffic)).map(from_start),
         chosen_ms: of_either(|what| matches!(what, What::Acknowledged)),
         returned_ms: of_both(|what| matches!(what, What::Returned { .. })),
     })
@@ -52,6 +61,24 @@ fn when(events: &[Event], pick: fn(&What) -> bool) -> Option<MonoTime> {
 fn connected(events: [&[Event]; 2]) -> Option<MonoTime> {
     let [a, b] = events.map(ports_up);
     a.iter().filter_map(|(port, at)| Some((*at).max(*b.get(port)?))).min()
+}
+
+/// When the first connection was up at both of its ends, by what was delivered to them: an end is
+/// up with the first ACK, since it acknowledges its SYN.
+fn seen_connected(traffic: &Traffic) -> Option<MonoTime> {
+    let mut up: BTreeMap<BTreeSet<SocketAddr>, BTreeMap<usize, MonoTime>> = BTreeMap::new();
+    for packet in &traffic.packets {
+        let Fate::Delivered { to, at } = packet.fate else { continue };
+        if let Some(segment) = tcp::segment(&packet.bytes)
+            && segment.ack
+            && !segment.rst
+        {
+            let ends = [segment.source, segment.destination].into();
+            up.entry(ends).or_default().entry(to).or_insert(at);
+        }
+    }
+    let both = up.values().filter(|ends| ends.len() == 2);
+    both.filter_map(|ends| ends.values().copied().max()).min()
 }
 
 /// When each local port was first up.

@@ -325,7 +325,9 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         verdict,
         cause,
         theory: oracle::predict(&trial.setup, draws.epoch, running),
-        times: success.then(|| times::times(events, [first_syns[0], first_syns[1]])).flatten(),
+        times: success
+            .then(|| times::times(events, [first_syns[0], first_syns[1]], &seen.traffic))
+            .flatten(),
         disturbed: disturbed(bench),
         bench,
         peers,
