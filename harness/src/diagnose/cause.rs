@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use punch::{Event, Failure, core::event::What};
 
+use super::times::Syns;
 use crate::{event::Cause, lab::Side};
 
 /// What is known of a peer at the end of a failed trial.
@@ -22,7 +23,7 @@ pub(crate) struct Evidence<'a> {
     /// Whether other bytes came out of it.
     pub(crate) garbled: bool,
     /// SYNs of its own seen on the WAN.
-    pub(crate) syns: u32,
+    pub(crate) syns: &'a Syns,
 }
 
 /// The most telling cause.
@@ -54,18 +55,22 @@ fn garbled(peers: &[Evidence<'_>; 2]) -> Option<Cause> {
 }
 
 fn silent(peers: &[Evidence<'_>; 2]) -> Option<Cause> {
-    let (side, peer) = sides(peers).find(|(_, peer)| peer.syns == 0)?;
+    let (side, peer) = sides(peers).find(|(_, peer)| peer.syns.count == 0)?;
     let evidence = format!("no SYN of peer {side} came to the WAN; {}{}", peer.exit, quote(peer));
     Some(cause("no-syn", evidence))
 }
 
 fn no_common_port(peers: &[Evidence<'_>; 2]) -> Option<Cause> {
-    let [a, b] = [ports(peers[0].events), ports(peers[1].events)];
+    let [a, b] = [ports(&peers[0]), ports(&peers[1])];
     if a.is_empty() || b.is_empty() || !a.is_disjoint(&b) {
         return None;
     }
     let [from_a, from_b] = [buckets(peers[0].events), buckets(peers[1].events)];
-    let evidence = format!("a used buckets {from_a}, b {from_b}: no port in common");
+    let evidence = if from_a.is_empty() || from_b.is_empty() {
+        format!("a sent SYNs to {} ports, b to {} others: none in common", a.len(), b.len())
+    } else {
+        format!("a used buckets {from_a}, b {from_b}: no port in common")
+    };
     Some(cause("no-common-port", evidence))
 }
 
@@ -107,10 +112,13 @@ fn quote(peer: &Evidence<'_>) -> String {
     if peer.complaint.is_empty() { String::new() } else { format!(", saying {:?}", peer.complaint) }
 }
 
-/// All ports that a peer used.
-pub(crate) fn ports(events: &[Event]) -> BTreeSet<u16> {
+/// All ports that a peer used: as it reports, or else those to which it sent SYNs.
+pub(crate) fn ports(peer: &Evidence<'_>) -> BTreeSet<u16> {
+    if peer.events.is_empty() {
+        return peer.syns.ports.clone();
+    }
     let mut all = BTreeSet::new();
-    for event in events {
+    for event in peer.events {
         if let What::Ports { ports, .. } = &event.what {
             all.extend(ports);
         }

@@ -16,12 +16,28 @@ use crate::{
     wan::{Fate, Traffic, tcp},
 };
 
-/// A peer's first SYN on the WAN, and how many it sent. Ports 0 and 1 of the WAN are the peers'.
-pub(crate) fn syns(traffic: &Traffic, peer: usize) -> (Option<MonoTime>, u32) {
-    let own = traffic.packets.iter().filter(|packet| packet.from == peer);
-    let opening = own.filter(|packet| tcp::segment(&packet.bytes).is_some_and(|s| s.opens()));
-    let times: Vec<MonoTime> = opening.map(|packet| packet.at).collect();
-    (times.first().copied(), u32::try_from(times.len()).unwrap_or(u32::MAX))
+/// The SYNs of a peer on the WAN.
+#[derive(Debug, Default)]
+pub(crate) struct Syns {
+    /// When the first one left.
+    pub(crate) first: Option<MonoTime>,
+    /// How many there were.
+    pub(crate) count: u32,
+    /// Ports to which they went.
+    pub(crate) ports: BTreeSet<u16>,
+}
+
+/// A peer's SYNs. Ends 0 and 1 of the WAN are the peers'.
+pub(crate) fn syns(traffic: &Traffic, peer: usize) -> Syns {
+    let mut syns = Syns::default();
+    for packet in traffic.packets.iter().filter(|packet| packet.from == peer) {
+        if let Some(segment) = tcp::segment(&packet.bytes).filter(tcp::Segment::opens) {
+            syns.first.get_or_insert(packet.at);
+            syns.count = syns.count.saturating_add(1);
+            syns.ports.insert(segment.destination.port());
+        }
+    }
+    syns
 }
 
 /// The times of a success, all from the later of the two first SYNs on the WAN. Where the peers

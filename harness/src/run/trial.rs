@@ -272,8 +272,8 @@ async fn build_lab(bench: &Bench, setup: &Setup, retries: &mut u32) -> Result<La
 /// From what was seen to a verdict: a pure function.
 fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     let events = seen.events.each_ref().map(Vec::as_slice);
-    let (first_syns, syns): (Vec<_>, Vec<_>) =
-        [0, 1].map(|peer| times::syns(&seen.traffic, peer)).into_iter().unzip();
+    let syns = [0, 1].map(|peer| times::syns(&seen.traffic, peer));
+    let first_syns = syns.each_ref().map(|syns| syns.first);
     let received = |side: Side| {
         seen.peers[side.index()].output == draws.tokens[side.other().index()].as_bytes()
     };
@@ -289,7 +289,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             events: events[side.index()],
             received,
             garbled: !received && !peer.output.is_empty(),
-            syns: syns[side.index()],
+            syns: &syns[side.index()],
         }
     });
     let well = |side: Side| received(side) && !failed(seen.peers[side.index()].exit);
@@ -317,17 +317,15 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             spawn_to_syn_ms: first_syns[index]
                 .map(|syn| milliseconds(syn.since(seen.peers[index].started))),
             exit: exits[index].clone(),
-            ports: cause::ports(events[index]).into_iter().collect(),
-            syns: syns[index],
+            ports: cause::ports(&evidence[index]).into_iter().collect(),
+            syns: syns[index].count,
         }
     });
     TrialFinished {
         verdict,
         cause,
         theory: oracle::predict(&trial.setup, draws.epoch, running),
-        times: success
-            .then(|| times::times(events, [first_syns[0], first_syns[1]], &seen.traffic))
-            .flatten(),
+        times: success.then(|| times::times(events, first_syns, &seen.traffic)).flatten(),
         disturbed: disturbed(bench),
         bench,
         peers,
