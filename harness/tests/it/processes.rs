@@ -23,6 +23,11 @@ impl Process {
         self.command_line.split(' ').next() == Some(program)
     }
 
+    /// Whether its command line ends so.
+    pub(crate) fn was_told(&self, end: &str) -> bool {
+        self.command_line.trim_end().ends_with(end)
+    }
+
     /// Its parent, if both still run.
     pub(crate) fn parent(&self) -> Option<Pid> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, now, pause, program, python};
+use crate::bench::{Bench, now, pause, program, python, wait_for};
 
 #[test]
 fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
@@ -97,7 +97,12 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
             r#"["/bin/sh", "-c", "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2"]"#
                 .to_owned(),
         ),
-        ("daemonises", format!(r#"["/bin/sh", "-c", "env -i setsid sleep 1000 {mark} & exit 0"]"#)),
+        (
+            "daemonises",
+            format!(
+                r#"["/bin/sh", "-c", "env -i setsid sh -c 'sleep 1000; : {mark}-daemon' & exit 0"]"#
+            ),
+        ),
     ]);
     let sweep: Vec<&str> = commands.values().map(String::as_str).collect();
     let scenario = format!(
@@ -113,7 +118,13 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
         sweep.join(", ")
     );
     let begun = now();
-    let ran = bench.run(&scenario, &[]);
+    let running = bench.start(&scenario, &[]);
+    wait_for("two daemons", Duration::from_secs(10), || {
+        let daemons = bench.processes();
+        let daemons = daemons.iter().filter(|process| process.was_told("-daemon"));
+        (daemons.count() == 2).then_some(())
+    });
+    let ran = running.wait();
     ran.assert_code(0);
     assert!(begun.elapsed() < Duration::from_secs(15), "trials end at their limit: {ran:?}");
     for (name, trial) in commands.keys().zip(&ran.trials()) {
@@ -135,17 +146,14 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
 #[test]
 fn what_a_peer_started_ends_with_its_trial() {
     let bench = Bench::new();
-    let mark = bench.mark();
-    let scenario = format!(
-        r#"
+    let scenario = r#"
         trials = 4
         [wan]
         delay_ms = 1
         [subject]
-        command = ["/bin/sh", "-c", "/bin/sleep 1000 {mark}d & exit 0"]
-        "#
-    );
-    let mut running = bench.start(&scenario, &["--jobs", "1"]);
+        command = ["/bin/sh", "-c", "/bin/sleep 1000 & sleep 0.2"]
+        "#;
+    let mut running = bench.start(scenario, &["--jobs", "1"]);
     let mut most = 0;
     while !running.has_ended() {
         let processes = bench.processes();
