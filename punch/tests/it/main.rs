@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod election;
+#[cfg(test)]
+mod schedule;
