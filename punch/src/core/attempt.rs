@@ -349,6 +349,9 @@ impl Attempt {
 
     /// A port could not be bound: it is left out until its bucket comes anew.
     pub fn handle_unavailable(&mut self, now: MonoTime, socket: SocketId, error: &str) {
+        if self.outcome.is_some() {
+            return;
+        }
         let Some(port) = self.sockets.remove(&socket) else { return };
         self.report(now, What::Unavailable { port, error: error.to_owned() });
         if let Some(slot) = self.slots.get_mut(&port) {
@@ -364,13 +367,17 @@ impl Attempt {
 
     /// A port could not be listened on; it still connects.
     pub fn handle_no_listener(&mut self, now: MonoTime, port: u16, error: &str) {
-        self.report(now, What::NoListener { port, error: error.to_owned() });
+        if self.outcome.is_none() {
+            self.report(now, What::NoListener { port, error: error.to_owned() });
+        }
     }
 
     /// A connecting socket was closed as [`Action::Abandon`] asked, having sent a SYN that nobody
     /// answered.
     pub fn handle_abandoned(&mut self, now: MonoTime, socket: SocketId) {
-        self.drop_socket(now, socket, Duration::ZERO);
+        if self.outcome.is_none() {
+            self.drop_socket(now, socket, Duration::ZERO);
+        }
     }
 
     /// Bytes came in on a connection, at most [`Self::wants`].

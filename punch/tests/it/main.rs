@@ -1,5 +1,9 @@
 //! Tests of the crate as its users see it: one binary, so that it links once.
 
 #[cfg(test)]
+mod attempt;
+#[cfg(test)]
 mod election;
 mod several;
+#[cfg(test)]
+mod schedule;

@@ -1,0 +1,165 @@
+//! One attempt, driven by hand.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use punch::core::{
+    attempt::{Action, Attempt, Config, Failure, Outcome, PortSource, SocketId},
+    bucket::Rule,
+    election::{Role, Scheme},
+    schedule::Schedule,
+    time::{MonoTime, WallTime},
+    wire::SessionTag,
+};
+
+use crate::schedule::{ROLLING_TWINS, WINDOW_S, buckets, ports_at, ports_of};
+
+const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2));
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+
+fn at(ms: u64) -> MonoTime {
+    MonoTime::default() + Duration::from_millis(ms)
+}
+
+/// An attempt that leads, under the `rolling` rule or with these ports.
+fn attempt(ports: Option<Vec<u16>>, wall: WallTime) -> Attempt {
+    let (buckets, schedule) = (buckets(Rule::Rolling), Schedule::ChaCha20);
+    let clock = PortSource::Clock { buckets, schedule };
+    let config = Config {
+        peer: PEER,
+        ports: ports.map_or(clock, PortSource::Fixed),
+        session: SessionTag::default(),
+        scheme: Scheme::WanIp { leads: true },
+        listen: true,
+        timeout: Duration::from_secs(120),
+        seed: [7; 32],
+    };
+    Attempt::new(config, at(0), wall)
+}
+
+fn actions(attempt: &mut Attempt) -> Vec<Action> {
+    std::iter::from_fn(|| attempt.poll_action()).collect()
+}
+
+fn ends(port: u16) -> (SocketAddr, SocketAddr) {
+    (SocketAddr::new(OWN, port), SocketAddr::new(PEER, port))
+}
+
+/// What the actions do to a port on which `socket` connects.
+fn touching(actions: &[Action], port: u16, socket: Option<SocketId>) -> Vec<&Action> {
+    let touches = |action: &&Action| match **action {
+        Action::Listen { port: of } | Action::Unlisten { port: of } => of == port,
+        Action::Connect { port: of, .. } => of == port,
+        Action::Abandon { socket: of } => Some(of) == socket,
+        Action::Send { .. } | Action::Close { .. } => false,
+    };
+    actions.iter().filter(touches).collect()
+}
+
+fn connecting(actions: &[Action], port: u16) -> Option<SocketId> {
+    actions.iter().find_map(|action| {
+        let Action::Connect { socket, port: of } = action else { return None };
+        (*of == port).then_some(*socket)
+    })
+}
+
+#[test]
+fn a_port_of_two_buckets_survives_leaving_one() {
+    for (left, _, shared) in ROLLING_TWINS {
+        // Half a second before bucket `left` is left: too soon for a port to send a SYN anew.
+        let wall = WallTime::from_secs((left + 1) * WINDOW_S) - Duration::from_millis(500);
+        let mut attempt = attempt(None, wall);
+        let [before, after] =
+            [wall, wall + Duration::from_millis(500)].map(|wall| ports_at(Rule::Rolling, wall));
+        assert!(before.contains(&shared) && after.contains(&shared));
+        let opened = actions(&mut attempt);
+        attempt.handle_timeout(at(500));
+        let changes = actions(&mut attempt);
+        for &port in before.union(&after) {
+            let socket = connecting(&opened, port);
+            let touched = touching(&changes, port, socket);
+            match (before.contains(&port), socket) {
+                (true, _) if after.contains(&port) => assert!(touched.is_empty(), "{touched:?}"),
+                (true, Some(socket)) => {
+                    assert_eq!(touched, [&Action::Unlisten { port }, &Action::Abandon { socket }],)
+                }
+                _ => {
+                    assert!(matches!(touched[..], [Action::Listen { .. }, Action::Connect { .. }]))
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_handshake_under_way_outlives_its_bucket() {
+    let wall = WallTime::from_secs(WINDOW_S - 1);
+    let mut attempt = attempt(None, wall);
+    let port = ports_of(Rule::Rolling, 0)[0];
+    let socket = connecting(&actions(&mut attempt), port).unwrap();
+    attempt.handle_timeout(at(1000));
+    // The shell finds the socket in SYN_RECV, and leaves it alone.
+    assert!(actions(&mut attempt).contains(&Action::Abandon { socket }));
+    let (local, remote) = ends(port);
+    attempt.handle_connected(at(1100), socket, local, remote);
+    assert_eq!(attempt.outcome(), Some(Outcome::Elected { socket, role: Role::Leader }));
+}
+
+#[test]
+fn nothing_happens_after_the_end() {
+    let elect = |attempt: &mut Attempt| {
+        let (local, remote) = ends(4000);
+        attempt.handle_connected(at(1), SocketId(1), local, remote);
+    };
+    let fail = |attempt: &mut Attempt| attempt.handle_timeout(at(200_000));
+    for end in [&elect as &dyn Fn(&mut Attempt), &fail] {
+        let mut attempt = attempt(Some(vec![4000, 4001]), WallTime::from_secs(0));
+        actions(&mut attempt);
+        end(&mut attempt);
+        let outcome = attempt.outcome();
+        assert!(outcome.is_some());
+        actions(&mut attempt);
+        while attempt.poll_event().is_some() {}
+
+        let (now, (local, remote)) = (at(300_000), ends(4001));
+        attempt.handle_abandoned(now, SocketId(2));
+        attempt.handle_no_listener(now, 4001, "in use");
+        attempt.handle_refused(now, SocketId(2), true, "refused");
+        attempt.handle_connected(now, SocketId(2), local, remote);
+        attempt.handle_data(now, SocketId(1), b"of the user");
+        attempt.handle_closed(now, SocketId(1));
+        attempt.handle_unavailable(now, SocketId(1), "in use");
+        attempt.handle_unavailable(now, SocketId(2), "in use");
+        attempt.handle_timeout(now);
+        assert_eq!(attempt.handle_accepted(now, local, remote), None);
+        assert_eq!(attempt.wants(SocketId(1)), 0);
+        assert_eq!(attempt.poll_timeout(), None);
+        assert_eq!(actions(&mut attempt), []);
+        assert_eq!(attempt.poll_event(), None);
+        assert_eq!(attempt.outcome(), outcome);
+    }
+}
+
+#[test]
+fn an_attempt_whose_ports_are_all_taken_fails_at_once() {
+    let mut attempt = attempt(Some(vec![4000, 4001]), WallTime::from_secs(0));
+    actions(&mut attempt);
+    attempt.handle_unavailable(at(0), SocketId(1), "in use");
+    assert_eq!(attempt.outcome(), None);
+    attempt.handle_unavailable(at(0), SocketId(2), "in use");
+    assert_eq!(attempt.outcome(), Some(Outcome::Failed(Failure::NothingBound)));
+}
+
+#[test]
+fn strangers_are_not_accepted_and_a_socket_that_met_itself_is_closed() {
+    let mut attempt = attempt(Some(vec![4000]), WallTime::from_secs(0));
+    actions(&mut attempt);
+    let stranger = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), 4000);
+    assert_eq!(attempt.handle_accepted(at(0), ends(4000).0, stranger), None);
+    let own = ends(4000).0;
+    attempt.handle_connected(at(1), SocketId(1), own, own);
+    assert_eq!(actions(&mut attempt), [Action::Close { socket: SocketId(1) }]);
+    assert_eq!(attempt.outcome(), None);
+}
