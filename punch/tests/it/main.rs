@@ -4,6 +4,7 @@
 mod attempt;
 #[cfg(test)]
 mod election;
-mod several;
 #[cfg(test)]
 mod schedule;
+#[cfg(test)]
+mod several;
