@@ -5,4 +5,6 @@ mod attempt;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod pair;
+#[cfg(test)]
 mod schedule;
