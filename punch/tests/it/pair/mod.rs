@@ -275,3 +275,32 @@ fn two_nats_that_answer_rst_are_crossed_within_2_s() {
         assert!(p99 <= Duration::from_millis(if taken { 2500 } else { 2000 }), "{p99:?}");
     }
 }
+
+/// The most SYNs that a side has sent in any second.
+fn most_in_a_second(syns: &[MonoTime]) -> usize {
+    let second = Duration::from_secs(1);
+    let within = |(index, first): (usize, &MonoTime)| {
+        syns[index..].partition_point(|at| at.since(*first) < second)
+    };
+    syns.iter().enumerate().map(within).max().unwrap_or(0)
+}
+
+/// Neither meets the other: the second starts when the first has given up.
+#[test]
+fn refusals_never_make_a_flood_of_syns() {
+    let mut most = 0;
+    for seed in seeds(8) {
+        // Every other trial has a bucket boundary in its midst, with 8 fresh ports.
+        let ahead = if seed.is_multiple_of(2) { 0 } else { 5_000_000_000 };
+        let trial = Trial {
+            unsolicited: [Unsolicited::Reset; 2],
+            timeout: Duration::from_secs(10),
+            ..trial(seed, 2, [0, 20_000_000_000], [BUCKET_BEGINS - ahead; 2])
+        };
+        let report = trial.run();
+        assert_eq!(report.agreed(), None);
+        most = report.syns.iter().map(|syns| most_in_a_second(syns)).fold(most, usize::max);
+    }
+    println!("at most {most} SYNs in a second");
+    assert!(most <= 250, "{most} SYNs in a second");
+}
