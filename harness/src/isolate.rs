@@ -39,7 +39,9 @@ pub(crate) enum IsolateError {
 }
 
 /// Moves the calling process into new namespaces and returns in the isolated child. The parent
-/// never returns: it passes signals on, and exits as the child did.
+/// never returns: it passes signals on, and exits as the child did. In the child the signals that
+/// end a run wait until [`hear_signals`]: process 1 of a PID namespace would ignore one that comes
+/// before its handler, and the user would have interrupted in vain.
 ///
 /// # Errors
 /// The kernel does not allow it.
@@ -69,9 +71,19 @@ pub(crate) fn enter() -> Result<(), IsolateError> {
             }
             // Cleared by the change of credentials; peers open their event files through /proc.
             prctl::set_dumpable(true).map_err(other)?;
-            sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&signals), None).map_err(other)
+            let children = SigSet::from(Signal::SIGCHLD);
+            sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&children), None).map_err(other)
         }
     }
+}
+
+/// Lets the calling thread take the signals that end a run, also those that came meanwhile. To be
+/// called when there are handlers.
+///
+/// # Errors
+/// None that the kernel documents.
+pub(crate) fn hear_signals() -> io::Result<()> {
+    Ok(sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&guarded_signals()), None)?)
 }
 
 /// Whether the other end of a pipe is closed.

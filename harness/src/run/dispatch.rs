@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     event::{Event, RunFinished},
+    isolate,
     report::{
         log::{EventLog, LogError},
         progress::Progress,
@@ -169,6 +170,7 @@ fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    isolate::hear_signals()?;
     tokio::spawn(async move {
         loop {
             let stop = tokio::select! {

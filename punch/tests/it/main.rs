@@ -8,3 +8,5 @@ mod election;
 mod pair;
 #[cfg(test)]
 mod schedule;
+#[cfg(test)]
+mod several;

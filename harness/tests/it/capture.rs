@@ -1,0 +1,109 @@
+//! Captures read back: what went over the WAN, from outside.
+
+use std::{fs::File, net::Ipv4Addr, path::Path, time::Duration};
+
+use etherparse::{
+    Icmpv4Type, NetSlice, SlicedPacket, TransportSlice,
+    icmpv4::DestUnreachableHeader as Unreachable,
+};
+use pcap_file::pcapng::{
+    Block, PcapNgReader,
+    blocks::{
+        enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption},
+        interface_description::InterfaceDescriptionOption,
+    },
+};
+
+/// Addresses of peers a and b on the WAN.
+pub(crate) const WAN_ADDRESSES: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(198, 51, 100, 1), Ipv4Addr::new(203, 0, 113, 1)];
+
+/// A packet on one of the WAN's interfaces.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// In the virtual time of the trial, since the Unix epoch.
+    pub(crate) at: Duration,
+    /// Name of the interface: `a-wan`, `b-wan`, or a host's name.
+    pub(crate) interface: String,
+    /// Whether it went from the WAN into the interface.
+    pub(crate) inbound: bool,
+    pub(crate) comment: String,
+    pub(crate) source: Ipv4Addr,
+    pub(crate) destination: Ipv4Addr,
+    pub(crate) kind: Kind,
+}
+
+/// What a packet is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Syn { port: u16 },
+    Reset { port: u16 },
+    OtherTcp,
+    PortUnreachable,
+    AdminProhibited,
+    Udp { payload: Vec<u8> },
+    Other(String),
+}
+
+/// All packets of a capture, in its order.
+pub(crate) fn read(path: &Path) -> Vec<Seen> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut reader = PcapNgReader::new(file).unwrap();
+    let mut names = Vec::new();
+    let mut seen = Vec::new();
+    while let Some(block) = reader.next_block() {
+        match block.unwrap() {
+            Block::InterfaceDescription(interface) => {
+                names.extend(interface.options.iter().find_map(|option| match option {
+                    InterfaceDescriptionOption::IfName(name) => Some(name.to_string()),
+                    _ => None,
+                }));
+            }
+            Block::EnhancedPacket(packet) => seen.push(parse(&packet, &names)),
+            other => panic!("a block that the harness should not write: {other:?}"),
+        }
+    }
+    seen
+}
+
+fn parse(block: &EnhancedPacketBlock<'_>, names: &[String]) -> Seen {
+    let (mut inbound, mut comment) = (None, String::new());
+    for option in &block.options {
+        match option {
+            EnhancedPacketOption::Flags(flags) => inbound = Some(flags & 3 == 1),
+            EnhancedPacketOption::Comment(text) => comment = text.to_string(),
+            _ => {}
+        }
+    }
+    let packet = SlicedPacket::from_ip(&block.data).unwrap();
+    let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("not IPv4: {packet:?}") };
+    assert_eq!(usize::try_from(block.original_len).unwrap(), block.data.len(), "kept in full");
+    Seen {
+        at: block.timestamp,
+        interface: names[usize::try_from(block.interface_id).unwrap()].clone(),
+        inbound: inbound.expect("every packet has a direction"),
+        comment,
+        source: ip.header().source_addr(),
+        destination: ip.header().destination_addr(),
+        kind: kind(&packet),
+    }
+}
+
+fn kind(packet: &SlicedPacket<'_>) -> Kind {
+    match &packet.transport {
+        Some(TransportSlice::Tcp(tcp)) if tcp.syn() && !tcp.ack() => {
+            Kind::Syn { port: tcp.destination_port() }
+        }
+        Some(TransportSlice::Tcp(tcp)) if tcp.rst() => Kind::Reset { port: tcp.source_port() },
+        Some(TransportSlice::Tcp(_)) => Kind::OtherTcp,
+        Some(TransportSlice::Udp(udp)) => Kind::Udp { payload: udp.payload().to_vec() },
+        Some(TransportSlice::Icmpv4(icmp)) => match icmp.icmp_type() {
+            Icmpv4Type::DestinationUnreachable(Unreachable::Port) => Kind::PortUnreachable,
+            Icmpv4Type::DestinationUnreachable(Unreachable::FilterProhibited) => {
+                Kind::AdminProhibited
+            }
+            other => Kind::Other(format!("{other:?}")),
+        },
+        other => Kind::Other(format!("{other:?}")),
+    }
+}

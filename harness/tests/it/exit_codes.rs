@@ -1,0 +1,179 @@
+//! Every exit code that `--help` lists means what it says, and says why.
+
+use std::fs;
+
+use crate::bench::Bench;
+
+#[test]
+fn an_expectation_that_fails_is_1() {
+    let bench = Bench::new();
+    let ran = bench.run(
+        r#"
+        trials = 6
+        seed = 3
+        [punch]
+        rule = "article"
+        timeout_s = 0.5
+        [peer.b]
+        clock_offset_s = 40
+        [[expect]]
+        success = ">= 0.95"
+        "#,
+        &[],
+    );
+    ran.assert_code(1);
+    assert!(ran.stdout.contains("FAIL: 1 of 1 expectations failed"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("no-common-port"), "{}", ran.stdout);
+    assert_eq!(ran.summary()["verdict"], "fail");
+}
+
+#[test]
+fn too_few_trials_to_tell_are_3() {
+    let bench = Bench::new();
+    let ran =
+        bench.run("trials = 3\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.95\"\n", &[]);
+    ran.assert_code(3);
+    assert!(ran.stderr.contains("warning: scenario-0: 3 trials in a cell cannot prove"), "{ran:?}");
+    assert_eq!(ran.summary()["verdict"], "inconclusive");
+}
+
+/// Each with the place and the words of its message.
+const INVALID: &[(&str, &str, &str)] = &[
+    ("trials = 1\n[wan]\ndelay_m = 5\n", "3:1", "did you mean `delay_ms`?"),
+    ("trials = \"many\"\n", "1:10", "must be a whole number, not a string"),
+    ("trials = 1\n[wan]\ndelay_ms = -1\n", "3:12", "milliseconds from 0 to 10000"),
+    ("trials = 1\n[wan]\ndelay_ms = 1e300\n", "3:12", "milliseconds from 0 to 10000"),
+    ("trials = 1\n[wan]\ndelay_ms = nan\n", "3:12", "milliseconds from 0 to 10000"),
+    ("trials = 1\n[wan]\nloss = 1.5\n", "3:8", "from 0 to 1"),
+    ("trials = 1\n[peer.a]\nnat = \"hom\"\n", "3:7", "there is no NAT \"hom\""),
+    ("trials = 1\n[sweep]\n\"wan.loss\" = []\n", "3:14", "has no values"),
+    ("trials = 1\n[sweep]\n\"wan.delay_ms\" = [1, -1]\n", "3:22", "milliseconds from 0 to 10000"),
+    ("trials = 0\n", "1:10", "must be from 1 to 1000000"),
+    ("trials = 1\n[subject]\ncommand = []\n", "3:11", "does not name a program"),
+    ("trials = 1\n[subject]\ncommand = [\"x\", \"{per}\"]\n", "3:17", "`{peer}`"),
+    ("trials = 1\n[[expect]]\nsuccess = \">= 95\"\n", "3:11", "success"),
+    ("trials = 1\n[wan\n", "2:5", "not TOML"),
+];
+
+#[test]
+fn an_invalid_scenario_is_2_and_its_message_points_at_the_place() {
+    let bench = Bench::new();
+    for (number, (text, place, words)) in INVALID.iter().enumerate() {
+        let name = format!("bad-{number}.toml");
+        bench.write(&name, text);
+        for command in [&["check"][..], &["run"], &[]] {
+            let ran = bench.harness(&[command, &[&name]].concat());
+            ran.assert_code(2);
+            assert!(ran.stderr.contains(&format!("{name}:{place}]")), "{text}: {}", ran.stderr);
+            // The message is wrapped to the terminal's width.
+            let message = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(message.contains(words), "{text}: {message}");
+            assert_eq!(ran.stdout, "");
+        }
+    }
+    assert!(!bench.path("target").exists(), "no folder for a run that cannot be");
+}
+
+#[test]
+fn all_invalid_scenarios_are_told_of_at_once() {
+    let bench = Bench::new();
+    bench.write("first.toml", "trials = 0\n");
+    bench.write("second.toml", "trials = 1\nseeds = 1\n");
+    let ran = bench.harness(&["first.toml", "second.toml", "third.toml"]);
+    ran.assert_code(2);
+    for words in
+        ["first.toml:1:10", "second.toml:2:1", "third.toml", "3 of 3 scenarios are invalid"]
+    {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_2() {
+    let bench = Bench::new();
+    fs::write(bench.path("binary.toml"), [0xFF, 0xFE, 0]).unwrap();
+    fs::create_dir(bench.path("folder.toml")).unwrap();
+    for name in ["missing.toml", "binary.toml", "folder.toml", "/dev/zero"] {
+        let ran = bench.harness(&[name]);
+        ran.assert_code(2);
+        assert!(ran.stderr.contains(name), "{name}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn two_scenarios_of_the_same_name_are_2() {
+    let bench = Bench::new();
+    for file in ["one.toml", "two.toml"] {
+        bench.write(file, "name = \"twin\"\ntrials = 1\n");
+    }
+    for files in [["one.toml", "two.toml"], ["one.toml", "one.toml"]] {
+        let ran = bench.harness(&files);
+        ran.assert_code(2);
+        assert!(ran.stderr.contains("two scenarios are named \"twin\""), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_folder_that_holds_a_run_is_2_and_stays_as_it_is() {
+    let bench = Bench::new();
+    bench.write("hello.toml", "trials = 1\n[wan]\ndelay_ms = 1\n");
+    let out = bench.path("out");
+    let arguments = ["hello.toml", "--out", out.to_str().unwrap()];
+    bench.harness(&arguments).assert_code(0);
+    let kept = || ["events.jsonl", "summary.json"].map(|name| fs::read(out.join(name)).unwrap());
+    let before = kept();
+
+    let again = bench.harness(&arguments);
+    again.assert_code(2);
+    assert!(again.stderr.contains("already holds a run"), "{}", again.stderr);
+    assert_eq!(kept(), before);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_anything_is_measured() {
+    let bench = Bench::new();
+    bench.write("hello.toml", "trials = 1\n");
+    bench.write("file", "");
+    for out in ["file", "file/below", "/proc/nowhere"] {
+        let ran = bench.harness(&["hello.toml", "--out", out]);
+        ran.assert_code(2);
+        assert!(ran.stderr.contains(&format!("cannot write to {out}")), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn wrong_usage_is_2_and_shows_what_would_be_right() {
+    let bench = Bench::new();
+    bench.write("hello.toml", "trials = 1\n");
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "Usage: harness [OPTIONS] <FILE>..."),
+        (&["run"], "<FILE>..."),
+        (&["hello.toml", "--jobs", "0"], "'--jobs <N>': 0 is not in 1..=1000"),
+        (&["hello.toml", "--trials", "0"], "'--trials <N>': 0 is not in 1..=1000000"),
+        (&["hello.toml", "--trials", "many"], "'--trials <N>'"),
+        (&["hello.toml", "--seed", "x"], "'--seed <N>'"),
+        (&["hello.toml", "--capture=some"], "[possible values: all, failed]"),
+        (&["hello.toml", "--nonsense"], "'--nonsense'"),
+        (&["report", "nowhere"], "cannot read nowhere"),
+        (&["report", "hello.toml"], "hello.toml is no log of a run"),
+    ];
+    for (arguments, words) in cases {
+        let ran = bench.harness(arguments);
+        ran.assert_code(2);
+        assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_check_counts_what_would_be_run_and_runs_nothing() {
+    let bench = Bench::new();
+    let text =
+        "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n[[expect]]\nsuccess = \">= 0.9\"\n";
+    bench.write("counted.toml", text);
+    let ran = bench.harness(&["check", "counted.toml"]);
+    ran.assert_code(0);
+    assert!(ran.stdout.contains("counted.toml: 3 cells x 5 trials = 15 trials"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("warning: 5 trials in a cell cannot prove"), "{}", ran.stdout);
+    assert!(!bench.path("target").exists());
+}

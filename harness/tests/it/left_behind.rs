@@ -1,0 +1,160 @@
+//! Signals end a run in good order, and nothing is left of one however it ends.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
+use crate::{
+    bench::{Bench, REMOVAL, Ran, Running, interfaces, pause, wait_for},
+    processes::Footprint,
+};
+
+/// Three trials that are over at once, three in which a waits for b for a minute.
+const LONG: &str = r#"
+trials = 3
+seed = 1
+
+[wan]
+delay_ms = 5
+
+[punch]
+timeout_s = 60
+
+[sweep]
+"peer.b.start_s" = [0, 50]
+"#;
+
+/// Events of [`LONG`] when only the long trials are left.
+const ONLY_LONG: usize = 4;
+
+/// How long an interrupted harness may take to clean up.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
+struct Before {
+    interfaces: Vec<String>,
+    footprint: Footprint,
+}
+
+/// A run in the middle, and what there is of it.
+fn halfway(bench: &Bench) -> (Running<'_>, Before) {
+    let interfaces = interfaces().unwrap();
+    let mut running = bench.start(LONG, &[]);
+    running.wait_for_lines(ONLY_LONG);
+    let footprint = Footprint::of(&bench.processes());
+    assert!(footprint.network.len() >= 12, "three labs of four: {footprint:?}");
+    assert!(!footprint.remains().is_empty(), "it is there as long as it runs");
+    (running, Before { interfaces, footprint })
+}
+
+fn assert_nothing_left(bench: &Bench, before: &Before) {
+    bench.assert_nothing_left();
+    assert_eq!(before.footprint.remains(), Vec::<String>::new());
+    assert_eq!(interfaces().unwrap(), before.interfaces);
+}
+
+fn assert_interrupted(ran: &Ran, code: i32) {
+    ran.assert_code(code);
+    let events = ran.events();
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["interrupted"]), (&"run-finished".into(), &true.into()));
+    assert_eq!(ran.trials().len(), 3, "those that are over");
+    assert_eq!(ran.summary()["state"], "interrupted");
+    assert!(ran.stdout.contains("3 trials, interrupted after"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("interrupted: cleaning up"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_has_and_ends_with_130() {
+    let bench = Bench::new();
+    let (running, before) = halfway(&bench);
+    running.signal(Signal::SIGINT);
+    let ran = running.wait_at_most(CLEAN_UP);
+    assert_interrupted(&ran, 130);
+    assert_nothing_left(&bench, &before);
+
+    let again = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    let again: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(again, ran.summary());
+}
+
+#[test]
+fn a_terminated_run_keeps_what_it_has_and_ends_with_143() {
+    let bench = Bench::new();
+    let (running, before) = halfway(&bench);
+    running.signal(Signal::SIGTERM);
+    let ran = running.wait_at_most(CLEAN_UP);
+    assert_interrupted(&ran, 143);
+    assert_nothing_left(&bench, &before);
+}
+
+/// A terminal, and `timeout`, tell the whole process group: that is one signal, not two.
+#[test]
+fn an_interrupt_of_the_whole_process_group_is_one() {
+    let bench = Bench::new();
+    let (running, before) = halfway(&bench);
+    running.signal_group(Signal::SIGINT);
+    let ran = running.wait_at_most(CLEAN_UP);
+    assert_interrupted(&ran, 130);
+    assert_nothing_left(&bench, &before);
+}
+
+#[test]
+fn a_second_interrupt_leaves_at_once() {
+    let bench = Bench::new();
+    let scenario = LONG.replace("trials = 3", "trials = 60").replace("[0, 50]", "[50, 51]");
+    let mut running = bench.start(&scenario, &["--jobs", "100"]);
+    running.wait_for_lines(1);
+    let labs = || (bench.processes().len() >= 100).then_some(());
+    wait_for("a hundred peers", Duration::from_secs(30), labs);
+    running.signal(Signal::SIGINT);
+    // Nearer ones are taken as one.
+    pause(Duration::from_millis(400));
+    running.signal(Signal::SIGINT);
+    running.wait_at_most(Duration::from_secs(2)).assert_code(130);
+}
+
+/// There is no moment, from the first on, in which an interrupt is lost.
+#[test]
+fn an_interrupt_during_the_start_is_heard() {
+    let bench = Bench::new();
+    for delay_ms in [0, 2, 5, 10, 20, 40, 80, 160] {
+        let running = bench.start(LONG, &[]);
+        pause(Duration::from_millis(delay_ms));
+        running.signal(Signal::SIGINT);
+        let ran = running.wait_at_most(CLEAN_UP);
+        ran.assert_code(130);
+    }
+}
+
+/// The log has no end then, but all that came before.
+fn assert_readable(bench: &Bench, ran: &Ran) {
+    let report = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    let summary: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(summary["state"], "unfinished");
+    assert_eq!(summary["scenarios"][0]["cells"][0]["trials"], 3);
+}
+
+#[test]
+fn a_killed_guardian_takes_everything_with_it() {
+    let bench = Bench::new();
+    let (running, before) = halfway(&bench);
+    kill(running.guardian(), Signal::SIGKILL).unwrap();
+    let ran = running.reap(Duration::from_secs(1));
+    ran.assert_code(137);
+    let all_gone = || bench.processes().is_empty().then_some(());
+    wait_for("all processes to go", REMOVAL, all_gone);
+    assert_nothing_left(&bench, &before);
+    assert_readable(&bench, &ran);
+}
+
+#[test]
+fn a_killed_harness_takes_everything_with_it() {
+    let bench = Bench::new();
+    let (running, before) = halfway(&bench);
+    kill(running.inner(), Signal::SIGKILL).unwrap();
+    let ran = running.wait_at_most(REMOVAL);
+    ran.assert_code(137);
+    assert_nothing_left(&bench, &before);
+    assert_readable(&bench, &ran);
+}

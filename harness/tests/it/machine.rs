@@ -1,0 +1,139 @@
+//! What a machine must have: as an ordinary user, and where something is missing.
+//!
+//! Each test changes what there is in a mount namespace of its own.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, chown},
+    path::Path,
+};
+
+use nix::unistd::Uid;
+
+use crate::bench::{Bench, HARNESS, Ran};
+
+/// Nobody, on every distribution.
+const NOBODY: u32 = 65_534;
+
+const HELLO: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.5\"\n";
+
+/// A TUN device of one's own, with these permissions.
+fn tun(mode: &str) -> String {
+    format!(
+        "mount -t tmpfs tmpfs /dev/net
+         mknod -m {mode} /dev/net/tun c 10 200"
+    )
+}
+
+const NO_TUN: &str = "mount -t tmpfs tmpfs /dev/net";
+
+const NO_IPTABLES: &str = "
+    mkdir -p empty
+    for folder in /usr/sbin /sbin /usr/local/sbin /usr/local/bin; do
+        [ ! -d $folder ] || mount --bind empty $folder
+    done
+    export PATH=$PWD/empty";
+
+/// Runs the harness after a shell script in a new mount namespace; as `user`, if that is given.
+fn run_after(bench: &Bench, script: &str, user: Option<u32>, arguments: &[&str]) -> Ran {
+    assert!(
+        Uid::effective().is_root(),
+        "THIS TEST NEEDS ROOT, to change what there is in a mount namespace of its own; \
+         as an ordinary user leave it out: cargo nextest run -E 'not test(/^machine::/)'"
+    );
+    let own = bench.path("bin");
+    fs::create_dir_all(&own).unwrap();
+    let harness = own.join("harness");
+    fs::copy(HARNESS, &harness).unwrap();
+    if let Some(user) = user {
+        for path in [bench.path(""), bench.path("tmp")] {
+            chown(path, Some(user), Some(user)).unwrap();
+        }
+        readable_for_all(&own);
+    }
+    // Resolved before the script may hide it.
+    let setpriv = match user {
+        Some(user) => format!("$setpriv --reuid {user} --regid {user} --clear-groups"),
+        None => String::new(),
+    };
+    let script = format!(
+        "set -eu; setpriv=$(command -v setpriv); {script}\nexec {setpriv} ./bin/harness \"$@\""
+    );
+    let mut command = bench.command("unshare");
+    command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", &script, "sh"]);
+    bench.spawn(with(command, arguments), bench.path("out")).wait()
+}
+
+fn with(mut command: std::process::Command, arguments: &[&str]) -> std::process::Command {
+    command.args(arguments);
+    command
+}
+
+fn readable_for_all(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn run_hello(bench: &Bench, script: &str, user: Option<u32>) -> Ran {
+    bench.write("hello.toml", HELLO);
+    run_after(bench, script, user, &["hello.toml", "--out", "out"])
+}
+
+fn assert_incapable(ran: &Ran, words: &[&str]) {
+    ran.assert_code(5);
+    for words in words {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    assert!(ran.stderr.starts_with("harness: this machine cannot run it:"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    assert!(!ran.out.exists(), "no folder for a run that cannot be");
+}
+
+#[test]
+fn an_ordinary_user_runs_scenarios_where_tun_devices_are_for_all() {
+    let bench = Bench::new();
+    let ran = run_hello(&bench, &tun("666"), Some(NOBODY));
+    ran.assert_code(0);
+    assert!(ran.stdout.contains("4/4 100 %"), "{}", ran.stdout);
+    assert_eq!(ran.trials().len(), 4);
+}
+
+#[test]
+fn without_access_to_tun_devices_the_message_names_the_device_and_the_remedy() {
+    let bench = Bench::new();
+    let ran = run_hello(&bench, &tun("600"), Some(NOBODY));
+    let remedy = "sudo chmod 666 /dev/net/tun";
+    assert_incapable(&ran, &["/dev/net/tun cannot be opened: Permission denied", remedy]);
+}
+
+#[test]
+fn without_tun_devices_the_message_names_the_module() {
+    let bench = Bench::new();
+    let ran = run_hello(&bench, NO_TUN, None);
+    assert_incapable(&ran, &["/dev/net/tun cannot be opened: No such file", "modprobe tun"]);
+}
+
+#[test]
+fn without_iptables_the_message_names_the_package() {
+    let bench = Bench::new();
+    let ran = run_hello(&bench, NO_IPTABLES, None);
+    assert_incapable(&ran, &["iptables-restore is not installed", "install the package iptables"]);
+    assert!(!ran.stderr.contains("/dev/net/tun"), "that is there: {}", ran.stderr);
+}
+
+#[test]
+fn one_message_names_everything_that_is_missing() {
+    let bench = Bench::new();
+    let both = format!("{}\n{NO_IPTABLES}", tun("600"));
+    let all = ["/dev/net/tun cannot be opened", "iptables-restore is not installed"];
+    assert_incapable(&run_hello(&bench, &both, Some(NOBODY)), &all);
+    let doctor = run_after(&bench, &both, Some(NOBODY), &["doctor"]);
+    assert_incapable(&doctor, &all);
+}
+
+#[test]
+fn a_doctor_finds_a_machine_on_which_these_tests_run_healthy() {
+    let bench = Bench::new();
+    let ran = bench.harness(&["doctor"]);
+    ran.assert_code(0);
+    assert!(ran.stdout.starts_with("this machine can run scenarios"), "{}", ran.stdout);
+}

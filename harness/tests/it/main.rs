@@ -1,0 +1,28 @@
+//! What `harness` does, seen from outside: the built binary, run on real namespaces.
+//!
+//! A test that needs namespaces fails with what is missing where the machine has none; none passes
+//! by skipping. After every run it is checked that nothing is left of it, and that nothing panicked.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code, which clippy knows of functions marked as tests only"
+)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is unknown to a test belongs in its message, not in a list of variants"
+)]
+
+mod bench;
+mod capture;
+mod exit_codes;
+mod hosts;
+mod left_behind;
+mod machine;
+mod nats;
+mod processes;
+mod report;
+mod reproducible;
+mod subjects;
+mod theory;
+mod times;
+mod wan;

@@ -1,0 +1,144 @@
+//! Each NAT does to an unsolicited SYN what its scenario says, as seen on the WAN.
+
+use std::time::Duration;
+
+use crate::{
+    bench::Bench,
+    capture::{self, Kind, Seen, WAN_ADDRESSES},
+};
+
+const ANSWERS: [&str; 4] = ["drop", "reset", "icmp-port", "icmp-admin"];
+
+/// A SYN and its answer may stand on both sides of a moment this long.
+const MOMENT: Duration = Duration::from_millis(20);
+
+fn one_side_late(late: &str) -> String {
+    format!(
+        r#"
+        name = "late-{late}"
+        trials = 1
+        seed = 1
+        [wan]
+        delay_ms = 10
+        [punch]
+        timeout_s = 5
+        [peer.{late}]
+        start_s = 1
+        [sweep]
+        "peer.{late}.nat.unsolicited" = ["drop", "reset", "icmp-port", "icmp-admin"]
+        "#
+    )
+}
+
+/// For a second only one peer runs: all its SYNs are unsolicited at the other's NAT.
+#[test]
+fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
+    let bench = Bench::new();
+    let out = bench.path("out");
+    let files =
+        ["a", "b"].map(|late| bench.write(&format!("late-{late}.toml"), &one_side_late(late)));
+    let mut arguments: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    arguments.extend(["--capture", "--out", out.to_str().unwrap()]);
+    let ran = bench.start_harness(&arguments, out.clone()).wait();
+    ran.assert_code(0);
+    for (late, side) in ["a", "b"].iter().enumerate() {
+        for (cell, answer) in ANSWERS.iter().enumerate() {
+            let capture = out.join(format!("captures/late-{side}-{cell}-0.pcapng"));
+            assert_answers(&capture::read(&capture), late, answer);
+        }
+    }
+}
+
+fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
+    let interface = ["a-wan", "b-wan"][late];
+    let own_start = packets
+        .iter()
+        .find(|seen| !seen.inbound && seen.interface == interface && is_syn(seen))
+        .unwrap_or_else(|| panic!("the late peer has sent SYNs: {packets:#?}"))
+        .at;
+    let before = |limit: Duration| {
+        let at_the_nat = move |seen: &&Seen| seen.interface == interface && seen.at < limit;
+        packets.iter().filter(at_the_nat)
+    };
+    let unsolicited: Vec<&Seen> = before(own_start).filter(|seen| seen.inbound).collect();
+    assert!(unsolicited.len() >= 16, "16 ports, and repeats: {unsolicited:#?}");
+    assert!(unsolicited.iter().all(|seen| is_syn(seen)), "only SYNs come: {unsolicited:#?}");
+    let answers: Vec<&Seen> = before(own_start).filter(|seen| !seen.inbound).collect();
+    for seen in &answers {
+        assert_eq!(seen.source, WAN_ADDRESSES[late], "the NAT itself answers");
+        assert_eq!(seen.destination, WAN_ADDRESSES[1 - late]);
+        let right = match answer {
+            "drop" => false,
+            "reset" => matches!(seen.kind, Kind::Reset { .. }),
+            "icmp-port" => seen.kind == Kind::PortUnreachable,
+            "icmp-admin" => seen.kind == Kind::AdminProhibited,
+            other => panic!("{other}"),
+        };
+        assert!(right, "{answer}: {seen:?}");
+    }
+    if answer != "drop" {
+        let surely = before(own_start - MOMENT).filter(|seen| seen.inbound).count();
+        assert!(answers.len() >= surely, "{answer}: {} for {surely} SYNs", answers.len());
+        assert!(answers.len() <= unsolicited.len(), "{answer}: each SYN is answered once");
+    }
+}
+
+fn is_syn(seen: &Seen) -> bool {
+    matches!(seen.kind, Kind::Syn { .. })
+}
+
+#[test]
+fn peers_without_a_nat_meet_whatever_the_other_has() {
+    let bench = Bench::new();
+    let ran = bench.run(
+        r#"
+        trials = 2
+        seed = 1
+        [wan]
+        delay_ms = 5
+        [punch]
+        timeout_s = 4
+        [peer.b]
+        start_s = 0.2
+        [sweep]
+        "peer.a.nat" = ["none", "home-reject"]
+        "peer.b.nat" = ["none", "home"]
+        "punch.listen" = [true, false]
+        "#,
+        &["--capture"],
+    );
+    ran.assert_code(0);
+    for trial in ran.trials() {
+        assert_eq!(trial["verdict"], "success", "{trial}");
+    }
+    // With both public, b's own kernel refuses until b is there.
+    let seen = capture::read(&ran.out.join("captures/scenario-0-0-0.pcapng"));
+    let refused = |seen: &&Seen| {
+        !seen.inbound && seen.interface == "b-wan" && matches!(seen.kind, Kind::Reset { .. })
+    };
+    assert!(seen.iter().any(|it| refused(&it)), "{seen:#?}");
+}
+
+#[test]
+fn only_failures_are_captured_if_so_asked() {
+    let bench = Bench::new();
+    let ran = bench.run(
+        r#"
+        trials = 1
+        seed = 1
+        [wan]
+        delay_ms = 1
+        [punch]
+        timeout_s = 0.5
+        [sweep]
+        "wan.loss" = [0, 1]
+        "#,
+        &["--capture=failed"],
+    );
+    ran.assert_code(0);
+    let captures = std::fs::read_dir(ran.out.join("captures")).unwrap();
+    let names: Vec<_> = captures.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["scenario-0-1-0.pcapng"]);
+    let seen = capture::read(&ran.out.join("captures/scenario-0-1-0.pcapng"));
+    assert!(seen.iter().all(|seen| is_syn(seen) && seen.comment == "lost"), "{seen:#?}");
+}

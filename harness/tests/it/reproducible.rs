@@ -1,0 +1,92 @@
+//! The same seed means the same trials, whenever and on whatever machine they run.
+
+use serde_json::Value;
+
+use crate::bench::{Bench, Ran};
+
+const DRAWN: &str = r#"
+trials = 3
+
+[wan]
+delay_ms = 5
+
+[punch]
+timeout_s = 0.8
+
+[peer.b]
+start_s = { uniform = [0, 0.4] }
+clock_offset_s = 10
+
+[sweep]
+"punch.rule" = ["article", "rolling"]
+"#;
+
+/// What does not depend on how fast the machine was.
+fn drawn(trial: &Value) -> Value {
+    let peers: Vec<_> = trial["peers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|peer| [peer["ports"].clone(), peer["clock_offset_s"].clone()])
+        .collect();
+    let same = ["cell", "trial", "seed", "verdict", "theory", "epoch_unix_s"];
+    let mut all: Vec<Value> = same.iter().map(|key| trial[*key].clone()).collect();
+    all.push(serde_json::to_value(peers).unwrap());
+    all.into()
+}
+
+fn start_s(trial: &Value, peer: usize) -> f64 {
+    trial["peers"][peer]["start_s"].as_f64().unwrap()
+}
+
+fn assert_same(first: &Ran, second: &Ran) {
+    let [first, second] = [first, second].map(Ran::trials);
+    assert_eq!(first.len(), 6);
+    for (first, second) in first.iter().zip(&second) {
+        assert_eq!(drawn(first), drawn(second));
+        // The log has the time of the actual start, and how late that was.
+        let late = |trial: &Value| trial["bench"]["start_ms"].as_f64().unwrap() / 1000.0;
+        let tolerance = late(first).max(late(second)) + 1e-6;
+        for peer in [0, 1] {
+            let apart = (start_s(first, peer) - start_s(second, peer)).abs();
+            assert!(apart <= tolerance, "{apart} s apart: {first}\n{second}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trials_and_another_one_others() {
+    let bench = Bench::new();
+    let first = bench.run(DRAWN, &["--seed", "5"]);
+    // Neither the order nor the company of trials matters.
+    let second = bench.run(DRAWN, &["--seed", "5", "--jobs", "2"]);
+    assert_same(&first, &second);
+    let other = bench.run(DRAWN, &["--seed", "6"]);
+    for (trial, other) in first.trials().iter().zip(&other.trials()) {
+        assert_ne!(trial["seed"], other["seed"]);
+        assert_ne!(trial["epoch_unix_s"], other["epoch_unix_s"]);
+        assert_ne!(trial["peers"][0]["ports"], other["peers"][0]["ports"]);
+    }
+    let delays: Vec<f64> = first.trials().iter().map(|trial| start_s(trial, 1)).collect();
+    assert!(delays.iter().any(|delay| (delay - delays[0]).abs() > 0.05), "drawn anew: {delays:?}");
+}
+
+#[test]
+fn a_run_without_a_seed_says_which_one_it_drew() {
+    let bench = Bench::new();
+    let text = "trials = 1\n[wan]\ndelay_ms = 1\n";
+    let runs = [bench.run(text, &[]), bench.run(text, &[])];
+    let seeds = runs.each_ref().map(|ran| ran.events()[0]["scenarios"][0]["seed"].clone());
+    assert_ne!(seeds[0], seeds[1]);
+    for (ran, seed) in runs.iter().zip(&seeds) {
+        assert!(ran.stderr.contains(&format!("seed {seed}\n")), "{}", ran.stderr);
+        assert!(ran.stdout.contains(&format!("seed {seed} ")), "{}", ran.stdout);
+    }
+    let again = bench.run(text, &["--seed", &seeds[0].to_string()]);
+    assert_same_ports(&runs[0], &again);
+}
+
+fn assert_same_ports(first: &Ran, second: &Ran) {
+    let ports = |ran: &Ran| ran.trials()[0]["peers"][0]["ports"].clone();
+    assert_eq!(ports(first), ports(second));
+}

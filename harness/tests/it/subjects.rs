@@ -1,0 +1,191 @@
+//! Punchers that are not our own, well and ill behaved.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+
+use crate::bench::{Bench, now, pause, program, python, wait_for};
+
+#[test]
+fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
+    let bench = Bench::new();
+    let [python, article] = [python(), program("article.py")];
+    let ran = bench.run(
+        &format!(
+            r#"
+            trials = 2
+            [wan]
+            delay_ms = 5
+            [punch]
+            timeout_s = 5
+            [peer.b]
+            start_s = 0.1
+            [subject]
+            command = ["{python}", "{article}", "{{peer}}", "4321", "{{timeout_s}}"]
+            [sweep]
+            "peer.a.nat" = ["home", "linux-router"]
+            "#
+        ),
+        &[],
+    );
+    ran.assert_code(0);
+    for trial in ran.trials() {
+        assert_eq!(trial["verdict"], "success", "{trial}");
+        assert_eq!(trial["theory"]["prediction"], "depends", "{trial}");
+        assert!(trial["peers"][0]["syns"].as_u64().unwrap() >= 1, "{trial}");
+        // The packets tell: not before one round trip, for the SYNs must cross or be answered.
+        let connected = trial["times"]["connected_ms"].as_f64().expect("seen on the WAN");
+        assert!(connected >= 10.0, "{trial}");
+        assert_eq!(trial["times"]["returned_ms"], Value::Null, "nobody reports it: {trial}");
+    }
+}
+
+#[test]
+fn each_placeholder_is_what_the_peer_is_told() {
+    let bench = Bench::new();
+    let log = bench.path("told");
+    let ran = bench.run(
+        &format!(
+            r#"
+            trials = 1
+            seed = 1
+            [punch]
+            timeout_s = 1.5
+            [peer.b]
+            clock_offset_s = 7.5
+            [subject]
+            command = [
+                "/bin/sh", "-c",
+                'echo "{{side}} {{self}} {{peer}} {{timeout_s}} {{host.extra}} {{clock_offset_s}}" >> {}',
+            ]
+            [host.extra]
+            command = []
+            "#,
+            log.display()
+        ),
+        &[],
+    );
+    let mut told: Vec<Vec<String>> = std::fs::read_to_string(log)
+        .unwrap()
+        .lines()
+        .map(|line| line.split(' ').map(str::to_owned).collect())
+        .collect();
+    told.sort();
+    assert_eq!(told[0][..5], ["a", "198.51.100.1", "203.0.113.1", "1.5", "192.0.2.10"]);
+    assert_eq!(told[1][..5], ["b", "203.0.113.1", "198.51.100.1", "1.5", "192.0.2.10"]);
+    // What a peer adds to this machine's clock gives the trial's, which b reads 7.5 s ahead.
+    let offsets = told.iter().map(|words| words[5].parse::<f64>().unwrap()).collect::<Vec<_>>();
+    assert!((offsets[1] - offsets[0] - 7.5).abs() < 0.001, "{offsets:?}");
+    assert_eq!(ran.trials()[0]["verdict"], "failure");
+}
+
+/// Why a trial failed with this subject, and how peer a ended.
+fn failure(trial: &Value) -> [&str; 3] {
+    assert_eq!(trial["verdict"], "failure", "{trial}");
+    [&trial["cause"]["kind"], &trial["cause"]["evidence"], &trial["peers"][0]["exit"]]
+        .map(|value| value.as_str().unwrap())
+}
+
+#[test]
+fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
+    let bench = Bench::new();
+    let mark = bench.mark();
+    let commands: BTreeMap<&str, String> = BTreeMap::from([
+        ("crashes", r#"["/bin/sh", "-c", "kill -SEGV $$"]"#.to_owned()),
+        ("exits", r#"["/bin/sh", "-c", "echo no idea >&2; exit 3"]"#.to_owned()),
+        ("garbles", r#"["/bin/sh", "-c", "echo garbage"]"#.to_owned()),
+        ("never-ends", format!(r#"["/bin/sh", "-c", "sleep 1000; : {mark}"]"#)),
+        (
+            "shouts",
+            r#"["/bin/sh", "-c", "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2"]"#
+                .to_owned(),
+        ),
+        (
+            "daemonises",
+            format!(
+                r#"["/bin/sh", "-c", "env -i setsid sh -c 'sleep 1000; : {mark}-daemon' & exit 0"]"#
+            ),
+        ),
+    ]);
+    let sweep: Vec<&str> = commands.values().map(String::as_str).collect();
+    let scenario = format!(
+        r#"
+        trials = 1
+        [wan]
+        delay_ms = 1
+        [punch]
+        timeout_s = 0.5
+        [sweep]
+        "subject.command" = [{}]
+        "#,
+        sweep.join(", ")
+    );
+    let begun = now();
+    let running = bench.start(&scenario, &[]);
+    wait_for("two daemons", Duration::from_secs(10), || {
+        let daemons = bench.processes();
+        let daemons = daemons.iter().filter(|process| process.was_told("-daemon"));
+        (daemons.count() == 2).then_some(())
+    });
+    let ran = running.wait();
+    ran.assert_code(0);
+    assert!(begun.elapsed() < Duration::from_secs(15), "trials end at their limit: {ran:?}");
+    for (name, trial) in commands.keys().zip(&ran.trials()) {
+        let [kind, evidence, exit] = failure(trial);
+        let expected = match *name {
+            "crashes" => ["peer-crashed", "signal 11", "signal 11"],
+            "exits" => ["no-syn", "no idea", "exit 3"],
+            "garbles" | "shouts" => ["bytes-differ", "what came out of peer a", "exit 0"],
+            "never-ends" => ["no-syn", "killed by the harness", "killed by the harness"],
+            "daemonises" => ["no-syn", "no SYN of peer a", "exit 0"],
+            other => panic!("{other}"),
+        };
+        assert_eq!([kind, exit], [expected[0], expected[2]], "{name}: {trial}");
+        assert!(evidence.contains(expected[1]), "{name}: {trial}");
+    }
+}
+
+/// It would go on punching, and hold its lab, through all trials that follow.
+#[test]
+fn what_a_peer_started_ends_with_its_trial() {
+    let bench = Bench::new();
+    let scenario = r#"
+        trials = 4
+        [wan]
+        delay_ms = 1
+        [subject]
+        command = ["/bin/sh", "-c", "/bin/sleep 1000 & sleep 0.2"]
+        "#;
+    let mut running = bench.start(scenario, &["--jobs", "1"]);
+    let mut most = 0;
+    while !running.has_ended() {
+        let processes = bench.processes();
+        most = most.max(processes.iter().filter(|process| process.runs("/bin/sleep")).count());
+        pause(Duration::from_millis(10));
+    }
+    running.wait();
+    assert!((1..=2).contains(&most), "one for each of two peers, not {most}");
+}
+
+#[test]
+fn a_subject_that_does_not_exist_is_told_before_anything_is_measured() {
+    let bench = Bench::new();
+    let plain = bench.write("plain-file", "not a program");
+    for program in ["no-such-puncher", "/nowhere/puncher", "./puncher", plain.to_str().unwrap()] {
+        let scenario = format!("trials = 50\n[subject]\ncommand = [\"{program}\", \"{{peer}}\"]\n");
+        let ran = bench.start(&scenario, &[]).wait();
+        ran.assert_code(5);
+        assert!(ran.stderr.contains(program), "{}", ran.stderr);
+        assert!(ran.stderr.lines().count() <= 5, "one message: {}", ran.stderr);
+        assert!(!ran.out.exists(), "nothing was begun");
+    }
+}
+
+#[test]
+fn a_public_host_whose_program_does_not_exist_is_told_too() {
+    let bench = Bench::new();
+    let scenario = "trials = 1\n[host.stun]\ncommand = [\"no-such-server\"]\n";
+    let ran = bench.start(scenario, &[]).wait();
+    ran.assert_code(5);
+    assert!(ran.stderr.contains("no-such-server"), "{}", ran.stderr);
+}

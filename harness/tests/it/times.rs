@@ -1,0 +1,52 @@
+//! How long punching takes, and how many labs can stand at once: on a machine that does nothing
+//! else.
+
+use serde_json::Value;
+
+use crate::bench::Bench;
+
+/// Attempts to measure times: other processes only ever add to them, so that the best median is
+/// nearest to what punching itself takes.
+const ATTEMPTS: usize = 3;
+
+#[test]
+fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
+    const RTT_MS: f64 = 50.0;
+    let bench = Bench::alone();
+    let scenario =
+        "trials = 20\nseed = 1\n[wan]\ndelay_ms = 25\n[[expect]]\nsuccess = \">= 0.8\"\n";
+    let mut measured = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let ran = bench.run(scenario, &["--jobs", "1"]);
+        ran.assert_code(0);
+        let cell = ran.summary()["scenarios"][0]["cells"][0].clone();
+        let p50 = |name: &str| cell["times"][name]["p50"].as_f64().unwrap();
+        let (connected, returned) = (p50("connected_ms"), p50("returned_ms"));
+        assert!(connected >= RTT_MS, "no handshake is faster than light: {cell}");
+        if connected <= 1.05 * RTT_MS + 2.0 && returned <= 3.0 * RTT_MS + 5.0 {
+            return;
+        }
+        measured.push((connected, returned));
+    }
+    panic!("medians of connected and returned, in milliseconds: {measured:?}");
+}
+
+#[test]
+fn forty_labs_at_once_are_no_trouble() {
+    let bench = Bench::alone();
+    let ran = bench.run(
+        "trials = 40\nseed = 1\n[punch]\ntimeout_s = 5\n[[expect]]\nsuccess = \">= 0.9\"\n",
+        &["--jobs", "40"],
+    );
+    ran.assert_code(0);
+    let cell = &ran.summary()["scenarios"][0]["cells"][0];
+    let counts = ["trials", "successes", "errors"].map(|name| cell[name].clone());
+    assert_eq!(counts, [40, 40, 0].map(Value::from), "{cell}");
+    assert_eq!(ran.summary()["lab_retries"], 0);
+    for trial in ran.trials() {
+        for peer in trial["peers"].as_array().unwrap() {
+            let first_syn = peer["spawn_to_syn_ms"].as_f64().unwrap();
+            assert!(first_syn < 900.0, "a first SYN was lost on its way to the WAN: {trial}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The WAN is as late as it is told to be, and loses what the seed says.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use crate::{
+    bench::{Bench, Ran, program, python},
+    capture::{self, Kind, Seen},
+};
+
+const DATAGRAMS: usize = 200;
+
+const SINK: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+
+/// Both peers send numbered datagrams to a third host, evenly, and nothing else.
+fn datagrams(delay_ms: f64, loss: f64) -> String {
+    let [python, datagrams] = [python(), program("datagrams.py")];
+    format!(
+        r#"
+        name = "datagrams"
+        trials = 2
+        seed = 1
+        [wan]
+        delay_ms = {delay_ms}
+        loss = {loss}
+        [peer.a]
+        nat = "none"
+        [peer.b]
+        nat = "none"
+        [subject]
+        command = ["{python}", "{datagrams}", "{{host.sink}}", "{DATAGRAMS}"]
+        [host.sink]
+        command = []
+        "#
+    )
+}
+
+fn capture_of(ran: &Ran, trial: usize) -> Vec<Seen> {
+    capture::read(&ran.out.join(format!("captures/datagrams-0-{trial}.pcapng")))
+}
+
+#[test]
+fn a_packet_arrives_after_the_delay_and_never_before_it() {
+    const DELAY: Duration = Duration::from_micros(12_300);
+    let bench = Bench::new();
+    let ran = bench.run(&datagrams(12.3, 0.0), &["--capture", "--jobs", "1"]);
+    let seen = capture_of(&ran, 0);
+    let mut late: Vec<Duration> =
+        seen.iter().filter_map(|sent| lateness(sent, &seen, DELAY)).collect();
+    assert!(late.len() >= DATAGRAMS, "{} of {}", late.len(), seen.len());
+    late.sort();
+    let p50 = late[late.len() / 2];
+    assert!(p50 < Duration::from_millis(1), "median {p50:?}, worst {:?}", late.last());
+}
+
+/// How long after its time a datagram arrived; nothing for other packets.
+fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
+    let Kind::Udp { payload } = &sent.kind else { return None };
+    if sent.inbound {
+        return None;
+    }
+    assert_eq!((sent.comment.as_str(), sent.destination), ("to sink", SINK));
+    let same = |seen: &&Seen| seen.kind == sent.kind && seen.source == sent.source;
+    let arrived = all
+        .iter()
+        .find(|seen| seen.inbound && seen.interface == "sink" && same(seen))
+        .unwrap_or_else(|| panic!("nothing is lost: {:?}", String::from_utf8_lossy(payload)));
+    let took = arrived.at - sent.at;
+    Some(took.checked_sub(delay).unwrap_or_else(|| panic!("{took:?} is too early")))
+}
+
+/// Which datagrams of a side were lost.
+fn lost(seen: &[Seen], interface: &str) -> Vec<bool> {
+    let sent = |seen: &&Seen| {
+        !seen.inbound && seen.interface == interface && matches!(seen.kind, Kind::Udp { .. })
+    };
+    let lost: Vec<bool> = seen.iter().filter(sent).map(|seen| seen.comment == "lost").collect();
+    assert_eq!(lost.len(), DATAGRAMS);
+    lost
+}
+
+#[test]
+fn which_packets_are_lost_follows_from_the_seed() {
+    let bench = Bench::new();
+    let runs = [1, 2].map(|_| bench.run(&datagrams(1.0, 0.3), &["--capture"]));
+    let all = runs.each_ref().map(|ran| {
+        [0, 1].map(|trial| {
+            let seen = capture_of(ran, trial);
+            ["a-wan", "b-wan"].map(|interface| lost(&seen, interface))
+        })
+    });
+    assert_eq!(all[0], all[1], "the same seed loses the same packets");
+    let patterns = all[0].as_flattened();
+    for (number, pattern) in patterns.iter().enumerate() {
+        assert!(!patterns[..number].contains(pattern), "each side and trial has its own");
+        let count = pattern.iter().filter(|lost| **lost).count();
+        assert!((35..=85).contains(&count), "{count} of 200 at 0.3: over four deviations off");
+    }
+}
