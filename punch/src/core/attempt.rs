@@ -39,14 +39,20 @@ const ROLLING_PORTS: usize = 8;
 /// Ports of the one bucket under the `article` rule.
 const ARTICLE_PORTS: usize = 16;
 
-/// Refusals on a port that are answered by a fresh socket at once; later ones after a pause.
+/// Ports at the head of each bucket's list that are eager. Where both NATs answer with RST, two
+/// SYNs must cross on their way, and on one port they do so in proportion to the product of the
+/// peers' rates: most of the SYNs that a peer may send belong on few ports, the same on both sides.
+/// Two, since one of them may be in use already.
+const EAGER_PORTS: usize = 2;
+
+/// Refusals on an eager port that are answered by a fresh socket at once; later ones, and all
+/// others, after a pause.
 const PROMPT_REFUSALS: u32 = 5;
 
-/// Mean pause after the first refusal that is not answered at once; doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-
-/// Mean of the longest pause: 16 ports send at most some 200 SYNs a second.
-const LONGEST_PAUSE: Duration = Duration::from_millis(80);
+/// Mean pause after a refusal on an eager port, and on any other: together with
+/// [`PROMPT_REFUSALS`] 16 ports send at most 250 SYNs in any second.
+const EAGER_PAUSE: Duration = Duration::from_millis(35);
+const PAUSE: Duration = Duration::from_millis(125);
 
 /// Mean pause after an error of this machine (a 4-tuple in use, no route): nothing left it.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
@@ -192,12 +198,20 @@ pub struct Attempt {
 /// A port in use.
 #[derive(Debug)]
 struct Slot {
-    /// Repeats are left to the kernel.
-    patient: bool,
+    manner: Manner,
     /// Whether a bucket in use has this port.
     scheduled: bool,
     refusals: u32,
     state: SlotState,
+}
+
+/// How a port goes about it. Both peers draw the same list, and so agree on it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manner {
+    /// Repeats are left to the kernel.
+    patient: bool,
+    /// Refusals are soon followed by another SYN.
+    eager: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,11 +354,11 @@ impl Attempt {
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
         self.tally.answers += 1;
-        let refusals = self.slots.get_mut(&port).map_or(0, |slot| {
+        let pause = self.slots.get_mut(&port).map_or(PAUSE, |slot| {
             slot.refusals = slot.refusals.saturating_add(1);
-            slot.refusals
+            slot.mean_pause()
         });
-        self.drop_socket(now, socket, mean_pause(refusals));
+        self.drop_socket(now, socket, pause);
     }
 
     /// A port could not be bound: it is left out until its bucket comes anew.
@@ -437,7 +451,7 @@ impl Attempt {
         for port in left {
             self.leave_port(port);
         }
-        for (port, patient) in ports {
+        for (port, manner) in ports {
             let known = self.slots.get_mut(&port);
             let listening = known.as_ref().is_some_and(|slot| slot.scheduled);
             if self.config.listen && !listening {
@@ -448,18 +462,20 @@ impl Attempt {
                 continue;
             }
             let state = SlotState::Paused { until: now };
-            self.slots.insert(port, Slot { patient, scheduled: true, refusals: 0, state });
+            self.slots.insert(port, Slot { manner, scheduled: true, refusals: 0, state });
             self.connect(now, port);
         }
     }
 
-    /// Buckets in use and their ports, with whether each is patient. Both peers draw the same
-    /// list, so that its halves agree; a port of two buckets is patient if it is so in one.
-    fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, bool>) {
-        let mut all: BTreeMap<u16, bool> = BTreeMap::new();
+    /// Buckets in use and their ports; a port of two buckets is patient, or eager, if it is so in
+    /// one.
+    fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, Manner>) {
+        let mut all: BTreeMap<u16, Manner> = BTreeMap::new();
         let mut add = |ports: Vec<u16>, never_again: bool| {
             for (index, port) in ports.into_iter().enumerate() {
-                *all.entry(port).or_default() |= never_again || index % 2 == 0;
+                let manner = all.entry(port).or_default();
+                manner.patient |= never_again || index % 2 == 0;
+                manner.eager |= index < EAGER_PORTS;
             }
         };
         match &self.config.ports {
@@ -502,7 +518,7 @@ impl Attempt {
         let socket = self.new_socket(port);
         let spread = self.uniform(RESYN_SPREAD);
         let Some(slot) = self.slots.get_mut(&port) else { return };
-        let resyn = (!slot.patient).then(|| now + RESYN + spread);
+        let resyn = (!slot.manner.patient).then(|| now + RESYN + spread);
         slot.state = SlotState::Connecting { socket, resyn };
         self.actions.push_back(Action::Connect { socket, port });
         self.report(now, What::Connect { port });
@@ -525,10 +541,11 @@ impl Attempt {
         }
     }
 
-    /// Forgets a socket, and connects its port anew after a random pause of the given mean.
+    /// Forgets a socket, and connects its port anew after a random pause of the given mean, half
+    /// as long at least and half as long again at most.
     fn drop_socket(&mut self, now: MonoTime, socket: SocketId, mean: Duration) {
         let Some(port) = self.sockets.remove(&socket) else { return };
-        let pause = self.uniform(mean * 2);
+        let pause = mean / 2 + self.uniform(mean);
         let Some(slot) = self.slots.get_mut(&port) else { return };
         let own = match slot.state {
             SlotState::Connecting { socket: own, .. } | SlotState::Up { socket: own } => own,
@@ -621,6 +638,17 @@ impl Attempt {
     }
 }
 
+impl Slot {
+    /// Mean of the random pause after the latest refusal.
+    fn mean_pause(&self) -> Duration {
+        match self.manner.eager {
+            true if self.refusals <= PROMPT_REFUSALS => Duration::ZERO,
+            true => EAGER_PAUSE,
+            false => PAUSE,
+        }
+    }
+}
+
 impl Tally {
     fn reason(&self) -> Failure {
         if self.hellos > 0 {
@@ -655,12 +683,4 @@ pub fn scheduled_ports(
 ) -> BTreeSet<u16> {
     let ports = |bucket| bucket_ports(buckets.rule(), schedule, bucket, session);
     buckets.at(wall).flat_map(ports).collect()
-}
-
-/// Mean of the random pause after that many refusals on a port.
-fn mean_pause(refusals: u32) -> Duration {
-    match refusals.checked_sub(PROMPT_REFUSALS + 1) {
-        None => Duration::ZERO,
-        Some(further) => FIRST_PAUSE.saturating_mul(1 << further.min(10)).min(LONGEST_PAUSE),
-    }
 }

@@ -5,6 +5,8 @@ mod attempt;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod pair;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod several;

@@ -1,0 +1,96 @@
+//! What must hold after every trial, whatever was done to it.
+
+use std::collections::BTreeSet;
+
+use punch::core::{
+    attempt::Failure,
+    election::Role,
+    event::{Event, What},
+};
+
+use super::sim::{End, Report};
+
+/// Asserts that the two ends fit together and that each side told a sane story.
+pub(super) fn sane(report: &Report) {
+    let results = report.ends.map(|end| end.map(|end| end.result));
+    if let [Some(Ok((a, role_a))), Some(Ok((b, role_b)))] = results {
+        assert_eq!(a, b, "each side keeps another connection");
+        assert_ne!(role_a, role_b, "both have the same role");
+    }
+    for side in 0..2 {
+        tells_a_sane_story(&report.events[side], report.ends[side]);
+    }
+}
+
+/// If the leader succeeds so has the follower: promised by the `nonce` election only.
+pub(super) fn leader_is_never_alone(report: &Report) {
+    for (own, peer) in [(0, 1), (1, 0)] {
+        if let Some(End { at, result: Ok((_, Role::Leader)) }) = report.ends[own] {
+            let before = |end: &End| end.result.is_ok() && end.at <= at;
+            assert!(report.ends[peer].as_ref().is_some_and(before), "the leader alone succeeds");
+        }
+    }
+}
+
+fn tells_a_sane_story(events: &[Event], end: Option<End>) {
+    let mut story = Story::default();
+    for (index, event) in events.iter().enumerate() {
+        assert!(index == 0 || events[index - 1].at <= event.at, "events go back in time");
+        assert_eq!(index == 0, matches!(event.what, What::Started { .. }), "Started comes first");
+        assert!(story.failed.is_none(), "something follows Failed: {:?}", event.what);
+        story.follow(&event.what);
+    }
+    match end.map(|end| end.result) {
+        None => assert_eq!(story.failed, None),
+        Some(Err(failure)) => assert_eq!(story.failed, Some(failure)),
+        Some(Ok((_, role))) => {
+            assert_eq!(story.failed, None);
+            assert_eq!(story.decided, Some(role), "elected without a decision");
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Story {
+    ports: BTreeSet<u16>,
+    connecting: BTreeSet<u16>,
+    up: usize,
+    hellos: usize,
+    decided: Option<Role>,
+    acknowledged: bool,
+    failed: Option<Failure>,
+}
+
+impl Story {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only some events have a place in a story")]
+    fn follow(&mut self, what: &What) {
+        match what {
+            What::Ports { ports, .. } => self.ports = ports.iter().copied().collect(),
+            What::Connect { port } => {
+                assert!(self.ports.contains(port), "{port} is none of the ports in use");
+                self.connecting.insert(*port);
+            }
+            What::Refused { port, .. } => assert!(self.connecting.contains(port)),
+            What::Unavailable { port, .. } => assert!(self.connecting.remove(port)),
+            What::Connected { local, accepted, .. } => {
+                self.up += 1;
+                assert!(*accepted || self.connecting.remove(&local.port()), "up out of nothing");
+            }
+            What::Hello { .. } => {
+                self.hellos += 1;
+                assert!(self.hellos <= self.up, "more HELLOs than connections");
+            }
+            What::Decided { role, .. } => {
+                assert_eq!(self.decided.replace(*role), None, "decided twice");
+            }
+            What::Acknowledged => {
+                assert_eq!(self.decided, Some(Role::Leader), "acknowledged out of nothing");
+                assert!(!std::mem::replace(&mut self.acknowledged, true), "acknowledged twice");
+            }
+            What::Rejected { port, reason } => panic!("{port} rejected: {reason:?}"),
+            What::Failed { reason } => self.failed = Some(*reason),
+            What::Returned { .. } => panic!("the core hands nothing over"),
+            _ => {}
+        }
+    }
+}
