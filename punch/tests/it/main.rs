@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attempt;
 #[cfg(test)]
+mod command;
+#[cfg(test)]
 mod election;
 #[cfg(test)]
 mod pair;
