@@ -1,6 +1,8 @@
 //! Tests of the crate as its users see it: one binary, so that it links once.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod attempt;
 #[cfg(test)]
 mod command;

@@ -1,0 +1,284 @@
+//! The library on real sockets: two peers on loopback addresses of their own.
+//!
+//! Each test has a network and a session to itself, so that tests may run at once. Every wait is
+//! bounded by a time-out.
+
+use std::{
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use punch::{
+    Connection, ElectionKind, Error, Event, Failure, Puncher, Role,
+    core::{
+        event::What,
+        time::MonoTime,
+        wire::{Choice, Frame, Hello, Nonce, SessionTag},
+    },
+    io::clock::monotonic_now,
+};
+use socket2::{Domain, Socket, Type};
+
+/// Longer than anything here takes on a machine that is not stuck.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Addresses and session of one test.
+#[derive(Debug, Clone, Copy)]
+struct Net(u8);
+
+impl Net {
+    fn address(self, side: u8) -> IpAddr {
+        Ipv4Addr::new(127, 91, self.0, 1 + side).into()
+    }
+
+    fn puncher(self, side: u8) -> Puncher {
+        let session = format!("api test {}", self.0);
+        Puncher::new().bind(self.address(side)).session(session).timeout(LONG)
+    }
+
+    /// Both sides at once, each with these options.
+    fn connect(self, options: impl Fn(Puncher, IpAddr) -> Puncher + Sync) -> [Connection; 2] {
+        let connect = |side: u8| {
+            let (own, peer) = (self.address(side), self.address(1 - side));
+            options(self.puncher(side), own).connect(peer).unwrap()
+        };
+        thread::scope(|scope| {
+            let other = scope.spawn(|| connect(1));
+            [connect(0), other.join().unwrap()]
+        })
+    }
+}
+
+/// Asserts that both hold the same connection, and that it carries bytes both ways.
+fn assert_joined(mut ends: [Connection; 2]) {
+    assert_eq!(ends[0].local_addr(), ends[1].peer_addr());
+    assert_eq!(ends[1].local_addr(), ends[0].peer_addr());
+    assert_ne!(ends[0].role(), ends[1].role());
+    let [a, b] = &mut ends;
+    let [a, b] = [a.stream(), b.stream()];
+    thread::scope(|scope| {
+        scope.spawn(|| converse(a, 1));
+        converse(b, 2);
+    });
+}
+
+/// Sends more than the buffers of a connection hold, and expects as much.
+fn converse(stream: &TcpStream, own: u8) {
+    const LENGTH: usize = 8 << 20;
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut reader = stream;
+    let mut writer = stream;
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            writer.write_all(&vec![own; LENGTH]).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut heard = Vec::new();
+        reader.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard.len(), LENGTH, "every byte, and nothing else");
+        assert!(heard.iter().all(|byte| *byte == 3 - own));
+    });
+}
+
+#[test]
+fn two_peers_get_the_same_connection() {
+    assert_joined(Net(1).connect(|puncher, _| puncher));
+}
+
+#[test]
+fn a_peer_that_only_connects_gets_the_same_connection_as_one_that_listens() {
+    let net = Net(2);
+    assert_joined(net.connect(|puncher, own| puncher.listen(own == net.address(0))));
+}
+
+#[test]
+fn the_articles_election_gives_both_the_same_connection_and_every_byte() {
+    let ends = Net(3).connect(|puncher, own| puncher.election(ElectionKind::WanIp { own }));
+    assert_eq!(ends[1].role(), Role::Leader, "the greater address leads");
+    assert_joined(ends);
+}
+
+#[test]
+fn the_same_addresses_punch_again_at_once() {
+    for _ in 0..4 {
+        assert_joined(Net(4).connect(|puncher, _| puncher));
+    }
+}
+
+#[test]
+fn a_peer_that_starts_after_many_refusals_is_met() {
+    let net = Net(5);
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let early = scope.spawn(|| {
+            let tell_refusals = |event: &Event| {
+                if matches!(event.what, What::Refused { .. }) {
+                    let _ = tell.send(());
+                }
+            };
+            net.puncher(0).connect_with(net.address(1), tell_refusals).unwrap()
+        });
+        for _ in 0..100 {
+            told.recv_timeout(LONG).unwrap();
+        }
+        let late = net.puncher(1).connect(net.address(0)).unwrap();
+        assert_joined([early.join().unwrap(), late]);
+    });
+}
+
+#[test]
+fn a_peer_that_is_not_there_refuses_until_the_deadline() {
+    let net = Net(6);
+    let timeout = Duration::from_millis(1500);
+    let started = monotonic_now();
+    let mut syns = Vec::new();
+    let note_connects = |event: &Event| {
+        if matches!(event.what, What::Connect { .. }) {
+            syns.push(event.at);
+        }
+    };
+    let result = net.puncher(0).timeout(timeout).connect_with(net.address(1), note_connects);
+    let elapsed = monotonic_now().since(started);
+    assert!(matches!(result, Err(Error::Failed(Failure::Refused))), "{result:?}");
+    assert!((timeout..timeout + Duration::from_secs(2)).contains(&elapsed), "{elapsed:?}");
+    for (index, first) in syns.iter().enumerate() {
+        let within = |at: &&MonoTime| at.since(*first) < Duration::from_secs(1);
+        let within = syns[index..].iter().filter(within).count();
+        assert!(within <= 250, "{within} SYNs in a second");
+    }
+}
+
+#[test]
+fn a_punch_is_cancelled_from_another_thread_at_once() {
+    let net = Net(7);
+    let puncher = net.puncher(0);
+    let canceller = puncher.canceller();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let punching = scope.spawn(move || {
+            let tell_start = |event: &Event| {
+                if matches!(event.what, What::Started { .. }) {
+                    tell.send(()).unwrap();
+                }
+            };
+            (puncher.connect_with(net.address(1), tell_start), monotonic_now(), puncher)
+        });
+        told.recv_timeout(LONG).unwrap();
+        let cancelled = monotonic_now();
+        canceller.cancel();
+        let (result, ended, puncher) = punching.join().unwrap();
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+        let delay = ended.since(cancelled);
+        assert!(delay < Duration::from_secs(1), "{delay:?}");
+        let again = puncher.connect(net.address(1));
+        assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
+    });
+}
+
+/// What a stranger at the peer's address does with the connection it was granted.
+type Prank = fn(Socket) -> Option<Socket>;
+
+fn stall(socket: Socket) -> Option<Socket> {
+    Some(socket)
+}
+
+fn close(_: Socket) -> Option<Socket> {
+    None
+}
+
+fn reset(socket: Socket) -> Option<Socket> {
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+    None
+}
+
+fn babble(mut socket: Socket) -> Option<Socket> {
+    socket.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+    Some(socket)
+}
+
+fn begin_a_frame(mut socket: Socket) -> Option<Socket> {
+    socket.write_all(b"PNCH\x01\x01").unwrap();
+    Some(socket)
+}
+
+fn speak_another_version(mut socket: Socket) -> Option<Socket> {
+    socket.write_all(b"PNCH\xff\x01").unwrap();
+    Some(socket)
+}
+
+fn greet_another_session(mut socket: Socket) -> Option<Socket> {
+    let session = SessionTag::new("another");
+    let hello = Hello { session, nonce: Nonce([9; 16]), connection: 1, port: 1 };
+    socket.write_all(&Frame::Hello(hello).encode()).unwrap();
+    Some(socket)
+}
+
+fn commit_without_hello(mut socket: Socket) -> Option<Socket> {
+    let choice = Choice { follower: Nonce([9; 16]), connection: 1 };
+    socket.write_all(&Frame::Commit(choice).encode()).unwrap();
+    Some(socket)
+}
+
+const PRANKS: [Prank; 8] = [
+    stall,
+    close,
+    reset,
+    babble,
+    begin_a_frame,
+    speak_another_version,
+    greet_another_session,
+    commit_without_hello,
+];
+
+/// Connects from any port of `from`.
+fn stranger(from: IpAddr, to: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+    socket.connect_timeout(&to.into(), LONG).unwrap();
+    socket
+}
+
+#[test]
+fn strangers_at_the_peers_address_do_not_prevent_success() {
+    let net = Net(8);
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let tell_ports = |event: &Event| {
+                if let What::Ports { ports, .. } = &event.what {
+                    let _ = tell.send(ports.clone());
+                }
+            };
+            net.puncher(0).connect_with(net.address(1), tell_ports).unwrap()
+        });
+        // The listeners stand before the ports are reported.
+        let mut held = Vec::new();
+        for port in told.recv_timeout(LONG).unwrap() {
+            for prank in PRANKS {
+                let to = SocketAddr::new(net.address(0), port);
+                held.extend(prank(stranger(net.address(1), to)));
+            }
+        }
+        let second = net.puncher(1).connect(net.address(0)).unwrap();
+        assert_joined([first.join().unwrap(), second]);
+    });
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_sent() {
+    let net = Net(9);
+    let (own, peer) = (net.address(0), net.address(1));
+    let unspecified = net.puncher(0).connect(Ipv4Addr::UNSPECIFIED.into());
+    assert!(matches!(unspecified, Err(Error::NotAPeer(_))), "{unspecified:?}");
+    let oneself = net.puncher(0).connect(own);
+    assert!(matches!(oneself, Err(Error::Oneself(_))), "{oneself:?}");
+    let mixed = net.puncher(0).connect(Ipv6Addr::LOCALHOST.into());
+    assert!(matches!(mixed, Err(Error::MixedFamilies { .. })), "{mixed:?}");
+    let foreign = Puncher::new().bind(Ipv4Addr::new(192, 0, 2, 1).into()).connect(peer);
+    assert!(matches!(foreign, Err(Error::NotLocal(_))), "{foreign:?}");
+    let equal = net.puncher(0).election(ElectionKind::WanIp { own: peer }).connect(peer);
+    assert!(matches!(equal, Err(Error::EqualWanAddresses(_))), "{equal:?}");
+}
