@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     subcommand_precedence_over_arg = true,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 all expectations met, 1 an expectation failed, 2 usage or invalid \
-        scenario, 3 inconclusive, 4 nothing selected, 5 this machine cannot run it, 130/143 \
-        interrupted (after clean-up, with the partial result).\n\n\
+        scenario, 3 inconclusive, 5 this machine cannot run it, 130/143 interrupted (128 and the \
+        signal's number; after clean-up, with the partial result).\n\n\
         Examples:\n  \
         harness scenarios/hello.toml                    a few seconds: does it work here?\n  \
         harness scenarios/skew.toml --out /tmp/skew     keep the results in this folder\n  \
@@ -106,9 +106,9 @@ pub(crate) struct CheckArgs {
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Folder of the run.
-    #[arg(value_name = "RUN", default_value = "target/harness/latest")]
-    pub(crate) run: PathBuf,
+    /// Folder of the run; by default the latest in target/harness.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
 
     /// Print the summary as JSON instead of the table.
     #[arg(long)]

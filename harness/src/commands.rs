@@ -24,7 +24,7 @@ use crate::{
         log::{self, EventLog, write_summary},
         progress::{Counts, Progress},
         style::Style,
-        summary::Summary,
+        summary::{RunState, Summary},
         tally::Tally,
         terminal,
     },
@@ -33,6 +33,7 @@ use crate::{
 };
 
 const USAGE: u8 = 2;
+const INCONCLUSIVE: u8 = 3;
 const INCAPABLE: u8 = 5;
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
@@ -77,33 +78,39 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
 
 /// `harness report`.
 pub(crate) fn report(args: &ReportArgs) -> ExitCode {
-    let events = match log::read(&args.run) {
+    let run = args.run.clone().unwrap_or_else(|| runs().join("latest"));
+    let events = match log::read(&run) {
         Ok(events) => events,
         Err(error) => return Problem(USAGE, error.to_string()).exit(),
     };
     match Summary::from_events(&events) {
         Ok(summary) => {
-            show(args.json, &summary, &args.run);
-            ExitCode::from(summary.exit_code())
+            show(args.json, &summary, &run);
+            // What was not run might have gone otherwise.
+            let open = summary.state != RunState::Finished && summary.exit_code() == 0;
+            ExitCode::from(if open { INCONCLUSIVE } else { summary.exit_code() })
         }
-        Err(error) => Problem(USAGE, format!("{}: {error}", args.run.display())).exit(),
+        Err(error) => Problem(USAGE, format!("{}: {error}", run.display())).exit(),
     }
 }
 
 /// `harness doctor`.
 pub(crate) fn doctor() -> ExitCode {
-    let answers = || Unsolicited::NAMES.iter().map(|(_, answer)| NatSpec::home(*answer));
-    let all: Vec<_> = [Family::V4, Family::V6]
-        .into_iter()
-        .flat_map(|family| answers().map(move |nat| (family, nat)))
-        .collect();
-    match doctor::prepare().and_then(|()| doctor::probe(&all).map_err(|missing| vec![missing])) {
-        Ok(()) => {
-            say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
-            ExitCode::SUCCESS
-        }
-        Err(missing) => Problem(INCAPABLE, doctor::message(&missing)).exit(),
+    let nats = |family| {
+        let answers = Unsolicited::NAMES.iter().map(|(_, answer)| *answer);
+        answers.map(|answer| (family, NatSpec::home(answer))).collect::<Vec<_>>()
+    };
+    let ready = doctor::prepare()
+        .and_then(|()| doctor::probe(&nats(Family::V4)).map_err(|missing| vec![missing]));
+    if let Err(missing) = ready {
+        return Problem(INCAPABLE, doctor::message(&missing)).exit();
     }
+    say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
+    // Most scenarios do without.
+    if let Err(missing) = doctor::probe(&nats(Family::V6)) {
+        say(&format!("except those with IPv6: {missing}"));
+    }
+    ExitCode::SUCCESS
 }
 
 fn try_run(args: &RunArgs) -> Result<u8, Problem> {
@@ -211,16 +218,20 @@ fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, NatSpec)> {
     kinds
 }
 
+/// Where runs are kept unless the user says otherwise.
+fn runs() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| "target".into(), PathBuf::from).join("harness")
+}
+
 fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let name = match scenarios {
         [(only, _)] => only.name.clone(),
         several => format!("{}-scenarios", several.len()),
     };
     let since_epoch = u64::try_from(wall_now().as_nanos()).unwrap_or_default();
     let now = timestamp(UNIX_EPOCH + Duration::from_nanos(since_epoch));
-    RunFolder::create(args.out.as_deref(), &target.join("harness"), &name, &now)
+    RunFolder::create(args.out.as_deref(), &runs(), &name, &now)
         .map_err(|error| Problem(USAGE, error.to_string()))
 }
 

@@ -19,6 +19,12 @@ pub(crate) struct Missing {
     remedy: String,
 }
 
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n    {}", self.what, self.remedy)
+    }
+}
+
 /// Checks the machine and moves this process into its namespaces. On success, or where the
 /// namespaces are there but something else is missing, the isolated child returns.
 ///
@@ -56,7 +62,7 @@ pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
 pub(crate) fn message(missing: &[Missing]) -> String {
     let mut text = "this machine cannot run it:".to_owned();
     for item in missing {
-        text += &format!("\n  - {}\n    {}", item.what, item.remedy);
+        text += &format!("\n  - {item}");
     }
     text + "\nscripts/setup installs what is needed; on hosts that are not Linux use the Vagrantfile."
 }

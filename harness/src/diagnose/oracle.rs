@@ -7,7 +7,10 @@
 //!
 //! Known limit: for NATs that do not drop it never says `should`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use punch::{
     ClockOffset, Rule,
@@ -122,8 +125,8 @@ fn meeting(
     }
 }
 
-/// Walks from one change of buckets to the next, and measures the longest time with a port in
-/// common.
+/// Walks from one change of buckets to the next, and measures the longest time for which one and
+/// the same port is common.
 fn rolling(
     buckets: Buckets,
     epoch: WallTime,
@@ -131,7 +134,8 @@ fn rolling(
     (from, until): (Duration, Duration),
     needed: Duration,
 ) -> Meeting {
-    let mut common: Duration = Duration::ZERO;
+    // Since when each port that is common has been so.
+    let mut common: BTreeMap<u16, Duration> = BTreeMap::new();
     let mut longest = Duration::ZERO;
     let mut at = from;
     while at < until {
@@ -144,8 +148,12 @@ fn rolling(
             })
             .fold(until, Duration::min);
         let [a, b] = peers.map(|peer| ports(buckets, epoch + at, peer.skew));
-        common = if a.is_disjoint(&b) { Duration::ZERO } else { common + (next - at) };
-        longest = longest.max(common);
+        common = a
+            .intersection(&b)
+            .map(|port| (*port, common.get(port).copied().unwrap_or(at)))
+            .collect();
+        let oldest = common.values().min().copied();
+        longest = longest.max(oldest.map_or(Duration::ZERO, |since| next - since));
         at = next;
     }
     match longest {
@@ -186,6 +194,14 @@ mod tests {
                 assert_eq!(theory.prediction, Prediction::Should, "{second} {skew_s} {theory:?}");
             }
         }
+    }
+
+    #[test]
+    fn buckets_that_live_shorter_than_a_handshake_decide_nothing() {
+        // Some port is common at any time, but none for the 24 s that the round trips need.
+        let text = "[wan]\ndelay_ms = 4000\n[punch]\nmax_clock_error_s = 0\ntimeout_s = 60";
+        let theory = predict_text(text, EDGE, [0.0; 2], 0.0);
+        assert_eq!(theory.prediction, Prediction::Depends, "{theory:?}");
     }
 
     #[test]

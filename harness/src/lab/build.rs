@@ -84,7 +84,8 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
     }
     let mut hosts = Vec::new();
     for (index, name) in (0..).zip(&spec.hosts) {
-        let (host, end) = public_host(family, name.clone(), address::host(family, index))?;
+        let (host, end) =
+            public_host(family, format!("host-{name}"), address::host(family, index))?;
         wan.push(end);
         hosts.push(host);
     }

@@ -48,7 +48,7 @@ pub(crate) struct Dispatch<'a> {
 pub(crate) enum Ended {
     /// Every trial was run.
     Complete,
-    /// A signal cut it short; 130 or 143.
+    /// A signal cut it short: 128 and its number.
     Interrupted(u8),
 }
 
@@ -85,10 +85,11 @@ pub(crate) async fn run(
     let mut running = JoinSet::new();
     let mut retries = 0;
     let mut stopped = None;
+    let mut unwritten = None;
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
 
-    while stopped.is_none() && !(waiting.is_empty() && running.is_empty()) {
+    while stopped.is_none() && unwritten.is_none() && !(waiting.is_empty() && running.is_empty()) {
         tokio::select! {
             biased;
             stop = signals.recv() => stopped = stop,
@@ -96,7 +97,10 @@ pub(crate) async fn run(
                 let (finished, again): Finished = done.expect("a trial neither panics nor is aborted");
                 retries += again;
                 let event = Event::TrialFinished(Box::new(finished));
-                log.append(&event)?;
+                if let Err(error) = log.append(&event) {
+                    unwritten = Some(error);
+                    continue;
+                }
                 observer(&event);
                 progress.add(&event, elapsed(begun));
             }
@@ -121,6 +125,9 @@ pub(crate) async fn run(
     tokio::select! {
         () = tidy => {}
         Some(Stop(code)) = signals.recv() => std::process::exit(i32::from(code)),
+    }
+    if let Some(error) = unwritten {
+        return Err(error.into());
     }
     let event = Event::RunFinished(RunFinished {
         interrupted: stopped.is_some(),
@@ -164,12 +171,13 @@ fn queue(scenarios: &[(Scenario, u64)]) -> VecDeque<Trial> {
     queue
 }
 
-/// SIGINT, SIGTERM and SIGHUP, with bursts taken as one.
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, with bursts taken as one.
 fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
     isolate::hear_signals()?;
     tokio::spawn(async move {
         loop {
@@ -177,6 +185,7 @@ fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
                 _ = interrupt.recv() => Stop(130),
                 _ = terminate.recv() => Stop(143),
                 _ = hang_up.recv() => Stop(129),
+                _ = quit.recv() => Stop(131),
             };
             if sender.send(stop).is_err() {
                 return;
@@ -187,6 +196,7 @@ fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
                         _ = hang_up.recv() => {}
+                        _ = quit.recv() => {}
                     }
                 }
             };

@@ -174,11 +174,11 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
         let reading = async {
             tokio::join!(
                 async {
-                    read(stdout, &mut output, task.expects.len(), done).await;
+                    read(stdout, &mut output, Keep::First, task.expects.len(), done).await;
                     // Nothing more will come, whether it was enough or not.
                     done();
                 },
-                read(stderr, &mut errors, usize::MAX, || {}),
+                read(stderr, &mut errors, Keep::Last, usize::MAX, || {}),
             )
         };
         tokio::pin!(ending, reading);
@@ -225,18 +225,30 @@ async fn end(
     }
 }
 
+/// Which part of too much output is kept.
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    First,
+    Last,
+}
+
 /// Reads to the end, telling `enough` when `expected` bytes are there.
 async fn read(
     pipe: Option<impl AsyncRead + Unpin>,
     output: &mut Vec<u8>,
+    keep: Keep,
     expected: usize,
     enough: impl Fn(),
 ) {
     let Some(mut pipe) = pipe else { return };
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-        if output.len() < MOST_OUTPUT {
-            output.extend_from_slice(&buffer[..read]);
+        output.extend_from_slice(&buffer[..read]);
+        // The first of what it hands over counts, the last of what it says.
+        let surplus = output.len().saturating_sub(MOST_OUTPUT);
+        match keep {
+            Keep::First => output.truncate(MOST_OUTPUT),
+            Keep::Last => drop(output.drain(..surplus)),
         }
         if output.len() >= expected {
             enough();

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -44,8 +44,9 @@ use crate::{
 /// A trial whose bench was later than this is marked as disturbed.
 const DISTURBED: Duration = Duration::from_millis(10);
 
-/// What a peer may need beyond its own deadline and grace before it is killed.
-const SLACK: Duration = Duration::from_secs(3);
+/// What a peer may need beyond its own deadline and grace before it is killed: 4 s to close its
+/// connections in order, and some more where the machine is busy.
+const SLACK: Duration = Duration::from_secs(8);
 
 /// How often building a lab is tried.
 const BUILD_TRIES: u32 = 3;
@@ -90,6 +91,8 @@ pub(crate) type Finished = (TrialFinished, u32);
 enum BenchError {
     #[error("lab: {0}")]
     Build(#[from] BuildError),
+    #[error("the public host {name:?} ended before the trial did: {status}")]
+    HostEnded { name: String, status: ExitStatus },
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
 }
@@ -162,7 +165,7 @@ async fn observe(
             let command = subject::host_command(&setup.command, &own, &addresses);
             // A pipe that nobody reads would stop a talkative one.
             let server = peer::spawn(&host.namespace, &command, Stdio::null);
-            servers.push(server.during("starting a public host")?);
+            servers.push((setup.name.as_str(), server.during("starting a public host")?));
         }
     }
 
@@ -203,6 +206,11 @@ async fn observe(
         Ok::<_, BenchError>((ended, events))
     };
     let (a, b) = tokio::join!(act(Side::A), act(Side::B));
+    for (name, (server, _)) in &mut servers {
+        if let Some(status) = server.try_wait().during("a public host")? {
+            return Err(BenchError::HostEnded { name: (*name).to_owned(), status });
+        }
+    }
     let traffic = wan.finish().await.during("the WAN")?;
     drop(servers);
     let ((a, a_events), (b, b_events)) = (a?, b?);
@@ -326,7 +334,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         cause,
         theory: oracle::predict(&trial.setup, draws.epoch, running),
         times: success.then(|| times::times(events, first_syns, &seen.traffic)).flatten(),
-        disturbed: disturbed(bench),
+        disturbed: disturbed(bench, seen.traffic.not_kept),
         bench,
         peers,
         ..empty(trial)
@@ -334,7 +342,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
 }
 
 /// What disturbed a trial, if its bench was too late.
-fn disturbed(bench: BenchLateness) -> Option<String> {
+fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
     let bound = milliseconds(DISTURBED);
     let mut late = Vec::new();
     if bench.wan_ms > bound {
@@ -342,6 +350,9 @@ fn disturbed(bench: BenchLateness) -> Option<String> {
     }
     if bench.start_ms > bound {
         late.push("a peer was started late");
+    }
+    if not_kept > 0 {
+        late.push("there were more packets than are kept");
     }
     (!late.is_empty()).then(|| late.join(", "))
 }

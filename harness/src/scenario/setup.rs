@@ -192,12 +192,19 @@ fn draw(section: &Section<'_, '_>, spec: &Number) -> Checked<Draw> {
     Ok(Draw::Uniform(low, high))
 }
 
+/// Each has an address of its own in a small network.
+const MOST_HOSTS: usize = 100;
+
 fn hosts(root: &Section<'_, '_>) -> Checked<Vec<HostSetup>> {
     const HELP: &str = "a further host has a name: write [host.NAME] and below it \
         `command = [\"program\", \"argument\"]`, or `command = []` for a host where nothing runs";
     let Some(value) = root.get("host") else { return Ok(Vec::new()) };
     let section = value.table(HELP)?;
     let names: Vec<&str> = section.keys().map(|key| key.get_ref().as_ref()).collect();
+    if let Some(key) = section.keys().nth(MOST_HOSTS) {
+        let message = format!("there are more than {MOST_HOSTS} further hosts");
+        return Err(Problem::new(key.span(), message, "one too many", HELP));
+    }
     let mut hosts = Vec::new();
     for (key, value) in section.entries() {
         let name = key.get_ref();

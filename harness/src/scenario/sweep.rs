@@ -39,7 +39,11 @@ pub(super) fn axes<'t, 's>(root: &Section<'t, 's>) -> Checked<Vec<Axis<'t, 's>>>
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    collect(value.table(HELP)?, "", root, &mut found)?;
+    collect(value.clone().table(HELP)?, "", root, &mut found)?;
+    if found.is_empty() {
+        let message = "`sweep` is empty";
+        return Err(value.problem(message, "no path and no values", HELP));
+    }
     check_size(&found, key.span())?;
     found.into_iter().map(Found::axis).collect()
 }
@@ -161,7 +165,7 @@ fn collect<'t, 's>(
     for (key, value) in section.entries() {
         let path = keys::join(above, key.get_ref());
         if value.raw().is_table() {
-            collect(value.table(HELP)?, &path, root, found)?;
+            collect(value.clone().table(HELP)?, &path, root, found)?;
             continue;
         }
         let problem = |message: String, label: &str, help: &str| {

@@ -177,3 +177,31 @@ fn a_check_counts_what_would_be_run_and_runs_nothing() {
     assert!(ran.stdout.contains("warning: 5 trials in a cell cannot prove"), "{}", ran.stdout);
     assert!(!bench.path("target").exists());
 }
+
+#[test]
+fn a_full_disk_keeps_what_was_measured_and_says_so() {
+    let bench = Bench::new();
+    let scenario = bench.write("full.toml", "trials = 400\n[wan]\ndelay_ms = 1\n");
+    // A folder that holds 64 KiB, in a mount namespace that ends with the harness.
+    let folder = bench.path("small");
+    fs::create_dir(&folder).unwrap();
+    let command = format!(
+        "mount -t tmpfs -o size=64k tmpfs {0} && \"$HARNESS\" {1} --out {0}/run; code=$?; \
+         \"$HARNESS\" report {0}/run --json > {2}; exit $code",
+        folder.display(),
+        scenario.display(),
+        bench.path("report").display(),
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", &command])
+        .env("HARNESS", crate::bench::HARNESS)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("No space left on device") && !said.contains("panicked"), "{said}");
+    let report = fs::read_to_string(bench.path("report")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let trials = report["scenarios"][0]["cells"][0]["trials"].as_u64().unwrap();
+    assert!(trials > 10, "{report}");
+}

@@ -52,3 +52,13 @@ fn a_host_where_nothing_runs_refuses() {
     let evidence = trial["cause"]["evidence"].as_str().unwrap();
     assert!(evidence.contains("192.0.2.10 does not serve"), "{trial}");
 }
+
+#[test]
+fn a_host_that_ends_before_its_trial_is_the_benchs_fault() {
+    let bench = Bench::new();
+    let scenario = "trials = 1\n[wan]\ndelay_ms = 1\n[host.gone]\ncommand = [\"false\"]\n";
+    let ran = bench.run(scenario, &[]);
+    let trial = &ran.trials()[0];
+    assert_eq!(trial["verdict"], "error", "{trial}");
+    assert!(trial["cause"]["evidence"].as_str().unwrap().contains("\"gone\" ended"), "{trial}");
+}

@@ -30,6 +30,8 @@ fn one_side_late(late: &str) -> String {
         [sweep]
         "wan.family" = {FAMILIES:?}
         "peer.{late}.nat.unsolicited" = {ANSWERS:?}
+        # Every SYN is answered, so that each can be looked at.
+        "peer.{late}.nat.icmp_limit" = [false]
         "#
     )
 }

@@ -61,11 +61,11 @@ fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
     if sent.inbound {
         return None;
     }
-    assert_eq!((sent.comment.as_str(), sent.destination), ("to sink", SINK));
+    assert_eq!((sent.comment.as_str(), sent.destination), ("to host-sink", SINK));
     let same = |seen: &&Seen| seen.kind == sent.kind && seen.source == sent.source;
     let arrived = all
         .iter()
-        .find(|seen| seen.inbound && seen.interface == "sink" && same(seen))
+        .find(|seen| seen.inbound && seen.interface == "host-sink" && same(seen))
         .unwrap_or_else(|| panic!("nothing is lost: {:?}", String::from_utf8_lossy(payload)));
     let took = arrived.at - sent.at;
     Some(took.checked_sub(delay).unwrap_or_else(|| panic!("{took:?} is too early")))

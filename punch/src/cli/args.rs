@@ -66,11 +66,11 @@ pub(super) struct Args {
     pub(super) ntp: Option<String>,
 
     /// How far each clock may be from true time; the same on both sides.
-    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0, allow_negative_numbers = true)]
     max_clock_error: f64,
 
-    /// Give up after this long.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    /// Give up after this long; some seconds later where the peer has been met by then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, allow_negative_numbers = true)]
     timeout: f64,
 
     /// A name that both sides share, to keep several pairs on the same addresses apart.

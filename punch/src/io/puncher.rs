@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -182,7 +182,7 @@ impl Puncher {
         self
     }
 
-    /// A handle that ends [`Self::connect`] from another thread.
+    /// A handle that ends [`Self::connect`] from another thread, also those of clones.
     pub fn canceller(&self) -> Canceller {
         self.cancel.clone()
     }
@@ -208,13 +208,14 @@ impl Puncher {
         let local = self.local_address(peer)?;
         let poller = Arc::new(Poller::new().map_err(Error::Io)?);
         let shared = &self.cancel.shared;
-        shared.watch(Some(Arc::clone(&poller)));
         let config = self.config(peer)?;
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
-        let shell = Shell::new(attempt, addresses, poller, &shared.cancelled, &mut observer);
+        shared.pollers().push(Arc::clone(&poller));
+        let shell =
+            Shell::new(attempt, addresses, Arc::clone(&poller), &shared.cancelled, &mut observer);
         let result = shell.run();
-        shared.watch(None);
+        shared.pollers().retain(|other| !Arc::ptr_eq(other, &poller));
         let elected = result.map_err(|error| match error {
             RunError::Failed(failure) => Error::Failed(failure),
             RunError::Cancelled => Error::Cancelled,
@@ -372,12 +373,13 @@ pub struct Canceller {
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: AtomicBool,
-    poller: Mutex<Option<Arc<Poller>>>,
+    /// Those of every `connect` that is under way.
+    pollers: Mutex<Vec<Arc<Poller>>>,
 }
 
 impl Shared {
-    fn watch(&self, poller: Option<Arc<Poller>>) {
-        *self.poller.lock().unwrap_or_else(PoisonError::into_inner) = poller;
+    fn pollers(&self) -> MutexGuard<'_, Vec<Arc<Poller>>> {
+        self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -385,8 +387,7 @@ impl Canceller {
     /// Makes `connect` return [`Error::Cancelled`], at once and ever after.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
-        let poller = self.shared.poller.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(poller) = &*poller {
+        for poller in self.shared.pollers().iter() {
             // A failed wake-up only delays the end to the next event or time-out.
             let _ = poller.notify();
         }

@@ -297,7 +297,13 @@ impl<'a> Shell<'a> {
     fn accept(&mut self, port: u16) -> io::Result<()> {
         for _ in 0..ACCEPTS_AT_ONCE {
             let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
-            let Ok((socket, _)) = listener.accept() else { break };
+            let socket = match listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if is_passing(&error) => break,
+                // Such as no descriptor left: asked again, it would say so without end. The port
+                // goes on connecting.
+                Err(_) => return Ok(()),
+            };
             let Ok((local, remote)) = socket::endpoints(&socket) else { continue };
             socket.set_nonblocking(true)?;
             socket::tune(&socket, true);
@@ -347,6 +353,12 @@ impl<'a> Shell<'a> {
         let losers = open.into_values().map(|open| open.socket).chain(self.retired.drain(..));
         Draining::start(losers.collect(), role)
     }
+}
+
+/// Whether an error of `accept` says nothing of the next call.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }
 
 fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {

@@ -134,7 +134,7 @@ fn mistakes_are_told_before_anything_is_sent() {
         (&["--election", "wan-ip", "127.0.0.9"], "--wan-ip"),
         (&["--election", "wan-ip", "--wan-ip", "127.0.0.9", "127.0.0.9"], "both WAN addresses"),
         (&["--ports", "0", "127.0.0.9"], "0"),
-        (&["--timeout=-1", "127.0.0.9"], "--timeout"),
+        (&["--timeout", "-1", "127.0.0.9"], "--timeout"),
         (&["--events", "/nowhere/events", "127.0.0.9"], "/nowhere/events cannot be written"),
         (&["--profile", "article", "--rule", "rolling", "127.0.0.9"], "--profile"),
         (&[], "<PEER>"),
