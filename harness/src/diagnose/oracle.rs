@@ -158,3 +158,80 @@ fn rolling(
 fn ports(buckets: Buckets, exact: WallTime, skew: ClockOffset) -> BTreeSet<u16> {
     scheduled_ports(buckets, Schedule::ChaCha20, exact + skew, SessionTag::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    /// A window of both rules begins here.
+    const EDGE: WallTime = WallTime::from_secs(42 * 40_000_000);
+
+    fn predict_text(text: &str, epoch: WallTime, starts_s: [f64; 2], skew_s: f64) -> Theory {
+        let scenario = Scenario::parse("test.toml", &format!("trials = 1\n{text}")).unwrap();
+        let skews = [0.0, skew_s].map(|skew| ClockOffset::from_secs_f64(skew).unwrap());
+        let running = [0, 1].map(|side| Running {
+            start: Duration::from_secs_f64(starts_s[side]),
+            skew: skews[side],
+        });
+        predict(&scenario.cells[0].setup, epoch, running)
+    }
+
+    #[test]
+    fn rolling_peers_within_40_s_should_connect_wherever_the_clocks_stand() {
+        for second in 0..42 {
+            for skew_s in [-40.0, -21.0, 0.0, 3.0, 40.0] {
+                let epoch = EDGE + Duration::from_secs(second);
+                let theory = predict_text("", epoch, [0.0, 5.0], skew_s);
+                assert_eq!(theory.prediction, Prediction::Should, "{second} {skew_s} {theory:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn article_peers_should_connect_exactly_when_they_are_in_one_window() {
+        let text = "[punch]\nrule = \"article\"";
+        // The article's windows begin 20 s later than the rolling rule's.
+        for (second, skew_s, expected) in [
+            (21, 40.0, Prediction::Should),
+            (24, 40.0, Prediction::ShouldNot),
+            (24, -3.0, Prediction::Should),
+            (22, -3.0, Prediction::ShouldNot),
+        ] {
+            let theory = predict_text(text, EDGE + Duration::from_secs(second), [0.0; 2], skew_s);
+            assert_eq!(theory.prediction, expected, "{second} {skew_s} {theory:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_at_the_edge_of_a_window_decides_nothing() {
+        let text = "[punch]\nrule = \"article\"";
+        let just_before = EDGE + Duration::from_millis(20_000 - 100);
+        let theory = predict_text(text, just_before, [0.0; 2], 0.0);
+        assert_eq!(theory.prediction, Prediction::Depends, "{theory:?}");
+    }
+
+    #[test]
+    fn what_chance_or_a_retry_decides_depends() {
+        for text in [
+            "[wan]\nloss = 0.01",
+            "[peer.a]\nnat = \"linux-router\"",
+            "[peer.b]\nnat = \"none\"",
+            "[peer.b]\nnat = \"symmetric\"",
+            "[peer.a]\ntaken_ports = 3",
+            "[subject]\ncommand = [\"true\"]",
+        ] {
+            let theory = predict_text(text, EDGE, [0.0; 2], 0.0);
+            assert_eq!(theory.prediction, Prediction::Depends, "{text}");
+        }
+    }
+
+    #[test]
+    fn peers_that_never_run_together_should_not_connect() {
+        let text = "[punch]\ntimeout_s = 2\n[peer.a]\nnat = \"linux-router\"";
+        let theory = predict_text(text, EDGE, [0.0, 2.5], 0.0);
+        assert_eq!(theory.prediction, Prediction::ShouldNot);
+        let theory = predict_text(text, EDGE, [0.0, 1.9], 0.0);
+        assert_eq!(theory.prediction, Prediction::Depends, "too short to be sure");
+    }
+}

@@ -130,15 +130,15 @@ fn nat_router(
 ) -> Result<(OwnedFd, Child), BuildError> {
     quiet(family)?;
     match family {
-        Family::V4 => {
-            sysctl("net/ipv4/ip_forward", "1")?;
-            // A NAT that answers with ICMP does so for every port, not for one a second.
-            sysctl("net/ipv4/icmp_ratelimit", "0")?;
-        }
-        Family::V6 => {
-            sysctl("net/ipv6/conf/all/forwarding", "1")?;
-            sysctl("net/ipv6/icmp/ratelimit", "0")?;
-        }
+        Family::V4 => sysctl("net/ipv4/ip_forward", "1")?,
+        Family::V6 => sysctl("net/ipv6/conf/all/forwarding", "1")?,
+    }
+    if !nat.icmp_limit {
+        let limit = match family {
+            Family::V4 => "net/ipv4/icmp_ratelimit",
+            Family::V6 => "net/ipv6/icmp/ratelimit",
+        };
+        sysctl(limit, "0")?;
     }
     let applying = apply_rules(rules::program(family), &rules::restore(family, nat))
         .step(|| format!("rules of NAT {side}"))?;

@@ -1,5 +1,5 @@
 //! The rules of a NAT as pure text for `iptables-restore` or `ip6tables-restore`; applying them is
-//! [`super::build`]'s.
+//! [`super::build()`]'s.
 //!
 //! IPv4: an unsolicited SYN is addressed to the NAT itself, since no mapping rewrites it, so that
 //! the policy towards it belongs in INPUT. IPv6: nothing is translated, the SYN is addressed to a

@@ -3,7 +3,7 @@
 //! A file is parsed into a tree that remembers where each key and value stands. For each
 //! combination of swept values the tree is copied, the values are put at their paths, and the
 //! result is read and checked: a swept value passes the same checks as one written in place, and
-//! every [`Error`] points at the line and column it comes from, in the `[sweep]` if that is where
+//! every error points at the line and column it comes from, in the `[sweep]` if that is where
 //! it stands. The language itself is described in `scenarios/README.md`.
 //!
 //! What always holds: a [`Scenario`] has at least one cell, every number is finite and within its

@@ -25,6 +25,9 @@ pub(crate) struct NatSpec {
     /// How long it remembers a SYN without an answer, in whole seconds; the kernel's 120 s if not
     /// given.
     pub syn_timeout_s: Option<u32>,
+    /// Whether it limits how many ICMP errors it sends, as Linux does: six at once to one address,
+    /// then one a second. Without the limit every single SYN is answered.
+    pub icmp_limit: bool,
 }
 
 /// Which outside port a NAT gives to a flow (RFC 4787 section 4).
@@ -125,6 +128,7 @@ impl NatSpec {
             unsolicited,
             allocation: Allocation::Preserving,
             syn_timeout_s: None,
+            icmp_limit: true,
         }
     }
 }
@@ -144,6 +148,7 @@ impl Nat {
                 unsolicited,
                 allocation: entry.allocation,
                 syn_timeout_s: None,
+                icmp_limit: true,
             }),
             None => Self::Public,
         })

@@ -123,8 +123,14 @@ fn nat(value: Value<'_, '_>) -> Checked<Nat> {
         let seconds = value.whole(1, 3600, SYN_TIMEOUT_HELP)?;
         spec.syn_timeout_s = Some(u32::try_from(seconds).expect("checked to be at most 3600"));
     }
+    if let Some(value) = section.get("icmp_limit") {
+        spec.icmp_limit = value.flag(ICMP_LIMIT_HELP)?;
+    }
     Ok(Nat::Behind(spec))
 }
+
+const ICMP_LIMIT_HELP: &str = "`icmp_limit` says whether the NAT limits its ICMP errors as Linux \
+    does, or answers every single SYN: true or false, without quotes";
 
 const SYN_TIMEOUT_HELP: &str = "`syn_timeout_s` is how long the NAT remembers a SYN that nobody \
     answers: whole seconds from 1 to 3600, such as `syn_timeout_s = 5`";

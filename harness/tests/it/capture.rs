@@ -1,10 +1,10 @@
 //! Captures read back: what went over the WAN, from outside.
 
-use std::{fs::File, net::Ipv4Addr, path::Path, time::Duration};
+use std::{fs::File, net::IpAddr, path::Path, time::Duration};
 
 use etherparse::{
-    Icmpv4Type, NetSlice, SlicedPacket, TransportSlice,
-    icmpv4::DestUnreachableHeader as Unreachable,
+    Icmpv4Type, Icmpv6Type, NetSlice, SlicedPacket, TransportSlice,
+    icmpv4::DestUnreachableHeader as Unreachable, icmpv6::DestUnreachableCode as Unreachable6,
 };
 use pcap_file::pcapng::{
     Block, PcapNgReader,
@@ -13,10 +13,6 @@ use pcap_file::pcapng::{
         interface_description::InterfaceDescriptionOption,
     },
 };
-
-/// Addresses of peers a and b on the WAN.
-pub(crate) const WAN_ADDRESSES: [Ipv4Addr; 2] =
-    [Ipv4Addr::new(198, 51, 100, 1), Ipv4Addr::new(203, 0, 113, 1)];
 
 /// A packet on one of the WAN's interfaces.
 #[derive(Debug, Clone)]
@@ -28,8 +24,8 @@ pub(crate) struct Seen {
     /// Whether it went from the WAN into the interface.
     pub(crate) inbound: bool,
     pub(crate) comment: String,
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
     pub(crate) kind: Kind,
 }
 
@@ -76,15 +72,23 @@ fn parse(block: &EnhancedPacketBlock<'_>, names: &[String]) -> Seen {
         }
     }
     let packet = SlicedPacket::from_ip(&block.data).unwrap();
-    let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("not IPv4: {packet:?}") };
+    let (source, destination) = match &packet.net {
+        Some(NetSlice::Ipv4(ip)) => {
+            (ip.header().source_addr().into(), ip.header().destination_addr().into())
+        }
+        Some(NetSlice::Ipv6(ip)) => {
+            (ip.header().source_addr().into(), ip.header().destination_addr().into())
+        }
+        other => panic!("not IP: {other:?}"),
+    };
     assert_eq!(usize::try_from(block.original_len).unwrap(), block.data.len(), "kept in full");
     Seen {
         at: block.timestamp,
         interface: names[usize::try_from(block.interface_id).unwrap()].clone(),
         inbound: inbound.expect("every packet has a direction"),
         comment,
-        source: ip.header().source_addr(),
-        destination: ip.header().destination_addr(),
+        source,
+        destination,
         kind: kind(&packet),
     }
 }
@@ -102,6 +106,11 @@ fn kind(packet: &SlicedPacket<'_>) -> Kind {
             Icmpv4Type::DestinationUnreachable(Unreachable::FilterProhibited) => {
                 Kind::AdminProhibited
             }
+            other => Kind::Other(format!("{other:?}")),
+        },
+        Some(TransportSlice::Icmpv6(icmp)) => match icmp.icmp_type() {
+            Icmpv6Type::DestinationUnreachable(Unreachable6::Port) => Kind::PortUnreachable,
+            Icmpv6Type::DestinationUnreachable(Unreachable6::Prohibited) => Kind::AdminProhibited,
             other => Kind::Other(format!("{other:?}")),
         },
         other => Kind::Other(format!("{other:?}")),

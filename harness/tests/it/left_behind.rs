@@ -1,12 +1,12 @@
 //! Signals end a run in good order, and nothing is left of one however it ends.
 
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, REMOVAL, Ran, Running, interfaces, pause, wait_for},
+    bench::{Bench, HARNESS, REMOVAL, Ran, Running, interfaces, pause, wait_for},
     processes::Footprint,
 };
 
@@ -99,17 +99,37 @@ fn an_interrupt_of_the_whole_process_group_is_one() {
     assert_nothing_left(&bench, &before);
 }
 
+/// Cleaning up waits for labs that are being built, here for rules that are never applied.
 #[test]
 fn a_second_interrupt_leaves_at_once() {
     let bench = Bench::new();
-    let scenario = LONG.replace("trials = 3", "trials = 60").replace("[0, 50]", "[50, 51]");
-    let mut running = bench.start(&scenario, &["--jobs", "100"]);
-    running.wait_for_lines(1);
-    let labs = || (bench.processes().len() >= 100).then_some(());
-    wait_for("a hundred peers", Duration::from_secs(30), labs);
+    let stuck = bench.path("stuck");
+    fs::create_dir(bench.path("bin")).unwrap();
+    let text = format!(
+        "#!/bin/sh
+         [ ! -e {} ] || exec sleep 1000
+         PATH=/usr/sbin:/sbin:/usr/local/sbin:$PATH
+         exec iptables-restore \"$@\"",
+        stuck.display()
+    );
+    let program = bench.write("bin/iptables-restore", &text);
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+
+    bench.write("many.toml", "trials = 1000\n[wan]\ndelay_ms = 1\n");
+    let mut command = bench.command(HARNESS);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", bench.path("bin").display()));
+    command.args(["many.toml", "--jobs", "1", "--out", "out"]);
+    let mut running = bench.spawn(command, bench.path("out"));
+    running.wait_for_lines(2);
+    fs::write(stuck, "").unwrap();
+    let waiting = || bench.processes().iter().any(|process| process.runs("sleep")).then_some(());
+    wait_for("rules that are not applied", Duration::from_secs(10), waiting);
+
     running.signal(Signal::SIGINT);
     // Nearer ones are taken as one.
-    pause(Duration::from_millis(400));
+    pause(Duration::from_millis(500));
+    assert!(!running.has_ended(), "it cleans up");
     running.signal(Signal::SIGINT);
     running.wait_at_most(Duration::from_secs(2)).assert_code(130);
 }

@@ -24,5 +24,6 @@ mod report;
 mod reproducible;
 mod subjects;
 mod theory;
+mod time_server;
 mod times;
 mod wan;

@@ -33,10 +33,9 @@ fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
         assert_eq!(trial["verdict"], "success", "{trial}");
         assert_eq!(trial["theory"]["prediction"], "depends", "{trial}");
         assert!(trial["peers"][0]["syns"].as_u64().unwrap() >= 1, "{trial}");
-        // The packets tell: not before one round trip, for the SYNs must cross or be answered.
-        let connected = trial["times"]["connected_ms"].as_f64().expect("seen on the WAN");
-        assert!(connected >= 10.0, "{trial}");
-        assert_eq!(trial["times"]["returned_ms"], Value::Null, "nobody reports it: {trial}");
+        // The packets show when it stood; what the subject does then, only it knows.
+        assert!(trial["times"]["connected_ms"].as_f64().unwrap() >= 10.0, "{trial}");
+        assert_eq!(trial["times"]["returned_ms"], Value::Null, "{trial}");
     }
 }
 

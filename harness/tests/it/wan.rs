@@ -1,6 +1,9 @@
 //! The WAN is as late as it is told to be, and loses what the seed says.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use crate::{
     bench::{Bench, Ran, program, python},
@@ -9,7 +12,7 @@ use crate::{
 
 const DATAGRAMS: usize = 200;
 
-const SINK: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+const SINK: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
 /// Both peers send numbered datagrams to a third host, evenly, and nothing else.
 fn datagrams(delay_ms: f64, loss: f64) -> String {

@@ -62,6 +62,9 @@ const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 const RESYN: Duration = Duration::from_secs(1);
 const RESYN_SPREAD: Duration = Duration::from_millis(300);
 
+/// How long a SYN may take to be answered: two round trips of a second each.
+const HANDSHAKE: Duration = Duration::from_secs(2);
+
 /// The socket's number, unique within the attempt; it also names its connection in HELLO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u32);
@@ -216,7 +219,8 @@ struct Manner {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SlotState {
-    /// A socket is connecting; `resyn` is when it is to be replaced by a fresh one.
+    /// A socket is connecting; `resyn` is when it is to be replaced by a fresh one, or given up
+    /// where no bucket has the port any more.
     Connecting { socket: SocketId, resyn: Option<MonoTime> },
     /// The next connect is due at this time.
     Paused { until: MonoTime },
@@ -449,17 +453,15 @@ impl Attempt {
         let left: Vec<u16> =
             self.slots.keys().copied().filter(|port| !ports.contains_key(port)).collect();
         for port in left {
-            self.leave_port(port);
+            self.leave_port(now, port);
         }
         for (port, manner) in ports {
-            let known = self.slots.get_mut(&port);
-            let listening = known.as_ref().is_some_and(|slot| slot.scheduled);
-            if self.config.listen && !listening {
-                self.actions.push_back(Action::Listen { port });
-            }
-            if let Some(slot) = known {
+            if let Some(slot) = self.slots.get_mut(&port) {
                 slot.scheduled = true;
                 continue;
+            }
+            if self.config.listen {
+                self.actions.push_back(Action::Listen { port });
             }
             let state = SlotState::Paused { until: now };
             self.slots.insert(port, Slot { manner, scheduled: true, refusals: 0, state });
@@ -495,21 +497,28 @@ impl Attempt {
         }
     }
 
-    /// A bucket in use has this port no more: what may still become a connection stays.
-    fn leave_port(&mut self, port: u16) {
+    /// No bucket in use has this port any more. What may still become a connection stays: a SYN on
+    /// its way has [`HANDSHAKE`] to be answered, since its answer would meet a closed socket, and
+    /// that one's RST would end the peer's try as well.
+    fn leave_port(&mut self, now: MonoTime, port: u16) {
         let Some(slot) = self.slots.get_mut(&port) else { return };
-        if slot.scheduled && self.config.listen && slot.state != SlotState::Unavailable {
-            self.actions.push_back(Action::Unlisten { port });
+        if !slot.scheduled {
+            return;
         }
         slot.scheduled = false;
         match slot.state {
             SlotState::Connecting { socket, .. } => {
-                self.actions.push_back(Action::Abandon { socket });
+                slot.state = SlotState::Connecting { socket, resyn: Some(now + HANDSHAKE) };
             }
             SlotState::Up { .. } => {}
-            SlotState::Paused { .. } | SlotState::Unavailable => {
-                self.slots.remove(&port);
-            }
+            SlotState::Paused { .. } | SlotState::Unavailable => self.forget_port(port),
+        }
+    }
+
+    fn forget_port(&mut self, port: u16) {
+        let Some(slot) = self.slots.remove(&port) else { return };
+        if self.config.listen && slot.state != SlotState::Unavailable {
+            self.actions.push_back(Action::Unlisten { port });
         }
     }
 
@@ -555,7 +564,7 @@ impl Attempt {
             return;
         }
         if !slot.scheduled {
-            self.slots.remove(&port);
+            self.forget_port(port);
         } else if pause.is_zero() {
             self.connect(now, port);
         } else {

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod attempt;
 #[cfg(test)]
+mod command;
+#[cfg(test)]
 mod election;
 #[cfg(test)]
 mod pair;

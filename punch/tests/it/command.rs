@@ -1,0 +1,224 @@
+//! The command, as a user calls it, between two addresses of the loopback interface.
+
+use std::{
+    io::{Read, Write},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+};
+
+const MIB: usize = 1 << 20;
+
+/// `punch` with these options, its streams being pipes.
+fn punch(args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_punch"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Both sides of a pair whose addresses and session are its own.
+fn pair(test: u8, first: &[&str], second: &[&str]) -> [Child; 2] {
+    let addresses = [1, 2].map(|host| format!("127.90.{test}.{host}"));
+    let session = format!("command test {test}");
+    let side = |own: usize, more: &[&str]| {
+        let common = ["--bind", &addresses[own], "--session", &session, "--timeout", "20"];
+        punch(&[&common[..], more, &[addresses[1 - own].as_str()]].concat())
+    };
+    [side(0, first), side(1, second)]
+}
+
+/// Gives a process its input, ends it, and waits for the process.
+fn finish(mut child: Child, input: Vec<u8>) -> Output {
+    let mut stdin = child.stdin.take().unwrap();
+    let feeding = thread::spawn(move || {
+        // A process that has seen enough may be gone.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    feeding.join().unwrap();
+    output
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Bytes without a pattern that a lost or repeated block would fit into.
+fn noise(length: usize, mut state: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&(state >> 16).to_le_bytes()[..6]);
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+#[test]
+fn everything_arrives_in_both_directions_at_once() {
+    let (there, back) = (noise(40 * MIB + 1, 1), noise(24 * MIB + 3, 2));
+    let [a, b] = pair(1, &["--quiet"], &["--quiet"]);
+    let sent = there.clone();
+    let a = thread::spawn(move || finish(a, sent));
+    let b = finish(b, back.clone());
+    let a = a.join().unwrap();
+    assert!(a.status.success() && b.status.success(), "{a:?} {b:?}");
+    assert!(b.stdout == there, "{} of {} bytes", b.stdout.len(), there.len());
+    assert!(a.stdout == back, "{} of {} bytes", a.stdout.len(), back.len());
+}
+
+#[test]
+fn one_side_may_go_on_after_the_other_has_ended_its_input() {
+    let [a, mut b] = pair(2, &["--quiet"], &["--json"]);
+    let a = thread::spawn(move || finish(a, Vec::new()));
+    wait_until_said(&mut b, "returned");
+    let b = finish(b, b"still here".to_vec());
+    assert_eq!(a.join().unwrap().stdout, b"still here");
+    assert!(b.status.success() && b.stdout.is_empty());
+}
+
+#[test]
+fn a_command_gets_the_connection_as_its_input_and_output() {
+    let [a, b] = pair(3, &["--quiet", "--exec", "tr a-z A-Z"], &["--quiet"]);
+    let a = thread::spawn(move || finish(a, Vec::new()));
+    assert_eq!(finish(b, b"quiet please".to_vec()).stdout, b"QUIET PLEASE");
+    assert!(a.join().unwrap().status.success());
+
+    let [a, b] = pair(4, &["--quiet", "--exec", "exit 7"], &["--quiet"]);
+    let a = thread::spawn(move || finish(a, Vec::new()));
+    finish(b, Vec::new());
+    let a = a.join().unwrap();
+    assert_eq!(a.status.code(), Some(1));
+    assert!(stderr(&a).contains("exit status: 7"), "{}", stderr(&a));
+}
+
+#[test]
+fn progress_comes_as_text_as_json_or_not_at_all() {
+    let [a, b] = pair(5, &[], &["--json"]);
+    let a = thread::spawn(move || finish(a, b"x".to_vec()));
+    let b = finish(b, Vec::new());
+    let a = stderr(&a.join().unwrap());
+    assert!(a.contains("punch: punching towards 127.90.5.2\n"), "{a}");
+    assert!(a.contains("punch: connected: 127.90.5.1:"), "{a}");
+    let events: Vec<serde_json::Value> =
+        stderr(&b).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events[0]["event"], "started");
+    assert_eq!(events.last().unwrap()["event"], "returned");
+    let times: Vec<u64> = events.iter().map(|event| event["t_ns"].as_u64().unwrap()).collect();
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn the_events_file_tells_the_same_as_the_json_on_standard_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.jsonl");
+    let [a, b] = pair(6, &["--json", "--events", file.to_str().unwrap()], &["-q"]);
+    let a = thread::spawn(move || finish(a, Vec::new()));
+    let b = finish(b, Vec::new());
+    assert!(b.stderr.is_empty());
+    assert_eq!(std::fs::read_to_string(file).unwrap(), stderr(&a.join().unwrap()));
+}
+
+#[test]
+fn mistakes_are_told_before_anything_is_sent() {
+    for (args, says) in [
+        (&["127.0.0.1"][..], "--loopback"),
+        (&["--bind", "127.0.0.9", "127.0.0.9"], "this machine itself"),
+        (&["--bind", "192.0.2.77", "127.0.0.9"], "no address of this machine"),
+        (&["--bind", "::1", "127.0.0.9"], "not of the same family"),
+        (&["0.0.0.0"], "cannot be a peer"),
+        (&["--election", "wan-ip", "127.0.0.9"], "--wan-ip"),
+        (&["--election", "wan-ip", "--wan-ip", "127.0.0.9", "127.0.0.9"], "both WAN addresses"),
+        (&["--ports", "0", "127.0.0.9"], "0"),
+        (&["--timeout=-1", "127.0.0.9"], "--timeout"),
+        (&["--events", "/nowhere/events", "127.0.0.9"], "/nowhere/events cannot be written"),
+        (&["--profile", "article", "--rule", "rolling", "127.0.0.9"], "--profile"),
+        (&[], "<PEER>"),
+    ] {
+        let output = finish(punch(args), Vec::new());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(says) && !said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn nobody_there_is_told_with_exit_code_1() {
+    let args = ["--bind", "127.90.7.1", "--timeout", "0.5", "127.90.7.2"];
+    let output = finish(punch(&args), Vec::new());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("refused throughout"), "{}", stderr(&output));
+}
+
+#[test]
+fn ports_held_by_others_are_told() {
+    let held = std::net::TcpListener::bind("127.90.8.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    let args = ["--bind", "127.90.8.1", "--ports", &port, "127.90.8.2"];
+    let output = finish(punch(&args), Vec::new());
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains(&format!("port {port} left out")), "{said}");
+    assert!(said.contains("none of the ports could be bound"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_an_attempt_and_a_connection_at_once() {
+    let lone = punch(&["--bind", "127.90.9.1", "127.90.9.2"]);
+    assert_eq!(interrupted(lone).code(), Some(130));
+
+    let [a, mut b] = pair(10, &["--json"], &["--quiet"]);
+    let mut a = a;
+    wait_until_said(&mut a, "returned");
+    assert_eq!(interrupted(a).code(), Some(130));
+    drop(b.stdin.take());
+    assert!(b.wait().unwrap().success(), "the other side sees an orderly end");
+}
+
+/// Interrupts a process that has begun.
+fn interrupted(mut child: Child) -> ExitStatus {
+    if let Some(stderr) = child.stderr.as_mut() {
+        // Its first word; signals are caught before anything is said.
+        let _ = stderr.read(&mut [0; 1]).unwrap();
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    child.wait().unwrap()
+}
+
+/// Reads standard error up to an event.
+fn wait_until_said(child: &mut Child, event: &str) {
+    let mut said = Vec::new();
+    let mut byte = [0; 1];
+    let stderr = child.stderr.as_mut().unwrap();
+    while !String::from_utf8_lossy(&said).contains(event) {
+        assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&byte);
+    }
+}
+
+#[test]
+fn the_manual_and_the_completions_are_made() {
+    for (args, begins) in
+        [(&["--man"][..], ".ie"), (&["--completions", "bash"], "_punch"), (&["--help"], "Connect")]
+    {
+        let output = finish(punch(args), Vec::new());
+        assert!(output.status.success(), "{args:?}");
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with(begins), "{args:?}");
+    }
+}
+
+#[test]
+fn the_demonstration_shows_both_sides() {
+    let output = finish(punch(&["--loopback"]), Vec::new());
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("received \"hello from a\"") && said.contains("received \"hello from b\"")
+    );
+}
