@@ -51,8 +51,8 @@ const PROMPT_REFUSALS: u32 = 5;
 
 /// Mean pause after a refusal on an eager port, and on any other: together with
 /// [`PROMPT_REFUSALS`] 16 ports send at most 250 SYNs in any second.
-const EAGER_PAUSE: Duration = Duration::from_millis(35);
-const PAUSE: Duration = Duration::from_millis(125);
+const EAGER_PAUSE: Duration = Duration::from_millis(34);
+const PAUSE: Duration = Duration::from_millis(140);
 
 /// Mean pause after an error of this machine (a 4-tuple in use, no route): nothing left it.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);

@@ -11,6 +11,8 @@ mod election;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod protocol;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod several;
