@@ -50,8 +50,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Listen on a port of the local address. Answer failure with
-    /// [`Attempt::handle_no_listener`], each accepted connection with
-    /// [`Attempt::handle_accepted`].
+    /// [`Attempt::handle_no_listener`](super::Attempt::handle_no_listener), each accepted connection with
+    /// [`Attempt::handle_accepted`](super::Attempt::handle_accepted).
     Listen {
         /// The port.
         port: u16,
@@ -62,8 +62,8 @@ pub enum Action {
         port: u16,
     },
     /// Connect a fresh socket from local port `port` to the peer's port `port`. Answer with
-    /// [`Attempt::handle_connected`], [`Attempt::handle_refused`] or, if the port cannot be bound,
-    /// [`Attempt::handle_unavailable`].
+    /// [`Attempt::handle_connected`](super::Attempt::handle_connected), [`Attempt::handle_refused`] or, if the port cannot be bound,
+    /// [`Attempt::handle_unavailable`](super::Attempt::handle_unavailable).
     Connect {
         /// Number of the new socket.
         socket: SocketId,
@@ -71,7 +71,7 @@ pub enum Action {
         port: u16,
     },
     /// Close a connecting socket if it is still in SYN_SENT, and say so with
-    /// [`Attempt::handle_abandoned`]; leave it alone in any other state, or where the state cannot
+    /// [`Attempt::handle_abandoned`](super::Attempt::handle_abandoned); leave it alone in any other state, or where the state cannot
     /// be told.
     Abandon {
         /// The socket.
