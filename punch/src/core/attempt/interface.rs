@@ -62,7 +62,8 @@ pub enum Action {
         port: u16,
     },
     /// Connect a fresh socket from local port `port` to the peer's port `port`. Answer with
-    /// [`Attempt::handle_connected`](super::Attempt::handle_connected), [`Attempt::handle_refused`] or, if the port cannot be bound,
+    /// [`Attempt::handle_connected`](super::Attempt::handle_connected),
+    /// [`Attempt::handle_refused`](super::Attempt::handle_refused) or, if the port cannot be bound,
     /// [`Attempt::handle_unavailable`](super::Attempt::handle_unavailable).
     Connect {
         /// Number of the new socket.
@@ -81,7 +82,7 @@ pub enum Action {
     Send {
         /// The connection.
         socket: SocketId,
-        /// The bytes, at most [`MAX_FRAME`](super::wire::MAX_FRAME).
+        /// The bytes, at most [`MAX_FRAME`](crate::core::wire::MAX_FRAME).
         bytes: Vec<u8>,
     },
     /// Read what there is, send FIN and close: never a RST.
