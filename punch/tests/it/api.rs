@@ -25,6 +25,9 @@ use socket2::{Domain, Socket, Type};
 /// Longer than anything here takes on a machine that is not stuck.
 const LONG: Duration = Duration::from_secs(20);
 
+/// At once, as far as a busy machine can tell.
+const PROMPT: Duration = Duration::from_secs(4);
+
 /// Addresses and session of one test.
 #[derive(Debug, Clone, Copy)]
 struct Net(u8);
@@ -143,7 +146,7 @@ fn a_peer_that_is_not_there_refuses_until_the_deadline() {
     let result = net.puncher(0).timeout(timeout).connect_with(net.address(1), note_connects);
     let elapsed = monotonic_now().since(started);
     assert!(matches!(result, Err(Error::Failed(Failure::Refused))), "{result:?}");
-    assert!((timeout..timeout + Duration::from_secs(2)).contains(&elapsed), "{elapsed:?}");
+    assert!((timeout..timeout + PROMPT).contains(&elapsed), "{elapsed:?}");
     for (index, first) in syns.iter().enumerate() {
         let within = |at: &&MonoTime| at.since(*first) < Duration::from_secs(1);
         let within = syns[index..].iter().filter(within).count();
@@ -172,7 +175,7 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
         let (result, ended, puncher) = punching.join().unwrap();
         assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
         let delay = ended.since(cancelled);
-        assert!(delay < Duration::from_secs(1), "{delay:?}");
+        assert!(delay < PROMPT, "{delay:?}");
         let again = puncher.connect(net.address(1));
         assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
     });

@@ -7,7 +7,7 @@
 //! direction or both: the adversary need only never choose it again, so that every state of every
 //! silent death is among those explored.
 //!
-//! `PUNCH_EXPLORE=full` lifts the bound on the number of faults with three connections (645,611
+//! `PUNCH_EXPLORE=full` lifts the bound on the number of faults with three connections (672,615
 //! states: 5 s in a release build, a minute otherwise).
 
 use std::{

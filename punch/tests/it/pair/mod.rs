@@ -151,6 +151,23 @@ fn a_bucket_that_begins_while_running_is_used_at_once() {
     assert_eq!(changes, [0, 12_000].map(|ms| MonoTime::default() + millis(ms)));
 }
 
+/// A's clock is 40 s ahead, so that one bucket is common, or two for 2 s in each window: the
+/// handshake begins at every moment around those at which a side leaves one.
+#[test]
+fn a_common_bucket_that_is_about_to_be_left_is_enough() {
+    for rtt_ms in [50, 500, 1_200] {
+        for (tenth, swap) in (-45..=5).flat_map(|tenth| [(tenth, false), (tenth, true)]) {
+            let ahead = BUCKET_BEGINS + SECOND_NS / 10 * tenth;
+            let mut trial = trial(7, rtt_ms, [0, 400_000_000], [ahead, ahead - 40 * SECOND_NS]);
+            if swap {
+                trial.start.reverse();
+            }
+            let connected = trial.run().connected_after().expect("connected");
+            assert!(connected <= millis(rtt_ms * 8 / 5), "{connected:?} at {rtt_ms} ms, {tenth}");
+        }
+    }
+}
+
 #[test]
 fn article_peers_in_neighbouring_buckets_meet_on_a_port_that_both_have_by_chance() {
     for (first, _, port) in ARTICLE_TWINS {
