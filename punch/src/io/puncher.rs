@@ -320,7 +320,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The connection: blocking, with the system's default options.
+    /// The connection: blocking, with the system's default options, except that on Linux a segment
+    /// that is lost while few are under way is repeated at a steady pace
+    /// (`TCP_THIN_LINEAR_TIMEOUTS`).
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }

@@ -248,7 +248,7 @@ impl<'a> Shell<'a> {
         match socket::endpoints(&open.socket) {
             Ok((local, remote)) => {
                 open.connecting = false;
-                socket::tune(&open.socket, true);
+                socket::tune(&open.socket);
                 self.attempt.handle_connected(now, id, local, remote);
                 self.rearm(id)
             }
@@ -306,7 +306,7 @@ impl<'a> Shell<'a> {
             };
             let Ok((local, remote)) = socket::endpoints(&socket) else { continue };
             socket.set_nonblocking(true)?;
-            socket::tune(&socket, true);
+            socket::tune(&socket);
             let now = monotonic_now();
             let Some(id) = self.attempt.handle_accepted(now, local, remote) else { continue };
             let event = polling::Event::readable(Source::Socket(id).key());
@@ -332,7 +332,7 @@ impl<'a> Shell<'a> {
         })?;
         self.poller.delete(&chosen.socket)?;
         let (local, remote) = socket::endpoints(&chosen.socket)?;
-        socket::tune(&chosen.socket, false);
+        socket::untune(&chosen.socket);
         chosen.socket.set_nonblocking(false)?;
         let what = What::Returned { local, remote, role };
         (self.observer)(&Event { at: monotonic_now(), what });

@@ -55,13 +55,19 @@ pub(crate) fn is_local(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }
 
-/// Options for the time of the election: small frames must leave at once, and a lost one is to be
-/// repeated at a steady pace.
-pub(crate) fn tune(socket: &Socket, electing: bool) {
-    // Without these options everything still works, more slowly under loss.
-    let _ = socket.set_tcp_nodelay(electing);
+/// Options for the election: small frames leave at once, and one that is lost is repeated at a
+/// steady pace rather than after ever longer pauses. Without them everything still works, more
+/// slowly under loss.
+pub(crate) fn tune(socket: &Socket) {
+    let _ = socket.set_tcp_nodelay(true);
     #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_thin_linear_timeouts(electing);
+    let _ = socket.set_tcp_thin_linear_timeouts(true);
+}
+
+/// Options for the user. The steady pace stays: the follower hands its connection over while its
+/// ACK is on the way, and the leader waits for that.
+pub(crate) fn untune(socket: &Socket) {
+    let _ = socket.set_tcp_nodelay(false);
 }
 
 /// State of a TCP connection as far as punching cares.
