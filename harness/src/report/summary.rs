@@ -89,7 +89,7 @@ pub(crate) struct ScenarioSummary {
     pub question: Option<String>,
     /// Run seed.
     pub seed: u64,
-    /// Trials planned in each cell; a shard or an interrupted run has fewer.
+    /// Trials planned in each cell; an interrupted run has fewer.
     pub trials_per_cell: u32,
     /// Its expectations together. Without any it passes, unless a cell gave nothing but errors.
     pub verdict: Judgement,

@@ -104,7 +104,7 @@ pub(crate) const CATALOGUE: &[CatalogueEntry] = &[
         name: "linux-router",
         unsolicited: Some(Unsolicited::Reset),
         allocation: Allocation::Preserving,
-        summary: "MASQUERADE and an open INPUT chain: the kernel itself answers with RST",
+        summary: "a router without a firewall towards the WAN, which answers with RST (here by a REJECT)",
     },
     CatalogueEntry {
         name: "icmp-reject",

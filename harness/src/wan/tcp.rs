@@ -6,7 +6,6 @@ use etherparse::TransportSlice;
 
 /// A TCP segment, without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "TCP has these flags")]
 pub(crate) struct Segment {
     /// Source address and port.
     pub(crate) source: SocketAddr,
@@ -18,8 +17,6 @@ pub(crate) struct Segment {
     pub(crate) ack: bool,
     /// RST flag.
     pub(crate) rst: bool,
-    /// FIN flag.
-    pub(crate) fin: bool,
 }
 
 impl Segment {
@@ -58,6 +55,5 @@ pub(crate) fn segment(packet: &[u8]) -> Option<Segment> {
         syn: tcp.syn(),
         ack: tcp.ack(),
         rst: tcp.rst(),
-        fin: tcp.fin(),
     })
 }

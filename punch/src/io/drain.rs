@@ -55,7 +55,8 @@ fn drain(losers: Vec<Socket>, role: Role) -> io::Result<()> {
         if role == Role::Leader {
             loser.send_fin();
         }
-        // SAFETY: every socket is deleted from the poller before it is dropped, below.
+        // SAFETY: every socket is deleted from the poller before it is dropped, below; after an
+        // error both end together.
         unsafe { poller.add(&loser.socket, polling::Event::all(key))? };
         open.insert(key, loser);
     }

@@ -176,7 +176,8 @@ impl<'a> Shell<'a> {
         match socket::listen(with_port(self.local, port)) {
             Ok(listener) => {
                 let event = polling::Event::readable(Source::Listener(port).key());
-                // SAFETY: the listener is deleted from the poller before it is closed.
+                // SAFETY: the listener is deleted from the poller before it is closed; after an
+                // error both end together.
                 unsafe { self.poller.add(&listener, event)? };
                 self.listeners.insert(port, listener);
             }
@@ -201,7 +202,8 @@ impl<'a> Shell<'a> {
             Ok(socket) => {
                 // Registered only now: before its connect a socket is ready without end.
                 let event = polling::Event::writable(Source::Socket(id).key());
-                // SAFETY: the socket is deleted from the poller before it is closed.
+                // SAFETY: the socket is deleted from the poller before it is closed; after an
+                // error both end together.
                 unsafe { self.poller.add(&socket, event)? };
                 self.open.insert(id, Open { socket, connecting: true });
             }
@@ -310,7 +312,8 @@ impl<'a> Shell<'a> {
             let now = monotonic_now();
             let Some(id) = self.attempt.handle_accepted(now, local, remote) else { continue };
             let event = polling::Event::readable(Source::Socket(id).key());
-            // SAFETY: the socket is deleted from the poller before it is closed.
+            // SAFETY: the socket is deleted from the poller before it is closed; after an
+            // error both end together.
             unsafe { self.poller.add(&socket, event)? };
             self.open.insert(id, Open { socket, connecting: false });
         }
