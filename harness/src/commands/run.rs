@@ -1,10 +1,9 @@
-//! What each subcommand does, from its arguments to its exit code.
+//! `harness run`.
 
 use std::{
-    collections::BTreeSet,
     fs,
-    io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    io::{self, IsTerminal},
+    path::Path,
     process::ExitCode,
     sync::Arc,
     thread,
@@ -14,42 +13,24 @@ use std::{
 use punch::io::clock::wall_now;
 use tokio::sync::Semaphore;
 
+use super::{INCAPABLE, Problem, USAGE, read, runs, show, undecidable, unwritable};
 use crate::{
-    cli::{Capture, CheckArgs, ReportArgs, RunArgs},
+    cli::{Capture, RunArgs},
     doctor,
     event::{CellPlan, Event, RunStarted, SCHEMA, ScenarioPlan},
     report::{
         folder::{RunFolder, timestamp},
-        judge::{Decided, Judgement, judge, trials_to_decide},
-        log::{self, EventLog, write_summary},
+        log::{EventLog, write_summary},
         progress::{Counts, Progress},
-        style::Style,
-        summary::{RunState, Summary},
         tally::Tally,
-        terminal,
     },
     run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Criterion, Family, Named, Nat, NatSpec, Scenario, Unsolicited},
+    scenario::{Family, Nat, NatSpec, Scenario},
 };
-
-const USAGE: u8 = 2;
-const INCONCLUSIVE: u8 = 3;
-const INCAPABLE: u8 = 5;
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
 /// how much waiting hides, not from the cores.
 const JOBS: usize = 48;
-
-/// A message for the user, and the exit code.
-struct Problem(u8, String);
-
-impl Problem {
-    fn exit(self) -> ExitCode {
-        let Self(code, message) = self;
-        eprintln!("harness: {message}");
-        ExitCode::from(code)
-    }
-}
 
 /// `harness run`.
 pub(crate) fn run(args: &RunArgs) -> ExitCode {
@@ -57,60 +38,6 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(problem) => problem.exit(),
     }
-}
-
-/// `harness check`.
-pub(crate) fn check(args: &CheckArgs) -> ExitCode {
-    let scenarios = match read(&args.files) {
-        Ok(scenarios) => scenarios,
-        Err(problem) => return problem.exit(),
-    };
-    for scenario in &scenarios {
-        let (cells, trials) = (scenario.cells.len(), scenario.trials);
-        let total = cells as u64 * u64::from(trials);
-        say(&format!("{}: {cells} cells x {trials} trials = {total} trials", scenario.file));
-        for warning in undecidable(scenario) {
-            say(&format!("  warning: {warning}"));
-        }
-    }
-    ExitCode::SUCCESS
-}
-
-/// `harness report`.
-pub(crate) fn report(args: &ReportArgs) -> ExitCode {
-    let run = args.run.clone().unwrap_or_else(|| runs().join("latest"));
-    let events = match log::read(&run) {
-        Ok(events) => events,
-        Err(error) => return Problem(USAGE, error.to_string()).exit(),
-    };
-    match Summary::from_events(&events) {
-        Ok(summary) => {
-            show(args.json, &summary, &run);
-            // What was not run might have gone otherwise.
-            let open = summary.state != RunState::Finished && summary.exit_code() == 0;
-            ExitCode::from(if open { INCONCLUSIVE } else { summary.exit_code() })
-        }
-        Err(error) => Problem(USAGE, format!("{}: {error}", run.display())).exit(),
-    }
-}
-
-/// `harness doctor`.
-pub(crate) fn doctor() -> ExitCode {
-    let nats = |family| {
-        let answers = Unsolicited::NAMES.iter().map(|(_, answer)| *answer);
-        answers.map(|answer| (family, NatSpec::home(answer))).collect::<Vec<_>>()
-    };
-    let ready = doctor::prepare()
-        .and_then(|()| doctor::probe(&nats(Family::V4)).map_err(|missing| vec![missing]));
-    if let Err(missing) = ready {
-        return Problem(INCAPABLE, doctor::message(&missing)).exit();
-    }
-    say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
-    // Most scenarios do without.
-    if let Err(missing) = doctor::probe(&nats(Family::V6)) {
-        say(&format!("except those with IPv6: {missing}"));
-    }
-    ExitCode::SUCCESS
 }
 
 fn try_run(args: &RunArgs) -> Result<u8, Problem> {
@@ -164,43 +91,11 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     }
 }
 
-/// Reads all files, and tells of every one that is wrong.
-fn read(files: &[PathBuf]) -> Result<Vec<Scenario>, Problem> {
-    let mut scenarios: Vec<Scenario> = Vec::new();
-    let mut wrong = 0;
-    for file in files {
-        match Scenario::read(file) {
-            Ok(scenario) => scenarios.push(scenario),
-            Err(error) => {
-                wrong += 1;
-                eprintln!("{:?}", miette::Report::new(error));
-            }
-        }
-    }
-    if wrong > 0 {
-        return Err(Problem(USAGE, format!("{wrong} of {} scenarios are invalid", files.len())));
-    }
-    let mut names = BTreeSet::new();
-    for scenario in &scenarios {
-        if !names.insert(&scenario.name) {
-            return Err(Problem(
-                USAGE,
-                format!("two scenarios are named {:?}: give one another `name`", scenario.name),
-            ));
-        }
-    }
-    Ok(scenarios)
-}
-
 fn random_seed() -> Result<u64, Problem> {
     // Short enough to be typed again.
     let random =
         getrandom::u32().map_err(|error| Problem(INCAPABLE, format!("no random seed: {error}")))?;
     Ok(u64::from(random))
-}
-
-fn unwritable(error: impl std::fmt::Display) -> Problem {
-    Problem(INCAPABLE, error.to_string())
 }
 
 /// The kinds of NATs in the scenarios.
@@ -216,12 +111,6 @@ fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, NatSpec)> {
         }
     }
     kinds
-}
-
-/// Where runs are kept unless the user says otherwise.
-fn runs() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    target.map_or_else(|| "target".into(), PathBuf::from).join("harness")
 }
 
 fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {
@@ -288,29 +177,6 @@ fn counts(scenarios: &[(Scenario, u64)]) -> Counts {
     Counts::new(trials.sum(), scenarios.iter().map(|(scenario, _)| cells(scenario)).sum())
 }
 
-/// Expectations that even the best result could not meet for certain.
-fn undecidable(scenario: &Scenario) -> Vec<String> {
-    let trials = u64::from(scenario.trials);
-    let mut warnings = Vec::new();
-    for expectation in &scenario.expectations {
-        let Ok(criterion) = expectation.success.parse::<Criterion>() else { continue };
-        let best = match criterion {
-            Criterion::AtLeast(_) | Criterion::MoreThan(_) => trials,
-            Criterion::AtMost(_) | Criterion::LessThan(_) => 0,
-            Criterion::Theory => continue,
-        };
-        if judge(&criterion, best, trials, Decided::default()) == Judgement::Inconclusive {
-            let enough = trials_to_decide(&criterion, best, trials)
-                .map_or_else(String::new, |enough| format!("; {enough} could"));
-            warnings.push(format!(
-                "{trials} trials in a cell cannot prove success {}, whatever they show{enough}",
-                expectation.success
-            ));
-        }
-    }
-    warnings
-}
-
 fn cores() -> usize {
     thread::available_parallelism().map_or(2, usize::from).max(2)
 }
@@ -321,23 +187,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
         .enable_all()
         .build()
         .map_err(|error| Problem(INCAPABLE, format!("cannot start threads: {error}")))
-}
-
-fn show(json: bool, summary: &Summary, folder: &Path) {
-    if json {
-        match serde_json::to_string_pretty(summary) {
-            Ok(json) => say(&json),
-            Err(error) => eprintln!("harness: the summary cannot be written as JSON: {error}"),
-        }
-        return;
-    }
-    let terminal = io::stdout().is_terminal();
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
-    say(terminal::render(summary, Some(folder), style).trim_end());
-}
-
-/// Prints to standard output; a closed pipe is the reader's decision.
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
 }
