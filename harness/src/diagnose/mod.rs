@@ -4,5 +4,6 @@
 //! All are pure functions of what is known of a trial.
 
 pub(crate) mod cause;
+pub(crate) mod flow;
 pub(crate) mod oracle;
 pub(crate) mod times;

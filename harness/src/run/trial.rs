@@ -31,13 +31,14 @@ use super::{
 };
 use crate::{
     diagnose::{
-        cause::{self, Evidence},
+        cause::{self, Case, Evidence},
+        flow::Place,
         oracle::{self, Running},
         times::{self, milliseconds},
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
     lab::{self, BuildError, Host, Lab, LabSpec, Side},
-    scenario::{PunchSetup, Setup},
+    scenario::{Nat, PunchSetup, Setup},
     wan::{self, Impairment, Keep, Traffic, Wan},
 };
 
@@ -115,6 +116,8 @@ struct Seen {
     events: [Vec<Event>; 2],
     /// Planned starts, after the begin.
     starts: [Duration; 2],
+    /// Where the peers are on the WAN.
+    places: [Place; 2],
 }
 
 /// Runs one trial. `permit` is dropped when the lab is gone.
@@ -214,7 +217,17 @@ async fn observe(
     let traffic = wan.finish().await.during("the WAN")?;
     drop(servers);
     let ((a, a_events), (b, b_events)) = (a?, b?);
-    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts })
+    let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
+    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts, places })
+}
+
+/// Where a peer is, as far as the analysis of packets needs to know.
+fn place(setup: &Setup, side: Side, host: &Host) -> Place {
+    let (nats, forgets_after) = match &setup.peers[side.index()].nat {
+        Nat::Public => (0, None),
+        Nat::Behind(nat) => (1, nat.syn_timeout_s.map(|s| Duration::from_secs(s.into()))),
+    };
+    Place { address: host.address, nats, forgets_after }
 }
 
 /// Listens on the lowest ports that the peer is about to use, as another program would.
@@ -293,6 +306,8 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         Evidence {
             exit: &exits[side.index()],
             crashed: crashed(peer.exit, foreign),
+            failed: failed(peer.exit),
+            ran: [peer.started, peer.ended],
             complaint: &peer.complaint,
             events: events[side.index()],
             received,
@@ -302,10 +317,18 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     });
     let well = |side: Side| received(side) && !failed(seen.peers[side.index()].exit);
     let success = Side::BOTH.into_iter().all(well);
+    let case = Case {
+        peers: evidence,
+        places: seen.places,
+        traffic: &seen.traffic,
+        begin: seen.begin,
+        delay: trial.setup.wan.delay,
+        timeout: Duration::from_secs_f64(trial.setup.punch.timeout_s),
+    };
     let (verdict, cause) = if success {
         (Verdict::Success, None)
     } else {
-        (Verdict::Failure, Some(cause::find(&evidence)))
+        (Verdict::Failure, Some(cause::find(&case)))
     };
     let started = seen.peers.each_ref().map(|peer| peer.started.since(seen.begin));
     let running = Side::BOTH.map(|side| Running {
@@ -325,7 +348,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             spawn_to_syn_ms: first_syns[index]
                 .map(|syn| milliseconds(syn.since(seen.peers[index].started))),
             exit: exits[index].clone(),
-            ports: cause::ports(&evidence[index]).into_iter().collect(),
+            ports: cause::ports(&case.peers[index]).into_iter().collect(),
             syns: syns[index].count,
         }
     });

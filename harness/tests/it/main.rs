@@ -14,6 +14,7 @@
 
 mod bench;
 mod capture;
+mod causes;
 mod exit_codes;
 mod hosts;
 mod left_behind;
