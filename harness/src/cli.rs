@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::TrialId;
+
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
+    /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
+    /// came out the same.
+    Replay(ReplayArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Be a peer: the command `punch`.
@@ -113,6 +118,29 @@ pub(crate) struct ReportArgs {
     /// Print the summary as JSON instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the verdict is that of the run, or the run has none; 1 it is \
+    another one; 2 usage, or the run cannot be replayed; 5 this machine cannot run it.\n\n\
+    The run's log holds the scenarios as they were: their files may have changed meanwhile, but \
+    the programs that they start must still be there. The same seed gives the same clocks, \
+    ports and losses, but not the same timing to the microsecond."
+)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run, or its events.jsonl.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// Which trial: numbers of scenario, cell and trial from 0, such as 0.3.17.
+    #[arg(value_name = "TRIAL")]
+    pub(crate) trial: TrialId,
+
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Arguments of the peer, passed on.

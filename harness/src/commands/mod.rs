@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod replay;
 mod report;
 mod run;
 
@@ -22,7 +23,13 @@ use crate::{
     scenario::{Criterion, Scenario},
 };
 
-pub(crate) use self::{check::check, doctor::doctor, report::report, run::run};
+pub(crate) use self::{
+    check::check,
+    doctor::doctor,
+    replay::{TrialId, replay},
+    report::report,
+    run::run,
+};
 
 const USAGE: u8 = 2;
 const INCONCLUSIVE: u8 = 3;

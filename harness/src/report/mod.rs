@@ -6,6 +6,7 @@
 
 pub(crate) mod folder;
 pub(crate) mod judge;
+pub(crate) mod ladder;
 pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod stats;

@@ -4,11 +4,16 @@
 mod dispatch;
 mod draws;
 mod peer;
+mod record;
+mod single;
 mod subject;
 mod trial;
 
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
+    draws::TrialSeed,
+    record::Captures,
+    single::single,
     subject::PEER,
-    trial::{Bench, Captures},
+    trial::{Bench, Trial},
 };

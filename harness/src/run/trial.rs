@@ -1,8 +1,7 @@
 //! One trial: a lab, two peers, a verdict.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
@@ -27,6 +26,7 @@ use tokio::{
 use super::{
     draws::{Draws, TrialSeed},
     peer::{self, Ended, EventSink, Exit, Progress},
+    record::Captures,
     subject::{self, Order},
 };
 use crate::{
@@ -38,8 +38,8 @@ use crate::{
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
     lab::{self, BuildError, Host, Lab, LabSpec, Side},
-    scenario::{Nat, PunchSetup, Setup},
-    wan::{self, Impairment, Keep, Traffic, Wan},
+    scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
+    wan::{Impairment, Keep, Traffic, Wan},
 };
 
 /// A trial whose bench was later than this is marked as disturbed.
@@ -51,15 +51,6 @@ const SLACK: Duration = Duration::from_secs(8);
 
 /// How often building a lab is tried.
 const BUILD_TRIES: u32 = 3;
-
-/// Where the captures of trials go, and of which trials.
-#[derive(Debug, Clone)]
-pub(crate) struct Captures {
-    /// Folder, which exists.
-    pub(crate) folder: PathBuf,
-    /// Whether successes are left out.
-    pub(crate) failed_only: bool,
-}
 
 /// What all trials of a run share.
 #[derive(Debug)]
@@ -82,6 +73,33 @@ pub(crate) struct Trial {
     pub(crate) setup: Arc<Setup>,
     /// Scenario, cell and index, for the names of captures.
     pub(crate) slug: String,
+    /// Scenario and swept values, for people.
+    pub(crate) title: String,
+}
+
+impl Trial {
+    /// A trial of the scenario, whose number in the run and whose cell are given.
+    pub(crate) fn new(
+        scenario: &Scenario,
+        [number, cell]: [usize; 2],
+        trial: u32,
+        seed: TrialSeed,
+        setup: Arc<Setup>,
+    ) -> Self {
+        let label = scenario.cells.get(cell).map(Cell::label).unwrap_or_default();
+        let title = match label.as_str() {
+            "" => scenario.name.clone(),
+            label => format!("{} ({label})", scenario.name),
+        };
+        let slug = format!("{}-{cell}-{trial}", scenario.name);
+        Self { scenario: number, cell, trial, seed, setup, slug, title }
+    }
+
+    /// By which `harness replay` finds it in its run: `0.3.17` is trial 17 of cell 3 of the first
+    /// scenario.
+    pub(crate) fn id(&self) -> String {
+        format!("{}.{}.{}", self.scenario, self.cell, self.trial)
+    }
 }
 
 /// A trial's result, and how often its lab had to be built again.
@@ -109,15 +127,15 @@ impl<T> During<T> for io::Result<T> {
 }
 
 /// Everything that was seen of a trial.
-struct Seen {
-    begin: MonoTime,
-    traffic: Traffic,
-    peers: [Ended; 2],
-    events: [Vec<Event>; 2],
+pub(super) struct Seen {
+    pub(super) begin: MonoTime,
+    pub(super) traffic: Traffic,
+    pub(super) peers: [Ended; 2],
+    pub(super) events: [Vec<Event>; 2],
     /// Planned starts, after the begin.
     starts: [Duration; 2],
     /// Where the peers are on the WAN.
-    places: [Place; 2],
+    pub(super) places: [Place; 2],
 }
 
 /// Runs one trial. `permit` is dropped when the lab is gone.
@@ -128,7 +146,10 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
     let mut finished = match seen {
         Ok(seen) => {
             let mut finished = judge(trial, &draws, &seen);
-            if let Err(error) = capture(bench, trial, &draws, &seen, finished.verdict) {
+            finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+            let captures = bench.captures.as_ref();
+            let written = captures.map(|it| it.write(trial, draws.epoch, &seen, &finished));
+            if let Some(Err(error)) = written {
                 finished = failed_bench(trial, &draws, &format!("writing the capture: {error}"));
             }
             finished
@@ -263,7 +284,7 @@ fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
     ClockOffset::from_nanos(skewed.as_nanos() - wall_now().as_nanos())
 }
 
-fn skew(seconds: f64) -> ClockOffset {
+pub(super) fn skew(seconds: f64) -> ClockOffset {
     ClockOffset::from_secs_f64(seconds).expect("the scenario was checked to have sane offsets")
 }
 
@@ -397,7 +418,7 @@ fn empty(trial: &Trial) -> TrialFinished {
         scenario: trial.scenario,
         cell: trial.cell,
         trial: trial.trial,
-        seed: format!("{:016x}", trial.seed.0),
+        seed: trial.seed.to_string(),
         verdict: Verdict::Error,
         cause: None,
         theory: Theory {
@@ -437,24 +458,6 @@ fn crashed(exit: Exit, foreign: bool) -> bool {
         Some(code) if foreign => matches!(code, 101 | 126 | 127 | 134 | 139),
         Some(code) => !matches!(code, 0 | 1),
     }
-}
-
-fn capture(
-    bench: &Bench,
-    trial: &Trial,
-    draws: &Draws,
-    seen: &Seen,
-    verdict: Verdict,
-) -> io::Result<()> {
-    let Some(captures) = &bench.captures else { return Ok(()) };
-    if captures.failed_only && verdict == Verdict::Success {
-        return Ok(());
-    }
-    let path = captures.folder.join(format!("{}.pcapng", trial.slug));
-    let mut file = BufWriter::new(File::create(path)?);
-    wan::capture::write(&seen.traffic, seen.begin, draws.epoch, &mut file)
-        .map_err(io::Error::other)?;
-    file.flush()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read; the seed gives it exactly")]

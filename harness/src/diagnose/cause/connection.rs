@@ -44,13 +44,23 @@ fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<C
 
 /// The remote end of the connection that a peer returned, or at least decided for.
 fn chosen(events: &[Event]) -> Option<SocketAddr> {
-    events.iter().rev().find_map(|event| match event.what {
-        What::Returned { remote, .. } => Some(remote),
-        What::Decided { port: decided, .. } => events.iter().find_map(|event| match event.what {
-            What::Connected { port, remote, .. } if port == decided => Some(remote),
-            _ => None,
-        }),
-        _ => None,
+    let with_port = |wanted: u16| {
+        events.iter().find_map(|event| {
+            if let What::Connected { port, remote, .. } = event.what {
+                (port == wanted).then_some(remote)
+            } else {
+                None
+            }
+        })
+    };
+    events.iter().rev().find_map(|event| {
+        if let What::Returned { remote, .. } = event.what {
+            Some(remote)
+        } else if let What::Decided { port, .. } = event.what {
+            with_port(port)
+        } else {
+            None
+        }
     })
 }
 
