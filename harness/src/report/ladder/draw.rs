@@ -129,15 +129,18 @@ fn drawn(places: [Place; 2], row: &Row) -> Canvas {
 /// The text with the row's ports, or their number where they do not fit.
 fn label(text: &str, row: &Row, room: usize) -> String {
     let ports: Vec<&str> = row.ports.iter().map(String::as_str).collect();
-    let listed = match ports.as_slice() {
-        [] => text.to_owned(),
-        [port] => format!("{text} {port}"),
-        several => {
-            let all = format!("{text} {}", several.join(" "));
-            if all.chars().count() <= room { all } else { format!("{text} × {}", several.len()) }
+    let mut candidates = vec![format!("{text} {}", ports.join(" "))];
+    match ports.as_slice() {
+        [] => candidates = vec![text.to_owned()],
+        [port] => {
+            let kind = text.split(' ').next().unwrap_or(text);
+            candidates.push(format!("{kind} {port}"));
         }
-    };
-    listed.chars().take(room).collect()
+        several => candidates.push(format!("{text} × {}", several.len())),
+    }
+    let fits = candidates.iter().position(|label| label.chars().count() <= room);
+    let label = candidates.swap_remove(fits.unwrap_or(candidates.len() - 1));
+    label.chars().take(room).collect()
 }
 
 /// A line of characters.

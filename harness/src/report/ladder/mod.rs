@@ -4,6 +4,9 @@
 //! Each packet stands twice: where it comes to the WAN, and where it arrives. What is on the WAN is
 //! seen; whether a NAT lets a packet in is inferred from what the peer behind it sent before and
 //! what it answers. Peers of our own show what they report as well.
+//!
+//! `SYN remapped 7 as 9` is a SYN from port 7 that its NAT sent from port 9; `raw` is a packet that a
+//! NAT let out without translating it; `× 16` is so many ports at once.
 
 mod draw;
 mod fold;

@@ -92,12 +92,13 @@ fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usi
     let (side, other) = (seen.from, seen.from.other());
     let [own, others] = [flow.port(side), flow.port(other)];
     let mut ports = if own == others { own.to_string() } else { format!("{own}>{others}") };
+    let mut says = if seen.data > 0 { "data".to_owned() } else { short(seen.says).to_owned() };
     if !seen.translated {
-        ports += " untranslated";
+        says += " raw";
     } else if seen.says == Says::Syn && own != others && aims_at(story, side, others) {
+        says += " remapped";
         ports = format!("{others} as {own}");
     }
-    let says = if seen.data > 0 { "data".to_owned() } else { short(seen.says).to_owned() };
     let row = |at, from, to, end| Row {
         at,
         shape: Shape::Arrow { from, to, says: says.clone(), end },
