@@ -43,6 +43,8 @@ pub(crate) enum Command {
     /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
     /// came out the same.
     Replay(ReplayArgs),
+    /// Build the lab of a scenario and open a shell in one of its peers; the lab goes with the shell.
+    Shell(ShellArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Be a peer: the command `punch`.
@@ -141,6 +143,44 @@ pub(crate) struct ReplayArgs {
     /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Options of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the shell or command; 2 usage, 5 this machine \
+    cannot run it, 130/143 interrupted.\n\n\
+    What the scenario starts on public hosts runs; the peers are yours to start, on this \
+    machine's time and without `taken_ports`. $NET_A, $NET_B and $NET_HOST_… are the hosts' \
+    namespaces, for `nsenter --net=$NET_B …`; $PUNCH_A and $PUNCH_B are the commands by which \
+    the peers punch, for `eval \"$PUNCH_A\"`.\n\n\
+    Examples:\n  \
+    harness shell scenarios/hello.toml a\n  \
+    harness shell scenarios/hello.toml a --command 'ping -c 1 203.0.113.1'")]
+pub(crate) struct ShellArgs {
+    /// Scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// In whose host.
+    #[arg(value_name = "PEER", value_enum)]
+    pub(crate) peer: PeerName,
+
+    /// Which of the scenario's cells, from 0 in the order of the sweep.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cell: usize,
+
+    /// Run this with /bin/sh instead of $SHELL.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerName {
+    /// Peer a.
+    A,
+    /// Peer b.
+    B,
 }
 
 /// Arguments of the peer, passed on.

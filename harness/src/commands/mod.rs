@@ -5,6 +5,7 @@ mod doctor;
 mod replay;
 mod report;
 mod run;
+mod shell;
 
 use std::{
     collections::BTreeSet,
@@ -29,6 +30,7 @@ pub(crate) use self::{
     replay::{TrialId, replay},
     report::report,
     run::run,
+    shell::shell,
 };
 
 const USAGE: u8 = 2;

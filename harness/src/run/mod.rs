@@ -5,7 +5,9 @@ mod dispatch;
 mod draws;
 mod peer;
 mod record;
+mod shell;
 mod single;
+mod standing;
 mod subject;
 mod trial;
 
@@ -13,6 +15,7 @@ pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
     draws::TrialSeed,
     record::Captures,
+    shell::{Left, Visit, visit},
     single::single,
     subject::PEER,
     trial::{Bench, Trial},

@@ -5,7 +5,6 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +26,7 @@ use super::{
     draws::{Draws, TrialSeed},
     peer::{self, Ended, EventSink, Exit, Progress},
     record::Captures,
+    standing::{BenchError, During, Standing},
     subject::{self, Order},
 };
 use crate::{
@@ -37,9 +37,9 @@ use crate::{
         times::{self, milliseconds},
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
-    lab::{self, BuildError, Host, Lab, LabSpec, Side},
+    lab::{Host, Side},
     scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
-    wan::{Impairment, Keep, Traffic, Wan},
+    wan::Traffic,
 };
 
 /// A trial whose bench was later than this is marked as disturbed.
@@ -48,9 +48,6 @@ const DISTURBED: Duration = Duration::from_millis(10);
 /// What a peer may need beyond its own deadline and grace before it is killed: 4 s to close its
 /// connections in order, and some more where the machine is busy.
 const SLACK: Duration = Duration::from_secs(8);
-
-/// How often building a lab is tried.
-const BUILD_TRIES: u32 = 3;
 
 /// What all trials of a run share.
 #[derive(Debug)]
@@ -105,27 +102,6 @@ impl Trial {
 /// A trial's result, and how often its lab had to be built again.
 pub(crate) type Finished = (TrialFinished, u32);
 
-/// Why the bench could not run a trial.
-#[derive(Debug, thiserror::Error)]
-enum BenchError {
-    #[error("lab: {0}")]
-    Build(#[from] BuildError),
-    #[error("the public host {name:?} ended before the trial did: {status}")]
-    HostEnded { name: String, status: ExitStatus },
-    #[error("{what}: {source}")]
-    Io { what: &'static str, source: io::Error },
-}
-
-trait During<T> {
-    fn during(self, what: &'static str) -> Result<T, BenchError>;
-}
-
-impl<T> During<T> for io::Result<T> {
-    fn during(self, what: &'static str) -> Result<T, BenchError> {
-        self.map_err(|source| BenchError::Io { what, source })
-    }
-}
-
 /// Everything that was seen of a trial.
 pub(super) struct Seen {
     pub(super) begin: MonoTime,
@@ -168,30 +144,8 @@ async fn observe(
     retries: &mut u32,
 ) -> Result<Seen, BenchError> {
     let setup = &trial.setup;
-    let lab = build_lab(bench, setup, retries).await?;
-    let Lab { peers, hosts, wan } = lab;
-    let impairment =
-        Impairment { delay: setup.wan.delay, loss: setup.wan.loss, seed: draws.wan_seed };
-    let keep = if bench.captures.is_some() { Keep::Everything } else { Keep::Headers };
-    let wan = Wan::start(wan, impairment, keep, permit).during("starting the WAN")?;
-
-    let addresses: Vec<(String, String)> = setup
-        .hosts
-        .iter()
-        .zip(&hosts)
-        .map(|(setup, host)| (setup.name.clone(), host.address.to_string()))
-        .collect();
-    // They are killed when dropped, at the end of the trial.
-    let mut servers = Vec::new();
-    for (setup, host) in setup.hosts.iter().zip(&hosts) {
-        if !setup.command.is_empty() {
-            let own = host.address.to_string();
-            let command = subject::host_command(&setup.command, &own, &addresses);
-            // A pipe that nobody reads would stop a talkative one.
-            let server = peer::spawn(&host.namespace, &command, Stdio::null);
-            servers.push((setup.name.as_str(), server.during("starting a public host")?));
-        }
-    }
+    let lab = Standing::start(bench, setup, draws.wan_seed, permit, retries).await?;
+    let Standing { peers, addresses, .. } = &lab;
 
     let begin = monotonic_now();
     let began = Instant::now();
@@ -211,7 +165,7 @@ async fn observe(
             clock_offset: offset,
             seed: draws.peer_seeds[index],
             events: sink.path(),
-            hosts: &addresses,
+            hosts: addresses,
         };
         let _taken =
             take_ports(&peers[index], &setup.punch, setup.peers[index].taken_ports, offset)
@@ -230,13 +184,7 @@ async fn observe(
         Ok::<_, BenchError>((ended, events))
     };
     let (a, b) = tokio::join!(act(Side::A), act(Side::B));
-    for (name, (server, _)) in &mut servers {
-        if let Some(status) = server.try_wait().during("a public host")? {
-            return Err(BenchError::HostEnded { name: (*name).to_owned(), status });
-        }
-    }
-    let traffic = wan.finish().await.during("the WAN")?;
-    drop(servers);
+    let (traffic, peers) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
     let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
     Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts, places })
@@ -286,29 +234,6 @@ fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
 
 pub(super) fn skew(seconds: f64) -> ClockOffset {
     ClockOffset::from_secs_f64(seconds).expect("the scenario was checked to have sane offsets")
-}
-
-/// Builds the lab on a thread, some labs at once. A kernel that is busy removing many may refuse
-/// one more for a moment, so that it is tried again.
-async fn build_lab(bench: &Bench, setup: &Setup, retries: &mut u32) -> Result<Lab, BenchError> {
-    let spec = LabSpec {
-        family: setup.wan.family,
-        nats: setup.peers.clone().map(|peer| peer.nat),
-        hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
-    };
-    let _building = bench.builders.acquire().await.expect("the semaphore is never closed");
-    let mut tries = 1;
-    loop {
-        match tokio::task::block_in_place(|| lab::build(&spec)) {
-            Ok(lab) => return Ok(lab),
-            Err(_) if tries < BUILD_TRIES => {
-                tries += 1;
-                *retries += 1;
-                sleep(Duration::from_millis(100)).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// From what was seen to a verdict: a pure function.

@@ -121,9 +121,8 @@ fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usi
 
 /// Whether a peer of ours uses that port: then its SYNs leave it by that port as well.
 fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
-    story.events[side.index()].iter().any(|event| match &event.what {
-        Reported::Ports { ports, .. } => ports.contains(&wanted),
-        _ => false,
+    story.events[side.index()].iter().any(|event| {
+        matches!(&event.what, Reported::Ports { ports, .. } if ports.contains(&wanted))
     })
 }
 
@@ -221,6 +220,7 @@ fn short(says: Says) -> &'static str {
 }
 
 /// What a peer reports, where the packets do not show it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of all the rest, the packets say as much")]
 fn reported(side: Side, event: &Event) -> Option<Row> {
     let (text, port) = match &event.what {
         Reported::Ports { buckets, ports } => {
