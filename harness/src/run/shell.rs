@@ -121,12 +121,12 @@ impl Guide {
                 Nat::Public => "a public host".to_owned(),
                 Nat::Behind(nat) => format!("behind NAT {}", nat.name),
             };
-            hosts.push((format!("peer {side}  {}  {behind}", host.address), enter(host)));
+            hosts.push((format!("peer {side}  {:<15} {behind}", host.address), enter(host)));
             let name = side.to_string().to_uppercase();
             environment.push((format!("NET_{name}"), enter(host)));
         }
         for ((name, address), host) in lab.addresses.iter().zip(&lab.hosts) {
-            hosts.push((format!("host {name}  {address}"), enter(host)));
+            hosts.push((format!("host {name}  {address:<12}"), enter(host)));
             let name = name.to_uppercase().replace('-', "_");
             environment.push((format!("NET_HOST_{name}"), enter(host)));
         }
@@ -147,7 +147,7 @@ impl Guide {
             visit.title, visit.side
         );
         for (host, enter) in &self.hosts {
-            let _ = writeln!(text, "  {host:<44} nsenter --net={enter}");
+            let _ = writeln!(text, "  {host:<48} nsenter --net={enter}");
         }
         let _ = writeln!(text, "  WAN     {}", self.wan);
         let _ = writeln!(

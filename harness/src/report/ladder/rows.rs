@@ -121,9 +121,9 @@ fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usi
 
 /// Whether a peer of ours uses that port: then its SYNs leave it by that port as well.
 fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
-    story.events[side.index()].iter().any(|event| {
-        matches!(&event.what, Reported::Ports { ports, .. } if ports.contains(&wanted))
-    })
+    story.events[side.index()].iter().any(
+        |event| matches!(&event.what, Reported::Ports { ports, .. } if ports.contains(&wanted)),
+    )
 }
 
 /// Whether the receiver's NAT passes on what came to it at that time, as far as can be told.
