@@ -66,6 +66,17 @@ fn a_host_that_answers_is_told_from_its_nat() {
 }
 
 #[test]
+fn an_answer_that_a_nat_lets_out_untranslated_is_an_answer_that_says_so() {
+    let mut tape = Tape::new();
+    let ports = [7; 2];
+    tape.syn(100, Side::A, ports).syn(120, Side::B, ports);
+    tape.tcp(170, Side::A, ports, Flags::Rst, 63, b"");
+    let source = &mut tape.traffic.packets.last_mut().unwrap().bytes[12..16];
+    source.copy_from_slice(&[100, 64, 1, 2]);
+    insta::assert_snapshot!(cause(&tape), @"syn-answered-rst: b's first SYN on port 7 left 20 ms after a's; one-way delay 50 ms; host a answered RST to b's SYN (which left NAT a untranslated)");
+}
+
+#[test]
 fn icmp_is_matched_with_the_segment_that_it_quotes() {
     let mut tape = Tape::new();
     tape.syn(100, Side::A, [7; 2]).syn(110, Side::B, [7; 2]).icmp(150, Side::B, 7).icmp(
