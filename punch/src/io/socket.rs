@@ -56,8 +56,8 @@ pub(crate) fn is_local(address: SocketAddr) -> bool {
 }
 
 /// Options for the election: small frames leave at once, and one that is lost is repeated at a
-/// steady pace rather than after ever longer pauses. Without them everything still works, more
-/// slowly under loss.
+/// steady pace rather than after ever longer pauses (not where the congestion control is BBR, which
+/// never counts a stream as thin). Without them everything still works, more slowly under loss.
 pub(crate) fn tune(socket: &Socket) {
     let _ = socket.set_tcp_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -68,6 +68,8 @@ pub(crate) fn tune(socket: &Socket) {
 /// ACK is on the way, and the leader waits for that.
 pub(crate) fn untune(socket: &Socket) {
     let _ = socket.set_tcp_nodelay(false);
+    #[cfg(target_os = "linux")]
+    repeat_soon(socket, REPEAT_AS_USUAL_US);
 }
 
 /// State of a TCP connection as far as punching cares.
@@ -141,8 +143,37 @@ fn bound(local: SocketAddr) -> io::Result<Socket> {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
     }
+    #[cfg(target_os = "linux")]
+    repeat_soon(&socket, REPEAT_SOON_US);
     socket.bind(&local.into())?;
     Ok(socket)
+}
+
+/// Bound below which the kernel's retransmission timeout does not go, for the time of the
+/// election, in microseconds; the usual one of 200 ms is what a lost frame costs on a short path.
+#[cfg(target_os = "linux")]
+const REPEAT_SOON_US: libc::c_int = 20_000;
+
+/// The same as RFC 6298 has it in Linux (`TCP_RTO_MIN`).
+#[cfg(target_os = "linux")]
+const REPEAT_AS_USUAL_US: libc::c_int = 200_000;
+
+/// Sets `TCP_RTO_MIN_US` (Linux 6.15; older kernels refuse it, and repeat later). What is in flight
+/// keeps its timers.
+#[cfg(target_os = "linux")]
+#[expect(clippy::cast_possible_truncation, reason = "the size of an int fits in 32 bits")]
+fn repeat_soon(socket: &Socket, microseconds: libc::c_int) {
+    const TCP_RTO_MIN_US: libc::c_int = 45;
+    // SAFETY: the descriptor is open, and the value is an int of the length that is said.
+    unsafe {
+        libc::setsockopt(
+            std::os::fd::AsRawFd::as_raw_fd(socket),
+            libc::IPPROTO_TCP,
+            TCP_RTO_MIN_US,
+            (&raw const microseconds).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
 }
 
 /// Reads at most `buffer.len()` bytes without blocking.
