@@ -7,6 +7,8 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::pace;
+
 /// Which step of opening a socket failed.
 #[derive(Debug)]
 pub(crate) enum OpenError {
@@ -55,23 +57,6 @@ pub(crate) fn is_local(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }
 
-/// Options for the election: small frames leave at once, and one that is lost is repeated at a
-/// steady pace rather than after ever longer pauses (not where the congestion control is BBR, which
-/// never counts a stream as thin). Without them everything still works, more slowly under loss.
-pub(crate) fn tune(socket: &Socket) {
-    let _ = socket.set_tcp_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_thin_linear_timeouts(true);
-}
-
-/// Options for the user. The steady pace stays: the follower hands its connection over while its
-/// ACK is on the way, and the leader waits for that.
-pub(crate) fn untune(socket: &Socket) {
-    let _ = socket.set_tcp_nodelay(false);
-    #[cfg(target_os = "linux")]
-    repeat_soon(socket, REPEAT_AS_USUAL_US);
-}
-
 /// State of a TCP connection as far as punching cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TcpState {
@@ -85,9 +70,30 @@ pub(crate) enum TcpState {
 
 /// Asks the kernel (`TCP_INFO`) for the state of a connecting socket.
 #[cfg(target_os = "linux")]
-#[expect(clippy::cast_possible_truncation, reason = "the size of tcp_info fits in 32 bits")]
 pub(crate) fn state(socket: &Socket) -> TcpState {
     const TCP_SYN_SENT: u8 = 2;
+    match info(socket).map(|info| info.tcpi_state) {
+        Some(TCP_SYN_SENT) => TcpState::SynSent,
+        Some(_) => TcpState::Further,
+        None => TcpState::Unknown,
+    }
+}
+
+/// Whether something that was sent on a connection has not been acknowledged by the peer's kernel.
+#[cfg(target_os = "linux")]
+pub(crate) fn awaits_acknowledgment(socket: &Socket) -> bool {
+    info(socket).is_some_and(|info| info.tcpi_unacked > 0)
+}
+
+/// This system does not say; nothing waits for it.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn awaits_acknowledgment(_: &Socket) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+#[expect(clippy::cast_possible_truncation, reason = "the size of tcp_info fits in 32 bits")]
+fn info(socket: &Socket) -> Option<libc::tcp_info> {
     // SAFETY: all zeroes is a valid tcp_info.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -101,11 +107,7 @@ pub(crate) fn state(socket: &Socket) -> TcpState {
             &raw mut length,
         )
     };
-    match (result, info.tcpi_state) {
-        (0, TCP_SYN_SENT) => TcpState::SynSent,
-        (0, _) => TcpState::Further,
-        _ => TcpState::Unknown,
-    }
+    (result == 0).then_some(info)
 }
 
 /// This system does not tell the state of a connecting socket: repeats are left to its kernel.
@@ -143,37 +145,9 @@ fn bound(local: SocketAddr) -> io::Result<Socket> {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
     }
-    #[cfg(target_os = "linux")]
-    repeat_soon(&socket, REPEAT_SOON_US);
+    pace::prepare(&socket);
     socket.bind(&local.into())?;
     Ok(socket)
-}
-
-/// Bound below which the kernel's retransmission timeout does not go, for the time of the
-/// election, in microseconds; the usual one of 200 ms is what a lost frame costs on a short path.
-#[cfg(target_os = "linux")]
-const REPEAT_SOON_US: libc::c_int = 20_000;
-
-/// The same as RFC 6298 has it in Linux (`TCP_RTO_MIN`).
-#[cfg(target_os = "linux")]
-const REPEAT_AS_USUAL_US: libc::c_int = 200_000;
-
-/// Sets `TCP_RTO_MIN_US` (Linux 6.15; older kernels refuse it, and repeat later). What is in flight
-/// keeps its timers.
-#[cfg(target_os = "linux")]
-#[expect(clippy::cast_possible_truncation, reason = "the size of an int fits in 32 bits")]
-fn repeat_soon(socket: &Socket, microseconds: libc::c_int) {
-    const TCP_RTO_MIN_US: libc::c_int = 45;
-    // SAFETY: the descriptor is open, and the value is an int of the length that is said.
-    unsafe {
-        libc::setsockopt(
-            std::os::fd::AsRawFd::as_raw_fd(socket),
-            libc::IPPROTO_TCP,
-            TCP_RTO_MIN_US,
-            (&raw const microseconds).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        );
-    }
 }
 
 /// Reads at most `buffer.len()` bytes without blocking.
