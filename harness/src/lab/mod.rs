@@ -9,7 +9,6 @@ mod address;
 mod build;
 mod link;
 mod netns;
-mod rules;
 pub(crate) mod tun;
 
 use std::{fmt, net::IpAddr, os::fd::OwnedFd};
@@ -19,7 +18,7 @@ pub(crate) use self::{
     build::{BuildError, build, find_program},
     netns::NetNs,
 };
-use crate::scenario::{Family, Nat};
+use crate::{nat::Nat, scenario::Family};
 
 /// What to build.
 #[derive(Debug, Clone)]
