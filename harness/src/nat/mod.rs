@@ -281,7 +281,6 @@ impl NatSpec {
 
     /// Whether a packet from outside to a mapping comes through to the inside host, if it is not a
     /// SYN.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what verification and the oracle ask"))]
     pub(crate) fn forwards(&self, from: Sender) -> bool {
         match self.filtering {
             Filtering::EndpointIndependent => true,

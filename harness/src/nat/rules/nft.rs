@@ -77,21 +77,18 @@ pub(super) fn firewall(nat: &NatSpec) -> String {
             format!("    {TRANSPORT} {state}update @opened {{ {learnt}{time} }}\n")
         })
         .collect();
-    let refuse = match nat.unsolicited {
-        Unsolicited::Open => String::new(),
-        policy => format!(
+    let (mut refuse, mut never) = (String::new(), String::new());
+    if nat.unsolicited != Unsolicited::Open {
+        refuse = format!(
             "    iifname \"{WAN}\" meta l4proto tcp ct state new,invalid {}\n    \
              iifname \"{WAN}\" ct state new,invalid drop\n",
-            answer(policy, "icmpv6", "addr-unreachable")
-        ),
-    };
-    let never = match nat.unsolicited {
-        Unsolicited::Open => String::new(),
-        _ => format!(
+            answer(nat.unsolicited, "icmpv6", "addr-unreachable")
+        );
+        never = format!(
             "  chain input {{\n    type filter hook input priority filter;\n    \
              iifname \"{WAN}\" ct state new,invalid drop\n  }}\n"
-        ),
-    };
+        );
+    }
     format!(
         "# {nat}\ntable ip6 firewall {{\n{opened}  chain learn {{\n    \
          type filter hook postrouting priority srcnat + 10;\n    \
