@@ -20,6 +20,11 @@ pub(crate) use self::{
 };
 use crate::{nat::Nat, scenario::Family};
 
+/// The WAN address of peer a's NAT; with IPv6, where nothing is translated, that of its interface.
+pub(crate) fn wan_address(family: Family) -> IpAddr {
+    address::wan(family, Side::A).address
+}
+
 /// What to build.
 #[derive(Debug, Clone)]
 pub(crate) struct LabSpec {

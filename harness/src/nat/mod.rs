@@ -10,7 +10,9 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod possible;
+mod rfc;
 pub(crate) mod rules;
+pub(crate) mod show;
 
 use std::fmt;
 

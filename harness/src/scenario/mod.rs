@@ -35,6 +35,7 @@ pub(crate) use crate::nat::{Nat, NatSpec, Unsolicited};
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::Criterion;
 pub(crate) use draw::Draw;
+pub(crate) use error::{did_you_mean, list};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::label;
 pub(crate) use tree::Named;
