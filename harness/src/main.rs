@@ -10,6 +10,7 @@ mod doctor;
 mod event;
 mod isolate;
 mod lab;
+mod nat;
 mod report;
 mod run;
 mod scenario;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => commands::run(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Nats(args)) => commands::nats(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod nats;
 mod report;
 mod run;
 
@@ -22,7 +23,7 @@ use crate::{
     scenario::{Criterion, Scenario},
 };
 
-pub(crate) use self::{check::check, doctor::doctor, report::report, run::run};
+pub(crate) use self::{check::check, doctor::doctor, nats::nats, report::report, run::run};
 
 const USAGE: u8 = 2;
 const INCONCLUSIVE: u8 = 3;
