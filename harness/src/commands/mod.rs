@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod nats;
 mod replay;
 mod report;
 mod run;
@@ -27,6 +28,7 @@ use crate::{
 pub(crate) use self::{
     check::check,
     doctor::doctor,
+    nats::nats,
     replay::{TrialId, replay},
     report::report,
     run::run,

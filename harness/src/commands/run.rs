@@ -105,7 +105,7 @@ pub(super) fn nats<'a>(setups: impl Iterator<Item = &'a Setup>) -> Vec<(Family, 
     for setup in setups {
         for peer in &setup.peers {
             let Nat::Behind(nat) = &peer.nat else { continue };
-            let kind = (setup.wan.family, nat.clone());
+            let kind = (setup.wan.family, *nat);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }

@@ -12,8 +12,9 @@ use super::trial::{Seen, Trial, skew};
 use crate::{
     event::{TrialFinished, Verdict},
     lab::Side,
+    nat::Nat,
     report::ladder::{self, Story},
-    scenario::{Nat, Setup},
+    scenario::Setup,
     wan::capture::{self, Header},
 };
 
@@ -114,7 +115,7 @@ fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
 fn nat_name(nat: &Nat) -> String {
     match nat {
         Nat::Public => "none".to_owned(),
-        Nat::Behind(nat) => nat.name.clone(),
+        Nat::Behind(nat) => nat.name.to_owned(),
     }
 }
 

@@ -236,7 +236,6 @@ fn reported(side: Side, event: &Event) -> Option<Row> {
         Reported::Rejected { port, .. } => ("rejected".to_owned(), Some(*port)),
         Reported::Disconnected { port } => ("disconnected".to_owned(), Some(*port)),
         Reported::Decided { port, .. } => ("decided".to_owned(), Some(*port)),
-        Reported::Acknowledged => ("acknowledged".to_owned(), None),
         Reported::Returned { local, .. } => ("returned".to_owned(), Some(local.port())),
         Reported::Failed { .. } => ("gave up".to_owned(), None),
         _ => return None,
