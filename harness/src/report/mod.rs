@@ -4,6 +4,7 @@
 //! can make each report again. A report adds no judgement of its own beyond the rules in
 //! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
 
+pub(crate) mod difference;
 pub(crate) mod folder;
 pub(crate) mod judge;
 pub(crate) mod log;
