@@ -5,8 +5,10 @@
 //! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
 
 pub(crate) mod difference;
+mod finding;
 pub(crate) mod folder;
 pub(crate) mod judge;
+mod labels;
 pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod stats;

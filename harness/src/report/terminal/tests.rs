@@ -14,6 +14,7 @@ fn shown(events: &[Event], style: Style) -> String {
     let summary = Summary::from_events(events).unwrap();
     let text = render(&summary, Some(Path::new("target/harness/20260101-000000-skew")), style);
     for line in text.lines().filter(|_| !style.color) {
+        // The path of the folder is never broken.
         let last_line = line.contains("target/harness/");
         assert!(last_line || line.chars().count() <= style.width, "too wide: {line}");
     }
