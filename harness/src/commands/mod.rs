@@ -111,7 +111,8 @@ fn show(json: bool, summary: &Summary, folder: &Path) {
     let terminal = io::stdout().is_terminal();
     let width = terminal_size::terminal_size().map(|(width, _)| width.0);
     let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
-    say(terminal::render(summary, Some(folder), style).trim_end());
+    let view = terminal::View { folder: Some(folder), style, full: false };
+    say(terminal::render(summary, view).trim_end());
 }
 
 /// Prints to standard output; a closed pipe is the reader's decision.

@@ -7,6 +7,7 @@
 pub(crate) mod difference;
 mod finding;
 pub(crate) mod folder;
+mod grid;
 pub(crate) mod judge;
 mod labels;
 pub(crate) mod log;

@@ -4,10 +4,13 @@
 //! expectation with what was measured, trials against theory, the causes of failures, and
 //! what the bench itself did wrong. The last line is the verdict on everything.
 
+mod heat_map;
+
 use std::{collections::BTreeMap, path::Path};
 
 use crate::report::{
     finding::Finding,
+    grid::Mark,
     judge::Judgement,
     labels::{Labels, replay},
     style::{Ink, Style},
@@ -22,18 +25,33 @@ use crate::report::{
 /// Kinds of cause, and cells, that are listed before `and n more`.
 const MOST_LISTED: usize = 8;
 
-/// The whole report; `folder` is where the run is kept, shown in the last line.
-pub(crate) fn render(summary: &Summary, folder: Option<&Path>, style: Style) -> String {
+/// Cells that the table lists where a heat map shows them all.
+const MOST_ROWS: usize = 40;
+
+/// How to show a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// Where the run is kept: for the last line and for commands.
+    pub folder: Option<&'a Path>,
+    /// Width, colours, characters.
+    pub style: Style,
+    /// Whether the table lists all cells even where a heat map shows them.
+    pub full: bool,
+}
+
+/// The whole report.
+pub(crate) fn render(summary: &Summary, view: View<'_>) -> String {
+    let style = view.style;
     let mut out = String::new();
     for (index, scenario) in summary.scenarios.iter().enumerate() {
-        out.push_str(&ScenarioReport::new(index, scenario, folder, style).render());
+        out.push_str(&ScenarioReport::new(index, scenario, view).render());
         out.push('\n');
     }
     if summary.state != RunState::Finished {
         out.push_str(&paragraph("Incomplete: ", SURVIVORS, style.width));
         out.push('\n');
     }
-    out.push_str(&last_line(summary, folder, style));
+    out.push_str(&last_line(summary, view.folder, style));
     style.encode(out)
 }
 
@@ -46,17 +64,13 @@ struct ScenarioReport<'a> {
     scenario: &'a ScenarioSummary,
     style: Style,
     labels: Labels<'a>,
-    folder: Option<&'a Path>,
+    view: View<'a>,
 }
 
 impl<'a> ScenarioReport<'a> {
-    fn new(
-        index: usize,
-        scenario: &'a ScenarioSummary,
-        folder: Option<&'a Path>,
-        style: Style,
-    ) -> Self {
-        Self { scenario, style, labels: Labels::new(index, scenario), folder }
+    fn new(index: usize, scenario: &'a ScenarioSummary, view: View<'a>) -> Self {
+        let View { style, .. } = view;
+        Self { scenario, style, labels: Labels::new(index, scenario), view }
     }
 
     fn render(&self) -> String {
@@ -69,13 +83,46 @@ impl<'a> ScenarioReport<'a> {
             self.replay(),
         ];
         let mut out = self.heading();
-        out.push('\n');
-        out.push_str(&table::render(self.scenario, self.style));
+        let map = heat_map::render(&self.labels, self.style);
+        let (table, more) = self.table(!map.is_empty());
+        for section in [map, table, more] {
+            if !section.is_empty() {
+                out.push('\n');
+                out.push_str(&section);
+            }
+        }
         for section in sections.iter().filter(|section| !section.is_empty()) {
             out.push('\n');
             out.push_str(section);
         }
         out
+    }
+
+    /// The table, and what it leaves out: where a heat map shows all cells and they are many, it has
+    /// those alone that call for attention.
+    fn table(&self, has_map: bool) -> (String, String) {
+        let cells = &self.scenario.cells;
+        let all = || table::render(cells, self.style);
+        if !has_map || cells.len() <= MOST_ROWS || self.view.full {
+            return (all(), String::new());
+        }
+        let mut shown: Vec<_> =
+            cells.iter().filter(|cell| calls_for_attention(cell)).cloned().collect();
+        let remarkable = shown.len();
+        shown.truncate(MOST_ROWS);
+        let more = match (remarkable, cells.len() - shown.len()) {
+            (0, all) => format!("None of the {all} cells calls for attention; --full lists them."),
+            (some, rest) if some == shown.len() => {
+                format!("{} for no attention; --full lists all.", call(rest, "more cell"))
+            }
+            (some, rest) => format!(
+                "{rest} cells are left out; {} for attention too. --full lists all.",
+                call(some - shown.len(), "more cell")
+            ),
+        };
+        let table =
+            if shown.is_empty() { String::new() } else { table::render(&shown, self.style) };
+        (table, paragraph("", &more, self.style.width))
     }
 
     fn heading(&self) -> String {
@@ -207,7 +254,7 @@ impl<'a> ScenarioReport<'a> {
 
     fn replay(&self) -> String {
         let Some(trial) = self.labels.telling_trial() else { return String::new() };
-        let command = replay(self.folder, &trial);
+        let command = replay(self.view.folder, &trial);
         // Not wrapped: it is there to be copied.
         format!("{}  {command}\n", self.title("To see a trial again, packet by packet"))
     }
@@ -223,6 +270,16 @@ impl<'a> ScenarioReport<'a> {
         }
         self.title(title) + &lines.concat()
     }
+}
+
+/// Whether a person should look at a cell: it is not as expected, or the bench had its part in it.
+fn calls_for_attention(cell: &CellSummary) -> bool {
+    Mark::of(cell) != Mark::None || cell.errors > 0 || cell.disturbed > 0 || cell.trials == 0
+}
+
+/// `1 cell calls`, `2 cells call`.
+fn call(number: usize, noun: &str) -> String {
+    count(number as u64, noun) + if number == 1 { " calls" } else { " call" }
 }
 
 fn trials(number: u64) -> String {
