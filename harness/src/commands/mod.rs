@@ -2,23 +2,19 @@
 
 mod check;
 mod doctor;
+mod output;
 mod report;
 mod run;
 
 use std::{
     collections::BTreeSet,
-    io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use crate::{
-    report::{
-        judge::{Decided, Judgement, judge, trials_to_decide},
-        style::Style,
-        summary::Summary,
-        terminal,
-    },
+    report::judge::{Decided, Judgement, judge, trials_to_decide},
     scenario::{Criterion, Scenario},
 };
 
@@ -98,21 +94,6 @@ fn undecidable(scenario: &Scenario) -> Vec<String> {
         }
     }
     warnings
-}
-
-fn show(json: bool, summary: &Summary, folder: &Path) {
-    if json {
-        match serde_json::to_string_pretty(summary) {
-            Ok(json) => say(&json),
-            Err(error) => eprintln!("harness: the summary cannot be written as JSON: {error}"),
-        }
-        return;
-    }
-    let terminal = io::stdout().is_terminal();
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
-    let view = terminal::View { folder: Some(folder), style, full: false };
-    say(terminal::render(summary, view).trim_end());
 }
 
 /// Prints to standard output; a closed pipe is the reader's decision.

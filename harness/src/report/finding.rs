@@ -20,12 +20,15 @@ pub(super) struct Finding {
     pub condition: String,
     /// Where, and what would decide it; may be empty.
     pub remark: String,
+    /// The cell that decides, if any does.
+    pub cell: Option<usize>,
 }
 
 impl Finding {
     /// What was found of an expectation in all its cells.
     pub(super) fn of(expectation: &ExpectationSummary, labels: &Labels<'_>) -> Self {
-        let (measured, remark) = match worst_cell(expectation, &labels.scenario.cells) {
+        let worst = worst_cell(expectation, &labels.scenario.cells);
+        let (measured, remark) = match worst {
             None => ("nothing measured".to_owned(), "no cell of the sweep has these values".into()),
             Some(_) if is_theory(expectation) => by_theory(expectation, &labels.scenario.cells),
             Some(worst) => by_rate(expectation, worst, labels),
@@ -36,6 +39,7 @@ impl Finding {
             expected: expectation.success.clone(),
             condition: labels.condition(&expectation.filter),
             remark,
+            cell: worst.map(|worst| worst.cell),
         }
     }
 
@@ -57,7 +61,8 @@ impl Finding {
             (rate(cell.successes, cell.judged()), String::new())
         };
         let (expected, condition) = (expectation.success.clone(), String::new());
-        Self { verdict: at.verdict, measured, expected, condition, remark }
+        let cell = Some(at.cell);
+        Self { verdict: at.verdict, measured, expected, condition, remark, cell }
     }
 
     /// `197/200 98.5 % [95.7–99.5], expected >= 0.95 where rule = rolling`.

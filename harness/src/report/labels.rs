@@ -1,11 +1,11 @@
 //! How reports name the cells and the trials of a scenario.
 
-use std::path::Path;
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use crate::{
     event::Filter,
     report::{
-        summary::{ScenarioSummary, Unexpected},
+        summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
         text::{cell_label, short_names, value},
     },
 };
@@ -18,6 +18,17 @@ pub(super) struct Labels<'a> {
     /// Short names of the swept paths, in their order.
     pub names: Vec<String>,
     index: usize,
+}
+
+/// A cause in all cells of a scenario.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// How many trials.
+    pub count: u64,
+    /// The first cell that has it.
+    pub cell: usize,
+    /// What it is there.
+    pub first: &'a CauseSummary,
 }
 
 impl<'a> Labels<'a> {
@@ -71,18 +82,39 @@ impl<'a> Labels<'a> {
         position.and_then(|position| self.names.get(position)).map_or(path, String::as_str)
     }
 
+    /// The causes of all cells together, most frequent first.
+    pub(super) fn causes(&self, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> Vec<Found<'a>> {
+        let mut all: BTreeMap<&str, Found<'a>> = BTreeMap::new();
+        for (cell, summary) in self.scenario.cells.iter().enumerate() {
+            for first in of(summary) {
+                all.entry(&first.kind).or_insert(Found { count: 0, cell, first }).count +=
+                    first.count;
+            }
+        }
+        let mut all: Vec<_> = all.into_values().collect();
+        all.sort_by_key(|found| std::cmp::Reverse(found.count));
+        all
+    }
+
     /// The trial to look at first: one that failed against theory, else one that succeeded against
     /// it, else any that failed.
     pub(super) fn telling_trial(&self) -> Option<String> {
-        let cells = || self.scenario.cells.iter().enumerate();
-        let against = |of: fn(&crate::report::summary::TheorySummary) -> &Unexpected| {
-            cells().find_map(|(index, cell)| Some((index, *of(&cell.theory).trials.first()?)))
+        self.telling_trial_among(0..self.scenario.cells.len())
+    }
+
+    /// The trial of a cell to look at first.
+    pub(super) fn telling_trial_of(&self, cell: usize) -> Option<String> {
+        self.telling_trial_among(cell..cell + 1)
+    }
+
+    fn telling_trial_among(&self, cells: Range<usize>) -> Option<String> {
+        let first = |of: fn(&CellSummary) -> Option<u32>| {
+            let mut cells = cells.clone();
+            cells.find_map(|index| Some((index, of(self.scenario.cells.get(index)?)?)))
         };
-        against(|theory| &theory.unexpected_failures)
-            .or_else(|| against(|theory| &theory.unexpected_successes))
-            .or_else(|| {
-                cells().find_map(|(index, cell)| Some((index, cell.failure_causes.first()?.trial)))
-            })
+        first(|cell| cell.theory.unexpected_failures.trials.first().copied())
+            .or_else(|| first(|cell| cell.theory.unexpected_successes.trials.first().copied()))
+            .or_else(|| first(|cell| Some(cell.failure_causes.first()?.trial)))
             .map(|(cell, trial)| self.trial(cell, trial))
     }
 }

@@ -6,20 +6,20 @@
 
 mod heat_map;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use crate::report::{
     finding::Finding,
     grid::Mark,
-    judge::Judgement,
-    labels::{Labels, replay},
+    labels::{Found, Labels, replay},
+    outcome,
     style::{Ink, Style},
     summary::{
         CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
         Unexpected,
     },
     table::{self, ink, word},
-    text::{count, duration, paragraph, rtt},
+    text::{count, paragraph, rtt},
 };
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
@@ -211,18 +211,10 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn causes(&self, title: &str, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> String {
-        let mut all: BTreeMap<&str, (u64, usize, &CauseSummary)> = BTreeMap::new();
-        for (index, cell) in self.scenario.cells.iter().enumerate() {
-            for cause in of(cell) {
-                all.entry(&cause.kind).or_insert((0, index, cause)).0 += cause.count;
-            }
-        }
-        let mut all: Vec<_> = all.into_values().collect();
-        all.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
-        let lines = all.into_iter().map(|(count, index, cause)| {
-            let CauseSummary { kind, trial, evidence, .. } = cause;
-            let trial = self.labels.trial(index, *trial);
-            let example = format!("trial {trial}{}", self.labels.at_cell(index));
+        let lines = self.labels.causes(of).into_iter().map(|Found { count, cell, first }| {
+            let CauseSummary { kind, trial, evidence, .. } = first;
+            let trial = self.labels.trial(cell, *trial);
+            let example = format!("trial {trial}{}", self.labels.at_cell(cell));
             let text = match evidence.trim_end_matches('.') {
                 "" => format!("{kind} ({example})"),
                 evidence => format!("{kind}: {evidence} ({example})"),
@@ -287,39 +279,9 @@ fn trials(number: u64) -> String {
 }
 
 fn last_line(summary: &Summary, folder: Option<&Path>, style: Style) -> String {
-    let expectations: Vec<_> =
-        summary.scenarios.iter().flat_map(|scenario| &scenario.expectations).collect();
-    let number = |verdict| expectations.iter().filter(|it| it.verdict == verdict).count();
-    let (failed, open) = (number(Judgement::Fail), number(Judgement::Inconclusive));
-    let result = match (expectations.len(), failed, open) {
-        (0, ..) => "nothing was expected".to_owned(),
-        (all, 0, 0) => format!("{all} of {all} expectations met"),
-        (all, 0, open) => format!("{open} of {all} expectations inconclusive"),
-        (all, failed, 0) => format!("{failed} of {all} expectations failed"),
-        (all, failed, open) => {
-            format!("{failed} of {all} expectations failed, {open} inconclusive")
-        }
-    };
-    let cells = || summary.scenarios.iter().flat_map(|scenario| &scenario.cells);
-    let mut facts = vec![result];
-    let only_errors = cells().filter(|cell| cell.trials > 0 && cell.judged() == 0).count();
-    if only_errors > 0 {
-        facts.push(format!("{} with errors only", count(only_errors as u64, "cell")));
-    }
-    let run = trials(cells().map(|cell| cell.trials).sum());
-    facts.push(match (summary.state, summary.elapsed_s) {
-        (RunState::Finished, Some(elapsed_s)) => format!("{run} in {}", duration(elapsed_s)),
-        (RunState::Interrupted, Some(elapsed_s)) => {
-            format!("{run}, interrupted after {}", duration(elapsed_s))
-        }
-        (RunState::Finished | RunState::Interrupted, None) => run,
-        (RunState::Unfinished, _) => format!("{run} so far (killed, or still running)"),
-    });
-    if let Some(retries @ 1..) = summary.lab_retries {
-        facts.push(format!("labs rebuilt {}", count(u64::from(retries), "time")));
-    }
+    let mut facts = outcome::facts(summary);
     facts.extend(folder.map(|folder| folder.display().to_string()));
-    let verdict = if expectations.is_empty() && summary.verdict == Judgement::Pass {
+    let verdict = if outcome::is_open(summary) {
         "no verdict".to_owned()
     } else {
         style.paint(ink(summary.verdict), word(summary.verdict))
