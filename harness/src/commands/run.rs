@@ -13,14 +13,18 @@ use std::{
 use punch::io::clock::wall_now;
 use tokio::sync::Semaphore;
 
-use super::{INCAPABLE, Problem, USAGE, read, runs, show, undecidable, unwritable};
+use super::{
+    INCAPABLE, Problem, USAGE,
+    output::{self, Files, Format},
+    read, runs, undecidable, unwritable,
+};
 use crate::{
     cli::{Capture, RunArgs},
     doctor,
     event::{CellPlan, Event, RunStarted, SCHEMA, ScenarioPlan},
     report::{
         folder::{RunFolder, timestamp},
-        log::{EventLog, write_summary},
+        log::EventLog,
         progress::{Counts, Progress},
         tally::Tally,
     },
@@ -54,6 +58,8 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
     doctor::probe(&nats(setups)).map_err(|missing| incapable(&[missing]))?;
 
+    let files = Files::new(&args.reports);
+    files.check()?;
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
     let bench = Arc::new(bench(args, folder.path())?);
@@ -83,9 +89,13 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     progress.finish();
     // What was measured is reported even if it could not all be written.
     let summary = tally.summary();
-    show(args.json, &summary, folder.path());
+    let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
+    let printed = output::print(format, &summary, folder.path());
     let ended = ended.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    write_summary(folder.path(), &summary).map_err(unwritable)?;
+    output::keep(folder.path(), &summary)?;
+    files.write(&summary)?;
+    output::tell_github(&summary)?;
+    printed?;
     match ended {
         Ended::Complete => Ok(summary.exit_code()),
         Ended::Interrupted(code) => Ok(code),
