@@ -129,7 +129,7 @@ fn a_nat_that_lets_no_syn_in_is_told_where_the_other_could_not_help() {
     let mut tape = Tape::new();
     tape.places[0].drops_syns = true;
     tape.syn(100, Side::A, [7; 2]).syn(200, Side::B, [7; 2]);
-    insta::assert_snapshot!(cause(&tape), @"");
+    insta::assert_snapshot!(cause(&tape), @"nat-drops-syns: NAT a drops every SYN from outside: 1 SYN of b that could have passed");
     // This one could have passed at b, whose NAT is well.
     tape.syn(1100, Side::A, [7; 2]);
     assert!(cause(&tape).starts_with("syn-unanswered: "), "{}", cause(&tape));

@@ -21,7 +21,7 @@ def left():
 
 def connect(port):
     """Sends a SYN; the kernel repeats it each second. None where it was refused."""
-    connection = socket.socket()
+    connection = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     connection.settimeout(left())
     connection.bind(("", port))
