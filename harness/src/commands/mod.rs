@@ -4,8 +4,10 @@ mod check;
 mod doctor;
 mod nats;
 mod output;
+mod replay;
 mod report;
 mod run;
+mod shell;
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +21,15 @@ use crate::{
     scenario::{Criterion, Scenario},
 };
 
-pub(crate) use self::{check::check, doctor::doctor, nats::nats, report::report, run::run};
+pub(crate) use self::{
+    check::check,
+    doctor::doctor,
+    nats::nats,
+    replay::{TrialId, replay},
+    report::report,
+    run::run,
+    shell::shell,
+};
 
 const USAGE: u8 = 2;
 const INCONCLUSIVE: u8 = 3;
