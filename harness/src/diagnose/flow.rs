@@ -28,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) nats: u8,
     /// How long its NAT remembers a SYN without an answer, where that is known to be short.
     pub(crate) forgets_after: Option<Duration>,
+    /// Whether its NAT drops every SYN from outside, against RFC 5382 REQ-2.
+    pub(crate) drops_syns: bool,
 }
 
 /// Who sent a packet: a peer's host, or a NAT in front of it by itself.

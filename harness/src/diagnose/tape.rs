@@ -48,6 +48,7 @@ impl Tape {
             address: IpAddr::from(Ipv4Addr::from(address)),
             nats: 1,
             forgets_after: None,
+            drops_syns: false,
         };
         Self {
             traffic: Traffic::default(),

@@ -12,8 +12,9 @@ use super::trial::{Seen, Trial, skew};
 use crate::{
     event::{TrialFinished, Verdict},
     lab::Side,
+    nat::Nat,
     report::ladder::{self, Story},
-    scenario::{Nat, Setup},
+    scenario::Setup,
     wan::capture::{self, Header},
 };
 

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     lab::{Host, NetNs, Side},
-    scenario::{Cell, Nat, Setup},
+    nat::Nat,
+    scenario::{Cell, Setup},
 };
 
 /// How long the lab may take to go.

@@ -192,11 +192,16 @@ async fn observe(
 
 /// Where a peer is, as far as the analysis of packets needs to know.
 fn place(setup: &Setup, side: Side, host: &Host) -> Place {
-    let (nats, forgets_after) = match &setup.peers[side.index()].nat {
-        Nat::Public => (0, None),
-        Nat::Behind(nat) => (1, nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into()))),
-    };
-    Place { address: host.address, nats, forgets_after }
+    let place = Place { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
+    match &setup.peers[side.index()].nat {
+        Nat::Public => place,
+        Nat::Behind(nat) => Place {
+            nats: 1,
+            forgets_after: nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into())),
+            drops_syns: !nat.simultaneous_open,
+            ..place
+        },
+    }
 }
 
 /// Listens on the lowest ports that the peer is about to use, as another program would.

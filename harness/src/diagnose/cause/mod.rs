@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     SynAnsweredIcmp,
     /// Every SYN that could have passed was lost on the WAN.
     SynLost,
+    /// A NAT drops every SYN from outside, so that simultaneous open is impossible.
+    NatDropsSyns,
     /// A NAT had forgotten its peer's SYN when the other's came.
     MappingExpired,
     /// SYNs that should have been let in arrived, and nothing answered them.
@@ -94,6 +96,7 @@ impl Kind {
             Self::SynAnsweredRst => "syn-answered-rst",
             Self::SynAnsweredIcmp => "syn-answered-icmp",
             Self::SynLost => "syn-lost",
+            Self::NatDropsSyns => "nat-drops-syns",
             Self::MappingExpired => "mapping-expired",
             Self::SynUnanswered => "syn-unanswered",
             Self::Unknown => "unknown",

@@ -125,6 +125,17 @@ fn a_nat_that_forgets_is_told_by_its_time() {
 }
 
 #[test]
+fn a_nat_that_lets_no_syn_in_is_told_where_the_other_could_not_help() {
+    let mut tape = Tape::new();
+    tape.places[0].drops_syns = true;
+    tape.syn(100, Side::A, [7; 2]).syn(200, Side::B, [7; 2]);
+    insta::assert_snapshot!(cause(&tape), @"");
+    // This one could have passed at b, whose NAT is well.
+    tape.syn(1100, Side::A, [7; 2]);
+    assert!(cause(&tape).starts_with("syn-unanswered: "), "{}", cause(&tape));
+}
+
+#[test]
 fn equal_targets_from_other_sources_are_a_remap() {
     let mut tape = Tape::new();
     tape.syn(100, Side::A, [50_001, 7]).syn(100, Side::A, [50_002, 8]);

@@ -157,6 +157,9 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         // Still on their way at the end, or not taken by an interface: of neither, enough is known.
         return None;
     }
+    if let Some(cause) = dropped(case, &arrived) {
+        return Some(cause);
+    }
     let expired: Vec<_> = arrived
         .iter()
         .filter_map(|(flow, syn)| Some((*flow, *syn, forgotten(case, flow, syn)?)))
@@ -184,6 +187,27 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         ports_in_words(fitting.iter().map(|it| it.flow.port(Side::A))),
     );
     Some(Kind::SynUnanswered.because(evidence))
+}
+
+/// All that arrived came to NATs that let no SYN in.
+fn dropped(case: &Case<'_>, arrived: &[(&Flow, &Seen)]) -> Option<Cause> {
+    let at = |side: Side| arrived.iter().filter(|(_, syn)| syn.from == side.other()).count();
+    let drops = |side: Side| case.places[side.index()].drops_syns;
+    if Side::BOTH.into_iter().any(|side| at(side) > 0 && !drops(side)) {
+        return None;
+    }
+    let said: Vec<String> = Side::BOTH
+        .into_iter()
+        .filter(|side| at(*side) > 0)
+        .map(|side| {
+            let syns = count(at(side), "SYN");
+            format!(
+                "NAT {side} drops every SYN from outside: {syns} of {} that fitted",
+                side.other()
+            )
+        })
+        .collect();
+    Some(Kind::NatDropsSyns.because(said.join("; ")))
 }
 
 /// How long a NAT remembers a SYN, and how long ago its peer's last was when this one came, if
