@@ -40,13 +40,13 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
+    /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
+    Nats(NatsArgs),
     /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
     /// came out the same.
     Replay(ReplayArgs),
     /// Build the lab of a scenario and open a shell in one of its peers; the lab goes with the shell.
     Shell(ShellArgs),
-    /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
-    Nats(NatsArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Be a peer: the command `punch`.
@@ -172,6 +172,41 @@ pub(crate) struct ReportArgs {
     pub(crate) junit: Option<PathBuf>,
 }
 
+/// Options of `nats`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct NatsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<NatsCommand>,
+
+    /// Print the catalogue as JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with NATs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NatsCommand {
+    /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
+    Show(ShowNatArgs),
+}
+
+/// Options of `nats show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowNatArgs {
+    /// A NAT of the catalogue.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Show the stateful firewall that stands in its place with IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+
+    /// Print what is fed to which program, and the kernel variables, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Options of `replay`.
 #[derive(Debug, Args)]
 #[command(
@@ -231,41 +266,6 @@ pub(crate) enum PeerName {
     A,
     /// Peer b.
     B,
-}
-
-/// Options of `nats`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct NatsArgs {
-    #[command(subcommand)]
-    pub(crate) command: Option<NatsCommand>,
-
-    /// Print the catalogue as JSON instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// What to do with NATs.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NatsCommand {
-    /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
-    Show(ShowNatArgs),
-}
-
-/// Options of `nats show`.
-#[derive(Debug, Args)]
-pub(crate) struct ShowNatArgs {
-    /// A NAT of the catalogue.
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
-    /// Show the stateful firewall that stands in its place with IPv6.
-    #[arg(long)]
-    pub(crate) ipv6: bool,
-
-    /// Print what is fed to which program, and the kernel variables, as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// Arguments of the peer, passed on.

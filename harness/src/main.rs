@@ -40,9 +40,9 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => commands::run(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Nats(args)) => commands::nats(&args),
         Some(Command::Replay(args)) => commands::replay(&args),
         Some(Command::Shell(args)) => commands::shell(&args),
-        Some(Command::Nats(args)) => commands::nats(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }
