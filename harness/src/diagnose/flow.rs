@@ -186,7 +186,7 @@ impl Flow {
         if !sent.clone().any(|seen| others.iter().any(|syn| seen.accepts(syn))) {
             return None;
         }
-        let heard = self.packets.iter().filter(|seen| seen.from != side);
+        let heard = self.packets.iter().filter(|seen| seen.from != side && seen.translated);
         heard
             .filter_map(|seen| {
                 let at = seen.delivered()?;

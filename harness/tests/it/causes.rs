@@ -198,6 +198,16 @@ const CERTAIN: &[Certain] = &[
         ],
     },
     Certain {
+        name: "raw",
+        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.6",
+        manner: "syn-then-listen",
+        kind: "not-translated",
+        evidence: &[
+            "on port 4321 NAT a let # of a's # packets out untranslated, the first (SYN-ACK) # ms \
+             after the first packet of all: b cannot know whose they are",
+        ],
+    },
+    Certain {
         name: "split",
         scenario: "[punch]\ntimeout_s = 2",
         manner: "split",

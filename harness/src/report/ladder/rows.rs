@@ -148,7 +148,7 @@ fn gets_in(flow: &Flow, seen: &Seen, open: bool) -> bool {
     match seen.refusal.map(|refusal| flow.packets[refusal].by) {
         Some(Speaker::Nat(..)) => false,
         Some(Speaker::Host(_)) => true,
-        None => open,
+        None => open && seen.translated,
     }
 }
 
