@@ -9,7 +9,11 @@ use std::{
 use crate::{
     isolate::{self, IsolateError},
     lab::{self, LabSpec, tun},
-    scenario::{Family, Nat, NatSpec, Setup, expand},
+    nat::{
+        Nat, NatSpec,
+        rules::{self, Tool},
+    },
+    scenario::{Family, Setup, expand},
 };
 
 /// Something that is missing, and what to do about it.
@@ -25,13 +29,15 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Checks the machine and moves this process into its namespaces. On success, or where the
+/// Checks that the machine has what these NATs need, and moves this process into its namespaces. On success, or where the
 /// namespaces are there but something else is missing, the isolated child returns.
 ///
 /// # Errors
 /// Everything that is missing.
-pub(crate) fn prepare() -> Result<(), Vec<Missing>> {
-    let mut missing: Vec<Missing> = [tun_device(), iptables()].into_iter().flatten().collect();
+pub(crate) fn prepare(nats: impl Iterator<Item = (Family, NatSpec)>) -> Result<(), Vec<Missing>> {
+    let tools: BTreeSet<Tool> = nats.map(|(family, nat)| rules::tool(family, &nat)).collect();
+    let mut missing: Vec<Missing> =
+        tun_device().into_iter().chain(tools.into_iter().filter_map(tool)).collect();
     // Only now, so that one message tells everything at once.
     if let Err(error) = isolate::enter() {
         missing.push(permission(&error));
@@ -129,13 +135,12 @@ fn tun_device() -> Option<Missing> {
     })
 }
 
-fn iptables() -> Option<Missing> {
-    if lab::find_program("iptables-restore").is_some() {
-        return None;
-    }
-    Some(Missing {
-        what: "iptables-restore is not installed".to_owned(),
-        remedy: "install the package iptables".to_owned(),
+/// What to do about a program that loads rules, if it is missing.
+fn tool(tool: Tool) -> Option<Missing> {
+    let program = tool.program();
+    lab::find_program(program).is_none().then(|| Missing {
+        what: format!("{program} is not installed"),
+        remedy: format!("install the package {}", tool.package()),
     })
 }
 

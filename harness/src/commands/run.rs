@@ -50,8 +50,9 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
     let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
     doctor::programs(setups).map_err(|message| Problem(INCAPABLE, message))?;
-    doctor::prepare().map_err(|missing| incapable(&missing))?;
-    doctor::probe(&nats(&scenarios)).map_err(|missing| incapable(&[missing]))?;
+    let nats = nats(&scenarios);
+    doctor::prepare(nats.iter().copied()).map_err(|missing| incapable(&missing))?;
+    doctor::probe(&nats).map_err(|missing| incapable(&[missing]))?;
 
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
