@@ -7,9 +7,9 @@ use punch::{core::time::MonoTime, io::clock::monotonic_now};
 use super::{
     bench::{Bench, Flow},
     packet::{self, Segment, Transport},
-    probe::{REMOTE_SEQ, first_port, syn_ack},
+    probe::{REMEMBERED, REMOTE_SEQ, first_port, syn_ack},
 };
-use crate::nat::{NatSpec, Timeouts};
+use crate::nat::{Filtering, NatSpec, Timeouts};
 
 /// Longer time-outs are not waited for.
 pub(super) const LONGEST_S: u32 = 5;
@@ -43,13 +43,18 @@ pub(super) struct Remembered {
 /// The kernel refuses a socket, or a descriptor failed.
 pub(super) fn probe(bench: &mut Bench, nat: &NatSpec) -> io::Result<Vec<Remembered>> {
     let Timeouts { syn_s, established_s, close_s } = nat.timeouts;
-    let wanted =
-        [(State::Syn, syn_s), (State::Established, established_s), (State::Closed, close_s)];
+    // Where others than the contacted are let in, a mapping outlives its connections.
+    let apart = nat.filtering == Filtering::AddressAndPortDependent;
+    let wanted = [
+        (State::Syn, syn_s),
+        (State::Established, established_s),
+        (State::Closed, close_s.filter(|_| apart)),
+    ];
     let short: Vec<(State, u32)> = wanted
         .into_iter()
         .filter_map(|(state, seconds)| Some((state, seconds.filter(|s| *s <= LONGEST_S)?)))
         .collect();
-    let mut port = first_port(nat) + 40;
+    let mut port = first_port(nat) + REMEMBERED;
     // Every look refreshes what it looks at, so that each has a connection of its own.
     let mut looks = Vec::new();
     for (index, (state, seconds)) in short.iter().enumerate() {

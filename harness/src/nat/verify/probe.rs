@@ -16,9 +16,17 @@ use crate::{
     scenario::Family,
 };
 
-/// Inside ports whose mappings are compared. Random ports of so many do not look like a block by
-/// chance.
-const PORTS: u16 = 8;
+/// Inside ports whose mappings are compared, above the first one. Random ports of so many do not
+/// look like a block by chance, and sequential ones do not follow the order of these.
+const MAPPED: [u16; 8] = [0, 3, 1, 7, 12, 5, 18, 9];
+
+/// Inside ports for everything else, above the first one.
+const FILTERED: u16 = 30;
+const CONNECTS: u16 = 31;
+const OPENS: u16 = 32;
+const HAIRPIN_CLIENT: u16 = 33;
+const HAIRPIN_SERVER: u16 = 34;
+pub(super) const REMEMBERED: u16 = 40;
 
 /// Ports to which nobody inside has a mapping: they are below all that NATs allocate.
 const UNMAPPED: [u16; 3] = [7, 9, 11];
@@ -152,8 +160,8 @@ impl Probes {
         let first = first_port(nat);
         let tcp = TransportProbes::open(bench, Transport::Tcp, first)?;
         let udp = TransportProbes::open(bench, Transport::Udp, first)?;
-        let connect = bench.open(0, Transport::Tcp, first + 20)?;
-        let simultaneous = bench.open(0, Transport::Tcp, first + 21)?;
+        let connect = bench.open(0, Transport::Tcp, first + CONNECTS)?;
+        let simultaneous = bench.open(0, Transport::Tcp, first + OPENS)?;
         let many = bench.fresh_address();
         let all = Self { family: bench.family, tcp, udp, connect, simultaneous, many };
         all.inject(bench)?;
@@ -224,7 +232,7 @@ impl TransportProbes {
     /// Opens everything from inside.
     fn open(bench: &mut Bench, transport: Transport, first: u16) -> io::Result<Self> {
         let mut wanted = Vec::new();
-        for port in first..first + PORTS {
+        for port in MAPPED.map(|offset| first + offset) {
             let (one, other) = (bench.fresh_address(), bench.fresh_address());
             for remote in [(one, 80), (one, 81), (other, 80)] {
                 wanted.push((transport, port, SocketAddr::from(remote)));
@@ -234,14 +242,15 @@ impl TransportProbes {
         let mut mappings = bench.start(0, &wanted)?;
         bench.meet(&mut mappings)?;
 
-        let filter = bench.open(0, transport, first + 10)?;
+        let filter = bench.open(0, transport, first + FILTERED)?;
         let (mut second_same, mut second_other, mut hairpin) = (Vec::new(), Vec::new(), None);
         if bench.family == Family::V4 {
-            let same = wanted.iter().step_by(3).take(3).copied().collect::<Vec<_>>();
+            let mut firsts = wanted.iter().step_by(3);
+            let same: Vec<_> = firsts.by_ref().take(3).copied().collect();
             second_same = bench.start(1, &same)?;
             let mut other = Vec::new();
-            for port in first + 3..first + 6 {
-                other.push((transport, port, SocketAddr::new(bench.fresh_address(), 80)));
+            for (_, port, _) in firsts.take(3) {
+                other.push((transport, *port, SocketAddr::new(bench.fresh_address(), 80)));
             }
             second_other = bench.start(1, &other)?;
             bench.meet(&mut second_same)?;
@@ -318,14 +327,14 @@ impl TransportProbes {
 
 impl HairpinProbe {
     fn open(bench: &mut Bench, transport: Transport, first: u16) -> io::Result<Self> {
-        let client = bench.open(0, transport, first + 30)?;
-        let server = bench.open(1, transport, first + 31)?;
+        let client = bench.open(0, transport, first + HAIRPIN_CLIENT)?;
+        let server = bench.open(1, transport, first + HAIRPIN_SERVER)?;
         let listener = match transport {
-            Transport::Tcp => Some(bench.listen(1, first + 31)?),
+            Transport::Tcp => Some(bench.listen(1, first + HAIRPIN_SERVER)?),
             Transport::Udp => None,
         };
         let through = match server.outside {
-            Some(to) => bench.start(0, &[(transport, first + 30, to)])?,
+            Some(to) => bench.start(0, &[(transport, first + HAIRPIN_CLIENT, to)])?,
             None => Vec::new(),
         };
         Ok(Self { client, server, _through: (listener, through) })
