@@ -43,7 +43,7 @@ pub(crate) fn list(width: usize) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text += "\nEI endpoint-independent, AD address-dependent, APD address-and-port-dependent (RFC \
-             4787);\ntime-outs in seconds for SYNs/established/closed connections, where they are \
+             4787),\npreserving-ovl. preserving-overloading; time-outs in seconds for SYNs/established/closed connections, where they are \
              not the kernel's.\n\n";
     let name_width = widths.first().copied().unwrap_or(0);
     for CatalogueEntry { name, summary, .. } in CATALOGUE {
@@ -59,11 +59,11 @@ fn row(entry: &CatalogueEntry) -> [String; 8] {
     let Some(nat) = &entry.spec else {
         return [entry.name, NONE, NONE, NONE, NONE, NONE, NONE, NONE].map(str::to_owned);
     };
-    let allocation = match nat.allocation {
+    let mut allocation = nat.allocation.to_string();
+    if nat.allocation == Allocation::PreservingOverloading {
         // Wide, and the usual case.
-        Allocation::PreservingOverloading => "preserving-ovl.".to_owned(),
-        other => other.to_string(),
-    };
+        "preserving-ovl.".clone_into(&mut allocation);
+    }
     [
         entry.name.to_owned(),
         short_mapping(nat.mapping).to_owned(),

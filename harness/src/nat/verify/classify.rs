@@ -155,13 +155,16 @@ fn allocation(all: &[Mappings], wan: IpAddr, expected: Allocation) -> String {
     if ports.len() == pairs.len() && usize::from(high - low) + 1 == ports.len() {
         return Allocation::Sequential.to_string();
     }
-    match expected {
-        Allocation::Block(block) if block.first <= low && high <= block.last => {
-            expected.to_string()
-        }
-        _ if high - low < BLOCK_SPAN => format!("a block around {low}-{high}"),
-        _ => Allocation::Random.to_string(),
+    if let Allocation::Block(block) = expected
+        && block.first <= low
+        && high <= block.last
+    {
+        return expected.to_string();
     }
+    if high - low < BLOCK_SPAN {
+        return format!("a block around {low}-{high}");
+    }
+    Allocation::Random.to_string()
 }
 
 fn translation(all: &[Mappings]) -> String {
