@@ -34,8 +34,9 @@ impl std::fmt::Display for Missing {
 ///
 /// # Errors
 /// Everything that is missing.
-pub(crate) fn prepare(nats: impl Iterator<Item = (Family, NatSpec)>) -> Result<(), Vec<Missing>> {
-    let tools: BTreeSet<Tool> = nats.map(|(family, nat)| rules::tool(family, &nat)).collect();
+pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
+    let tools: BTreeSet<Tool> =
+        nats.iter().map(|(family, nat)| rules::tool(*family, nat)).collect();
     let mut missing: Vec<Missing> =
         tun_device().into_iter().chain(tools.into_iter().filter_map(tool)).collect();
     // Only now, so that one message tells everything at once.

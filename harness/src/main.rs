@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Report(args)) => commands::report(&args),
         Some(Command::Nats(args)) => commands::nats(&args),
+        Some(Command::Replay(args)) => commands::replay(&args),
+        Some(Command::Shell(args)) => commands::shell(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }

@@ -3,27 +3,33 @@
 mod check;
 mod doctor;
 mod nats;
+mod output;
+mod replay;
 mod report;
 mod run;
+mod shell;
 
 use std::{
     collections::BTreeSet,
-    io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use crate::{
-    report::{
-        judge::{Decided, Judgement, judge, trials_to_decide},
-        style::Style,
-        summary::Summary,
-        terminal,
-    },
+    report::judge::{Decided, Judgement, judge, trials_to_decide},
     scenario::{Criterion, Scenario},
 };
 
-pub(crate) use self::{check::check, doctor::doctor, nats::nats, report::report, run::run};
+pub(crate) use self::{
+    check::check,
+    doctor::doctor,
+    nats::nats,
+    replay::{TrialId, replay},
+    report::report,
+    run::run,
+    shell::shell,
+};
 
 const USAGE: u8 = 2;
 const INCONCLUSIVE: u8 = 3;
@@ -99,20 +105,6 @@ fn undecidable(scenario: &Scenario) -> Vec<String> {
         }
     }
     warnings
-}
-
-fn show(json: bool, summary: &Summary, folder: &Path) {
-    if json {
-        match serde_json::to_string_pretty(summary) {
-            Ok(json) => say(&json),
-            Err(error) => eprintln!("harness: the summary cannot be written as JSON: {error}"),
-        }
-        return;
-    }
-    let terminal = io::stdout().is_terminal();
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
-    say(terminal::render(summary, Some(folder), style).trim_end());
 }
 
 /// Prints to standard output; a closed pipe is the reader's decision.

@@ -68,8 +68,8 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
             subjects.push(subject);
         }
     }
-    let needed = subjects.iter().map(|subject| (family, subject.built));
-    doctor::prepare(needed).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
+    let needed: Vec<_> = subjects.iter().map(|subject| (family, subject.built)).collect();
+    doctor::prepare(&needed).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
     let results = verify::verify_all(&subjects);
     if args.json {
         say_json(&text::json(&subjects, &results));

@@ -13,6 +13,7 @@ use crate::{
 /// What is known of an expectation; the greater one decides for the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Judgement {
     /// It holds.
     Pass,
