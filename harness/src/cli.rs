@@ -78,6 +78,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Do not verify beforehand that the NATs do what they say.
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+
     /// Print the summary as JSON on standard output instead of the table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -19,8 +19,10 @@ use crate::{
 /// Something that is missing, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    what: String,
-    remedy: String,
+    /// What is missing, without a full stop.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) remedy: String,
 }
 
 impl std::fmt::Display for Missing {
@@ -46,6 +48,10 @@ pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
+/// What to do where a lab cannot be built.
+pub(crate) const MODULES: &str = "run as root, or as root load what the kernel lacks: modprobe -a tun veth nf_conntrack nf_nat \
+    nf_tables nft_nat nft_chain_nat xt_MASQUERADE xt_conntrack ipt_REJECT";
+
 /// Builds and removes one lab for each kind of NAT: whatever the checks did not think of shows
 /// here, before anything is measured.
 ///
@@ -57,9 +63,7 @@ pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
         let spec = LabSpec { family: *family, nats: [nat.clone(), nat], hosts: Vec::new() };
         lab::build(&spec).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
-            remedy: "run as root, or as root load what the kernel lacks: modprobe -a tun veth \
-                     nf_conntrack nf_nat xt_MASQUERADE xt_conntrack ipt_REJECT"
-                .to_owned(),
+            remedy: MODULES.to_owned(),
         })?;
     }
     Ok(())
@@ -134,6 +138,11 @@ fn tun_device() -> Option<Missing> {
         what: format!("{} cannot be opened: {error}", tun::DEVICE),
         remedy: remedy.to_owned(),
     })
+}
+
+/// The program that a NAT needs, if it is missing.
+pub(crate) fn tool_of(family: Family, nat: &NatSpec) -> Option<Missing> {
+    tool(rules::tool(family, nat))
 }
 
 /// What to do about a program that loads rules, if it is missing.
