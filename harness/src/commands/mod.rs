@@ -4,6 +4,7 @@ mod check;
 mod doctor;
 mod nats;
 mod output;
+mod ready;
 mod replay;
 mod report;
 mod run;
