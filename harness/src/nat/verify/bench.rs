@@ -162,6 +162,23 @@ impl Bench {
         flows.pop().ok_or_else(|| io::Error::other("one socket was opened"))
     }
 
+    /// Sends an ICMP echo request from a host; the socket takes the reply.
+    ///
+    /// # Errors
+    /// The kernel refuses the socket.
+    pub(super) fn ping(&self, host: usize, remote: IpAddr, id: u16) -> io::Result<Socket> {
+        let (domain, protocol) = match self.family {
+            Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
+            Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
+        };
+        self.hosts[host].namespace.run(|| {
+            let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
+            let request = packet::echo_request(self.family, id);
+            socket.send_to(&request, &SocketAddr::new(remote, 0).into())?;
+            Ok(socket)
+        })
+    }
+
     /// Listens for connections on a host.
     ///
     /// # Errors
