@@ -122,6 +122,7 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
     let draws = Draws::new(trial.seed, &trial.setup);
     if let Some(reason) = refusal(&bench.refused, &trial.setup) {
         let mut finished = failed_bench(trial, &draws, &reason);
+        finished.cause = Some(Cause { kind: "nat".to_owned(), evidence: reason });
         finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
         return (finished, 0);
     }

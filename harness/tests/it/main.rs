@@ -29,4 +29,5 @@ mod subjects;
 mod theory;
 mod time_server;
 mod times;
+mod verify;
 mod wan;
