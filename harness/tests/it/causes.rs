@@ -110,8 +110,8 @@ const CERTAIN: &[Certain] = &[
     },
     Certain {
         name: "reset",
-        scenario: "[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'linux-router'\n\
-            [peer.b]\nnat = 'linux-router'\nstart_s = 0.5",
+        scenario: "[punch]\ntimeout_s = 2\n[peer.a]\nnat = 'linux-router'\n\
+            [peer.b]\nnat = 'linux-router'\nstart_s = 1",
         manner: "once",
         kind: "syn-answered-rst",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
@@ -119,8 +119,8 @@ const CERTAIN: &[Certain] = &[
     },
     Certain {
         name: "reset-with-ipv6",
-        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'home-reject'\n\
-            [peer.b]\nnat = 'home-reject'\nstart_s = 0.5",
+        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 2\n[peer.a]\nnat = 'home-reject'\n\
+            [peer.b]\nnat = 'home-reject'\nstart_s = 1",
         manner: "once",
         kind: "syn-answered-rst",
         evidence: &["NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
@@ -128,24 +128,24 @@ const CERTAIN: &[Certain] = &[
     Certain {
         // Without a firewall, it is the host itself that answers.
         name: "reset-by-hosts",
-        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'linux-router'\n\
-            [peer.b]\nnat = 'linux-router'\nstart_s = 0.5",
+        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 2\n[peer.a]\nnat = 'linux-router'\n\
+            [peer.b]\nnat = 'linux-router'\nstart_s = 1",
         manner: "once",
         kind: "syn-answered-rst",
         evidence: &["host b answered RST to a's SYN, host a answered RST to b's SYN"],
     },
     Certain {
         name: "icmp-with-ipv6",
-        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 1.5\n[peer.b]\nnat = 'icmp-reject'\n\
-            start_s = 0.5",
+        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 2\n[peer.b]\nnat = 'icmp-reject'\n\
+            start_s = 1",
         manner: "once",
         kind: "syn-answered-icmp",
         evidence: &["NAT b answered ICMP port unreachable to a's SYN"],
     },
     Certain {
         name: "icmp",
-        scenario: "[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'icmp-reject'\n\
-            [peer.b]\nnat = 'icmp-reject'\nstart_s = 0.5",
+        scenario: "[punch]\ntimeout_s = 2\n[peer.a]\nnat = 'icmp-reject'\n\
+            [peer.b]\nnat = 'icmp-reject'\nstart_s = 1",
         manner: "once",
         kind: "syn-answered-icmp",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
@@ -162,8 +162,8 @@ const CERTAIN: &[Certain] = &[
     },
     Certain {
         name: "late",
-        scenario: "[punch]\ntimeout_s = 3\n[peer.a]\nnat = { name = 'home', syn_timeout_s = 1 }\n\
-            [peer.b]\nstart_s = 1.5",
+        scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = { name = 'home', syn_timeout_s = 1 }\n\
+            [peer.b]\nstart_s = 2.2",
         manner: "one-syn",
         kind: "mapping-expired",
         evidence: &[
@@ -181,7 +181,7 @@ const CERTAIN: &[Certain] = &[
     },
     Certain {
         name: "swallowed",
-        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.5",
+        scenario: "[punch]\ntimeout_s = 4\n[peer.b]\nstart_s = 1",
         manner: "deaf",
         kind: "syn-unanswered",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
@@ -190,16 +190,17 @@ const CERTAIN: &[Certain] = &[
     },
     Certain {
         name: "half-open",
-        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.5",
+        scenario: "[punch]\ntimeout_s = 4\n[peer.b]\nstart_s = 1",
         manner: "half-deaf",
         kind: "handshake-incomplete",
         evidence: &[
-            "on port 4321 host a answered b's SYN with SYN-ACK, sent twice, lost never; b never acknowledged it",
+            "on port 4321 host a answered b's SYN with SYN-ACK, sent # times, 0 of them lost; \
+             b never acknowledged it",
         ],
     },
     Certain {
         name: "raw",
-        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.6",
+        scenario: "[punch]\ntimeout_s = 3\n[peer.b]\nstart_s = 1.2",
         manner: "syn-then-listen",
         kind: "not-translated",
         evidence: &[
@@ -250,7 +251,7 @@ fn write_all(bench: &Bench) -> Vec<String> {
         } else {
             let manner = certain.manner;
             format!(
-                "\n[subject]\ncommand = ['{python}', '{caused}', '{manner}', '{{side}}', \
+                "\n[subject]\ncommand = ['{python}', '-I', '-S', '{caused}', '{manner}', '{{side}}', \
                  '{{peer}}', '{{timeout_s}}']\n"
             )
         };

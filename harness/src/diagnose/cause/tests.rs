@@ -199,7 +199,7 @@ fn a_syn_ack_that_is_lost_leaves_a_handshake_half_done() {
     tape.syn(100, Side::A, ports).syn(200, Side::B, ports);
     tape.tcp(250, Side::A, ports, Flags::SynAck, 63, b"").lost();
     tape.tcp(1250, Side::A, ports, Flags::SynAck, 63, b"").lost();
-    insta::assert_snapshot!(cause(&tape), @"handshake-incomplete: on port 7 host a answered b's SYN with SYN-ACK, sent twice, lost twice; b never acknowledged it");
+    insta::assert_snapshot!(cause(&tape), @"handshake-incomplete: on port 7 host a answered b's SYN with SYN-ACK, sent 2 times, 2 of them lost; b never acknowledged it");
 }
 
 #[test]

@@ -27,11 +27,10 @@ pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
         flow.packets.iter().filter(accepts).filter(|seen| seen.from == side).collect();
     let lost = sent.iter().filter(|seen| seen.fate == Fate::Lost).count();
     let mut evidence = format!(
-        "on {} {} answered {other}'s SYN with SYN-ACK, sent {}, lost {}",
+        "on {} {} answered {other}'s SYN with SYN-ACK, sent {}, {lost} of them lost",
         between(flow),
         first.by,
-        times(sent.len()),
-        times(lost),
+        count(sent.len(), "time"),
     );
     let answered = flow.packets.iter().filter(|seen| {
         seen.from == other && matches!(seen.says, Says::Ack | Says::SynAck | Says::Fin)
@@ -49,15 +48,6 @@ pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
         evidence += &format!("; {other} sent {acks}, of which {lost} were lost");
     }
     Some(Kind::HandshakeIncomplete.because(evidence))
-}
-
-fn times(number: usize) -> String {
-    match number {
-        0 => "never".to_owned(),
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        several => format!("{several} times"),
-    }
 }
 
 /// SYNs that could have passed, on one flow.

@@ -5,9 +5,7 @@ connection each sends the line of its standard input and prints the line it gets
 
 import os
 import socket
-import subprocess
 import sys
-import threading
 import time
 
 manner, side, peer, timeout_s = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
@@ -34,6 +32,8 @@ def connect(port):
 
 def ignore(*match):
     """Lets this host swallow packets, as a firewall on it would."""
+    import subprocess  # Takes its time.
+
     path = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     command = ["iptables", "-A", "INPUT", "-p", "tcp", *match, "-j", "DROP"]
     subprocess.run(command, check=True, env=path)
@@ -103,6 +103,8 @@ def syn_then_listen():
 
 def split():
     """Each side talks on a connection of its own choice, and listens on that one only."""
+    import threading  # Takes its time.
+
     ports = {"a": [4001, 4002], "b": [4002, 4001]}[side]
     found = {}
     threads = [

@@ -35,7 +35,8 @@ def type_in(text):
 
 
 until(b"ready> ")
-type_in(b"echo it runs | tr u U; sleep 100\n")
+# One job from beginning to end: between two, a Ctrl-C would meet neither.
+type_in(b"sh -c 'echo it runs | tr u U; exec sleep 100'\n")
 until(b"it rUns")
 type_in(b"\x03")
 until(b"ready> ")
