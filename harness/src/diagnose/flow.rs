@@ -176,27 +176,34 @@ impl Flow {
     }
 
     /// When a side's end of the connection was up: its SYN is acknowledged, it has acknowledged
-    /// the other's, and repeats its own no more.
+    /// the other's, and repeats its own no more. One that has repeated its SYN in spite of an
+    /// earlier acknowledgment does not hear them: then only an ACK of its own shows that it is up,
+    /// since there may have been no time for another repeat.
     pub(crate) fn up(&self, side: Side) -> Option<MonoTime> {
-        let own: Vec<&Seen> =
-            self.packets.iter().filter(|seen| seen.from == side && seen.is_syn()).collect();
-        let others: Vec<&Seen> =
-            self.packets.iter().filter(|seen| seen.from != side && seen.is_syn()).collect();
+        let syns_of = |side: Side| -> Vec<&Seen> {
+            self.packets.iter().filter(|seen| seen.from == side && seen.is_syn()).collect()
+        };
+        let (own, others) = (syns_of(side), syns_of(side.other()));
         let sent = self.packets.iter().filter(|seen| seen.from == side);
         if !sent.clone().any(|seen| others.iter().any(|syn| seen.accepts(syn))) {
             return None;
         }
         let heard = self.packets.iter().filter(|seen| seen.from != side && seen.translated);
-        heard
-            .filter_map(|seen| {
-                let at = seen.delivered()?;
-                let mut accepted = own.iter().filter(|syn| syn.at <= seen.at && seen.accepts(syn));
-                let repeated = accepted.clone().map(|syn| syn.sequence).any(|sequence| {
-                    own.iter().any(|syn| syn.sequence == sequence && syn.at > at + PASSAGE)
-                });
-                (accepted.next().is_some() && !repeated).then_some(at)
-            })
-            .min()
+        let mut ignored = false;
+        let mut up = None;
+        for seen in heard {
+            let Some(at) = seen.delivered() else { continue };
+            let mut accepted = own.iter().filter(|syn| syn.at <= seen.at && seen.accepts(syn));
+            let Some(syn) = accepted.next() else { continue };
+            let again = |other: &&Seen| other.sequence == syn.sequence && other.at > at + PASSAGE;
+            if own.iter().copied().any(|other| again(&other)) {
+                ignored = true;
+            } else {
+                up = Some(up.map_or(at, |earlier: MonoTime| earlier.min(at)));
+            }
+        }
+        let answers = |at: MonoTime| sent.clone().any(|it| it.says == Says::Ack && it.at >= at);
+        up.filter(|at| !ignored || answers(*at))
     }
 
     /// When both ends were up.

@@ -211,6 +211,22 @@ fn an_ack_after_which_the_syn_is_repeated_was_not_taken() {
 }
 
 #[test]
+fn ends_that_hear_no_syn_ack_are_not_up_since_they_had_no_time_for_another() {
+    let mut tape = Tape::new();
+    let ports = [7; 2];
+    tape.syn(100, Side::A, ports).syn(110, Side::B, ports);
+    for ms in [160, 1160, 3160] {
+        tape.tcp(ms, Side::A, ports, Flags::SynAck, 63, b"");
+        tape.tcp(ms, Side::B, ports, Flags::SynAck, 63, b"");
+    }
+    assert!(cause(&tape).starts_with("handshake-incomplete: "), "{}", cause(&tape));
+    // An ACK of each says otherwise.
+    tape.tcp(3210, Side::A, ports, Flags::Ack, 63, b"");
+    tape.tcp(3210, Side::B, ports, Flags::Ack, 63, b"");
+    assert!(cause(&tape).starts_with("bytes-missing: "), "{}", cause(&tape));
+}
+
+#[test]
 fn data_on_different_connections_is_a_disagreement() {
     let mut tape = Tape::new();
     tape.connected(100, 7).connected(100, 8);
