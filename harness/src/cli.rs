@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::compare::LEAST_MS;
+
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
+    /// Compare two runs cell by cell: better, worse, or no difference shown.
+    Compare(CompareArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Be a peer: the command `punch`.
@@ -161,6 +165,44 @@ pub(crate) struct ReportArgs {
     /// Write JUnit XML into this file as well: a case for each expectation in each cell.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Cells are matched by the scenario's name and their swept values. Rates differ by \
+        the interval of Newcombe, medians of times by order statistics, all of them together with \
+        95 % confidence however many there are.\n\nExit codes: 0 nothing is worse, 1 something \
+        is, 2 usage or no cell in common, 3 nothing can be compared: no trials with a result."
+)]
+pub(crate) struct CompareArgs {
+    /// Folder of the run to compare with, or its events.jsonl.
+    #[arg(value_name = "FIRST")]
+    pub(crate) first: PathBuf,
+
+    /// Folder of the run that may be better or worse.
+    #[arg(value_name = "SECOND")]
+    pub(crate) second: PathBuf,
+
+    /// Medians that differ by less are not told apart, in milliseconds: the bench itself is no more
+    /// exact, and less so between machines.
+    #[arg(long, value_name = "MS", default_value_t = LEAST_MS, value_parser = milliseconds)]
+    pub(crate) least_ms: f64,
+
+    /// Print the comparison as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// List every cell, even where many do not differ.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) full: bool,
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ms) if (0.0..=1e6).contains(&ms) => Ok(ms),
+        Ok(_) | Err(_) => Err("not a number of milliseconds from 0 to 1000000".to_owned()),
+    }
 }
 
 /// Arguments of the peer, passed on.

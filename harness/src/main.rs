@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => commands::run(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Compare(args)) => commands::compare(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }

@@ -1,6 +1,7 @@
 //! What each subcommand does, from its arguments to its exit code: one file each.
 
 mod check;
+mod compare;
 mod doctor;
 mod output;
 mod report;
@@ -18,7 +19,7 @@ use crate::{
     scenario::{Criterion, Scenario},
 };
 
-pub(crate) use self::{check::check, doctor::doctor, report::report, run::run};
+pub(crate) use self::{check::check, compare::compare, doctor::doctor, report::report, run::run};
 
 const USAGE: u8 = 2;
 const INCONCLUSIVE: u8 = 3;

@@ -39,9 +39,7 @@ pub(super) enum Format {
 fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
     match format {
         Format::Terminal { full } => {
-            let terminal = io::stdout().is_terminal();
-            let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-            let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
+            let style = Style::of_stdout(io::stdout().is_terminal());
             terminal::render(summary, View { folder: Some(folder), style, full })
         }
         Format::Json => json(summary),

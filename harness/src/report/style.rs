@@ -17,6 +17,12 @@ impl Style {
     /// Narrower than this nothing can be laid out.
     const LEAST_WIDTH: usize = 60;
 
+    /// The style of standard output.
+    pub(crate) fn of_stdout(is_terminal: bool) -> Self {
+        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        Self::detect(is_terminal, |name| std::env::var(name).ok(), width)
+    }
+
     /// Decides from the output and the environment: colours only on a terminal, without a
     /// (non-empty) `NO_COLOR` (<https://no-color.org>) and unless `TERM=dumb`; characters beyond
     /// ASCII only if the locale is UTF-8.
