@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Compare two runs cell by cell: better, worse, or no difference shown.
     Compare(CompareArgs),
+    /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
+    Nats(NatsArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Be a peer: the command `punch`.
@@ -203,6 +205,41 @@ fn milliseconds(text: &str) -> Result<f64, String> {
         Ok(ms) if (0.0..=1e6).contains(&ms) => Ok(ms),
         Ok(_) | Err(_) => Err("not a number of milliseconds from 0 to 1000000".to_owned()),
     }
+}
+
+/// Options of `nats`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct NatsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<NatsCommand>,
+
+    /// Print the catalogue as JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with NATs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NatsCommand {
+    /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
+    Show(ShowNatArgs),
+}
+
+/// Options of `nats show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowNatArgs {
+    /// A NAT of the catalogue.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Show the stateful firewall that stands in its place with IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+
+    /// Print what is fed to which program, and the kernel variables, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of the peer, passed on.

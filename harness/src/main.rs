@@ -10,6 +10,7 @@ mod doctor;
 mod event;
 mod isolate;
 mod lab;
+mod nat;
 mod report;
 mod run;
 mod scenario;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Report(args)) => commands::report(&args),
         Some(Command::Compare(args)) => commands::compare(&args),
+        Some(Command::Nats(args)) => commands::nats(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }

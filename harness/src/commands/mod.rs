@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod doctor;
+mod nats;
 mod output;
 mod report;
 mod run;
@@ -19,7 +20,9 @@ use crate::{
     scenario::{Criterion, Scenario},
 };
 
-pub(crate) use self::{check::check, compare::compare, doctor::doctor, report::report, run::run};
+pub(crate) use self::{
+    check::check, compare::compare, doctor::doctor, nats::nats, report::report, run::run,
+};
 
 const USAGE: u8 = 2;
 const INCONCLUSIVE: u8 = 3;

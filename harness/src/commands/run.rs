@@ -114,7 +114,7 @@ fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, NatSpec)> {
     for cell in scenarios.iter().flat_map(|(scenario, _)| &scenario.cells) {
         for peer in &cell.setup.peers {
             let Nat::Behind(nat) = &peer.nat else { continue };
-            let kind = (cell.setup.wan.family, nat.clone());
+            let kind = (cell.setup.wan.family, *nat);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }

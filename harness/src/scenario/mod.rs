@@ -31,10 +31,11 @@ use std::time::Duration;
 
 use crate::event::{Assignment, ExpectationPlan};
 
+pub(crate) use crate::nat::{Nat, NatSpec, Unsolicited};
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::Criterion;
 pub(crate) use draw::Draw;
-pub(crate) use nat::{Allocation, Nat, NatSpec, Unsolicited};
+pub(crate) use error::{did_you_mean, list};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::label;
 pub(crate) use tree::Named;
