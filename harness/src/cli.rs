@@ -188,7 +188,13 @@ pub(crate) struct CompareArgs {
 
     /// Medians that differ by less are not told apart, in milliseconds: the bench itself is no more
     /// exact, and less so between machines.
-    #[arg(long, value_name = "MS", default_value_t = LEAST_MS, value_parser = milliseconds)]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = LEAST_MS,
+        value_parser = milliseconds,
+        allow_negative_numbers = true
+    )]
     pub(crate) least_ms: f64,
 
     /// Print the comparison as JSON.
