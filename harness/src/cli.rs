@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::report::compare::LEAST_MS;
+use crate::{commands::TrialId, report::compare::LEAST_MS};
 
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
 #[derive(Debug, Parser)]
@@ -44,6 +44,11 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
     Nats(NatsArgs),
+    /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
+    /// came out the same.
+    Replay(ReplayArgs),
+    /// Build the lab of a scenario and open a shell in one of its peers; the lab goes with the shell.
+    Shell(ShellArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Be a peer: the command `punch`.
@@ -246,6 +251,67 @@ pub(crate) struct ShowNatArgs {
     /// Print what is fed to which program, and the kernel variables, as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the verdict is that of the run, or the run has none; 1 it is \
+    another one; 2 usage, or the run cannot be replayed; 5 this machine cannot run it.\n\n\
+    The run's log holds the scenarios as they were: their files may have changed meanwhile, but \
+    the programs that they start must still be there. The same seed gives the same clocks, \
+    ports and losses, but not the same timing to the microsecond."
+)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run, or its events.jsonl.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// Which trial: numbers of scenario, cell and trial from 0, such as 0.3.17.
+    #[arg(value_name = "TRIAL")]
+    pub(crate) trial: TrialId,
+
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Options of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the shell or command; 2 usage, 5 this machine \
+    cannot run it, 130/143 interrupted.\n\n\
+    What the scenario starts on public hosts runs; the peers are yours to start, on this \
+    machine's time and without `taken_ports`. $NET_A, $NET_B and $NET_HOST_… are the hosts' \
+    namespaces, for `nsenter --net=$NET_B …`; $PUNCH_A and $PUNCH_B are the commands by which \
+    the peers punch, for `eval \"$PUNCH_A\"`.\n\n\
+    Examples:\n  \
+    harness shell scenarios/hello.toml a\n  \
+    harness shell scenarios/hello.toml a --command 'ping -c 1 203.0.113.1'")]
+pub(crate) struct ShellArgs {
+    /// Scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// In whose host.
+    #[arg(value_name = "PEER", value_enum)]
+    pub(crate) peer: PeerName,
+
+    /// Which of the scenario's cells, from 0 in the order of the sweep.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cell: usize,
+
+    /// Run this with /bin/sh instead of $SHELL.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerName {
+    /// Peer a.
+    A,
+    /// Peer b.
+    B,
 }
 
 /// Arguments of the peer, passed on.

@@ -44,6 +44,9 @@ pub(crate) struct ScenarioPlan {
     pub(crate) file: String,
     /// What it asks.
     pub(crate) question: Option<String>,
+    /// The scenario itself as TOML, so that trials can be replayed whatever becomes of its file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) source: Option<String>,
     /// Run seed: with cell label and trial index it determines every trial.
     pub(crate) seed: u64,
     /// Trials in each cell.

@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         Some(Command::Report(args)) => commands::report(&args),
         Some(Command::Compare(args)) => commands::compare(&args),
         Some(Command::Nats(args)) => commands::nats(&args),
+        Some(Command::Replay(args)) => commands::replay(&args),
+        Some(Command::Shell(args)) => commands::shell(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }

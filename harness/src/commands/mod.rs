@@ -5,8 +5,10 @@ mod compare;
 mod doctor;
 mod nats;
 mod output;
+mod replay;
 mod report;
 mod run;
+mod shell;
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +23,14 @@ use crate::{
 };
 
 pub(crate) use self::{
-    check::check, compare::compare, doctor::doctor, nats::nats, report::report, run::run,
+    check::check,
+    compare::compare,
+    doctor::doctor,
+    nats::nats,
+    replay::{TrialId, replay},
+    report::report,
+    run::run,
+    shell::shell,
 };
 
 const USAGE: u8 = 2;

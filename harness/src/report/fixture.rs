@@ -14,6 +14,7 @@ pub(super) fn scenario(name: &str, trials: u32, cells: Vec<CellPlan>) -> Scenari
         name: name.to_owned(),
         file: format!("scenarios/{name}.toml"),
         question: None,
+        source: None,
         seed: 42,
         trials,
         cells,

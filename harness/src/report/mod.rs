@@ -14,6 +14,7 @@ mod grid;
 pub(crate) mod judge;
 pub(crate) mod junit;
 mod labels;
+pub(crate) mod ladder;
 pub(crate) mod log;
 pub(crate) mod markdown;
 mod outcome;

@@ -65,7 +65,7 @@ pub(crate) enum RunError {
 
 /// A signal that ends the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stop(u8);
+pub(super) struct Stop(pub(super) u8);
 
 /// Runs all trials, writing events to `log` and telling `observer` of each; `tick` is called about
 /// once a second.
@@ -157,14 +157,9 @@ fn queue(scenarios: &[(Scenario, u64)]) -> VecDeque<Trial> {
             scenario.cells.iter().map(|cell| Arc::new(cell.setup.clone())).collect();
         for trial in 0..scenario.trials {
             for (cell, setup) in setups.iter().enumerate() {
-                queue.push_back(Trial {
-                    scenario: number,
-                    cell,
-                    trial,
-                    seed: TrialSeed::new(*run_seed, &scenario.cells[cell], trial),
-                    setup: Arc::clone(setup),
-                    slug: format!("{}-{cell}-{trial}", scenario.name),
-                });
+                let seed = TrialSeed::new(*run_seed, &scenario.cells[cell], trial);
+                let setup = Arc::clone(setup);
+                queue.push_back(Trial::new(scenario, [number, cell], trial, seed, setup));
             }
         }
     }
@@ -172,7 +167,7 @@ fn queue(scenarios: &[(Scenario, u64)]) -> VecDeque<Trial> {
 }
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, with bursts taken as one.
-fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
+pub(super) fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

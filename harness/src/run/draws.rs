@@ -1,6 +1,6 @@
 //! Everything random in a trial, drawn at once from its seed.
 
-use std::hash::Hasher;
+use std::{fmt, hash::Hasher};
 
 use punch::core::time::WallTime;
 use rand_chacha::{
@@ -31,6 +31,13 @@ impl TrialSeed {
         hasher.write(&[0xFF]);
         hasher.write(&trial.to_le_bytes());
         Self(hasher.finish())
+    }
+}
+
+/// 16 hexadecimal digits.
+impl fmt::Display for TrialSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 

@@ -88,7 +88,8 @@ fn scenario(file: &str, text: &str) -> Checked<Scenario> {
     let trials = root.require("trials", TRIALS_HELP)?.whole(1, 1_000_000, TRIALS_HELP)?;
     let trials = u32::try_from(trials).expect("checked to be at most a million");
     let file = file.to_owned();
-    Ok(Scenario { name, file, question, trials, seed, cells, expectations })
+    let source = text.to_owned();
+    Ok(Scenario { name, file, question, source, trials, seed, cells, expectations })
 }
 
 const TRIALS_HELP: &str = "`trials` says how often each cell is tried, a whole number from 1 to \

@@ -52,6 +52,8 @@ pub(crate) struct Scenario {
     pub file: String,
     /// What it asks.
     pub question: Option<String>,
+    /// The text that it was read from: read again, it gives the same scenario.
+    pub source: String,
     /// Trials in each cell, 1 to 1,000,000.
     pub trials: u32,
     /// Seed of the run, if the file fixes it.
