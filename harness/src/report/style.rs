@@ -47,8 +47,9 @@ impl Style {
         if self.color { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
     }
 
-    /// The text on the colour of a rate, from red to green, if colours are wanted.
-    pub(super) fn shade(self, rate: f64, text: &str) -> String {
+    /// The text on the colour of a rate, from red to green, if colours are wanted; bold if it is
+    /// marked.
+    pub(super) fn shade(self, rate: f64, marked: bool, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }
@@ -60,7 +61,8 @@ impl Style {
             _ if rate < 0.99 => 192,
             _ => 157,
         };
-        format!("\x1b[38;5;16;48;5;{background}m{text}\x1b[0m")
+        let bold = if marked { "1;" } else { "" };
+        format!("\x1b[{bold}38;5;16;48;5;{background}m{text}\x1b[0m")
     }
 
     /// Replaces the typographic characters of reports, one for one, if only ASCII can be shown.

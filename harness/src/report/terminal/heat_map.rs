@@ -133,7 +133,7 @@ impl<'a> Layout<'a> {
         let text =
             format!("{text:>width$}{}", Mark::of(cell).sign(), width = self.column_width - 1);
         match cell.rate {
-            Some(rate) => style.shade(rate, &text),
+            Some(rate) => style.shade(rate, Mark::of(cell) != Mark::None, &text),
             None => text,
         }
     }
