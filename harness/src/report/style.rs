@@ -17,9 +17,11 @@ impl Style {
     /// Narrower than this nothing can be laid out.
     const LEAST_WIDTH: usize = 60;
 
-    /// The style of standard output.
+    /// The style of standard output. Only its own width counts: what goes into a file must not
+    /// depend on the terminal that other streams are at.
     pub(crate) fn of_stdout(is_terminal: bool) -> Self {
-        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        let size = is_terminal.then(terminal_size::terminal_size).flatten();
+        let width = size.map(|(width, _)| width.0);
         Self::detect(is_terminal, |name| std::env::var(name).ok(), width)
     }
 

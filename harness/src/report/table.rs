@@ -11,7 +11,7 @@ use crate::{
         stats::{Bounds, Quantiles},
         style::{Ink, Style},
         summary::CellSummary,
-        text::{milliseconds, percent, rate_parts, rtt, short_names, two_lines, value},
+        text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
 };
 
@@ -104,7 +104,7 @@ pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
         Column {
             heading: two_lines(name),
             alignment: if numeric { CellAlignment::Right } else { CellAlignment::Left },
-            cells: values().map(|it| value(&it.value)).collect(),
+            cells: short_values(&values().map(|it| &it.value).collect::<Vec<_>>()),
         }
     };
     names.iter().enumerate().map(column).collect()
