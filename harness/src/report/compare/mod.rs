@@ -54,6 +54,8 @@ pub(crate) struct RunLabel {
     pub harness: String,
     /// Start of the run, in Unix seconds.
     pub started_unix_s: f64,
+    /// How many labs could stand at once: times depend on it.
+    pub jobs: usize,
     /// Whether it came to its end: the rates of one that did not are too high.
     pub state: RunState,
 }
@@ -84,8 +86,10 @@ pub(crate) struct Comparison {
 pub(crate) struct ScenarioComparison {
     /// Its name, by which it was found.
     pub name: String,
-    /// Its seeds: the same trials were run if they are equal.
+    /// Its seeds: the same trials were run if they are equal, and if the scenario is the same.
     pub seeds: [u64; 2],
+    /// Whether the text of the scenario is the same; absent if one run does not have it.
+    pub same_text: Option<bool>,
     /// Cells of both, by their swept values.
     pub cells: Vec<CellComparison>,
 }
@@ -184,11 +188,15 @@ pub(crate) fn compare(
     let mut scenarios: Vec<ScenarioComparison> = Vec::new();
     for pair in &pairs {
         let cell = judge.cell(pair);
-        match scenarios.iter_mut().find(|scenario| scenario.name == pair.scenarios[0].name) {
+        match scenarios.iter_mut().find(|scenario| scenario.name == *name(pair)) {
             Some(scenario) => scenario.cells.push(cell),
             None => scenarios.push(ScenarioComparison {
-                name: pair.scenarios[0].name.clone(),
+                name: name(pair).clone(),
                 seeds: pair.scenarios.map(|scenario| scenario.seed),
+                same_text: match [&first, &second].map(|run| run.texts.get(name(pair))) {
+                    [Some(first), Some(second)] => Some(first == second),
+                    _ => None,
+                },
                 cells: vec![cell],
             }),
         }
@@ -214,6 +222,8 @@ struct Run {
     summary: Summary,
     /// Times until connected and returned, in ascending order, by scenario and cell.
     times_ms: BTreeMap<(usize, usize), [Vec<f64>; 2]>,
+    /// What the scenarios say, by their names.
+    texts: BTreeMap<String, String>,
 }
 
 impl Run {
@@ -221,23 +231,33 @@ impl Run {
         let summary = Summary::from_events(events)
             .map_err(|source| CompareError::Events { second, source })?;
         let mut times_ms: BTreeMap<_, [Vec<f64>; 2]> = BTreeMap::new();
+        let mut texts = BTreeMap::new();
         for event in events {
-            let Event::TrialFinished(trial) = event else { continue };
-            // Only successes have times.
-            if let Some(times) = trial.times {
-                let [connected, returned] =
-                    times_ms.entry((trial.scenario, trial.cell)).or_default();
-                connected.extend(times.connected_ms);
-                returned.extend(times.returned_ms);
+            match event {
+                Event::RunStarted(started) => {
+                    let plans = started.scenarios.iter();
+                    texts
+                        .extend(plans.filter_map(|it| Some((it.name.clone(), it.source.clone()?))));
+                }
+                Event::TrialFinished(trial) => {
+                    // Only successes have times.
+                    let Some(times) = trial.times else { continue };
+                    let [connected, returned] =
+                        times_ms.entry((trial.scenario, trial.cell)).or_default();
+                    connected.extend(times.connected_ms);
+                    returned.extend(times.returned_ms);
+                }
+                Event::RunFinished(_) => {}
             }
         }
         times_ms.values_mut().flatten().for_each(|sample| sample.sort_by(f64::total_cmp));
-        Ok(Self { summary, times_ms })
+        Ok(Self { summary, times_ms, texts })
     }
 
     fn label(&self) -> RunLabel {
-        let Summary { harness, started_unix_s, state, .. } = &self.summary;
-        RunLabel { harness: harness.clone(), started_unix_s: *started_unix_s, state: *state }
+        let Summary { harness, started_unix_s, jobs, state, .. } = &self.summary;
+        let (started_unix_s, jobs, state) = (*started_unix_s, *jobs, *state);
+        RunLabel { harness: harness.clone(), started_unix_s, jobs, state }
     }
 }
 
@@ -246,6 +266,10 @@ struct Pair<'a> {
     scenarios: [&'a ScenarioSummary; 2],
     cells: [&'a CellSummary; 2],
     places: [(usize, usize); 2],
+}
+
+fn name<'a>(pair: &Pair<'a>) -> &'a String {
+    &pair.scenarios[0].name
 }
 
 fn pairs<'a>(first: &'a Summary, second: &'a Summary) -> Vec<Pair<'a>> {

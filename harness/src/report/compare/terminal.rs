@@ -32,6 +32,14 @@ pub(crate) fn render(
             out.push_str(&paragraph("", &text, style.width));
         }
     }
+    let [first, second] = comparison.runs.each_ref().map(|run| run.jobs);
+    if first != second {
+        let text = format!(
+            "Up to {first} labs stood at once in the first run, {second} in the second: times \
+             depend on it."
+        );
+        out.push_str(&paragraph("", &text, style.width));
+    }
     for scenario in &comparison.scenarios {
         out.push('\n');
         out.push_str(&render_scenario(scenario, full, style));
@@ -71,9 +79,11 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
             differs || cell.rate.change == Change::NotComparable
         });
     }
-    let seeds = match scenario.seeds {
-        [first, second] if first == second => format!("the same trials (seed {first})"),
-        [first, second] => format!("seeds {first} and {second}"),
+    let seeds = match (scenario.seeds, scenario.same_text) {
+        ([first, second], _) if first != second => format!("seeds {first} and {second}"),
+        ([seed, _], Some(true)) => format!("the same trials (seed {seed})"),
+        ([seed, _], Some(false)) => format!("seed {seed}, but the scenario differs"),
+        ([seed, _], None) => format!("seed {seed} in both"),
     };
     let cells = count(all as u64, "cell");
     let mut out =

@@ -144,6 +144,26 @@ fn errors_of_the_bench_are_in_no_figure() {
     assert_eq!(compared(&first, &second).scenarios[0].cells[0].rate.trials, [200, 200]);
 }
 
+#[test]
+fn what_makes_runs_differ_besides_the_subject_is_said() {
+    let text = |first: Option<&str>, second: Option<&str>, jobs: usize| {
+        let [first, second] = [first, second].map(|source| {
+            let mut plan = plan("x", &[1]);
+            plan.source = source.map(str::to_owned);
+            plan
+        });
+        let (first, mut second) = (run(first, slower(0.0)), run(second, slower(0.0)));
+        let Event::RunStarted(started) = &mut second[0] else { panic!("the start") };
+        started.jobs = jobs;
+        shown(&compared(&first, &second), PLAIN)
+    };
+    assert!(text(Some("a"), Some("a"), 8).contains("the same trials (seed 42)"));
+    assert!(text(Some("a"), Some("b"), 8).contains("seed 42, but the scenario differs"));
+    assert!(text(None, Some("b"), 8).contains("seed 42 in both"));
+    assert!(!text(None, None, 8).contains("at once"));
+    assert!(text(None, None, 2).contains("Up to 8 labs stood at once in the first run, 2 in the"));
+}
+
 /// The skew sweep with two cells changed, a scenario more, and the last one missing.
 fn changed() -> Vec<Event> {
     let mut events = skew();
