@@ -5,6 +5,7 @@ mod compare;
 mod doctor;
 mod nats;
 mod output;
+mod ready;
 mod replay;
 mod report;
 mod run;

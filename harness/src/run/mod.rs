@@ -5,6 +5,7 @@ mod dispatch;
 mod draws;
 mod peer;
 mod record;
+mod refused;
 mod shell;
 mod single;
 mod standing;
@@ -15,6 +16,7 @@ pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
     draws::TrialSeed,
     record::Captures,
+    refused::{Refused, refusal},
     shell::{Left, Visit, visit},
     single::single,
     subject::PEER,
