@@ -21,7 +21,9 @@ use crate::{commands::TrialId, report::compare::LEAST_MS};
         Examples:\n  \
         harness scenarios/hello.toml                    a few seconds: does it work here?\n  \
         harness scenarios/skew.toml --out /tmp/skew     keep the results in this folder\n  \
-        harness run scenarios/*.toml --json             the summary as JSON on standard output"
+        harness run scenarios/*.toml --json             the summary as JSON on standard output\n  \
+        harness report /tmp/skew --markdown             that run again, for a pull request\n  \
+        harness compare /tmp/old /tmp/skew              what became better or worse?"
 )]
 pub(crate) struct Cli {
     /// `harness FILE…` is `harness run FILE…`.

@@ -139,8 +139,10 @@ fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
     write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(unwritable)
 }
 
-fn first_problem(results: impl IntoIterator<Item = Result<(), Problem>>) -> Result<(), Problem> {
-    // Every one is tried before the first problem is told.
+/// The first of several problems, after every one was tried.
+pub(super) fn first_problem(
+    results: impl IntoIterator<Item = Result<(), Problem>>,
+) -> Result<(), Problem> {
     let problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     problems.into_iter().next().map_or(Ok(()), Err)
 }
