@@ -11,6 +11,7 @@ mod single;
 mod standing;
 mod subject;
 mod trial;
+mod usage;
 
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
