@@ -7,6 +7,21 @@ use punch::{Event, Failure, core::event::What};
 use super::times::Syns;
 use crate::{event::Cause, lab::Side};
 
+/// The names of all causes that a failure can have, as an expectation can have them.
+pub(crate) const KINDS: &[&str] = &[
+    "peer-crashed",
+    "bytes-differ",
+    "no-syn",
+    "no-common-port",
+    "election-lost",
+    "no-peer",
+    "nothing-bound",
+    "unreachable",
+    "refused",
+    "no-answer",
+    "unknown",
+];
+
 /// What is known of a peer at the end of a failed trial.
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {

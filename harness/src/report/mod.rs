@@ -8,6 +8,7 @@ pub(crate) mod difference;
 pub(crate) mod folder;
 pub(crate) mod judge;
 pub(crate) mod log;
+mod measured;
 pub(crate) mod progress;
 pub(crate) mod stats;
 pub(crate) mod style;
@@ -15,7 +16,7 @@ pub(crate) mod summary;
 mod table;
 pub(crate) mod tally;
 pub(crate) mod terminal;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Assignment, BenchLateness, Event, Filter},
     report::{
-        judge::Judgement,
+        judge::{Judgement, Measured},
         stats::{Interval, Quantiles},
         tally::{Tally, TallyError},
     },
@@ -231,10 +231,13 @@ pub(crate) struct ExpectationSummary {
 }
 
 /// Verdict of an expectation on one cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CellVerdict {
     /// Index into [`ScenarioSummary::cells`].
     pub cell: usize,
     /// Whether the expectation holds there.
     pub verdict: Judgement,
+    /// The figure that was judged; absent where there was none, or each trial was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }

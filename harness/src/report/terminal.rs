@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::report::{
     judge::{Judgement, trials_to_decide},
+    measured,
     style::{Ink, Style},
     summary::{
         CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, ScenarioSummary,
@@ -16,6 +17,7 @@ use crate::report::{
     table::{self, ink, word},
     text::{cell_label, count, duration, paragraph, rate, rtt, short_names, value},
 };
+use crate::scenario::Criterion;
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
 const MOST_LISTED: usize = 8;
@@ -213,7 +215,11 @@ impl<'a> ScenarioReport<'a> {
         if worst.verdict == Judgement::Inconclusive {
             remarks.push(how_to_decide(expectation, cell));
         }
-        (rate(cell.successes, cell.judged()), remarks.join(". "))
+        let measured = match expectation.success.parse() {
+            Ok(criterion) => measured::words(&criterion, &worst, cell),
+            Err(_) => rate(cell.successes, cell.judged()),
+        };
+        (measured, remarks.join(". "))
     }
 
     fn against_theory(&self) -> String {
@@ -303,10 +309,11 @@ fn listed(unexpected: &Unexpected) -> String {
 /// The cell that decides an expectation: the worst verdict, then the rate farthest on the wrong
 /// side; the first of equals.
 fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<CellVerdict> {
-    let upper_bound = expectation.success.starts_with('<');
+    let upper_bound = expectation.success.contains('<');
     let badness = |verdict: &CellVerdict| {
-        let rate = cells.get(verdict.cell).and_then(|cell| cell.rate).unwrap_or(0.0);
-        if upper_bound { rate } else { -rate }
+        let rate = cells.get(verdict.cell).and_then(|cell| cell.rate);
+        let figure = verdict.measured.map(|it| it.value).or(rate).unwrap_or(0.0);
+        if upper_bound { figure } else { -figure }
     };
     let worse = |one: &&CellVerdict, other: &&CellVerdict| {
         let by_verdict = one.verdict.cmp(&other.verdict);
@@ -323,10 +330,12 @@ fn how_to_decide(expectation: &ExpectationSummary, cell: &CellSummary) -> String
     if cell.judged() == 0 {
         return "Every trial there ended in an error of the bench".to_owned();
     }
-    let criterion = expectation.success.parse();
-    let enough = criterion
-        .ok()
-        .and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
+    let criterion = expectation.success.parse().ok();
+    if !matches!(criterion, None | Some(Criterion::Success(_))) {
+        return "More trials may decide it".to_owned();
+    }
+    let enough =
+        criterion.and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
     match enough {
         Some(enough) => {
             format!("The interval spans the bound: at this rate, --trials {enough} would decide it")

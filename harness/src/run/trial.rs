@@ -120,6 +120,7 @@ struct Seen {
 /// Runs one trial. `permit` is dropped when the lab is gone.
 pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'static) -> Finished {
     let draws = Draws::new(trial.seed, &trial.setup);
+    let trial = &Trial { setup: draws.put_into(&trial.setup), ..trial.clone() };
     let mut retries = 0;
     let seen = observe(bench, trial, &draws, permit, &mut retries).await;
     let mut finished = match seen {
@@ -133,6 +134,7 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
         Err(error) => failed_bench(trial, &draws, &error.to_string()),
     };
     finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+    finished.rtt_ms = draws.has_own_delay().then(|| milliseconds(trial.setup.wan.rtt()));
     (finished, retries)
 }
 
@@ -384,6 +386,7 @@ fn empty(trial: &Trial) -> TrialFinished {
         times: None,
         disturbed: None,
         bench: BenchLateness::default(),
+        rtt_ms: None,
         epoch_unix_s: 0.0,
         peers: Default::default(),
     }

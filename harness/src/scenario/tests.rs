@@ -68,6 +68,7 @@ mod right {
             punch,
             subject: None,
             hosts: vec![],
+            drawn: vec![],
         };
         assert_eq!(cell.setup, setup);
         assert_eq!(cell.setup.wan.rtt(), Duration::from_millis(50));
@@ -163,7 +164,7 @@ mod right {
         let cells: Vec<_> =
             scenario.cells.iter().map(|cell| cell.values[0].value.clone()).collect();
         assert_eq!(filter.values, cells);
-        assert_eq!(scenario.expectations[0].success, " >=0.5");
+        assert_eq!(scenario.expectations[0].success, ">= 0.5");
     }
 
     #[test]
@@ -192,13 +193,24 @@ mod right {
         for entry in std::fs::read_dir(project().join("scenarios")).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "toml") {
-                if let Err(error) = Scenario::read(&path) {
+                if let Err(error) = Scenario::read(&path, &Overrides::default()) {
                     panic!("{}", rendered(&error));
                 }
                 count += 1;
             }
         }
         assert!(count >= 2);
+    }
+
+    #[test]
+    fn every_example_in_the_description_of_the_language_is_right() {
+        let readme = std::fs::read_to_string(project().join("scenarios/README.md")).unwrap();
+        let blocks = readme.split("```toml\n").skip(1);
+        let examples: Vec<&str> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+        assert!(examples.len() >= 5);
+        for example in examples {
+            parse(example);
+        }
     }
 
     #[test]
@@ -211,23 +223,27 @@ mod right {
             keys::PEER,
             keys::NAT,
             keys::DRAW,
+            keys::NORMAL,
+            keys::EXPONENTIAL,
             keys::COMMAND,
+            sweep::RANGE,
             keys::EXPECT,
         ];
         for key in sections.concat() {
             assert!(readme.contains(key), "{key}");
         }
-        for number in [
-            keys::DELAY,
-            keys::LOSS,
-            keys::TIMEOUT,
-            keys::MAX_CLOCK_ERROR,
-            keys::CLOCK_OFFSET,
-            keys::START,
+        for (number, default) in [
+            (keys::PRECISION, "none".to_owned()),
+            (keys::DELAY, keys::DELAY.default.to_string()),
+            (keys::LOSS, keys::LOSS.default.to_string()),
+            (keys::TIMEOUT, keys::TIMEOUT.default.to_string()),
+            (keys::MAX_CLOCK_ERROR, keys::MAX_CLOCK_ERROR.default.to_string()),
+            (keys::CLOCK_OFFSET, keys::CLOCK_OFFSET.default.to_string()),
+            (keys::START, keys::START.default.to_string()),
         ] {
             let row = readme.lines().find(|line| line.starts_with(&format!("| `{}`", number.key)));
             let row = row.unwrap_or_else(|| panic!("no row for {}", number.key));
-            let rest = format!("| {} to {} | {} |", number.min, number.max, number.default);
+            let rest = format!("| {} to {} | {default} |", number.min, number.max);
             assert!(row.contains(&rest), "{row} should have {rest}");
         }
         for entry in CATALOGUE {
@@ -454,7 +470,7 @@ mod unreadable {
     use super::*;
 
     fn read(path: &Path) -> String {
-        let error = Scenario::read(path).expect_err("this is no scenario");
+        let error = Scenario::read(path, &Overrides::default()).expect_err("this is no scenario");
         rendered(&error).replace(path.to_str().unwrap(), "PATH")
     }
 
