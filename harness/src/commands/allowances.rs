@@ -27,7 +27,8 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<String> {
 
 /// Expectations on the rate that even the best result could not meet for certain.
 pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
-    let trials = most(scenario);
+    // If all trials go alike, a cell with a precision stops after the fewest.
+    let trials = u64::from(scenario.trials);
     let warning = |expectation: &ExpectationPlan| {
         let criterion: Criterion = expectation.success.parse().ok()?;
         let Criterion::Success(bound) = criterion else { return None };
@@ -37,6 +38,12 @@ pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
         let best = if bound.sign.is_lower() { trials } else { 0 };
         let enough = trials_to_decide(&criterion, best, trials)
             .map_or_else(String::new, |enough| format!("; {enough} could"));
+        if scenario.precision.is_some() {
+            return Some(format!(
+                "a cell may be narrow enough after {trials} trials, which cannot prove success \
+                 {criterion}, whatever they show{enough}: set `trials`, the fewest there are"
+            ));
+        }
         Some(format!(
             "{trials} trials in a cell cannot prove success {criterion}, whatever they show{enough}"
         ))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Assignment, BenchLateness, Event, Filter},
+    event::{Assignment, BenchLateness, Event, Filter, PrecisionPlan},
     report::{
         judge::{Judgement, Measured},
         stats::{Interval, Quantiles},
@@ -91,6 +91,10 @@ pub(crate) struct ScenarioSummary {
     pub seed: u64,
     /// Trials planned in each cell; an interrupted run has fewer.
     pub trials_per_cell: u32,
+    /// When a cell has had enough trials, if that is not their number: then `trials_per_cell` is
+    /// the least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<PrecisionPlan>,
     /// Its expectations together. Without any it passes, unless a cell gave nothing but errors.
     pub verdict: Judgement,
     /// Cells in the order of the sweep.

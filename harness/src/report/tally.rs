@@ -167,6 +167,7 @@ impl ScenarioTally {
             question: plan.question.clone(),
             seed: plan.seed,
             trials_per_cell: plan.trials,
+            precision: plan.precision,
             verdict,
             cells,
             expectations,

@@ -6,18 +6,21 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::report::{
-    judge::{Judgement, trials_to_decide},
-    measured,
-    style::{Ink, Style},
-    summary::{
-        CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, ScenarioSummary,
-        Summary, Unexpected,
+use crate::{
+    event::PrecisionPlan,
+    report::{
+        judge::{Judgement, trials_to_decide},
+        measured,
+        style::{Ink, Style},
+        summary::{
+            CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, ScenarioSummary,
+            Summary, Unexpected,
+        },
+        table::{self, ink, word},
+        text::{cell_label, count, duration, paragraph, rate, rtt, short_names, value},
     },
-    table::{self, ink, word},
-    text::{cell_label, count, duration, paragraph, rate, rtt, short_names, value},
+    scenario::Criterion,
 };
-use crate::scenario::Criterion;
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
 const MOST_LISTED: usize = 8;
@@ -107,6 +110,13 @@ impl<'a> ScenarioReport<'a> {
 
     fn trials(&self) -> String {
         let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
+        let trials = match self.scenario.precision {
+            None => trials,
+            Some(PrecisionPlan { half_width, trials_max }) => {
+                let least = self.scenario.trials_per_cell;
+                format!("± {half_width} by {least} to {trials_max} trials")
+            }
+        };
         match self.scenario.cells.len() {
             1 => trials,
             cells => format!("{trials} in each of {cells} cells"),

@@ -267,16 +267,14 @@ fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let wrong = to_json(value.raw());
         let known: Vec<String> = axis.json.iter().map(sweep::text).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        // A number that is written like another one is not meant for it.
+        let meant = wrong.as_str().map_or(String::new(), |wrong| did_you_mean(wrong, &known));
         let more = known.len().saturating_sub(MOST_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         value.problem(
             format!("no cell has the value {wrong} of `{}`", axis.path),
             "not among the swept values",
-            format!(
-                "{}its values are {}{more}",
-                did_you_mean(&sweep::text(&wrong), &known),
-                list(&known[..known.len().min(MOST_LISTED)])
-            ),
+            format!("{meant}its values are {}{more}", list(&known[..known.len().min(MOST_LISTED)])),
         )
     };
     if !value.raw().is_array() {

@@ -352,3 +352,115 @@ fn command(description: &str, least: u64) -> Value {
         "minItems": least,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+    }
+
+    fn is_valid(toml: &str) -> bool {
+        let scenario: Value = toml::from_str(toml).unwrap();
+        jsonschema::draft7::new(&schema()).unwrap().is_valid(&scenario)
+    }
+
+    /// `cargo run -p harness -- schema > scenarios/schema.json` mends it.
+    #[test]
+    fn the_committed_schema_is_the_one_that_is_printed() {
+        let committed = std::fs::read_to_string(folder().join("schema.json")).unwrap();
+        assert!(committed == text(), "scenarios/schema.json is not what `harness schema` prints");
+    }
+
+    #[test]
+    fn it_is_a_schema_of_draft_7() {
+        jsonschema::draft7::meta::validate(&schema()).unwrap();
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_follows_it_and_names_it() {
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(text.starts_with("#:schema ./schema.json\n"), "{}", path.display());
+                assert!(is_valid(&text), "{}", path.display());
+                count += 1;
+            }
+        }
+        assert!(count >= 10);
+    }
+
+    #[test]
+    fn every_example_in_the_description_of_the_language_follows_it() {
+        let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
+        for block in readme.split("```toml\n").skip(1) {
+            let example = block.split("```").next().unwrap();
+            assert!(is_valid(example), "{example}");
+        }
+    }
+
+    #[test]
+    fn what_the_reader_takes_follows_it() {
+        for text in [
+            "trials = 1",
+            "extends = \"base.toml\"",
+            "trials = 1\n[peer.a.nat]\nunsolicited = \"icmp-admin\"",
+            "trials = 1\n[sweep]\npeer.a.start_s = [0, 1]\nwan.loss = { from = 0, to = 1, step = 0.5 }",
+            "trials = 1\n[sweep.zip]\n\"wan.loss\" = [0, 1]\n\"wan.delay_ms\" = [0, 1]",
+            "trials = 1\n[[expect]]\nconnected_ms = { \"p99.9\" = \"< 5\" }\nsuccess = \"theory\"",
+            "trials = 1\n[[expect]]\nsuccess = \">=.5\"",
+        ] {
+            assert!(is_valid(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_do_not_follow_it() {
+        for text in [
+            "trails = 1",
+            "trials = 0",
+            "trials = 1.5",
+            "trials = \"1\"",
+            "name = \"No Name\"",
+            "precision = 2",
+            "wan = 5",
+            "[wan]\ndelay = 5",
+            "[wan]\ndelay_ms = -1",
+            "[wan]\ndelay_ms = { unifrom = [0, 1] }",
+            "[wan]\ndelay_ms = { uniform = [0] }",
+            "[wan]\ndelay_ms = { uniform = [0, 1], choice = [1] }",
+            "[wan]\nloss = { uniform = [0, 1] }",
+            "[wan]\nfamily = \"ipv5\"",
+            "[peer.c]\nnat = \"home\"",
+            "[peer.a]\nnat = \"hoem\"",
+            "[peer.a]\nnat = { unsolicited = \"rst\" }",
+            "[peer.a]\nstart_s = { normal = { mean = 5 } }",
+            "[peer.a]\nstart_s = { normal = { mean = 5, sd = 0 } }",
+            "[peer.a]\ntaken_ports = 65",
+            "[punch]\nlisten = \"no\"",
+            "[subject]\ncommand = []",
+            "[subject]\ncommand = \"their.py\"",
+            "[host.\"My Host\"]\ncommand = []",
+            "[sweep]\n",
+            "[sweep]\n\"wan.delay\" = [1]",
+            "[sweep]\n\"wan.loss\" = []",
+            "[sweep]\n\"wan.loss\" = { from = 0, to = 1 }",
+            "[sweep.zip]\n\"wan.lost\" = [0, 1]",
+            "[expect]\nsuccess = \"theory\"",
+            "[[expect]]\nsuccess = \"95 %\"",
+            "[[expect]]\nsuccess = 0.95",
+            "[[expect]]\nsucces = \">= 0.95\"",
+            "[[expect]]\nconnected_ms = \"<= 5\"",
+            "[[expect]]\nconnected_ms = { q50 = \"<= 5\" }",
+            "[[expect]]\ncauses = [\"bad luck\"]",
+            "[[expect]]\ncause = { refused = \">= 95\" }",
+        ] {
+            assert!(!is_valid(text), "{text}");
+        }
+    }
+}

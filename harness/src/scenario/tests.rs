@@ -6,6 +6,10 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{error::Error, nat::CATALOGUE, *};
 
+mod broken;
+mod language;
+mod layers;
+
 /// The scenario of a text that must be right.
 fn parse(text: &str) -> Scenario {
     match Scenario::parse("test.toml", text) {
