@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::TrialId;
 use crate::scenario::CellFilter;
 
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
@@ -42,6 +43,13 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
+    /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
+    Nats(NatsArgs),
+    /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
+    /// came out the same.
+    Replay(ReplayArgs),
+    /// Build the lab of a scenario and open a shell in one of its peers; the lab goes with the shell.
+    Shell(ShellArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
     /// Print the JSON Schema of scenario files, for editors.
@@ -103,6 +111,9 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
+    #[command(flatten)]
+    pub(crate) reports: ReportFiles,
+
     /// Write what passed the WAN as pcapng into the run folder, of all trials or of those that did
     /// not succeed.
     #[arg(
@@ -159,16 +170,169 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// Reports in files that the user names, besides those in the run's folder.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReportFiles {
+    /// Write JUnit XML into this file: a case for each expectation in each cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write CSV into this file: a line for each cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+
+    /// Write Markdown into this file, as for a comment on a pull request.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+}
+
 /// Options of `report`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Everything is made from the run's events.jsonl alone: the same events give the \
+        same bytes, also of a run that was killed.\n\nExit codes: as of the run; 3 if it was cut \
+        short with no expectation failed, 2 if there is no run to report."
+)]
 pub(crate) struct ReportArgs {
-    /// Folder of the run; by default the latest in target/harness.
+    /// Folder of the run, or its events.jsonl; by default the latest in target/harness.
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<PathBuf>,
 
     /// Print the summary as JSON instead of the table.
+    #[arg(long, group = "format")]
+    pub(crate) json: bool,
+
+    /// Print CSV: a line for each cell.
+    #[arg(long, group = "format")]
+    pub(crate) csv: bool,
+
+    /// Print Markdown, as for a comment on a pull request.
+    #[arg(long, group = "format")]
+    pub(crate) markdown: bool,
+
+    /// Print annotations for GitHub Actions: what failed or is open, on the scenario's file.
+    #[arg(long, group = "format")]
+    pub(crate) github: bool,
+
+    /// Print the JSON Schema of --json and of summary.json.
+    #[arg(long, group = "format", conflicts_with_all = ["run", "junit"])]
+    pub(crate) schema: bool,
+
+    /// List every cell in the table, even where a heat map shows them.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) full: bool,
+
+    /// Write JUnit XML into this file as well: a case for each expectation in each cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+/// Options of `nats`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct NatsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<NatsCommand>,
+
+    /// Print the catalogue as JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What to do with NATs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NatsCommand {
+    /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
+    Show(ShowNatArgs),
+}
+
+/// Options of `nats show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowNatArgs {
+    /// A NAT of the catalogue.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Show the stateful firewall that stands in its place with IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+
+    /// Print what is fed to which program, and the kernel variables, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the verdict is that of the run, or the run has none; 1 it is \
+    another one; 2 usage, or the run cannot be replayed; 5 this machine cannot run it.\n\n\
+    The run's log holds the scenarios as they were: their files may have changed meanwhile, but \
+    the programs that they start must still be there. The same seed gives the same clocks, \
+    ports and losses, but not the same timing to the microsecond."
+)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run, or its events.jsonl.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// Which trial: numbers of scenario, cell and trial from 0, such as 0.3.17.
+    #[arg(value_name = "TRIAL")]
+    pub(crate) trial: TrialId,
+
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Options of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the shell or command; 2 usage, 5 this machine \
+    cannot run it, 130/143 interrupted.\n\n\
+    What the scenario starts on public hosts runs; the peers are yours to start, on this \
+    machine's time and without `taken_ports`. $NET_A, $NET_B and $NET_HOST_… are the hosts' \
+    namespaces, for `nsenter --net=$NET_B …`; $PUNCH_A and $PUNCH_B are the commands by which \
+    the peers punch, for `eval \"$PUNCH_A\"`.\n\n\
+    Examples:\n  \
+    harness shell scenarios/hello.toml a\n  \
+    harness shell scenarios/hello.toml a --command 'ping -c 1 203.0.113.1'")]
+pub(crate) struct ShellArgs {
+    /// Scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// In whose host.
+    #[arg(value_name = "PEER", value_enum)]
+    pub(crate) peer: PeerName,
+
+    /// Which of the scenario's cells, from 0 in the order of the sweep.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cell: usize,
+
+    /// Run this with /bin/sh instead of $SHELL.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+
+    /// Set a key of the scenario, above what its file says. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl ShellArgs {
+    /// The scenario, with all of its cells.
+    pub(crate) fn scenarios(&self) -> ScenarioArgs {
+        let (files, set) = (vec![self.scenario.clone()], self.set.clone());
+        ScenarioArgs { files, set, filter: Vec::new(), yes: true }
+    }
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerName {
+    /// Peer a.
+    A,
+    /// Peer b.
+    B,
 }
 
 /// Arguments of the peer, passed on.

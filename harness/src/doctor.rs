@@ -46,7 +46,7 @@ pub(crate) fn prepare() -> Result<(), Vec<Missing>> {
 /// What could not be built.
 pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
     for (family, nat) in nats {
-        let nat = Nat::Behind(nat.clone());
+        let nat = Nat::Behind(*nat);
         let spec = LabSpec { family: *family, nats: [nat.clone(), nat], hosts: Vec::new() };
         lab::build(&spec).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),

@@ -46,6 +46,9 @@ pub(crate) struct ScenarioPlan {
     pub(crate) file: String,
     /// What it asks.
     pub(crate) question: Option<String>,
+    /// The scenario itself as TOML, so that trials can be replayed whatever becomes of its file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) source: Option<String>,
     /// Run seed: with cell label and trial index it determines every trial.
     pub(crate) seed: u64,
     /// Trials in each cell; with a precision the fewest.
@@ -61,6 +64,7 @@ pub(crate) struct ScenarioPlan {
 
 /// When the cells of a scenario have had enough trials; see [`crate::scenario::Precision`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PrecisionPlan {
     /// Half of the width that the 95 % interval of the rate may have.
     pub(crate) half_width: f64,
@@ -94,6 +98,7 @@ pub(crate) struct CellPlan {
 
 /// A swept path and its value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Assignment {
     /// Dotted path into the scenario, such as `peer.b.clock_offset_s`.
     pub(crate) path: String,
@@ -114,6 +119,7 @@ pub(crate) struct ExpectationPlan {
 
 /// One condition of an expectation's `where`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Filter {
     /// A swept path.
     pub(crate) path: String,
@@ -212,6 +218,7 @@ pub(crate) struct Times {
 
 /// How late the bench itself was.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct BenchLateness {
     /// Worst delivery of a packet after its time, in milliseconds.
     pub(crate) wan_ms: f64,

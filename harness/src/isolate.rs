@@ -18,10 +18,10 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::{
         prctl,
-        signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask},
+        signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::{ForkResult, Pid, Uid, fork, getgid, getuid, pipe},
+    unistd::{ForkResult, Pid, Uid, fork, getgid, getpgrp, getuid, pipe, tcgetpgrp, tcsetpgrp},
 };
 
 /// Why isolation failed.
@@ -59,6 +59,7 @@ pub(crate) fn enter() -> Result<(), IsolateError> {
     match unsafe { fork() }.map_err(other)? {
         ForkResult::Parent { child } => {
             let code = guard(child, &signals);
+            reclaim_terminal();
             drop(guardian);
             std::process::exit(code)
         }
@@ -113,6 +114,22 @@ fn guarded_signals() -> SigSet {
         signals.add(signal);
     }
     signals
+}
+
+/// Gives the terminal back to this process group where a shell of the child's had made itself the
+/// foreground and is gone: nobody in its PID namespace could name the group that was there before.
+fn reclaim_terminal() {
+    let stdin = io::stdin();
+    let Ok(foreground) = tcgetpgrp(&stdin) else { return };
+    if killpg(foreground, None) != Err(Errno::ESRCH) {
+        return;
+    }
+    let mut stop = SigSet::empty();
+    stop.add(Signal::SIGTTOU);
+    // Whoever is not in the foreground would be stopped by what follows.
+    if sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None).is_ok() {
+        let _ = tcsetpgrp(&stdin, getpgrp());
+    }
 }
 
 /// Waits for the child, passing signals on; returns its exit code.

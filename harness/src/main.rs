@@ -10,6 +10,7 @@ mod doctor;
 mod event;
 mod isolate;
 mod lab;
+mod nat;
 mod report;
 mod run;
 mod scenario;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
         Some(Command::Schema) => commands::schema(),
         Some(Command::Completions(args)) => commands::completions(&args),
         Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Nats(args)) => commands::nats(&args),
+        Some(Command::Replay(args)) => commands::replay(&args),
+        Some(Command::Shell(args)) => commands::shell(&args),
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => punch::cli::main(args.words),
     }

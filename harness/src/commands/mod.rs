@@ -4,26 +4,31 @@ mod allowances;
 mod check;
 mod doctor;
 mod list;
+mod nats;
+mod output;
+mod replay;
 mod report;
 mod run;
 mod scenarios;
 mod schema;
+mod shell;
 
 use std::{
-    io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
-
-use crate::report::{style::Style, summary::Summary, terminal};
 
 pub(crate) use self::{
     check::check,
     doctor::doctor,
     list::list,
+    nats::nats,
+    replay::{TrialId, replay},
     report::report,
     run::run,
     schema::{completions, schema},
+    shell::shell,
 };
 
 const USAGE: u8 = 2;
@@ -50,20 +55,6 @@ fn unwritable(error: impl std::fmt::Display) -> Problem {
 fn runs() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     target.map_or_else(|| "target".into(), PathBuf::from).join("harness")
-}
-
-fn show(json: bool, summary: &Summary, folder: &Path) {
-    if json {
-        match serde_json::to_string_pretty(summary) {
-            Ok(json) => say(&json),
-            Err(error) => eprintln!("harness: the summary cannot be written as JSON: {error}"),
-        }
-        return;
-    }
-    let terminal = io::stdout().is_terminal();
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
-    say(terminal::render(summary, Some(folder), style).trim_end());
 }
 
 /// Prints to standard output; a closed pipe is the reader's decision.

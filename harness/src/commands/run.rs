@@ -14,7 +14,12 @@ use punch::io::clock::wall_now;
 use tokio::sync::Semaphore;
 
 use super::{
-    INCAPABLE, Problem, USAGE, allowances::undecidable, check::size, runs, scenarios::read, show,
+    INCAPABLE, Problem, USAGE,
+    allowances::undecidable,
+    check::size,
+    output::{self, Files, Format},
+    runs,
+    scenarios::read,
     unwritable,
 };
 use crate::{
@@ -23,12 +28,12 @@ use crate::{
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
     report::{
         folder::{RunFolder, timestamp},
-        log::{EventLog, write_summary},
+        log::EventLog,
         progress::{Counts, Progress},
         tally::Tally,
     },
     run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Family, Nat, NatSpec, Scenario},
+    scenario::{Family, Nat, NatSpec, Scenario, Setup},
 };
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
@@ -56,8 +61,11 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
     doctor::programs(setups).map_err(|message| Problem(INCAPABLE, message))?;
     doctor::prepare().map_err(|missing| incapable(&missing))?;
-    doctor::probe(&nats(&scenarios)).map_err(|missing| incapable(&[missing]))?;
+    let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
+    doctor::probe(&nats(setups)).map_err(|missing| incapable(&[missing]))?;
 
+    let files = Files::new(&args.reports);
+    files.check()?;
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
     let bench = Arc::new(bench(args, folder.path())?);
@@ -86,9 +94,13 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     progress.finish();
     // What was measured is reported even if it could not all be written.
     let summary = tally.summary();
-    show(args.json, &summary, folder.path());
+    let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
+    let printed = output::print(format, &summary, folder.path());
     let ended = ended.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    write_summary(folder.path(), &summary).map_err(unwritable)?;
+    output::keep(folder.path(), &summary)?;
+    files.write(&summary)?;
+    output::tell_github(&summary)?;
+    printed?;
     match ended {
         Ended::Complete => Ok(summary.exit_code()),
         Ended::Interrupted(code) => Ok(code),
@@ -102,13 +114,13 @@ fn random_seed() -> Result<u64, Problem> {
     Ok(u64::from(random))
 }
 
-/// The kinds of NATs in the scenarios.
-fn nats(scenarios: &[(Scenario, u64)]) -> Vec<(Family, NatSpec)> {
+/// The kinds of NATs in the setups.
+pub(super) fn nats<'a>(setups: impl Iterator<Item = &'a Setup>) -> Vec<(Family, NatSpec)> {
     let mut kinds = Vec::new();
-    for cell in scenarios.iter().flat_map(|(scenario, _)| &scenario.cells) {
-        for peer in &cell.setup.peers {
+    for setup in setups {
+        for peer in &setup.peers {
             let Nat::Behind(nat) = &peer.nat else { continue };
-            let kind = (cell.setup.wan.family, nat.clone());
+            let kind = (setup.wan.family, *nat);
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
@@ -135,9 +147,15 @@ fn bench(args: &RunArgs, folder: &Path) -> Result<Bench, Problem> {
             let folder = folder.join("captures");
             fs::create_dir_all(&folder)
                 .map_err(|error| unwritable(format!("{}: {error}", folder.display())))?;
-            Some(Captures { folder, failed_only: which == Capture::Failed })
+            let failed_only = which == Capture::Failed;
+            Some(Captures { folder, failed_only, ladders_of_successes: false })
         }
     };
+    make_bench(captures)
+}
+
+/// What trials share; to be called in the isolated process.
+pub(super) fn make_bench(captures: Option<Captures>) -> Result<Bench, Problem> {
     let myself = fs::read_link("/proc/self")
         .map_err(|error| Problem(INCAPABLE, format!("/proc is not mounted: {error}")))?;
     // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice the
@@ -151,6 +169,7 @@ fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
         name: scenario.name.clone(),
         file: scenario.file.clone(),
         question: scenario.question.clone(),
+        source: Some(scenario.source.clone()),
         seed: *seed,
         trials: scenario.trials,
         precision: scenario.precision.map(|precision| PrecisionPlan {
@@ -189,7 +208,7 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(2, usize::from).max(2)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores())
         .enable_all()

@@ -22,7 +22,8 @@ use punch::{
 
 use crate::{
     event::{Prediction, Theory},
-    scenario::{Allocation, Nat, Setup, Unsolicited},
+    nat::{Filtering, Nat, Timeouts},
+    scenario::Setup,
 };
 
 /// What a process may need between its start and its first look at the clock.
@@ -65,15 +66,16 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Th
     if setup.peers.iter().any(|peer| peer.taken_ports > 0) {
         return depends("other programs hold some of the ports");
     }
-    let drops = |nat: &Nat| match nat {
-        Nat::Public => false,
-        Nat::Behind(nat) => {
-            nat.unsolicited == Unsolicited::Drop
-                && nat.allocation == Allocation::Preserving
-                && nat.syn_timeout_s.is_none()
-        }
+    let plain = |nat: &Nat| {
+        nat.spec().is_some_and(|nat| {
+            !nat.answers_unsolicited()
+                && nat.preserves_ports()
+                && nat.simultaneous_open
+                && nat.filtering == Filtering::AddressAndPortDependent
+                && nat.timeouts == Timeouts::default()
+        })
     };
-    if !setup.peers.iter().all(|peer| drops(&peer.nat)) {
+    if !setup.peers.iter().all(|peer| plain(&peer.nat)) {
         return depends("a NAT answers unsolicited SYNs, forgets them or changes ports");
     }
     theory(Prediction::Should, "a port in common, and both NATs let the second SYN in".to_owned())

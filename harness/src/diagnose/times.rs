@@ -54,12 +54,9 @@ pub(crate) fn times(
         let [a, b] = events.map(|events| when(events, pick));
         Some(from_start(a?.max(b?)))
     };
-    let of_either = |pick: fn(&What) -> bool| {
-        events.iter().find_map(|events| when(events, pick)).map(from_start)
-    };
     Some(Times {
         connected_ms: connected(events).or_else(|| seen_connected(traffic)).map(from_start),
-        chosen_ms: of_either(|what| matches!(what, What::Acknowledged)),
+        chosen_ms: of_both(|what| matches!(what, What::Decided { .. })),
         returned_ms: of_both(|what| matches!(what, What::Returned { .. })),
     })
 }

@@ -13,10 +13,15 @@ use super::{
     address::{self, Network},
     link::{LinkError, with_links},
     netns::NetNs,
-    rules::{self, LAN, WAN},
     tun,
 };
-use crate::scenario::{Family, Nat, NatSpec};
+use crate::{
+    nat::{
+        Nat, NatSpec,
+        rules::{self, LAN, Rules, Sysctl, Tool, WAN},
+    },
+    scenario::Family,
+};
 
 /// Interface of an inside host.
 const INSIDE: &str = "eth0";
@@ -62,7 +67,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
                 let (inside, ()) = NetNs::create(|_| quiet(family))?;
                 let (router, (tun, applying)) =
                     NetNs::create(|_| nat_router(family, side, &inside, nat))?;
-                rules.push((side, applying));
+                rules.push((side, router.clone(), applying));
                 inside.run(|| inside_host(family, side))?;
                 router.run(|| {
                     with_links(async |links| links.until_it_carries(LAN).await)
@@ -89,8 +94,8 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
         wan.push(end);
         hosts.push(host);
     }
-    for (side, applying) in rules {
-        finish_rules(applying).step(|| format!("rules of NAT {side}"))?;
+    for (side, router, applying) in rules {
+        finish_rules(&router, applying, side)?;
     }
     let peers = <[Host; 2]>::try_from(peers).expect("there are two sides");
     Ok(Lab { peers, hosts, wan })
@@ -128,32 +133,24 @@ fn nat_router(
     side: Side,
     host: &NetNs,
     nat: &NatSpec,
-) -> Result<(OwnedFd, Child), BuildError> {
+) -> Result<(OwnedFd, Applying), BuildError> {
     quiet(family)?;
-    match family {
-        Family::V4 => sysctl("net/ipv4/ip_forward", "1")?,
-        Family::V6 => sysctl("net/ipv6/conf/all/forwarding", "1")?,
+    let wan = address::wan(family, side);
+    let Rules { tool, text, sysctls } = rules::rules(family, wan.address, nat);
+    let program = apply_rules(tool, &text).step(|| format!("rules of NAT {side}"))?;
+    // Connection tracking may not be there before the rules are.
+    let (late, early): (Vec<_>, Vec<_>) =
+        sysctls.into_iter().partition(|it| it.name.starts_with("net/netfilter"));
+    for Sysctl { name, value } in early {
+        sysctl(name, &value)?;
     }
-    if !nat.icmp_limit {
-        let limit = match family {
-            Family::V4 => "net/ipv4/icmp_ratelimit",
-            Family::V6 => "net/ipv6/icmp/ratelimit",
-        };
-        sysctl(limit, "0")?;
-    }
-    let applying = apply_rules(rules::program(family), &rules::restore(family, nat))
-        .step(|| format!("rules of NAT {side}"))?;
-    if let Some(seconds) = nat.syn_timeout_s {
-        let variable = "net/netfilter/nf_conntrack_tcp_timeout_syn_sent";
-        sysctl(variable, &seconds.to_string())?;
-    }
-    let port = wan_interface(address::wan(family, side))?;
+    let port = wan_interface(wan)?;
     with_links(async |links| {
         links.cable(LAN, INSIDE, host).await?;
         links.configure(LAN, address::gateway(family, side)).await
     })
     .step(|| format!("LAN of NAT {side}"))?;
-    Ok((port, applying))
+    Ok((port, Applying { program, sysctls: late }))
 }
 
 /// Configures an inside host in the calling thread's namespace.
@@ -190,11 +187,18 @@ fn sysctl(name: &str, value: &str) -> Result<(), BuildError> {
     fs::write(Path::new("/proc/sys").join(name), value).step(|| format!("sysctl {name}={value}"))
 }
 
-fn apply_rules(program: &str, text: &str) -> io::Result<Child> {
-    let program = find_program(program)
-        .ok_or_else(|| io::Error::other(format!("{program} is not installed")))?;
+/// Rules that are being loaded, and what can only be set when they are.
+struct Applying {
+    program: Child,
+    sysctls: Vec<Sysctl>,
+}
+
+fn apply_rules(tool: Tool, text: &str) -> io::Result<Child> {
+    let name = tool.program();
+    let program =
+        find_program(name).ok_or_else(|| io::Error::other(format!("{name} is not installed")))?;
     let mut child = Command::new(program)
-        .args(["--wait", "10"])
+        .args(tool.arguments())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -205,13 +209,22 @@ fn apply_rules(program: &str, text: &str) -> io::Result<Child> {
     Ok(child)
 }
 
-fn finish_rules(applying: Child) -> io::Result<()> {
-    let output = applying.wait_with_output()?;
-    if output.status.success() {
+fn finish_rules(router: &NetNs, applying: Applying, side: Side) -> Result<(), BuildError> {
+    let Applying { program, sysctls } = applying;
+    let step = || format!("rules of NAT {side}");
+    let output = program.wait_with_output().step(step)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = format!("{} ({})", said.trim(), output.status);
+        return Err(io::Error::other(said)).step(step);
+    }
+    if sysctls.is_empty() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{} ({})", said.trim(), output.status)))
+    router.run(|| {
+        let mut each = sysctls.iter();
+        each.try_for_each(|Sysctl { name, value }| sysctl(name, value))
+    })
 }
 
 /// Finds a program in `PATH`, or where administrators' programs are for users who lack it there.

@@ -9,7 +9,6 @@ mod address;
 mod build;
 mod link;
 mod netns;
-mod rules;
 pub(crate) mod tun;
 
 use std::{fmt, net::IpAddr, os::fd::OwnedFd};
@@ -19,7 +18,12 @@ pub(crate) use self::{
     build::{BuildError, build, find_program},
     netns::NetNs,
 };
-use crate::scenario::{Family, Nat};
+use crate::{nat::Nat, scenario::Family};
+
+/// The WAN address of peer a's NAT; with IPv6, where nothing is translated, that of its interface.
+pub(crate) fn wan_address(family: Family) -> IpAddr {
+    address::wan(family, Side::A).address
+}
 
 /// What to build.
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ pub(crate) fn scenario(name: &str, trials: u32, cells: Vec<CellPlan>) -> Scenari
         name: name.to_owned(),
         file: format!("scenarios/{name}.toml"),
         question: None,
+        source: None,
         seed: 42,
         trials,
         precision: None,
@@ -143,6 +144,55 @@ pub(crate) fn skew() -> Vec<Event> {
             let trial = predicted(trial(index, number, verdict), prediction);
             let failed = verdict == Verdict::Failure;
             event(if failed { caused(trial, "no-common-port", evidence) } else { trial })
+        }));
+    }
+    events.push(finished(false));
+    events
+}
+
+/// Every NAT with every other, as theory has it but for two pairs.
+pub(super) fn matrix() -> Vec<Event> {
+    let nats = [
+        "none",
+        "home",
+        "home-reject",
+        "linux-router",
+        "icmp-reject",
+        "full-cone",
+        "address-restricted",
+        "symmetric",
+        "symmetric-sequential",
+        "symmetric-preserving",
+        "fixed-delta",
+        "port-block",
+        "no-simultaneous-open",
+        "short-timeouts",
+    ];
+    let pairs: Vec<_> =
+        (0..nats.len()).flat_map(|a| (a..nats.len()).map(move |b| (a, b))).collect();
+    let cells = pairs
+        .iter()
+        .map(|&(a, b)| cell(&[("peer.a.nat", nats[a].into()), ("peer.b.nat", nats[b].into())]));
+    let mut plan = scenario("matrix", 50, cells.collect());
+    plan.question = Some("Which NATs does punch get through?".to_owned());
+    plan.expectations = vec![expect("theory", None)];
+    let mut events = vec![started(vec![plan])];
+    for (index, &(a, b)) in pairs.iter().enumerate() {
+        let hard = |nat: usize| (7..=11).contains(&nat);
+        let (wanted, prediction) = match (a, b) {
+            (0, _) => (50, Prediction::Should),
+            (3, 4) => (23, Prediction::Depends),
+            _ if hard(a) || hard(b) || a == 12 || b == 12 => (0, Prediction::ShouldNot),
+            _ => (50, Prediction::Should),
+        };
+        let successes = match (a, b) {
+            (1, 13) => 48,
+            (9, 9) => 1,
+            _ => wanted,
+        };
+        events.extend((0..50).map(|number| {
+            let verdict = if number < successes { Verdict::Success } else { Verdict::Failure };
+            event(predicted(trial(index, number, verdict), prediction))
         }));
     }
     events.push(finished(false));

@@ -16,6 +16,7 @@ use crate::{
 /// What is known of an expectation; the greater one decides for the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Judgement {
     /// It holds.
     Pass,
@@ -88,6 +89,7 @@ impl<'a> Samples<'a> {
 
 /// The figure that a bound was compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Measured {
     /// What it is: a share from 0 to 1, a time in the unit of the criterion.
     pub value: f64,

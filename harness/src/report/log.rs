@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, Permissions},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -11,13 +11,17 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, SCHEMA},
-    report::summary::Summary,
+    report::{summary::Summary, tally::TallyError},
 };
 
 /// Name of the log in a run's folder.
 pub(crate) const EVENTS_FILE: &str = "events.jsonl";
 /// Name of the summary in a run's folder.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
+
+/// No line is longer, even with the plan of ten thousand cells: whatever is, such as a device that
+/// never ends, is no log.
+const LONGEST_LINE: u64 = 64 << 20;
 
 /// A log or summary that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,24 @@ pub(crate) enum LogError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A folder that holds no log.
+    #[error(
+        "{path} holds no run: there is no {EVENTS_FILE} in it; give the folder that `harness` named \
+         at the end of the run",
+        path = path.display()
+    )]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The lines are events, but not of one run.
+    #[error("{path}: {source}", path = path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TallyError,
     },
     /// The run ended before its first event was complete.
     #[error("{path} holds no event: the run was stopped before it began", path = path.display())]
@@ -135,21 +157,37 @@ struct Header {
     schema: u32,
 }
 
+/// The log itself, where the folder of a run is given.
+fn events_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(EVENTS_FILE) } else { path.to_owned() }
+}
+
 /// Reads a log, or the one in a run's folder. A last line cut off by a crash is left out.
 ///
 /// # Errors
 ///
 /// If it cannot be read, is no log, was written by a later version, or has a line that is no event.
 pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
-    let path = if path.is_dir() { path.join(EVENTS_FILE) } else { path.to_owned() };
-    let read_error = |source| LogError::Read { path: path.clone(), source };
+    let folder = path;
+    let path = events_file(path);
+    let read_error = |source: io::Error| {
+        if source.kind() == io::ErrorKind::NotFound && folder.is_dir() {
+            LogError::NoRun { path: folder.to_owned() }
+        } else {
+            LogError::Read { path: path.clone(), source }
+        }
+    };
     let mut reader = BufReader::new(File::open(&path).map_err(read_error)?);
     let mut events = Vec::new();
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(read_error)? == 0 {
+        let mut limited = reader.by_ref().take(LONGEST_LINE);
+        if limited.read_until(b'\n', &mut line).map_err(read_error)? == 0 {
             break;
+        }
+        if line.len() as u64 == LONGEST_LINE {
+            return Err(LogError::Foreign { path });
         }
         let is_cut_off = line.last() != Some(&b'\n');
         if number == 1 {
@@ -183,16 +221,32 @@ fn check_header(line: &[u8], path: &Path) -> Result<(), LogError> {
     }
 }
 
-/// Writes `summary.json` into a run's folder.
+/// Reads a log as [`read`] does, and sums it up.
 ///
 /// # Errors
 ///
-/// As [`write_atomically`].
-pub(crate) fn write_summary(folder: &Path, summary: &Summary) -> Result<(), LogError> {
-    write_atomically(&folder.join(SUMMARY_FILE), |out| {
-        serde_json::to_writer_pretty(&mut *out, summary)?;
-        out.write_all(b"\n")
-    })
+/// As [`read`], and if the events do not belong together.
+pub(crate) fn read_summary(path: &Path) -> Result<Summary, LogError> {
+    let events = read(path)?;
+    Summary::from_events(&events)
+        .map_err(|source| LogError::Inconsistent { path: events_file(path), source })
+}
+
+/// Makes sure that a file can be written with [`write_atomically`], and leaves it as it is.
+///
+/// # Errors
+///
+/// If its folder does not exist or cannot be written to, or if it is a folder itself.
+pub(crate) fn check_writable(path: &Path) -> Result<(), LogError> {
+    let error = |source| LogError::Write { path: path.to_owned(), source };
+    if path.is_dir() {
+        return Err(error(io::ErrorKind::IsADirectory.into()));
+    }
+    tempfile::NamedTempFile::new_in(folder_of(path)).map(drop).map_err(without_path).map_err(error)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a file so that whoever opens it finds the old or the new contents, never a part: into a
@@ -205,13 +259,12 @@ pub(crate) fn write_atomically(
     path: &Path,
     contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), LogError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let write = || {
         // Readable as other files are (less the umask): temporary files are private by default,
         // and reports of a harness run as root are for other users.
         let mut file = tempfile::Builder::new()
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .tempfile_in(folder_of(path))
             .map_err(without_path)?;
         let mut out = BufWriter::new(file.as_file_mut());
         contents(&mut out)?;
@@ -312,6 +365,36 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_no_run_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = read(folder.path()).unwrap_err().to_string();
+        assert_eq!(
+            message.replace(folder.path().to_str().unwrap(), "RUN"),
+            "RUN holds no run: there is no events.jsonl in it; give the folder that `harness` named \
+             at the end of the run"
+        );
+        assert!(matches!(read(Path::new("/dev/zero")), Err(LogError::Foreign { .. })));
+        let path = logged(folder.path());
+        let first = std::fs::read(&path).unwrap();
+        std::fs::write(&path, first.repeat(2)).unwrap();
+        let message = read_summary(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("events.jsonl: a second run starts within"), "{message}");
+    }
+
+    #[test]
+    fn whether_a_file_can_be_written_is_known_before_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.xml");
+        std::fs::write(&path, "old").unwrap();
+        check_writable(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        for wrong in ["nowhere/report.xml", "report.xml/below", "."] {
+            assert!(check_writable(&folder.path().join(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_full_disk_is_an_error_that_names_the_file() {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
         let mut log = EventLog { file, path: PathBuf::from("run/events.jsonl"), complete: 0 };
@@ -332,8 +415,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(SUMMARY_FILE), "old").unwrap();
         let summary = Summary::from_events(&events()).unwrap();
-        write_summary(folder.path(), &summary).unwrap();
         let path = folder.path().join(SUMMARY_FILE);
+        write_atomically(&path, |out| Ok(serde_json::to_writer(out, &summary)?)).unwrap();
         let written = std::fs::read(&path).unwrap();
         assert_eq!(serde_json::from_slice::<Summary>(&written).unwrap(), summary);
         let reference = folder.path().join("reference");

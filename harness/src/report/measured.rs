@@ -96,10 +96,8 @@ mod tests {
         let refused = caused(trial(0, 203, Verdict::Failure), "refused", "a: refused");
         events.extend([event(refused), finished(false)]);
         let summary = Summary::from_events(&events).unwrap();
-        insta::assert_snapshot!(terminal::render(
-            &summary,
-            None,
-            Style::detect(false, |_| None, None)
-        ));
+        let style = Style::detect(false, |_| None, None);
+        let view = terminal::View { folder: None, style, full: false };
+        insta::assert_snapshot!(terminal::render(&summary, view));
     }
 }

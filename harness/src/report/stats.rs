@@ -14,6 +14,7 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// A confidence interval of a rate; both ends lie in 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Interval {
     /// Lower end.
     pub low: f64,
@@ -77,6 +78,7 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
 /// What a sample tells of a quantile of all trials there could be. An end is absent where the sample
 /// is too small to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Bounds {
     /// The quantile is at least this.
     pub low: Option<f64>,
@@ -119,6 +121,7 @@ pub(super) fn ranks(count: u64, q: f64, confidence: f64) -> [u64; 2] {
 
 /// Median and tail of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Quantiles {
     /// Values in the sample, at least one.
     pub count: u64,

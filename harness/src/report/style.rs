@@ -41,6 +41,22 @@ impl Style {
         if self.color { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
     }
 
+    /// The text on the colour of a rate, from red to green, if colours are wanted.
+    pub(super) fn shade(self, rate: f64, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        // Of the 256 colours; lighter with the rate too, for those who cannot tell red from green.
+        let background = match rate {
+            _ if rate < 0.1 => 174,
+            _ if rate < 0.5 => 216,
+            _ if rate < 0.9 => 222,
+            _ if rate < 0.99 => 192,
+            _ => 157,
+        };
+        format!("\x1b[38;5;16;48;5;{background}m{text}\x1b[0m")
+    }
+
     /// Replaces the typographic characters of reports, one for one, if only ASCII can be shown.
     pub(super) fn encode(self, text: String) -> String {
         if self.unicode || text.is_ascii() {
@@ -48,6 +64,8 @@ impl Style {
         }
         let replace = |character| match character {
             '–' | '·' | '─' => '-',
+            '▼' => 'v',
+            '▲' => '^',
             '×' => 'x',
             '…' => '~',
             other => other,

@@ -14,8 +14,12 @@ use crate::{
 /// Version of the summary's format.
 pub(crate) const SCHEMA: u32 = 1;
 
+/// The format as a JSON Schema.
+pub(crate) const JSON_SCHEMA: &str = include_str!("../../schemas/summary.json");
+
 /// The figures of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Summary {
     /// See [`SCHEMA`].
     pub schema: u32,
@@ -68,6 +72,7 @@ impl Summary {
 
 /// Whether a run came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RunState {
     /// It ended by itself.
@@ -80,6 +85,7 @@ pub(crate) enum RunState {
 
 /// One scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ScenarioSummary {
     /// Name, unique within the run.
     pub name: String,
@@ -105,6 +111,7 @@ pub(crate) struct ScenarioSummary {
 
 /// One combination of swept values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CellSummary {
     /// Swept path and its value; empty without a sweep.
     pub values: Vec<Assignment>,
@@ -157,6 +164,7 @@ impl CellSummary {
 /// Times of the successes, in milliseconds from the later peer's first SYN on the WAN; each is
 /// absent where no success had it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TimesSummary {
     /// The first port up on both sides.
     pub connected_ms: Option<Quantiles>,
@@ -168,6 +176,7 @@ pub(crate) struct TimesSummary {
 
 /// What theory says of the trials with a verdict; errors of the bench are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TheorySummary {
     /// Trials that must succeed.
     pub should: u64,
@@ -195,6 +204,7 @@ impl TheorySummary {
 
 /// Trials that went against theory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Unexpected {
     /// How many.
     pub count: u64,
@@ -209,6 +219,7 @@ impl Unexpected {
 
 /// One cause and how often it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CauseSummary {
     /// Short name; for a disturbance its description.
     pub kind: String,
@@ -222,6 +233,7 @@ pub(crate) struct CauseSummary {
 
 /// One expectation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ExpectationSummary {
     /// Cells whose values are among these; empty for every cell.
     #[serde(rename = "where")]
@@ -236,6 +248,7 @@ pub(crate) struct ExpectationSummary {
 
 /// Verdict of an expectation on one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CellVerdict {
     /// Index into [`ScenarioSummary::cells`].
     pub cell: usize,
@@ -244,4 +257,64 @@ pub(crate) struct CellVerdict {
     /// The figure that was judged; absent where there was none, or each trial was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::report::fixture::{matrix, skew, started};
+
+    fn as_json(events: &[Event]) -> Value {
+        serde_json::to_value(Summary::from_events(events).unwrap()).unwrap()
+    }
+
+    fn is_valid(summary: &Value) -> bool {
+        let schema = serde_json::from_str(JSON_SCHEMA).unwrap();
+        jsonschema::validator_for(&schema).unwrap().is_valid(summary)
+    }
+
+    #[test]
+    fn the_committed_schema_is_that_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/summary.json");
+        let mut schema = schemars::schema_for!(Summary);
+        schema.insert("title".to_owned(), "summary.json of harness".into());
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(committed == text, "schemas/summary.json is old: run once with UPDATE_SCHEMA=1");
+    }
+
+    #[test]
+    fn the_schema_accepts_every_summary() {
+        for events in [skew(), matrix(), skew()[..70].to_vec(), vec![started(Vec::new())]] {
+            let summary = as_json(&events);
+            assert!(is_valid(&summary), "{summary:#}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_is_no_summary() {
+        let summary = as_json(&skew());
+        let with = |pointer: &str, value: Value| {
+            let mut wrong = summary.clone();
+            *wrong.pointer_mut(pointer).unwrap() = value;
+            wrong
+        };
+        for (pointer, value) in [
+            ("/verdict", json!("perhaps")),
+            ("/state", json!("half")),
+            ("/scenarios", json!({})),
+            ("/scenarios/0/cells/0/successes", json!("many")),
+            ("/scenarios/0/cells/0/successes", json!(-1)),
+            ("/scenarios/0/cells/0/times/connected_ms/p50", json!(null)),
+            ("/scenarios/0/cells/0/theory", json!({"should": 1})),
+        ] {
+            assert!(!is_valid(&with(pointer, value)), "{pointer}");
+        }
+        assert!(!is_valid(&json!({})));
+    }
 }

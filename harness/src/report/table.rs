@@ -6,9 +6,9 @@ use comfy_table::{
 
 use crate::report::{
     judge::Judgement,
-    stats::Quantiles,
+    stats::{Bounds, Quantiles},
     style::{Ink, Style},
-    summary::{CellSummary, ScenarioSummary},
+    summary::CellSummary,
     text::{milliseconds, percent, rate_parts, rtt, short_names, two_lines, value},
 };
 
@@ -20,16 +20,18 @@ const STYLE: TableStyle = TableStyle::new()
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .content_lines(ContentLineStyle::none().junction(' '));
 
-/// All cells of a scenario in the richest layout that fits: one table, with medians in RTTs or
-/// without, else one of rates and one of times. Each line ends in a line feed.
-pub(super) fn render(scenario: &ScenarioSummary, style: Style) -> String {
-    let cells = &scenario.cells;
+/// Cells of a scenario in the richest layout that fits: one table, with intervals of the quantiles
+/// and medians in RTTs or without, else one of rates and one of times. Each line ends in a line feed.
+pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     let (values, rates, verdicts) =
         (&value_columns(cells)[..], &rate_columns(cells)[..], &verdict_columns(cells)[..]);
-    let [rich, plain] = [true, false].map(|in_rtts| time_columns(cells, in_rtts));
+    let [full, rich, plain] = [Detail::Intervals, Detail::RoundTrips, Detail::Quantiles]
+        .map(|it| time_columns(cells, it));
     let layouts = [
+        vec![[values, rates, &full, verdicts].concat()],
         vec![[values, rates, &rich, verdicts].concat()],
         vec![[values, rates, &plain, verdicts].concat()],
+        vec![[values, rates, verdicts].concat(), [values, &full].concat()],
         vec![[values, rates, verdicts].concat(), [values, &rich].concat()],
         vec![[values, rates, verdicts].concat(), [values, &plain].concat()],
     ];
@@ -145,28 +147,48 @@ fn prediction(cell: &CellSummary) -> String {
 /// A time figure of a cell.
 type Figure = fn(&CellSummary) -> Option<Quantiles>;
 
-fn time_columns(cells: &[CellSummary], in_rtts: bool) -> Vec<Column> {
+/// How much is told of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// The three quantiles.
+    Quantiles,
+    /// Also the median in round-trip times.
+    RoundTrips,
+    /// Also the interval of each quantile.
+    Intervals,
+}
+
+fn time_columns(cells: &[CellSummary], detail: Detail) -> Vec<Column> {
     let figures: [(&str, Figure); 2] = [
         ("connected ms", |cell| cell.times.connected_ms),
         ("returned ms", |cell| cell.times.returned_ms),
     ];
     let shown = figures.iter().filter(|(_, of)| cells.iter().any(|cell| of(cell).is_some()));
-    shown.map(|(name, of)| time_column(name, *of, cells, in_rtts)).collect()
+    shown.map(|(name, of)| time_column(name, *of, cells, detail)).collect()
 }
 
 /// Quantiles side by side, aligned under their names, with the median in RTTs if wanted.
-fn time_column(name: &str, of: Figure, cells: &[CellSummary], in_rtts: bool) -> Column {
+fn time_column(name: &str, of: Figure, cells: &[CellSummary], detail: Detail) -> Column {
     let parts = |cell: &CellSummary| -> Vec<String> {
-        let Some(Quantiles { p50, p90, p99, .. }) = of(cell) else { return Vec::new() };
-        let mut parts: Vec<_> = [p50, p90, p99].into_iter().map(milliseconds).collect();
-        if in_rtts {
-            let rtts = p50 / cell.rtt_ms;
+        let Some(figure) = of(cell) else { return Vec::new() };
+        let quantiles = [
+            (figure.p50, figure.p50_interval),
+            (figure.p90, figure.p90_interval),
+            (figure.p99, figure.p99_interval),
+        ];
+        let shown = |(value, bounds)| match detail {
+            Detail::Intervals => format!("{} {}", milliseconds(value), interval(bounds)),
+            Detail::Quantiles | Detail::RoundTrips => milliseconds(value),
+        };
+        let mut parts: Vec<_> = quantiles.into_iter().map(shown).collect();
+        if detail >= Detail::RoundTrips {
+            let rtts = figure.p50 / cell.rtt_ms;
             parts.push(if rtts.is_finite() { format!("{rtts:.2}") } else { NONE.to_owned() });
         }
         parts
     };
     let names = ["p50", "p90", "p99", "p50/RTT"].map(str::to_owned);
-    let names = names[..if in_rtts { 4 } else { 3 }].to_vec();
+    let names = names[..if detail >= Detail::RoundTrips { 4 } else { 3 }].to_vec();
     let rows: Vec<_> = [names].into_iter().chain(cells.iter().map(parts)).collect();
     let width = |index: usize| {
         rows.iter().filter_map(|row| row.get(index)).map(|part| part.chars().count()).max()
@@ -181,6 +203,16 @@ fn time_column(name: &str, of: Figure, cells: &[CellSummary], in_rtts: bool) -> 
     let mut lines: Vec<_> = rows.iter().map(join).collect();
     let names = lines.remove(0);
     Column { heading: [name.to_owned(), names], alignment: CellAlignment::Right, cells: lines }
+}
+
+/// `[51–53]`, or what little so few values tell.
+fn interval(bounds: Bounds) -> String {
+    match (bounds.low, bounds.high) {
+        (Some(low), Some(high)) => format!("[{}–{}]", milliseconds(low), milliseconds(high)),
+        (Some(low), None) => format!("[{}–?]", milliseconds(low)),
+        (None, Some(high)) => format!("[?–{}]", milliseconds(high)),
+        (None, None) => "[?]".to_owned(),
+    }
 }
 
 fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {

@@ -4,39 +4,55 @@
 //! expectation with what was measured, trials against theory, the causes of failures, and
 //! what the bench itself did wrong. The last line is the verdict on everything.
 
-use std::{collections::BTreeMap, path::Path};
+mod heat_map;
 
-use crate::{
-    event::PrecisionPlan,
-    report::{
-        judge::{Judgement, trials_to_decide},
-        measured,
-        style::{Ink, Style},
-        summary::{
-            CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, ScenarioSummary,
-            Summary, Unexpected,
-        },
-        table::{self, ink, word},
-        text::{cell_label, count, duration, paragraph, rate, rtt, short_names, value},
+use std::path::Path;
+
+use crate::event::PrecisionPlan;
+use crate::report::{
+    finding::Finding,
+    grid::Mark,
+    labels::{Found, Labels, replay},
+    outcome,
+    style::{Ink, Style},
+    summary::{
+        CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
+        Unexpected,
     },
-    scenario::Criterion,
+    table::{self, ink, word},
+    text::{count, paragraph, rtt},
 };
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
 const MOST_LISTED: usize = 8;
 
-/// The whole report; `folder` is where the run is kept, shown in the last line.
-pub(crate) fn render(summary: &Summary, folder: Option<&Path>, style: Style) -> String {
+/// Cells that the table lists where a heat map shows them all.
+const MOST_ROWS: usize = 40;
+
+/// How to show a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// Where the run is kept: for the last line and for commands.
+    pub folder: Option<&'a Path>,
+    /// Width, colours, characters.
+    pub style: Style,
+    /// Whether the table lists all cells even where a heat map shows them.
+    pub full: bool,
+}
+
+/// The whole report.
+pub(crate) fn render(summary: &Summary, view: View<'_>) -> String {
+    let style = view.style;
     let mut out = String::new();
-    for scenario in &summary.scenarios {
-        out.push_str(&ScenarioReport::new(scenario, style).render());
+    for (index, scenario) in summary.scenarios.iter().enumerate() {
+        out.push_str(&ScenarioReport::new(index, scenario, view).render());
         out.push('\n');
     }
     if summary.state != RunState::Finished {
         out.push_str(&paragraph("Incomplete: ", SURVIVORS, style.width));
         out.push('\n');
     }
-    out.push_str(&last_line(summary, folder, style));
+    out.push_str(&last_line(summary, view.folder, style));
     style.encode(out)
 }
 
@@ -48,15 +64,14 @@ const SURVIVORS: &str = "trials that were still running are left out. A failure 
 struct ScenarioReport<'a> {
     scenario: &'a ScenarioSummary,
     style: Style,
-    /// Short names of the swept paths, in their order.
-    names: Vec<String>,
+    labels: Labels<'a>,
+    view: View<'a>,
 }
 
 impl<'a> ScenarioReport<'a> {
-    fn new(scenario: &'a ScenarioSummary, style: Style) -> Self {
-        let paths = scenario.cells.first().map_or(&[][..], |cell| &cell.values);
-        let paths: Vec<_> = paths.iter().map(|assignment| assignment.path.as_str()).collect();
-        Self { scenario, style, names: short_names(&paths) }
+    fn new(index: usize, scenario: &'a ScenarioSummary, view: View<'a>) -> Self {
+        let View { style, .. } = view;
+        Self { scenario, style, labels: Labels::new(index, scenario), view }
     }
 
     fn render(&self) -> String {
@@ -66,15 +81,49 @@ impl<'a> ScenarioReport<'a> {
             self.failures(),
             self.causes("Bench errors (in no rate)", |cell| &cell.error_causes),
             self.disturbances(),
+            self.replay(),
         ];
         let mut out = self.heading();
-        out.push('\n');
-        out.push_str(&table::render(self.scenario, self.style));
+        let map = heat_map::render(&self.labels, self.style);
+        let (table, more) = self.table(!map.is_empty());
+        for section in [map, table, more] {
+            if !section.is_empty() {
+                out.push('\n');
+                out.push_str(&section);
+            }
+        }
         for section in sections.iter().filter(|section| !section.is_empty()) {
             out.push('\n');
             out.push_str(section);
         }
         out
+    }
+
+    /// The table, and what it leaves out: where a heat map shows all cells and they are many, it has
+    /// those alone that call for attention.
+    fn table(&self, has_map: bool) -> (String, String) {
+        let cells = &self.scenario.cells;
+        let all = || table::render(cells, self.style);
+        if !has_map || cells.len() <= MOST_ROWS || self.view.full {
+            return (all(), String::new());
+        }
+        let mut shown: Vec<_> =
+            cells.iter().filter(|cell| calls_for_attention(cell)).cloned().collect();
+        let remarkable = shown.len();
+        shown.truncate(MOST_ROWS);
+        let more = match (remarkable, cells.len() - shown.len()) {
+            (0, all) => format!("None of the {all} cells calls for attention; --full lists them."),
+            (some, rest) if some == shown.len() => {
+                format!("{} for no attention; --full lists all.", call(rest, "more cell"))
+            }
+            (some, rest) => format!(
+                "{rest} cells are left out; {} for attention too. --full lists all.",
+                call(some - shown.len(), "more cell")
+            ),
+        };
+        let table =
+            if shown.is_empty() { String::new() } else { table::render(&shown, self.style) };
+        (table, paragraph("", &more, self.style.width))
     }
 
     fn heading(&self) -> String {
@@ -132,16 +181,6 @@ impl<'a> ScenarioReport<'a> {
         self.style.paint(Ink::Bold, text) + "\n"
     }
 
-    /// Where a trial belongs, by the values of its cell; empty if there is only one.
-    fn at_cell(&self, index: usize) -> String {
-        match self.scenario.cells.get(index) {
-            Some(cell) if !cell.values.is_empty() => {
-                format!(" at {}", cell_label(&cell.values, &self.names))
-            }
-            _ => String::new(),
-        }
-    }
-
     fn expectations(&self) -> String {
         let all: String =
             self.scenario.expectations.iter().map(|it| self.expectation(it)).collect();
@@ -149,98 +188,26 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn expectation(&self, expectation: &ExpectationSummary) -> String {
-        let verdict = word(expectation.verdict);
-        let (measured, remark) = match worst_cell(expectation, &self.scenario.cells) {
-            None => ("nothing measured".to_owned(), "no cell of the sweep has these values".into()),
-            Some(_) if expectation.success == "theory" => self.measured_by_theory(expectation),
-            Some(worst) => self.measured_rate(expectation, worst),
-        };
-        let filters = expectation.filter.iter().map(|filter| {
-            let values: Vec<_> = filter.values.iter().map(value).collect();
-            format!("{} = {}", self.name_of(&filter.path), values.join(" or "))
-        });
-        let filters: Vec<_> = filters.collect();
-        let condition = if filters.is_empty() {
-            String::new()
-        } else {
-            format!(" where {}", filters.join(", "))
-        };
-        let text = format!("{measured}, expected {}{condition}", expectation.success);
+        let finding = Finding::of(expectation, &self.labels);
+        let verdict = word(finding.verdict);
         let indent = format!("  {:14}", "");
-        let mut out = paragraph(&format!("  {verdict:14}"), &text, self.style.width);
-        if !remark.is_empty() {
-            out.push_str(&paragraph(&indent, &remark, self.style.width));
+        let first = format!("  {verdict:14}");
+        let mut out = paragraph(&first, &finding.sentence(), self.style.width);
+        if !finding.remark.is_empty() {
+            out.push_str(&paragraph(&indent, &finding.remark, self.style.width));
         }
-        out.replacen(verdict, &self.style.paint(ink(expectation.verdict), verdict), 1)
-    }
-
-    fn name_of<'b>(&'b self, path: &'b str) -> &'b str {
-        let values = self.scenario.cells.first().map_or(&[][..], |cell| &cell.values);
-        let position = values.iter().position(|assignment| assignment.path == path);
-        position.and_then(|position| self.names.get(position)).map_or(path, String::as_str)
-    }
-
-    fn measured_by_theory(&self, expectation: &ExpectationSummary) -> (String, String) {
-        let cells = expectation.cells.iter().filter_map(|it| self.scenario.cells.get(it.cell));
-        let (mut decided, mut otherwise, mut depends) = (0, 0, 0);
-        for cell in cells {
-            decided += cell.theory.decided();
-            otherwise += cell.theory.otherwise();
-            depends += cell.theory.depends;
-        }
-        let measured = format!("{} of {} as theory says", decided - otherwise, trials(decided));
-        let undecided = expectation.cells.iter().filter(|it| it.verdict == Judgement::Inconclusive);
-        let remark = match (undecided.count(), depends) {
-            (0, 0) => String::new(),
-            (0, depends) => format!("{} more that theory does not decide", trials(depends)),
-            (cells, _) => {
-                format!("in {} theory decided no trial", count(cells as u64, "cell"))
-            }
-        };
-        (measured, remark)
-    }
-
-    fn measured_rate(
-        &self,
-        expectation: &ExpectationSummary,
-        worst: CellVerdict,
-    ) -> (String, String) {
-        let Some(cell) = self.scenario.cells.get(worst.cell) else { return Default::default() };
-        let mut remarks = Vec::new();
-        let all = expectation.cells.len();
-        if all > 1 {
-            let alike = expectation.cells.iter().filter(|it| it.verdict == worst.verdict).count();
-            let verb = match (worst.verdict, alike) {
-                (Judgement::Pass, 1) => "passes",
-                (Judgement::Pass, _) => "pass",
-                (Judgement::Fail, 1) => "fails",
-                (Judgement::Fail, _) => "fail",
-                (Judgement::Inconclusive, 1) => "is inconclusive",
-                (Judgement::Inconclusive, _) => "are inconclusive",
-            };
-            let at_cell = self.at_cell(worst.cell);
-            let worst = if alike == 1 { "" } else { " the worst" };
-            remarks.push(format!("{alike} of {all} cells {verb},{worst}{at_cell}"));
-        }
-        if worst.verdict == Judgement::Inconclusive {
-            remarks.push(how_to_decide(expectation, cell));
-        }
-        let measured = match expectation.success.parse() {
-            Ok(criterion) => measured::words(&criterion, &worst, cell),
-            Err(_) => rate(cell.successes, cell.judged()),
-        };
-        (measured, remarks.join(". "))
+        out.replacen(verdict, &self.style.paint(ink(finding.verdict), verdict), 1)
     }
 
     fn against_theory(&self) -> String {
         let mut lines = Vec::new();
         for (index, cell) in self.scenario.cells.iter().enumerate() {
             let theory = &cell.theory;
-            let at_cell = self.at_cell(index);
+            let at_cell = self.labels.at_cell(index);
             let mut add = |what: &str, unexpected: &Unexpected| {
                 if unexpected.count > 0 {
-                    let trials = listed(unexpected);
-                    let text = format!("{what}: {trials}{at_cell}");
+                    let trials = self.labels.trials(index, unexpected);
+                    let text = format!("{what}{at_cell}: {trials}");
                     let first = format!("  {:>4} × ", unexpected.count);
                     lines.push(paragraph(&first, &text, self.style.width));
                 }
@@ -252,17 +219,10 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn causes(&self, title: &str, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> String {
-        let mut all: BTreeMap<&str, (u64, usize, &CauseSummary)> = BTreeMap::new();
-        for (index, cell) in self.scenario.cells.iter().enumerate() {
-            for cause in of(cell) {
-                all.entry(&cause.kind).or_insert((0, index, cause)).0 += cause.count;
-            }
-        }
-        let mut all: Vec<_> = all.into_values().collect();
-        all.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
-        let lines = all.into_iter().map(|(count, index, cause)| {
-            let CauseSummary { kind, trial, evidence, .. } = cause;
-            let example = format!("trial {trial}{}", self.at_cell(index));
+        let lines = self.labels.causes(of).into_iter().map(|Found { count, cell, first }| {
+            let CauseSummary { kind, trial, evidence, .. } = first;
+            let trial = self.labels.trial(cell, *trial);
+            let example = format!("trial {trial}{}", self.labels.at_cell(cell));
             let text = match evidence.trim_end_matches('.') {
                 "" => format!("{kind} ({example})"),
                 evidence => format!("{kind}: {evidence} ({example})"),
@@ -292,6 +252,13 @@ impl<'a> ScenarioReport<'a> {
         self.causes(&title, |cell| &cell.disturbances)
     }
 
+    fn replay(&self) -> String {
+        let Some(trial) = self.labels.telling_trial() else { return String::new() };
+        let command = replay(self.view.folder, &trial);
+        // Not wrapped: it is there to be copied.
+        format!("{}  {command}\n", self.title("To see a trial again, packet by packet"))
+    }
+
     fn section(&self, title: &str, mut lines: Vec<String>) -> String {
         if lines.is_empty() {
             return String::new();
@@ -305,89 +272,24 @@ impl<'a> ScenarioReport<'a> {
     }
 }
 
+/// Whether a person should look at a cell: it is not as expected, or the bench had its part in it.
+fn calls_for_attention(cell: &CellSummary) -> bool {
+    Mark::of(cell) != Mark::None || cell.errors > 0 || cell.disturbed > 0 || cell.trials == 0
+}
+
+/// `1 cell calls`, `2 cells call`.
+fn call(number: usize, noun: &str) -> String {
+    count(number as u64, noun) + if number == 1 { " calls" } else { " call" }
+}
+
 fn trials(number: u64) -> String {
     count(number, "trial")
 }
 
-fn listed(unexpected: &Unexpected) -> String {
-    let indices: Vec<_> = unexpected.trials.iter().map(u32::to_string).collect();
-    let noun = if indices.len() == 1 { "trial" } else { "trials" };
-    let more = if unexpected.count > indices.len() as u64 { ", …" } else { "" };
-    format!("{noun} {}{more}", indices.join(", "))
-}
-
-/// The cell that decides an expectation: the worst verdict, then the rate farthest on the wrong
-/// side; the first of equals.
-fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<CellVerdict> {
-    let upper_bound = expectation.success.contains('<');
-    let badness = |verdict: &CellVerdict| {
-        let rate = cells.get(verdict.cell).and_then(|cell| cell.rate);
-        let figure = verdict.measured.map(|it| it.value).or(rate).unwrap_or(0.0);
-        if upper_bound { figure } else { -figure }
-    };
-    let worse = |one: &&CellVerdict, other: &&CellVerdict| {
-        let by_verdict = one.verdict.cmp(&other.verdict);
-        by_verdict.then(badness(one).total_cmp(&badness(other))).then(other.cell.cmp(&one.cell))
-    };
-    expectation.cells.iter().max_by(worse).copied()
-}
-
-/// What to do about an expectation that the trials of the cell leave open.
-fn how_to_decide(expectation: &ExpectationSummary, cell: &CellSummary) -> String {
-    if cell.trials == 0 {
-        return "No trial was run there".to_owned();
-    }
-    if cell.judged() == 0 {
-        return "Every trial there ended in an error of the bench".to_owned();
-    }
-    let criterion = expectation.success.parse().ok();
-    if !matches!(criterion, None | Some(Criterion::Success(_))) {
-        return "More trials may decide it".to_owned();
-    }
-    let enough =
-        criterion.and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
-    match enough {
-        Some(enough) => {
-            format!("The interval spans the bound: at this rate, --trials {enough} would decide it")
-        }
-        None => "The rate is at the bound: more trials at this rate would not decide it".to_owned(),
-    }
-}
-
 fn last_line(summary: &Summary, folder: Option<&Path>, style: Style) -> String {
-    let expectations: Vec<_> =
-        summary.scenarios.iter().flat_map(|scenario| &scenario.expectations).collect();
-    let number = |verdict| expectations.iter().filter(|it| it.verdict == verdict).count();
-    let (failed, open) = (number(Judgement::Fail), number(Judgement::Inconclusive));
-    let result = match (expectations.len(), failed, open) {
-        (0, ..) => "nothing was expected".to_owned(),
-        (all, 0, 0) => format!("{all} of {all} expectations met"),
-        (all, 0, open) => format!("{open} of {all} expectations inconclusive"),
-        (all, failed, 0) => format!("{failed} of {all} expectations failed"),
-        (all, failed, open) => {
-            format!("{failed} of {all} expectations failed, {open} inconclusive")
-        }
-    };
-    let cells = || summary.scenarios.iter().flat_map(|scenario| &scenario.cells);
-    let mut facts = vec![result];
-    let only_errors = cells().filter(|cell| cell.trials > 0 && cell.judged() == 0).count();
-    if only_errors > 0 {
-        facts.push(format!("{} with errors only", count(only_errors as u64, "cell")));
-    }
-    let run = trials(cells().map(|cell| cell.trials).sum());
-    facts.push(match (summary.state, summary.elapsed_s) {
-        (RunState::Finished, Some(elapsed_s)) => format!("{run} in {}", duration(elapsed_s)),
-        (RunState::Interrupted, Some(elapsed_s)) => {
-            format!("{run}, interrupted after {}", duration(elapsed_s))
-        }
-        (RunState::Finished | RunState::Interrupted, None) => run,
-        (RunState::Unfinished, _) => format!("{run} so far (killed, or still running)"),
-    });
-    if let Some(retries @ 1..) = summary.lab_retries {
-        facts.push(format!("labs rebuilt {}", count(u64::from(retries), "time")));
-    }
+    let mut facts = outcome::facts(summary);
     facts.extend(folder.map(|folder| folder.display().to_string()));
-    let verdict = if expectations.is_empty() && summary.verdict == Judgement::Pass {
+    let verdict = if outcome::is_open(summary) {
         "no verdict".to_owned()
     } else {
         style.paint(ink(summary.verdict), word(summary.verdict))

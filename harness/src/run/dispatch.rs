@@ -65,7 +65,7 @@ pub(crate) enum RunError {
 
 /// A signal that ends the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stop(u8);
+pub(super) struct Stop(pub(super) u8);
 
 /// Runs all trials, writing events to `log` and telling `observer` of each; `tick` is called about
 /// once a second.
@@ -157,7 +157,7 @@ fn free(labs: &Arc<Semaphore>) -> impl Future<Output = OwnedSemaphorePermit> + u
 }
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, with bursts taken as one.
-fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
+pub(super) fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,6 +1,6 @@
 //! Everything random in a trial, drawn at once from its seed.
 
-use std::{hash::Hasher, sync::Arc};
+use std::{fmt, hash::Hasher, sync::Arc};
 
 use punch::core::time::WallTime;
 use rand_chacha::{
@@ -39,6 +39,13 @@ impl TrialSeed {
         hasher.write(&self.0.to_le_bytes());
         hasher.write(name.as_bytes());
         hasher.finish()
+    }
+}
+
+/// 16 hexadecimal digits.
+impl fmt::Display for TrialSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 

@@ -5,11 +5,19 @@ mod dispatch;
 mod draws;
 mod peer;
 mod queue;
+mod record;
+mod shell;
+mod single;
+mod standing;
 mod subject;
 mod trial;
 
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
+    draws::TrialSeed,
+    record::Captures,
+    shell::{Left, Visit, visit},
+    single::single,
     subject::PEER,
-    trial::{Bench, Captures},
+    trial::{Bench, Trial},
 };

@@ -82,6 +82,8 @@ pub(crate) enum Exit {
 pub(crate) struct Ended {
     /// When it was started.
     pub(crate) started: MonoTime,
+    /// When its end was seen, or it was killed.
+    pub(crate) ended: MonoTime,
     /// Everything it printed on standard output.
     pub(crate) output: Vec<u8>,
     /// The last line it printed on standard error.
@@ -169,8 +171,11 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
     }
     let done = || progress.send_modify(|sides| sides[task.index] = true);
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let exit = {
-        let ending = end(&mut child, stdin, progress, task.limit);
+    let (exit, ended) = {
+        let ending = async {
+            let exit = end(&mut child, stdin, progress, task.limit).await;
+            exit.map(|exit| (exit, monotonic_now()))
+        };
         let reading = async {
             tokio::join!(
                 async {
@@ -182,15 +187,15 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
             )
         };
         tokio::pin!(ending, reading);
-        let (exit, all_read) = tokio::select! {
-            exit = &mut ending => (exit?, false),
+        let (ending, all_read) = tokio::select! {
+            ending = &mut ending => (ending?, false),
             _ = &mut reading => (ending.await?, true),
         };
         if !all_read {
             // A grandchild may hold the pipes open for ever: what is there now is taken.
             let _ = timeout_at(Instant::now() + LEFTOVERS, reading).await;
         }
-        exit
+        ending
     };
     done();
     if exit == Exit::Killed {
@@ -201,7 +206,7 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
     let said = String::from_utf8_lossy(&errors);
     let complaint = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let complaint = complaint.unwrap_or_default().to_owned();
-    Ok(Ended { started, output, complaint, exit })
+    Ok(Ended { started, ended, output, complaint, exit })
 }
 
 /// Waits for the end of a process: by itself, at `limit`, or [`END`] after both sides are done and

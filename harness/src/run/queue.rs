@@ -80,14 +80,8 @@ impl<'a> Queue<'a> {
             self.ready.push(Reverse((number, trial + 1, cell)));
         }
         let setup = Arc::new(scenario.cells[cell].setup.clone());
-        Some(Trial {
-            scenario: number,
-            cell,
-            trial,
-            seed: TrialSeed::new(*run_seed, &scenario.cells[cell], trial),
-            setup,
-            slug: format!("{}-{cell}-{trial}", scenario.name),
-        })
+        let seed = TrialSeed::new(*run_seed, &scenario.cells[cell], trial);
+        Some(Trial::new(scenario, [number, cell], trial, seed, setup))
     }
 
     /// Takes note of a trial that is over, and looks at its cell if it is time to.

@@ -75,20 +75,34 @@ fn host_address(hosts: &[(String, String)], wanted: &str) -> String {
 
 fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
     let mut words: Vec<String> = [MYSELF, PEER].map(str::to_owned).into();
-    let mut option = |name: &str, value: String| words.push(format!("--{name}={value}"));
-    // Scenarios and the command call them by the same names.
-    option("rule", punch.rule.name().to_owned());
-    option("election", punch.election.name().to_owned());
-    option("wan-ip", order.own.to_string());
-    option("timeout", punch.timeout_s.to_string());
-    option("max-clock-error", punch.max_clock_error_s.to_string());
-    option("clock-offset", order.clock_offset.to_string());
-    option("seed", order.seed.to_string());
-    option("events", order.events.display().to_string());
+    words.extend(settings(punch, order));
+    words.push(format!("--seed={}", order.seed));
+    words.push(format!("--events={}", order.events.display()));
     words.push("--quiet".to_owned());
+    words.push(order.peer.to_string());
+    words
+}
+
+/// Our own puncher as a person would start it, who wants to see its progress.
+pub(crate) fn by_hand(program: &str, punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
+    let mut words: Vec<String> = [program, PEER].map(str::to_owned).into();
+    words.extend(settings(punch, order));
+    words.push(order.peer.to_string());
+    words
+}
+
+/// What the scenario says of our own puncher. Scenarios and the command call it by the same names.
+fn settings(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
+    let mut words = vec![
+        format!("--rule={}", punch.rule.name()),
+        format!("--election={}", punch.election.name()),
+        format!("--wan-ip={}", order.own),
+        format!("--timeout={}", punch.timeout_s),
+        format!("--max-clock-error={}", punch.max_clock_error_s),
+        format!("--clock-offset={}", order.clock_offset),
+    ];
     if !punch.listen {
         words.push("--no-listen".to_owned());
     }
-    words.push(order.peer.to_string());
     words
 }

@@ -1,12 +1,10 @@
 //! One trial: a lab, two peers, a verdict.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -27,18 +25,21 @@ use tokio::{
 use super::{
     draws::{Draws, TrialSeed},
     peer::{self, Ended, EventSink, Exit, Progress},
+    record::Captures,
+    standing::{BenchError, During, Standing},
     subject::{self, Order},
 };
 use crate::{
     diagnose::{
-        cause::{self, Evidence},
+        cause::{self, Case, Evidence},
+        flow::Place,
         oracle::{self, Running},
         times::{self, milliseconds},
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
-    lab::{self, BuildError, Host, Lab, LabSpec, Side},
-    scenario::{PunchSetup, Setup},
-    wan::{self, Impairment, Keep, Traffic, Wan},
+    lab::{Host, Side},
+    scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
+    wan::Traffic,
 };
 
 /// A trial whose bench was later than this is marked as disturbed.
@@ -47,18 +48,6 @@ const DISTURBED: Duration = Duration::from_millis(10);
 /// What a peer may need beyond its own deadline and grace before it is killed: 4 s to close its
 /// connections in order, and some more where the machine is busy.
 const SLACK: Duration = Duration::from_secs(8);
-
-/// How often building a lab is tried.
-const BUILD_TRIES: u32 = 3;
-
-/// Where the captures of trials go, and of which trials.
-#[derive(Debug, Clone)]
-pub(crate) struct Captures {
-    /// Folder, which exists.
-    pub(crate) folder: PathBuf,
-    /// Whether successes are left out.
-    pub(crate) failed_only: bool,
-}
 
 /// What all trials of a run share.
 #[derive(Debug)]
@@ -81,40 +70,48 @@ pub(crate) struct Trial {
     pub(crate) setup: Arc<Setup>,
     /// Scenario, cell and index, for the names of captures.
     pub(crate) slug: String,
+    /// Scenario and swept values, for people.
+    pub(crate) title: String,
+}
+
+impl Trial {
+    /// A trial of the scenario, whose number in the run and whose cell are given.
+    pub(crate) fn new(
+        scenario: &Scenario,
+        [number, cell]: [usize; 2],
+        trial: u32,
+        seed: TrialSeed,
+        setup: Arc<Setup>,
+    ) -> Self {
+        let label = scenario.cells.get(cell).map(Cell::label).unwrap_or_default();
+        let title = match label.as_str() {
+            "" => scenario.name.clone(),
+            label => format!("{} ({label})", scenario.name),
+        };
+        let slug = format!("{}-{cell}-{trial}", scenario.name);
+        Self { scenario: number, cell, trial, seed, setup, slug, title }
+    }
+
+    /// By which `harness replay` finds it in its run: `0.3.17` is trial 17 of cell 3 of the first
+    /// scenario.
+    pub(crate) fn id(&self) -> String {
+        format!("{}.{}.{}", self.scenario, self.cell, self.trial)
+    }
 }
 
 /// A trial's result, and how often its lab had to be built again.
 pub(crate) type Finished = (TrialFinished, u32);
 
-/// Why the bench could not run a trial.
-#[derive(Debug, thiserror::Error)]
-enum BenchError {
-    #[error("lab: {0}")]
-    Build(#[from] BuildError),
-    #[error("the public host {name:?} ended before the trial did: {status}")]
-    HostEnded { name: String, status: ExitStatus },
-    #[error("{what}: {source}")]
-    Io { what: &'static str, source: io::Error },
-}
-
-trait During<T> {
-    fn during(self, what: &'static str) -> Result<T, BenchError>;
-}
-
-impl<T> During<T> for io::Result<T> {
-    fn during(self, what: &'static str) -> Result<T, BenchError> {
-        self.map_err(|source| BenchError::Io { what, source })
-    }
-}
-
 /// Everything that was seen of a trial.
-struct Seen {
-    begin: MonoTime,
-    traffic: Traffic,
-    peers: [Ended; 2],
-    events: [Vec<Event>; 2],
+pub(super) struct Seen {
+    pub(super) begin: MonoTime,
+    pub(super) traffic: Traffic,
+    pub(super) peers: [Ended; 2],
+    pub(super) events: [Vec<Event>; 2],
     /// Planned starts, after the begin.
     starts: [Duration; 2],
+    /// Where the peers are on the WAN.
+    pub(super) places: [Place; 2],
 }
 
 /// Runs one trial. `permit` is dropped when the lab is gone.
@@ -126,7 +123,10 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
     let mut finished = match seen {
         Ok(seen) => {
             let mut finished = judge(trial, &draws, &seen);
-            if let Err(error) = capture(bench, trial, &draws, &seen, finished.verdict) {
+            finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+            let captures = bench.captures.as_ref();
+            let written = captures.map(|it| it.write(trial, draws.epoch, &seen, &finished));
+            if let Some(Err(error)) = written {
                 finished = failed_bench(trial, &draws, &format!("writing the capture: {error}"));
             }
             finished
@@ -146,30 +146,8 @@ async fn observe(
     retries: &mut u32,
 ) -> Result<Seen, BenchError> {
     let setup = &trial.setup;
-    let lab = build_lab(bench, setup, retries).await?;
-    let Lab { peers, hosts, wan } = lab;
-    let impairment =
-        Impairment { delay: setup.wan.delay, loss: setup.wan.loss, seed: draws.wan_seed };
-    let keep = if bench.captures.is_some() { Keep::Everything } else { Keep::Headers };
-    let wan = Wan::start(wan, impairment, keep, permit).during("starting the WAN")?;
-
-    let addresses: Vec<(String, String)> = setup
-        .hosts
-        .iter()
-        .zip(&hosts)
-        .map(|(setup, host)| (setup.name.clone(), host.address.to_string()))
-        .collect();
-    // They are killed when dropped, at the end of the trial.
-    let mut servers = Vec::new();
-    for (setup, host) in setup.hosts.iter().zip(&hosts) {
-        if !setup.command.is_empty() {
-            let own = host.address.to_string();
-            let command = subject::host_command(&setup.command, &own, &addresses);
-            // A pipe that nobody reads would stop a talkative one.
-            let server = peer::spawn(&host.namespace, &command, Stdio::null);
-            servers.push((setup.name.as_str(), server.during("starting a public host")?));
-        }
-    }
+    let lab = Standing::start(bench, setup, draws.wan_seed, permit, retries).await?;
+    let Standing { peers, addresses, .. } = &lab;
 
     let begin = monotonic_now();
     let began = Instant::now();
@@ -189,7 +167,7 @@ async fn observe(
             clock_offset: offset,
             seed: draws.peer_seeds[index],
             events: sink.path(),
-            hosts: &addresses,
+            hosts: addresses,
         };
         let _taken =
             take_ports(&peers[index], &setup.punch, setup.peers[index].taken_ports, offset)
@@ -208,15 +186,24 @@ async fn observe(
         Ok::<_, BenchError>((ended, events))
     };
     let (a, b) = tokio::join!(act(Side::A), act(Side::B));
-    for (name, (server, _)) in &mut servers {
-        if let Some(status) = server.try_wait().during("a public host")? {
-            return Err(BenchError::HostEnded { name: (*name).to_owned(), status });
-        }
-    }
-    let traffic = wan.finish().await.during("the WAN")?;
-    drop(servers);
+    let (traffic, peers) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
-    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts })
+    let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
+    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts, places })
+}
+
+/// Where a peer is, as far as the analysis of packets needs to know.
+fn place(setup: &Setup, side: Side, host: &Host) -> Place {
+    let place = Place { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
+    match &setup.peers[side.index()].nat {
+        Nat::Public => place,
+        Nat::Behind(nat) => Place {
+            nats: 1,
+            forgets_after: nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into())),
+            drops_syns: !nat.simultaneous_open,
+            ..place
+        },
+    }
 }
 
 /// Listens on the lowest ports that the peer is about to use, as another program would.
@@ -252,31 +239,8 @@ fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
     ClockOffset::from_nanos(skewed.as_nanos() - wall_now().as_nanos())
 }
 
-fn skew(seconds: f64) -> ClockOffset {
+pub(super) fn skew(seconds: f64) -> ClockOffset {
     ClockOffset::from_secs_f64(seconds).expect("the scenario was checked to have sane offsets")
-}
-
-/// Builds the lab on a thread, some labs at once. A kernel that is busy removing many may refuse
-/// one more for a moment, so that it is tried again.
-async fn build_lab(bench: &Bench, setup: &Setup, retries: &mut u32) -> Result<Lab, BenchError> {
-    let spec = LabSpec {
-        family: setup.wan.family,
-        nats: setup.peers.clone().map(|peer| peer.nat),
-        hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
-    };
-    let _building = bench.builders.acquire().await.expect("the semaphore is never closed");
-    let mut tries = 1;
-    loop {
-        match tokio::task::block_in_place(|| lab::build(&spec)) {
-            Ok(lab) => return Ok(lab),
-            Err(_) if tries < BUILD_TRIES => {
-                tries += 1;
-                *retries += 1;
-                sleep(Duration::from_millis(100)).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// From what was seen to a verdict: a pure function.
@@ -295,6 +259,8 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         Evidence {
             exit: &exits[side.index()],
             crashed: crashed(peer.exit, foreign),
+            failed: failed(peer.exit),
+            ran: [peer.started, peer.ended],
             complaint: &peer.complaint,
             events: events[side.index()],
             received,
@@ -304,10 +270,18 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     });
     let well = |side: Side| received(side) && !failed(seen.peers[side.index()].exit);
     let success = Side::BOTH.into_iter().all(well);
+    let case = Case {
+        peers: evidence,
+        places: seen.places,
+        traffic: &seen.traffic,
+        begin: seen.begin,
+        delay: trial.setup.wan.delay,
+        timeout: Duration::from_secs_f64(trial.setup.punch.timeout_s),
+    };
     let (verdict, cause) = if success {
         (Verdict::Success, None)
     } else {
-        (Verdict::Failure, Some(cause::find(&evidence)))
+        (Verdict::Failure, Some(cause::find(&case)))
     };
     let started = seen.peers.each_ref().map(|peer| peer.started.since(seen.begin));
     let running = Side::BOTH.map(|side| Running {
@@ -327,7 +301,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             spawn_to_syn_ms: first_syns[index]
                 .map(|syn| milliseconds(syn.since(seen.peers[index].started))),
             exit: exits[index].clone(),
-            ports: cause::ports(&evidence[index]).into_iter().collect(),
+            ports: cause::ports(&case.peers[index]).into_iter().collect(),
             syns: syns[index].count,
         }
     });
@@ -376,7 +350,7 @@ fn empty(trial: &Trial) -> TrialFinished {
         scenario: trial.scenario,
         cell: trial.cell,
         trial: trial.trial,
-        seed: format!("{:016x}", trial.seed.0),
+        seed: trial.seed.to_string(),
         verdict: Verdict::Error,
         cause: None,
         theory: Theory {
@@ -417,24 +391,6 @@ fn crashed(exit: Exit, foreign: bool) -> bool {
         Some(code) if foreign => matches!(code, 101 | 126 | 127 | 134 | 139),
         Some(code) => !matches!(code, 0 | 1),
     }
-}
-
-fn capture(
-    bench: &Bench,
-    trial: &Trial,
-    draws: &Draws,
-    seen: &Seen,
-    verdict: Verdict,
-) -> io::Result<()> {
-    let Some(captures) = &bench.captures else { return Ok(()) };
-    if captures.failed_only && verdict == Verdict::Success {
-        return Ok(());
-    }
-    let path = captures.folder.join(format!("{}.pcapng", trial.slug));
-    let mut file = BufWriter::new(File::create(path)?);
-    wan::capture::write(&seen.traffic, seen.begin, draws.epoch, &mut file)
-        .map_err(io::Error::other)?;
-    file.flush()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read; the seed gives it exactly")]

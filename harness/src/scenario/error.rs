@@ -161,11 +161,11 @@ pub(super) fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
 }
 
 /// The beginning of a help text: the name that was probably meant, or nothing.
-pub(super) fn did_you_mean(wrong: &str, names: &[&str]) -> String {
+pub(crate) fn did_you_mean(wrong: &str, names: &[&str]) -> String {
     nearest(wrong, names).map_or(String::new(), |name| format!("did you mean `{name}`? "))
 }
 
 /// Names as a reader expects them: `a`, `b`, `c`.
-pub(super) fn list(names: &[impl AsRef<str>]) -> String {
+pub(crate) fn list(names: &[impl AsRef<str>]) -> String {
     names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }

@@ -24,10 +24,10 @@ const TIME_HELP: &str = "write quantiles and their bounds: connected_ms = { p50 
     p99 = \"<= 65\" }";
 
 const CAUSE_HELP: &str = "write causes and their shares of all failures: \
-    cause = { \"no-common-port\" = \">= 0.9\" }";
+    cause = { \"buckets-disjoint\" = \">= 0.9\" }";
 
 const CAUSES_HELP: &str = "`causes` lists all causes that failures may have: \
-    causes = [\"no-common-port\"]";
+    causes = [\"buckets-disjoint\"]";
 
 /// The demands in the order of the file.
 pub(super) fn read(
@@ -156,11 +156,11 @@ fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
 }
 
 fn known_cause(kind: &str) -> Result<(), String> {
-    let known = cause::KINDS;
+    let known = cause::names();
     if known.contains(&kind) {
         return Ok(());
     }
-    Err(format!("{}the causes are {}", did_you_mean(kind, known), list(known)))
+    Err(format!("{}the causes are {}", did_you_mean(kind, &known), list(&known)))
 }
 
 /// Notes a time in round trips that is expected of a cell without any delay.

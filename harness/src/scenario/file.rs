@@ -13,7 +13,7 @@ use super::precision::{self, MOST_TRIALS, Precision};
 use super::sources::Sources;
 use super::sweep::{Axis, Group};
 use super::tree::{Section, Value};
-use super::{Overrides, Scenario, expect, setup, sweep};
+use super::{Overrides, Scenario, expect, setup, source, sweep};
 
 /// Larger files are no scenarios, but something else whose path was given by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -47,7 +47,12 @@ impl Scenario {
         let layers = layers::load(file, text, overrides)?;
         let problems = Problems::default();
         let scenario = match layers.merged() {
-            Ok((tree, flagged)) => scenario(file, &tree, &flagged, overrides, &problems),
+            Ok((mut tree, flagged)) => {
+                tree.remove("extends");
+                let source = layers.only_text().map_or_else(|| source::text(&tree), str::to_owned);
+                let scenario = scenario(file, &tree, &flagged, overrides, &problems);
+                scenario.map(|scenario| Self { source, ..scenario })
+            }
             Err(wrong) => {
                 wrong.into_iter().for_each(|problem| problems.note(problem));
                 None
@@ -135,7 +140,17 @@ fn scenario(
     }
     let (trials, precision) = root.noted(trials)?;
     let file = file.to_owned();
-    Some(Scenario { name: name?, file, question, trials, precision, seed, cells, expectations })
+    Some(Scenario {
+        name: name?,
+        file,
+        question,
+        source: String::new(),
+        trials,
+        precision,
+        seed,
+        cells,
+        expectations,
+    })
 }
 
 fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {

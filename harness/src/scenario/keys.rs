@@ -32,8 +32,21 @@ pub(super) const PEERS: &[&str] = &super::SIDES;
 /// `[peer.a]` and `[peer.b]`
 pub(super) const PEER: &[&str] = &["nat", "clock_offset_s", "start_s", "taken_ports"];
 /// `[peer.a.nat]`
-pub(super) const NAT: &[&str] =
-    &["name", "unsolicited", "allocation", "syn_timeout_s", "icmp_limit"];
+pub(super) const NAT: &[&str] = &[
+    "name",
+    "mapping",
+    "filtering",
+    "allocation",
+    "delta",
+    "block",
+    "unsolicited",
+    "simultaneous_open",
+    "hairpin",
+    "syn_timeout_s",
+    "established_timeout_s",
+    "close_timeout_s",
+    "icmp_limit",
+];
 /// `start_s = { … }`
 pub(super) const DRAW: &[&str] = &["uniform", "normal", "exponential", "choice"];
 /// `{ normal = { … } }`

@@ -151,6 +151,13 @@ pub(super) struct Flagged {
 }
 
 impl Layers {
+    /// The only text, if nothing was put over it.
+    pub(super) fn only_text(&self) -> Option<&str> {
+        let mut texts = self.sources.texts();
+        let (_, first) = texts.next()?;
+        texts.next().is_none().then_some(first)
+    }
+
     /// All texts as one tree, every place being one of the sources; and what flags set.
     ///
     /// # Errors

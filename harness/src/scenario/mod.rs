@@ -28,6 +28,7 @@ mod nat;
 mod precision;
 pub(crate) mod schema;
 mod setup;
+mod source;
 mod sources;
 mod sweep;
 #[cfg(test)]
@@ -38,12 +39,13 @@ use std::time::Duration;
 
 use crate::event::{Assignment, ExpectationPlan};
 
+pub(crate) use crate::nat::{Nat, NatSpec, Unsolicited};
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
 pub(crate) use draw::Draw;
+pub(crate) use error::{did_you_mean, list};
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use nat::{Allocation, Nat, NatSpec, Unsolicited};
 pub(crate) use precision::{Look, Precision, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::label;
@@ -61,6 +63,9 @@ pub(crate) struct Scenario {
     pub file: String,
     /// What it asks.
     pub question: Option<String>,
+    /// One text that says all of it, flags and extended files included: read again, it gives the
+    /// same scenario.
+    pub source: String,
     /// Trials in each cell, 1 to 1,000,000; the fewest where there is a precision.
     pub trials: u32,
     /// When a cell has had enough trials, if it is not their number that is fixed.

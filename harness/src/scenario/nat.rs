@@ -1,175 +1,159 @@
-//! The NATs that a scenario can name.
+//! The NAT of a peer: a name of the catalogue, or a table in the terms of [`crate::nat`].
 
-use super::tree::Named;
+use toml::de::DeValue;
 
-/// What stands between a peer and the WAN.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Nat {
-    /// Nothing: the peer is a public host (`nat = "none"`).
-    Public,
-    /// A NAT.
-    Behind(NatSpec),
+use super::error::{Checked, did_you_mean, list};
+use super::keys;
+use super::tree::{Section, Value};
+use crate::nat::{
+    Allocation, Nat, NatSpec, PortBlock, catalogue,
+    possible::{LEAST_BLOCK, MOST_DELTA, impossible},
+};
+
+/// A NAT by its name alone, or as a table that also says what differs from the catalogue.
+pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {
+    if let DeValue::String(_) = value.raw() {
+        return named(&value);
+    }
+    if !value.raw().is_table() {
+        return Err(value.not("the name of a NAT, or a table", help()));
+    }
+    let whole = value.clone();
+    let section = value.section(keys::NAT)?;
+    let nat = match section.get("name") {
+        Some(name) => named(&name)?,
+        None => Nat::home(),
+    };
+    let spec = match nat {
+        Nat::Behind(spec) => described(&section, spec)?,
+        Nat::Public => return public_host(&section),
+    };
+    if let Some(contradiction) = impossible(&spec) {
+        let place = section.get(contradiction.key).unwrap_or(whole);
+        let label = "contradicts the rest of this NAT";
+        return Err(place.problem(contradiction.reason, label, contradiction.instead));
+    }
+    Ok(Nat::Behind(spec))
 }
 
-/// A NAT and how it behaves.
-///
-/// All of them filter as Linux MASQUERADE does: address-and-port-dependent (RFC 4787 section 5).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NatSpec {
-    /// Its name in the catalogue.
-    pub name: String,
-    /// What it answers to a SYN that nobody inside asked for.
-    pub unsolicited: Unsolicited,
-    /// Which outside port it gives to a flow.
-    pub allocation: Allocation,
-    /// How long it remembers a SYN without an answer, in whole seconds; the kernel's 120 s if not
-    /// given.
-    pub syn_timeout_s: Option<u32>,
-    /// Whether it limits how many ICMP errors it sends, as Linux does: six at once to one address,
-    /// then one a second. Without the limit every single SYN is answered.
-    pub icmp_limit: bool,
-}
-
-/// Which outside port a NAT gives to a flow (RFC 4787 section 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Allocation {
-    /// `preserving`: the inside port, the same for all destinations (endpoint-independent mapping).
-    Preserving,
-    /// `random`: a new random one for every destination (address-and-port-dependent mapping).
-    Random,
-}
-
-impl Named for Allocation {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("preserving", Self::Preserving), ("random", Self::Random)];
-}
-
-/// What a NAT answers to an unsolicited SYN (RFC 5382 REQ-4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unsolicited {
-    /// `drop`: nothing.
-    Drop,
-    /// `reset`: RST.
-    Reset,
-    /// `icmp-port`: ICMP port unreachable.
-    IcmpPort,
-    /// `icmp-admin`: ICMP communication administratively prohibited.
-    IcmpAdmin,
-}
-
-impl Named for Unsolicited {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("drop", Self::Drop),
-        ("reset", Self::Reset),
-        ("icmp-port", Self::IcmpPort),
-        ("icmp-admin", Self::IcmpAdmin),
-    ];
-}
-
-/// A NAT of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CatalogueEntry {
-    /// What scenarios call it.
-    pub name: &'static str,
-    /// What it answers to unsolicited SYNs, unless the scenario says otherwise; `None` for a
-    /// public host, which has no NAT.
-    pub unsolicited: Option<Unsolicited>,
-    /// Which outside port it gives to a flow.
-    pub allocation: Allocation,
-    /// What it stands for, in one line.
-    pub summary: &'static str,
-}
-
-/// Every NAT that a scenario can name.
-pub(crate) const CATALOGUE: &[CatalogueEntry] = &[
-    CatalogueEntry {
-        name: "none",
-        unsolicited: None,
-        allocation: Allocation::Preserving,
-        summary: "no NAT: the peer is a public host",
-    },
-    CatalogueEntry {
-        name: "home",
-        unsolicited: Some(Unsolicited::Drop),
-        allocation: Allocation::Preserving,
-        summary: "a home router as most are: unsolicited SYNs are dropped",
-    },
-    CatalogueEntry {
-        name: "home-reject",
-        unsolicited: Some(Unsolicited::Reset),
-        allocation: Allocation::Preserving,
-        summary: "OpenWrt style: an explicit REJECT with a TCP reset",
-    },
-    CatalogueEntry {
-        name: "linux-router",
-        unsolicited: Some(Unsolicited::Reset),
-        allocation: Allocation::Preserving,
-        summary: "a router without a firewall towards the WAN, which answers with RST (here by a REJECT)",
-    },
-    CatalogueEntry {
-        name: "icmp-reject",
-        unsolicited: Some(Unsolicited::IcmpPort),
-        allocation: Allocation::Preserving,
-        summary: "an explicit REJECT with ICMP port unreachable",
-    },
-    CatalogueEntry {
-        name: "symmetric",
-        unsolicited: Some(Unsolicited::Drop),
-        allocation: Allocation::Random,
-        summary: "a new random port for every destination: equal ports never meet behind two of it",
-    },
-];
-
-impl NatSpec {
-    /// A home router that answers unsolicited SYNs so.
-    pub(crate) fn home(unsolicited: Unsolicited) -> Self {
-        Self {
-            name: "home".to_owned(),
-            unsolicited,
-            allocation: Allocation::Preserving,
-            syn_timeout_s: None,
-            icmp_limit: true,
+/// What a table says of a NAT, on top of `base`.
+fn described(section: &Section<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
+    let allocation = allocation(section, base.allocation)?;
+    // Whoever names only the allocation means the NATs that are known to have it.
+    let mapping = match section.get("allocation") {
+        Some(_) => allocation.usual_mapping(),
+        None => base.mapping,
+    };
+    let mut spec = NatSpec {
+        mapping: section.choice("mapping", mapping)?,
+        filtering: section.choice("filtering", base.filtering)?,
+        allocation,
+        unsolicited: section.choice("unsolicited", base.unsolicited)?,
+        hairpin: section.choice("hairpin", base.hairpin)?,
+        ..base
+    };
+    if let Some(value) = section.get("simultaneous_open") {
+        spec.simultaneous_open = value.flag(SIMULTANEOUS_OPEN_HELP)?;
+    }
+    if let Some(value) = section.get("icmp_limit") {
+        spec.icmp_limit = value.flag(ICMP_LIMIT_HELP)?;
+    }
+    let timeouts = &mut spec.timeouts;
+    for (key, timeout, what) in [
+        ("syn_timeout_s", &mut timeouts.syn_s, "a SYN that nobody answers"),
+        ("established_timeout_s", &mut timeouts.established_s, "an idle connection"),
+        ("close_timeout_s", &mut timeouts.close_s, "a connection that was closed"),
+    ] {
+        if let Some(value) = section.get(key) {
+            let help = format!(
+                "`{key}` is how long the NAT remembers {what}: whole seconds from 1 to \
+                 {MOST_TIMEOUT_S}, such as `{key} = 5`"
+            );
+            let seconds = value.whole(1, MOST_TIMEOUT_S, &help)?;
+            *timeout = Some(u32::try_from(seconds).expect("checked to be less"));
         }
     }
+    Ok(spec)
 }
 
-impl Nat {
-    /// What a peer is behind unless the scenario says otherwise.
-    pub(super) fn home() -> Self {
-        Self::named("home").expect("the catalogue has it")
-    }
+/// A day.
+pub(super) const MOST_TIMEOUT_S: u64 = 86_400;
 
-    /// The NAT of that name in the [`CATALOGUE`].
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let entry = CATALOGUE.iter().find(|entry| entry.name == name)?;
-        Some(match entry.unsolicited {
-            Some(unsolicited) => Self::Behind(NatSpec {
-                name: entry.name.to_owned(),
-                unsolicited,
-                allocation: entry.allocation,
-                syn_timeout_s: None,
-                icmp_limit: true,
-            }),
-            None => Self::Public,
-        })
-    }
-}
+const SIMULTANEOUS_OPEN_HELP: &str = "`simultaneous_open` says whether a SYN from outside may meet \
+    one from inside, or every SYN from outside is dropped: true or false, without quotes";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+const ICMP_LIMIT_HELP: &str = "`icmp_limit` says whether the NAT limits its ICMP errors as Linux \
+    does, or answers every single SYN: true or false, without quotes";
 
-    #[test]
-    fn a_peer_is_behind_the_home_nat_of_the_catalogue_by_default() {
-        assert_eq!(Nat::named("home"), Some(Nat::home()));
-    }
-
-    #[test]
-    fn every_name_of_the_catalogue_is_found_and_no_other() {
-        for entry in CATALOGUE {
-            assert!(Nat::named(entry.name).is_some(), "{}", entry.name);
+/// The allocation, with its numbers.
+fn allocation(section: &Section<'_, '_>, base: Allocation) -> Checked<Allocation> {
+    let mut allocation: Allocation = section.choice("allocation", base)?;
+    for (key, wanted) in [("delta", "fixed-delta"), ("block", "block")] {
+        let Some(value) = section.get(key) else { continue };
+        match (&mut allocation, key) {
+            (Allocation::FixedDelta(delta), "delta") => *delta = self::delta(&value)?,
+            (Allocation::Block(block), "block") => *block = self::block(&value)?,
+            _ => {
+                return Err(value.problem(
+                    format!("`{}` has no meaning with allocation \"{allocation}\"", value.path()),
+                    "belongs to another allocation",
+                    format!("write `allocation = \"{wanted}\"`, or leave `{key}` out"),
+                ));
+            }
         }
-        assert_eq!(Nat::named("Home"), None);
-        assert_eq!(Nat::named(""), None);
     }
+    Ok(allocation)
+}
+
+fn delta(value: &Value<'_, '_>) -> Checked<i32> {
+    let help = format!(
+        "`delta` is what the NAT adds to the inside port: a whole number from -{MOST_DELTA} to \
+         {MOST_DELTA}, such as `delta = 1000`"
+    );
+    let delta = value.signed((-MOST_DELTA).into(), MOST_DELTA.into(), &help)?;
+    Ok(i32::try_from(delta).expect("checked to be within the bounds"))
+}
+
+fn block(value: &Value<'_, '_>) -> Checked<PortBlock> {
+    let help = format!(
+        "`block` is the lowest and the highest outside port, from 1024 to 65535 and at least \
+         {LEAST_BLOCK} ports: `block = [61440, 61951]`"
+    );
+    let items = value.items(&help)?;
+    let [first, last] = items.as_slice() else {
+        let message = format!("`{}` must have two ports, not {}", value.path(), items.len());
+        return Err(value.problem(message, "must be [lowest, highest]", help));
+    };
+    let port = |value: &Value<'_, '_>| {
+        let port = value.whole(1024, 65_535, &help)?;
+        Ok(u16::try_from(port).expect("checked to be a port"))
+    };
+    Ok(PortBlock { first: port(first)?, last: port(last)? })
+}
+
+/// A public host has no NAT whose behaviour could be described.
+fn public_host(section: &Section<'_, '_>) -> Checked<Nat> {
+    for key in keys::NAT.iter().filter(|key| **key != "name") {
+        if let Some(value) = section.get(key) {
+            return Err(value.problem(
+                format!("`{}` has no meaning without a NAT", value.path()),
+                "the NAT is \"none\"",
+                "leave it out where the NAT is \"none\"; to sweep NATs with and without it, sweep \
+                 `nat` itself: [\"none\", { name = \"home\", unsolicited = \"reset\" }]",
+            ));
+        }
+    }
+    Ok(Nat::Public)
+}
+
+fn named(value: &Value<'_, '_>) -> Checked<Nat> {
+    let name = value.text(&help())?;
+    Nat::named(name).ok_or_else(|| {
+        let help = did_you_mean(name, &catalogue::names()) + &help();
+        value.problem(format!("there is no NAT \"{name}\""), "unknown NAT", help)
+    })
+}
+
+fn help() -> String {
+    format!("the NATs are {}", list(&catalogue::names()))
 }

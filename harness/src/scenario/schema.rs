@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 
 use super::criterion::Time;
 use super::keys::{self, Number};
-use super::nat::{Allocation, CATALOGUE, Unsolicited};
+use super::nat::MOST_TIMEOUT_S;
 use super::precision::MOST_TRIALS;
 use super::tree::Named;
 use super::{Election, Family, Rule, sweep};
 use crate::diagnose::cause;
+use crate::nat::catalogue::CATALOGUE;
+use crate::nat::possible::MOST_DELTA;
+use crate::nat::{Allocation, Filtering, Hairpin, Mapping, Unsolicited};
 
 /// The schema as it is committed: `scenarios/schema.json`.
 pub(crate) fn text() -> String {
@@ -131,20 +134,44 @@ fn nat_name() -> Value {
 fn nat_key(key: &str) -> Value {
     match key {
         "name" => described(nat_name(), "Its name in the catalogue; `home` without it."),
-        "unsolicited" => {
-            names::<Unsolicited>("What it answers to a SYN that nobody inside asked for.")
+        "mapping" => {
+            names::<Mapping>("For which destinations an inside endpoint keeps its outside port.")
         }
-        "allocation" => names::<Allocation>("Which outside port it gives to a flow."),
-        "syn_timeout_s" => {
-            described(whole(1, 3600), "How long it remembers a SYN without an answer, in seconds.")
-        }
-        "icmp_limit" => json!({
-            "description": "Whether it limits its ICMP errors as Linux does.",
-            "type": "boolean",
-            "default": true,
+        "filtering" => names::<Filtering>("From whom a mapping lets packets in."),
+        "allocation" => names::<Allocation>("Which outside port a new mapping gets."),
+        "delta" => json!({
+            "description": "What `fixed-delta` adds to the inside port.",
+            "type": "integer",
+            "minimum": -MOST_DELTA,
+            "maximum": MOST_DELTA,
         }),
+        "block" => json!({
+            "description": "The lowest and the highest port of `block`.",
+            "type": "array",
+            "items": whole(1024, 65_535),
+            "minItems": 2,
+            "maxItems": 2,
+        }),
+        "unsolicited" => names::<Unsolicited>("What it answers to a SYN that no mapping lets in."),
+        "simultaneous_open" => flag("Whether a SYN from outside may meet one from inside."),
+        "hairpin" => {
+            names::<Hairpin>("Whether inside hosts reach each other by their outside addresses.")
+        }
+        "syn_timeout_s" => timeout("a SYN that nobody answers"),
+        "established_timeout_s" => timeout("an idle connection"),
+        "close_timeout_s" => timeout("a connection that was closed"),
+        "icmp_limit" => flag("Whether it limits its ICMP errors as Linux does."),
         key => unreachable!("`{key}` is no key of a NAT"),
     }
+}
+
+fn flag(description: &str) -> Value {
+    json!({ "description": description, "type": "boolean" })
+}
+
+fn timeout(what: &str) -> Value {
+    let description = format!("How long the NAT remembers {what}, in seconds.");
+    described(whole(1, MOST_TIMEOUT_S), &description)
 }
 
 /// `[sweep]`: its keys are paths, or tables of them.
@@ -207,14 +234,14 @@ fn expect(key: &str) -> Value {
             "description": "Bounds on the shares that causes have of all failures.",
             "type": "object",
             "minProperties": 1,
-            "propertyNames": { "enum": cause::KINDS },
+            "propertyNames": { "enum": cause::names() },
             "additionalProperties": rate(),
         }),
         "causes" => json!({
             "description": "All causes that failures may have.",
             "type": "array",
             "minItems": 1,
-            "items": { "enum": cause::KINDS },
+            "items": { "enum": cause::names() },
         }),
         key if Time::KEYS.iter().any(|(known, _)| *known == key) => json!({
             "description": "Bounds on quantiles of this time of the successes, from the later \

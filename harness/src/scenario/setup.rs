@@ -6,14 +6,15 @@ use toml::de::DeValue;
 
 use super::command::{self, Runner};
 use super::distribution;
-use super::error::{Checked, Problem, did_you_mean, list};
+use super::error::{Checked, Problem};
 use super::keys::{self, NAME_HELP, Number, is_name};
-use super::nat::{Allocation, CATALOGUE};
+use super::nat;
 use super::tree::{Named, Section, Value, type_name};
 use super::{
     Draw, Drawn, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject,
     WanSetup,
 };
+use crate::nat::possible::impossible_with_ipv6;
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] =
@@ -57,18 +58,13 @@ pub(super) fn read(root: &Section<'_, '_>) -> Setup {
 
 /// What each section allows, but not both together.
 fn possible(root: &Section<'_, '_>, setup: &Setup) -> Checked<()> {
-    let random = |peer: &PeerSetup| match &peer.nat {
-        Nat::Public => false,
-        Nat::Behind(nat) => nat.allocation == Allocation::Random,
-    };
-    if setup.wan.family == Family::V6 && setup.peers.iter().any(random) {
-        let wan = root.section("wan", keys::WAN);
-        let family = wan.require("family", "")?;
-        return Err(family.problem(
-            "with IPv6 nothing is translated, so that no NAT can allocate random ports",
-            "IPv6",
-            "take \"ipv4\", or NATs that preserve ports",
-        ));
+    if setup.wan.family != Family::V6 {
+        return Ok(());
+    }
+    let specs = setup.peers.iter().filter_map(|peer| peer.nat.spec());
+    if let Some(contradiction) = specs.filter_map(impossible_with_ipv6).next() {
+        let family = root.section("wan", keys::WAN).require("family", "")?;
+        return Err(family.problem(contradiction.reason, "IPv6", contradiction.instead));
     }
     Ok(())
 }
@@ -97,7 +93,7 @@ fn punch(section: &Section<'_, '_>) -> PunchSetup {
 }
 
 fn peer(section: &Section<'_, '_>, clock_offset: &Draw) -> PeerSetup {
-    let nat = section.get("nat").and_then(|value| section.noted(nat(value)));
+    let nat = section.get("nat").and_then(|value| section.noted(nat::read(value)));
     let taken_ports = section.get("taken_ports").and_then(|value| {
         let ports = section.noted(value.whole(0, 64, TAKEN_PORTS_HELP))?;
         Some(usize::try_from(ports).expect("checked to be at most 64"))
@@ -123,70 +119,6 @@ fn number(section: &Section<'_, '_>, spec: &Number) -> f64 {
 
 const TAKEN_PORTS_HELP: &str = "`taken_ports` is how many of the scheduled ports another program \
     holds on the peer's host when the peer starts: a whole number from 0 to 64";
-
-/// A NAT by its name alone, or as a table that also says what differs from the catalogue.
-fn nat(value: Value<'_, '_>) -> Checked<Nat> {
-    if let DeValue::String(_) = value.raw() {
-        return nat_named(&value);
-    }
-    if !value.raw().is_table() {
-        return Err(value.not("the name of a NAT, or a table", nat_help()));
-    }
-    let section = value.section(keys::NAT)?;
-    let nat = match section.get("name") {
-        Some(name) => nat_named(&name)?,
-        None => Nat::home(),
-    };
-    let mut spec = match nat {
-        Nat::Behind(spec) => spec,
-        Nat::Public => return public_host(&section),
-    };
-    spec.unsolicited = section.choice("unsolicited", spec.unsolicited)?;
-    spec.allocation = section.choice("allocation", spec.allocation)?;
-    if let Some(value) = section.get("syn_timeout_s") {
-        let seconds = value.whole(1, 3600, SYN_TIMEOUT_HELP)?;
-        spec.syn_timeout_s = Some(u32::try_from(seconds).expect("checked to be at most 3600"));
-    }
-    if let Some(value) = section.get("icmp_limit") {
-        spec.icmp_limit = value.flag(ICMP_LIMIT_HELP)?;
-    }
-    Ok(Nat::Behind(spec))
-}
-
-const ICMP_LIMIT_HELP: &str = "`icmp_limit` says whether the NAT limits its ICMP errors as Linux \
-    does, or answers every single SYN: true or false, without quotes";
-
-const SYN_TIMEOUT_HELP: &str = "`syn_timeout_s` is how long the NAT remembers a SYN that nobody \
-    answers: whole seconds from 1 to 3600, such as `syn_timeout_s = 5`";
-
-/// A public host has no NAT whose behaviour could be described.
-fn public_host(section: &Section<'_, '_>) -> Checked<Nat> {
-    for key in keys::NAT.iter().filter(|key| **key != "name") {
-        if let Some(value) = section.get(key) {
-            return Err(value.problem(
-                format!("`{}` has no meaning without a NAT", value.path()),
-                "the NAT is \"none\"",
-                "leave it out where the NAT is \"none\"; to sweep NATs with and without it, sweep \
-                 `nat` itself: [\"none\", { name = \"home\", unsolicited = \"reset\" }]",
-            ));
-        }
-    }
-    Ok(Nat::Public)
-}
-
-fn nat_named(value: &Value<'_, '_>) -> Checked<Nat> {
-    let name = value.text(&nat_help())?;
-    Nat::named(name).ok_or_else(|| {
-        let names: Vec<&str> = CATALOGUE.iter().map(|entry| entry.name).collect();
-        let help = did_you_mean(name, &names) + &nat_help();
-        value.problem(format!("there is no NAT \"{name}\""), "unknown NAT", help)
-    })
-}
-
-fn nat_help() -> String {
-    let names: Vec<&str> = CATALOGUE.iter().map(|entry| entry.name).collect();
-    format!("the NATs are {}", list(&names))
-}
 
 /// Each has an address of its own in a small network.
 const MOST_HOSTS: usize = 100;

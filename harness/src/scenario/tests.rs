@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::{error::Error, nat::CATALOGUE, *};
+use super::{error::Error, *};
+use crate::nat::{Allocation, catalogue::CATALOGUE};
 
 mod broken;
 mod language;
@@ -105,7 +106,10 @@ mod right {
     fn a_swept_path_without_quotes_means_the_same() {
         let quoted = "trials = 1\n[sweep]\n\"peer.a.nat\" = [\"none\", \"home\"]\n\
             [[expect]]\nwhere = { \"peer.a.nat\" = \"home\" }\nsuccess = \"> 0\"";
-        assert_eq!(parse(&quoted.replace("\"peer.a.nat\"", "peer.a.nat")), parse(quoted));
+        let unquoted = parse(&quoted.replace("\"peer.a.nat\"", "peer.a.nat"));
+        let quoted = parse(quoted);
+        assert_eq!(unquoted.cells, quoted.cells);
+        assert_eq!(unquoted.expectations, quoted.expectations);
     }
 
     #[test]
@@ -121,6 +125,33 @@ mod right {
             let home = |unsolicited| Nat::Behind(NatSpec::home(unsolicited));
             assert_eq!(nats, [&home(Unsolicited::Drop), &home(Unsolicited::Reset)], "{nat}");
         }
+    }
+
+    #[test]
+    fn every_behaviour_of_a_nat_can_be_written() {
+        let scenario = parse(
+            "trials = 1\n[peer.a.nat]\nmapping = \"endpoint-independent\"\n\
+             filtering = \"address-dependent\"\nallocation = \"block\"\nblock = [2000, 2999]\n\
+             unsolicited = \"icmp-host\"\nhairpin = \"internal\"\nsyn_timeout_s = 5\n\
+             established_timeout_s = 7440\nclose_timeout_s = 240\nicmp_limit = false\n\
+             [peer.b.nat]\nname = \"symmetric\"\nallocation = \"fixed-delta\"\ndelta = -7\n\
+             simultaneous_open = false",
+        );
+        insta::assert_debug_snapshot!(scenario.cells[0].setup.peers.clone().map(|peer| peer.nat));
+    }
+
+    #[test]
+    fn who_names_only_the_allocation_means_the_nats_that_have_it() {
+        let scenario = parse(
+            "trials = 1\n[sweep]\n\"peer.a.nat.allocation\" = \
+             [\"random\", \"sequential\", \"block\", \"preserving\", \"fixed-delta\"]",
+        );
+        let mappings = scenario
+            .cells
+            .iter()
+            .map(|cell| cell.setup.peers[0].nat.spec().unwrap().mapping.name());
+        let (each, all) = ("address-and-port-dependent", "endpoint-independent");
+        assert_eq!(mappings.collect::<Vec<_>>(), [each, each, all, all, all]);
     }
 
     #[test]
@@ -178,7 +209,10 @@ mod right {
         }
         assert_eq!(names::<Rule>(), ["rolling", "article"]);
         assert_eq!(names::<Election>(), ["nonce", "wan-ip"]);
-        assert_eq!(names::<Unsolicited>(), ["drop", "reset", "icmp-port", "icmp-admin"]);
+        let answers = ["drop", "reset", "icmp-port", "icmp-admin", "icmp-host", "open"];
+        assert_eq!(names::<Unsolicited>(), answers);
+        let written: Vec<_> = Allocation::NAMES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names::<Allocation>(), written);
         assert_eq!(Rule::Article.name(), "article");
     }
 
@@ -385,6 +419,24 @@ mistakes! {
         unknown_nat: report_of("[peer.a]\nnat = \"hoem\"\n");
         unknown_nat_unlike_any: report_of("[peer.a]\nnat = { name = \"cgn\" }\n");
         unknown_answer: report_of("[peer.a]\nnat = { unsolicited = \"rst\" }\n");
+        nats_that_cannot_be: [
+            "mapping = \"address-dependent\"",
+            "filtering = \"endpoint-independent\"",
+            "hairpin = \"external\", allocation = \"fixed-delta\"",
+            "simultaneous_open = false, unsolicited = \"reset\"",
+            "simultaneous_open = false, allocation = \"random\", filtering = \"address-dependent\"",
+            "allocation = \"fixed-delta\", delta = 0",
+            "allocation = \"fixed-delta\", delta = -99999",
+            "allocation = \"block\", block = [2000, 1024]",
+            "allocation = \"block\", block = [1, 1024]",
+            "allocation = \"block\", block = [2000]",
+            "allocation = \"random\", delta = 7",
+            "simultaneous_open = \"no\"",
+            "close_timeout_s = 0",
+        ]
+        .map(|keys| report_of(&format!("[peer.a]\nnat = {{ {keys} }}\n")))
+        .join("\n");
+        nat_that_ipv6_cannot_have: report_of("[wan]\nfamily = \"ipv6\"\n[peer.b]\nnat = \"fixed-delta\"\n");
         nat_of_wrong_type: report_of("[peer.a]\nnat = 1\n");
         answer_without_nat: report_of("[peer.a]\nnat = { name = \"none\", unsolicited = \"drop\" }\n");
     }

@@ -1,6 +1,6 @@
 //! Traffic as pcapng, for Wireshark and tshark.
 //!
-//! Every port of the WAN is an interface of the capture. A packet stands on the interface it came
+//! The section's comment says which trial it is and what came of it. Every port of the WAN is an interface of the capture. A packet stands on the interface it came
 //! from, at the time it came in (outbound), with its fate as a comment; delivered ones stand again
 //! on the interface they went to (inbound). Times are virtual: the trial's epoch plus the
 //! monotonic time since its begin, so that they are those of an exact clock in the lab.
@@ -8,12 +8,13 @@
 use std::{borrow::Cow, io::Write, time::Duration};
 
 use pcap_file::{
-    DataLink, PcapError,
+    DataLink, Endianness, PcapError,
     pcapng::{
         PcapNgWriter,
         blocks::{
             enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption},
             interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption},
+            section_header::{SectionHeaderBlock, SectionHeaderOption},
         },
     },
 };
@@ -25,32 +26,59 @@ use super::{Fate, Packet, Traffic};
 const INBOUND: u32 = 1;
 const OUTBOUND: u32 = 2;
 
+/// What wrote the capture.
+const APPLICATION: &str = concat!("harness ", env!("CARGO_PKG_VERSION"));
+
+const LONGEST_COMMENT: usize = 60_000;
+
 /// Nanoseconds, in `if_tsresol`.
 const NANOSECONDS: u8 = 9;
 
-/// Writes the traffic of a trial that began at `begin`, when an exact clock read `epoch`.
+/// What a capture says of itself.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// Which trial it is, and what came of it.
+    pub(crate) comment: String,
+    /// What stands behind each port of the WAN.
+    pub(crate) ports: Vec<String>,
+    /// When the trial began.
+    pub(crate) begin: MonoTime,
+    /// What an exact clock read then.
+    pub(crate) epoch: WallTime,
+}
+
+/// Writes the traffic of a trial.
 ///
 /// # Errors
 /// The output cannot be written.
 pub(crate) fn write(
     traffic: &Traffic,
-    begin: MonoTime,
-    epoch: WallTime,
+    header: &Header,
     output: impl Write,
 ) -> Result<(), PcapError> {
-    let mut writer = PcapNgWriter::new(output)?;
-    for name in &traffic.ports {
-        writer.write_pcapng_block(InterfaceDescriptionBlock {
-            linktype: DataLink::RAW,
-            snaplen: 0,
-            options: vec![
-                InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
-                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-            ],
-        })?;
+    let section = SectionHeaderBlock {
+        endianness: Endianness::native(),
+        options: vec![
+            SectionHeaderOption::Comment(Cow::Owned(shortened(&header.comment))),
+            SectionHeaderOption::UserApplication(Cow::Borrowed(APPLICATION)),
+        ],
+        ..SectionHeaderBlock::default()
+    };
+    let mut writer = PcapNgWriter::with_section_header(output, section)?;
+    for (index, name) in traffic.ports.iter().enumerate() {
+        let mut options = vec![
+            InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
+            InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+        ];
+        if let Some(behind) = header.ports.get(index) {
+            options.push(InterfaceDescriptionOption::IfDescription(Cow::Borrowed(behind)));
+        }
+        let linktype = DataLink::RAW;
+        let interface = InterfaceDescriptionBlock { linktype, snaplen: 0, options };
+        writer.write_pcapng_block(interface)?;
     }
     let clock = |at: MonoTime| {
-        let wall = epoch + at.since(begin);
+        let wall = header.epoch + at.since(header.begin);
         Duration::from_nanos(u64::try_from(wall.as_nanos()).unwrap_or_default())
     };
     for (at, on, packet, flags, comment) in entries(traffic) {
@@ -67,6 +95,15 @@ pub(crate) fn write(
         })?;
     }
     Ok(())
+}
+
+/// An option's length has 16 bits.
+fn shortened(comment: &str) -> String {
+    let mut end = comment.len().min(LONGEST_COMMENT);
+    while !comment.is_char_boundary(end) {
+        end -= 1;
+    }
+    comment[..end].to_owned()
 }
 
 type Entry<'a> = (MonoTime, usize, &'a Packet, u32, Option<String>);

@@ -23,7 +23,7 @@ fn an_expectation_that_fails_is_1() {
     );
     ran.assert_code(1);
     assert!(ran.stdout.contains("FAIL: 1 of 1 expectations failed"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("no-common-port"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("buckets-disjoint"), "{}", ran.stdout);
     assert_eq!(ran.summary()["verdict"], "fail");
 }
 

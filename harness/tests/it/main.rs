@@ -14,14 +14,17 @@
 
 mod bench;
 mod capture;
+mod causes;
 mod exit_codes;
 mod hosts;
 mod left_behind;
 mod machine;
 mod nats;
 mod processes;
+mod replay;
 mod report;
 mod reproducible;
+mod shell;
 mod subjects;
 mod theory;
 mod time_server;

@@ -58,7 +58,11 @@ fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
     let mut kept: Vec<_> =
         fs::read_dir(&ran.out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     kept.sort();
-    assert_eq!(kept, ["events.jsonl", "summary.json"], "nothing temporary is left");
+    assert_eq!(
+        kept,
+        ["cells.csv", "events.jsonl", "junit.xml", "summary.json", "summary.md"],
+        "nothing temporary is left"
+    );
 }
 
 #[test]

@@ -64,7 +64,6 @@ fn text(event: &Event) -> Option<String> {
         | What::Rejected { .. }
         | What::Disconnected { .. }
         | What::Decided { .. }
-        | What::Acknowledged
         | What::Failed { .. } => None,
     }
 }

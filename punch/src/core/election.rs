@@ -1,10 +1,12 @@
 //! Choosing one connection among several, so that both peers choose the same.
 //!
-//! `nonce` (default): the side with the larger nonce leads. The leader decides once, for the first
-//! connection with a valid HELLO, and sends the same COMMIT on every connection; the follower
-//! answers ACK on every one, on the chosen one once it has read the COMMIT there. Never do the two
-//! end with different connections, and if the leader succeeds so does the follower. A lost ACK can
-//! leave the follower with a connection that closes at once: two generals, unavoidable.
+//! `nonce` (default): the side with the larger nonce leads. The leader decides once with whom it
+//! will connect: with the first peer that said HELLO; it says so by the same COMMIT on every
+//! connection with that peer. The follower takes the connection on which the first COMMIT arrives,
+//! so that a lost one costs nothing, and answers with the same ACK on all. The leader takes the
+//! connection that the ACK names, once it has read the ACK there. Never do the two end with
+//! different connections, and if the leader succeeds so has the follower. A lost ACK can leave the
+//! follower with a connection that closes at once: two generals, unavoidable.
 //!
 //! `wan-ip`: the article's: the peer with the greater WAN address sends one `$` on its first
 //! connection; there is no answer.
@@ -22,7 +24,7 @@ use super::{
     wire::{Choice, Decoder, Frame, Hello, Nonce, SessionTag},
 };
 
-/// G: how much longer than the deadline a leader that has decided waits for the ACK. A follower
+/// G: how much longer than the deadline a leader that has sent COMMIT waits for the ACK. A follower
 /// that has exchanged HELLOs waits 2 G.
 pub const GRACE: Duration = Duration::from_secs(2);
 
@@ -66,10 +68,8 @@ pub enum Output {
     Reject(SocketId, Reject),
     /// The peer said HELLO.
     Hello(SocketId, Hello, Role),
-    /// This side has decided, or has accepted the leader's decision.
+    /// It is this connection: the follower has taken it, or the leader has learnt so.
     Decided(SocketId, Role),
-    /// The leader knows that the follower has accepted.
-    Acknowledged,
     /// The connection is free of frames and may be handed over.
     Elected(SocketId, Role),
     /// No connection will be chosen any more.
@@ -102,13 +102,11 @@ pub struct Election {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum State {
-    /// Nobody has decided.
+    /// This side has neither committed itself nor taken a connection.
     Undecided,
-    /// This side leads and has decided; waits for the ACK on the chosen connection.
-    /// `acknowledged`: there was one on another.
-    AwaitAck { chosen: SocketId, choice: Choice, acknowledged: bool },
-    /// This side follows and has accepted; waits to read the COMMIT on the chosen connection.
-    AwaitCommit { chosen: SocketId, choice: Choice },
+    /// This side leads, and has sent COMMIT to this peer; waits for the ACK on the chosen
+    /// connection. `chosen`: an ACK on another has named it.
+    AwaitAck { follower: Nonce, chosen: Option<SocketId> },
     /// Over, well or not.
     Over,
 }
@@ -118,15 +116,14 @@ enum State {
 struct Link {
     decoder: Decoder,
     reading: Reading,
-    /// Whether COMMIT or ACK has been sent on it.
-    answered: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Reading {
     ExpectHello,
-    ExpectChoice { peer: Nonce },
-    Complete { peer: Nonce },
+    /// COMMIT or ACK of the peer that named this connection so.
+    ExpectChoice(Choice),
+    Complete,
 }
 
 impl Election {
@@ -152,7 +149,6 @@ impl Election {
             State::Undecided if self.has_leader() => Some(self.deadline + GRACE * 2),
             State::Undecided => Some(self.deadline),
             State::AwaitAck { .. } => Some(self.deadline + GRACE),
-            State::AwaitCommit { .. } => Some(self.deadline + GRACE * 2),
             State::Over => None,
         }
     }
@@ -166,7 +162,7 @@ impl Election {
         let Some(link) = self.links.get(&id) else { return 0 };
         match (self.scheme, link.reading) {
             (Scheme::WanIp { leads }, _) => usize::from(!leads),
-            (Scheme::Nonce { .. }, Reading::Complete { .. }) => 0,
+            (Scheme::Nonce { .. }, Reading::Complete) => 0,
             (Scheme::Nonce { .. }, _) => link.decoder.wants(),
         }
     }
@@ -174,12 +170,11 @@ impl Election {
     /// A connection stands; `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
         let reading = Reading::ExpectHello;
-        self.links.insert(id, Link { decoder: Decoder::default(), reading, answered: false });
+        self.links.insert(id, Link { decoder: Decoder::default(), reading });
         match self.scheme {
             Scheme::Nonce { own, session } => {
                 let hello = Hello { session, nonce: own, connection: id.0, port };
                 self.send(id, Frame::Hello(hello));
-                self.spread_choice();
             }
             Scheme::WanIp { leads: true } if now < self.deadline => {
                 if self.state == State::Undecided {
@@ -208,7 +203,7 @@ impl Election {
             Scheme::Nonce { own, session } => match link.decoder.push(bytes) {
                 Ok(None) => {}
                 Ok(Some(Frame::Hello(hello))) => self.on_hello(now, id, own, session, hello),
-                Ok(Some(Frame::Commit(choice))) => self.on_commit(id, own, choice),
+                Ok(Some(Frame::Commit(follower))) => self.on_commit(id, own, follower),
                 Ok(Some(Frame::Ack(choice))) => self.on_ack(id, choice),
                 Err(_) => self.reject(id, Reject::Garbage),
             },
@@ -218,13 +213,9 @@ impl Election {
     /// A connection is gone.
     pub fn handle_down(&mut self, id: SocketId) {
         self.links.remove(&id);
-        match self.state {
-            // The decision stands, and its connection is lost: there is no second decision.
-            State::AwaitAck { chosen, .. } | State::AwaitCommit { chosen, .. } if chosen == id => {
-                self.conclude(Output::Lost);
-            }
-            State::Undecided | State::AwaitAck { .. } | State::AwaitCommit { .. } | State::Over => {
-            }
+        if matches!(self.state, State::AwaitAck { chosen: Some(chosen), .. } if chosen == id) {
+            // The follower has taken it: there is no second choice.
+            self.conclude(Output::Lost);
         }
     }
 
@@ -250,81 +241,75 @@ impl Election {
         if link.reading != Reading::ExpectHello || hello.session != session {
             return self.reject(id, Reject::Stranger);
         }
-        link.reading = Reading::ExpectChoice { peer: hello.nonce };
-        let role = if own > hello.nonce { Role::Leader } else { Role::Follower };
+        let peer = hello.nonce;
+        let choice = Choice { nonce: peer, connection: hello.connection };
+        link.reading = Reading::ExpectChoice(choice);
+        let role = if own > peer { Role::Leader } else { Role::Follower };
         self.outputs.push_back(Output::Hello(id, hello, role));
-        if role == Role::Leader && self.state == State::Undecided && now < self.deadline {
-            let choice = Choice { follower: hello.nonce, connection: hello.connection };
-            self.state = State::AwaitAck { chosen: id, choice, acknowledged: false };
-            self.outputs.push_back(Output::Decided(id, Role::Leader));
+        if role == Role::Follower {
+            return;
         }
-        self.spread_choice();
+        if self.state == State::Undecided && now < self.deadline {
+            self.state = State::AwaitAck { follower: peer, chosen: None };
+        }
+        if matches!(self.state, State::AwaitAck { follower, .. } if follower == peer) {
+            self.send(id, Frame::Commit(peer));
+        }
     }
 
-    fn on_commit(&mut self, id: SocketId, own: Nonce, choice: Choice) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let Reading::ExpectChoice { peer } = link.reading else {
-            return self.reject(id, Reject::Stranger);
-        };
-        if peer < own || choice.follower != own {
-            return self.reject(id, Reject::Stranger);
+    fn on_commit(&mut self, id: SocketId, own: Nonce, follower: Nonce) {
+        match self.links.get(&id).map(|link| link.reading) {
+            Some(Reading::ExpectChoice(Choice { nonce: peer, .. }))
+                if self.state == State::Undecided && peer > own && follower == own => {}
+            // Among others: this side leads another follower, and has said so.
+            _ => return self.reject(id, Reject::Stranger),
         }
-        link.reading = Reading::Complete { peer };
-        let chosen = SocketId(choice.connection);
-        if self.state == State::Undecided && self.links.contains_key(&chosen) {
-            self.state = State::AwaitCommit { chosen, choice };
-            self.outputs.push_back(Output::Decided(chosen, Role::Follower));
+        self.outputs.push_back(Output::Decided(id, Role::Follower));
+        let ack = Frame::Ack(Choice { nonce: own, connection: id.0 }).encode();
+        for &link in self.links.keys() {
+            self.outputs.push_back(Output::Send(link, ack.clone()));
         }
-        self.spread_choice();
-        if self.state == (State::AwaitCommit { chosen: id, choice }) {
-            self.conclude(Output::Elected(id, Role::Follower));
-        }
+        self.conclude(Output::Elected(id, Role::Follower));
     }
 
     fn on_ack(&mut self, id: SocketId, answer: Choice) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let (State::AwaitAck { chosen, choice, acknowledged }, Reading::ExpectChoice { peer }) =
-            (self.state, link.reading)
-        else {
+        let State::AwaitAck { follower, chosen } = self.state else {
             return self.reject(id, Reject::Stranger);
         };
-        if answer != choice {
+        let from_follower = matches!(self.links.get(&id).map(|link| link.reading),
+            Some(Reading::ExpectChoice(peer)) if peer.nonce == follower);
+        let named = self.link_named(answer);
+        if !from_follower || answer.nonce != follower || (chosen.is_some() && named != chosen) {
             return self.reject(id, Reject::Stranger);
         }
-        link.reading = Reading::Complete { peer };
-        if !acknowledged {
-            self.state = State::AwaitAck { chosen, choice, acknowledged: true };
-            self.outputs.push_back(Output::Acknowledged);
+        let Some(named) = named else {
+            // The follower has taken a connection that is gone here.
+            return self.conclude(Output::Lost);
+        };
+        if chosen.is_none() {
+            self.outputs.push_back(Output::Decided(named, Role::Leader));
         }
-        if id == chosen {
-            self.conclude(Output::Elected(chosen, Role::Leader));
+        if named == id {
+            return self.conclude(Output::Elected(id, Role::Leader));
+        }
+        self.state = State::AwaitAck { follower, chosen: Some(named) };
+        if let Some(link) = self.links.get_mut(&id) {
+            link.reading = Reading::Complete;
         }
     }
 
-    /// Sends the COMMIT or ACK in force on every connection that has not carried it. The follower
-    /// answers on the chosen connection only once it has read the COMMIT there, so that a leader
-    /// which reads that ACK knows the follower to be done.
-    fn spread_choice(&mut self) {
-        let (frame, withheld) = match self.state {
-            State::AwaitAck { choice, .. } => (Frame::Commit(choice), None),
-            State::AwaitCommit { chosen, choice } => (Frame::Ack(choice), Some(chosen)),
-            State::Undecided | State::Over => return,
-        };
-        for (&id, link) in &mut self.links {
-            let complete = matches!(link.reading, Reading::Complete { .. });
-            if !link.answered && (complete || withheld != Some(id)) {
-                link.answered = true;
-                self.outputs.push_back(Output::Send(id, frame.encode()));
-            }
-        }
+    /// The connection that the peer named so in its HELLO, if nothing has come on it since.
+    fn link_named(&self, choice: Choice) -> Option<SocketId> {
+        let mut links = self.links.iter();
+        links.find(|(_, link)| link.reading == Reading::ExpectChoice(choice)).map(|(&id, _)| id)
     }
 
     /// Whether a peer that leads has said HELLO on a standing connection.
     fn has_leader(&self) -> bool {
         let Scheme::Nonce { own, .. } = self.scheme else { return false };
         self.links.values().any(|link| match link.reading {
-            Reading::ExpectHello => false,
-            Reading::ExpectChoice { peer } | Reading::Complete { peer } => peer > own,
+            Reading::ExpectChoice(Choice { nonce: peer, .. }) => peer > own,
+            Reading::ExpectHello | Reading::Complete => false,
         })
     }
 

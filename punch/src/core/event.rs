@@ -105,15 +105,14 @@ pub enum What {
         /// Its local port.
         port: u16,
     },
-    /// The choice is made on this side.
+    /// It is this connection: the follower has taken it, or the leader has read the answer to its
+    /// COMMIT.
     Decided {
         /// Local port of the chosen connection.
         port: u16,
         /// This side's role.
         role: Role,
     },
-    /// The follower has answered the leader's COMMIT.
-    Acknowledged,
     /// The connection is handed over.
     Returned {
         /// Local address and port.

@@ -74,12 +74,12 @@ pub struct Hello {
     pub port: u16,
 }
 
-/// Names a connection to the run that numbered it.
+/// Names a connection as one of its ends does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Nonce of the follower.
-    pub follower: Nonce,
-    /// The follower's number for the chosen connection.
+    /// Nonce of that end's run.
+    pub nonce: Nonce,
+    /// Its number for the connection.
     pub connection: u32,
 }
 
@@ -88,9 +88,9 @@ pub struct Choice {
 pub enum Frame {
     /// Who speaks.
     Hello(Hello),
-    /// The leader has chosen this connection.
-    Commit(Choice),
-    /// The follower agrees.
+    /// The leader will connect with the run of this nonce, and no other.
+    Commit(Nonce),
+    /// The follower has taken this connection, which it names as it did in its HELLO.
     Ack(Choice),
 }
 
@@ -108,9 +108,13 @@ impl Frame {
                 bytes.extend_from_slice(&hello.connection.to_be_bytes());
                 bytes.extend_from_slice(&hello.port.to_be_bytes());
             }
-            Self::Commit(choice) | Self::Ack(choice) => {
-                bytes.push(if matches!(self, Self::Commit(_)) { COMMIT } else { ACK });
-                bytes.extend_from_slice(&choice.follower.0);
+            Self::Commit(follower) => {
+                bytes.push(COMMIT);
+                bytes.extend_from_slice(&follower.0);
+            }
+            Self::Ack(choice) => {
+                bytes.push(ACK);
+                bytes.extend_from_slice(&choice.nonce.0);
                 bytes.extend_from_slice(&choice.connection.to_be_bytes());
             }
         }
@@ -198,13 +202,12 @@ impl Decoder {
         match self.buffer[5] {
             _ if self.filled < HEADER => HEADER,
             HELLO => HEADER + 30,
+            COMMIT => HEADER + 16,
             _ => HEADER + 20,
         }
     }
 
     fn parse(&self) -> Frame {
-        let choice =
-            || Choice { follower: Nonce(self.field(HEADER)), connection: self.connection(22) };
         match self.buffer[5] {
             HELLO => Frame::Hello(Hello {
                 session: SessionTag(u64::from_be_bytes(self.field(HEADER))),
@@ -212,8 +215,11 @@ impl Decoder {
                 connection: self.connection(30),
                 port: u16::from_be_bytes(self.field(34)),
             }),
-            COMMIT => Frame::Commit(choice()),
-            _ => Frame::Ack(choice()),
+            COMMIT => Frame::Commit(Nonce(self.field(HEADER))),
+            _ => Frame::Ack(Choice {
+                nonce: Nonce(self.field(HEADER)),
+                connection: self.connection(22),
+            }),
         }
     }
 
@@ -235,15 +241,16 @@ mod tests {
     use super::*;
 
     fn frames() -> impl Strategy<Value = Frame> {
-        let choice = (any::<[u8; 16]>(), any::<u32>())
-            .prop_map(|(nonce, connection)| Choice { follower: Nonce(nonce), connection });
+        let commit = any::<[u8; 16]>().prop_map(|nonce| Frame::Commit(Nonce(nonce)));
+        let ack = (any::<[u8; 16]>(), any::<u32>())
+            .prop_map(|(nonce, connection)| Frame::Ack(Choice { nonce: Nonce(nonce), connection }));
         let hello = (any::<u64>(), any::<[u8; 16]>(), any::<u32>(), any::<u16>()).prop_map(
             |(tag, nonce, connection, port)| {
                 let (session, nonce) = (SessionTag(tag), Nonce(nonce));
                 Frame::Hello(Hello { session, nonce, connection, port })
             },
         );
-        prop_oneof![hello, choice.clone().prop_map(Frame::Commit), choice.prop_map(Frame::Ack)]
+        prop_oneof![hello, commit, ack]
     }
 
     /// Feeds `stream` in pieces of at most `piece` bytes, taking only what is wanted.

@@ -4,6 +4,10 @@
 //! connection makes NATs refuse the 4-tuple for 10 s. So a loser is read to its end and closed
 //! with FIN. The leader sends the first FIN and the follower answers it, so that TIME_WAIT is left
 //! on one side only and the same ports can be punched again at once from the other.
+//!
+//! The follower's last frame may still be on its way on the connection that was handed over. Until
+//! the peer's kernel has it, for [`BOUND`] at most, that connection keeps its steady [`Pace`]; where
+//! its user closes it meanwhile, its FIN leaves after that.
 
 use std::{collections::BTreeMap, io, thread, thread::JoinHandle, time::Duration};
 
@@ -12,6 +16,7 @@ use socket2::Socket;
 
 use super::{
     clock::monotonic_now,
+    pace::Pace,
     socket::{self, TcpState},
 };
 use crate::core::{election::Role, time::MonoTime};
@@ -19,22 +24,29 @@ use crate::core::{election::Role, time::MonoTime};
 /// How long the follower waits for the leader's FIN, and both for the end of a connection.
 const BOUND: Duration = Duration::from_secs(2);
 
+/// How often the connection that was handed over is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Losers being closed in the background.
 #[derive(Debug)]
 pub(crate) struct Draining(Option<JoinHandle<()>>);
 
 impl Draining {
     /// Closes `losers` on a thread of its own, within some seconds.
-    pub(crate) fn start(losers: Vec<Socket>, role: Role) -> Self {
+    pub(crate) fn start(
+        losers: Vec<Socket>,
+        role: Role,
+        unfinished: Option<(Socket, Pace)>,
+    ) -> Self {
         // A socket that has only sent SYNs is closed silently: nothing is known of it elsewhere.
         let losers: Vec<Socket> =
             losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent).collect();
-        if losers.is_empty() {
+        if losers.is_empty() && unfinished.is_none() {
             return Self(None);
         }
         let work = move || {
             // Without a poller the sockets are closed as they are.
-            let _ = drain(losers, role);
+            let _ = drain(losers, role, unfinished);
         };
         Self(thread::Builder::new().name("punch-drain".into()).spawn(work).ok())
     }
@@ -47,7 +59,11 @@ impl Draining {
     }
 }
 
-fn drain(losers: Vec<Socket>, role: Role) -> io::Result<()> {
+fn drain(
+    losers: Vec<Socket>,
+    role: Role,
+    mut unfinished: Option<(Socket, Pace)>,
+) -> io::Result<()> {
     let poller = Poller::new()?;
     let mut open: BTreeMap<usize, Loser> = BTreeMap::new();
     for (key, socket) in losers.into_iter().enumerate() {
@@ -62,9 +78,19 @@ fn drain(losers: Vec<Socket>, role: Role) -> io::Result<()> {
     }
     let started = monotonic_now();
     let mut events = Events::new();
-    while !open.is_empty() {
+    while !open.is_empty() || unfinished.is_some() {
         let now = monotonic_now();
-        let Some(left) = time_left(started, now, &mut open) else { break };
+        let Some(mut left) = time_left(started, now, &mut open) else { break };
+        let settled = |(socket, _): &mut (Socket, Pace)| {
+            now.since(started) >= BOUND || !socket::awaits_acknowledgment(socket)
+        };
+        if let Some((socket, pace)) = unfinished.take_if(settled) {
+            pace.finish(&socket);
+            continue;
+        }
+        if unfinished.is_some() {
+            left = left.min(LOOK);
+        }
         events.clear();
         poller.wait(&mut events, Some(left))?;
         for event in events.iter() {

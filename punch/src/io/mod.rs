@@ -4,6 +4,7 @@ pub mod clock;
 mod drain;
 #[cfg(feature = "ntp")]
 pub mod ntp;
+mod pace;
 mod puncher;
 mod run;
 mod socket;

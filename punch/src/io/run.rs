@@ -16,6 +16,7 @@ use socket2::Socket;
 use super::{
     clock::monotonic_now,
     drain::Draining,
+    pace::Pace,
     socket::{self, OpenError, TcpState},
 };
 use crate::core::{
@@ -72,6 +73,7 @@ pub(crate) struct Shell<'a> {
 struct Open {
     socket: Socket,
     connecting: bool,
+    pace: Pace,
 }
 
 /// What a poller key stands for: even keys are sockets, odd ones listeners.
@@ -122,13 +124,13 @@ impl<'a> Shell<'a> {
             match self.attempt.outcome() {
                 Some(Outcome::Elected { socket, role }) => return self.hand_over(socket, role),
                 Some(Outcome::Failed(failure)) => {
-                    self.close_all(Role::Leader).wait();
+                    self.close_all(Role::Leader, None).wait();
                     return Err(RunError::Failed(failure));
                 }
                 None => {}
             }
             if self.cancelled.load(Ordering::Acquire) {
-                self.close_all(Role::Leader);
+                self.close_all(Role::Leader, None);
                 return Err(RunError::Cancelled);
             }
             let timeout = self.attempt.poll_timeout().map(|due| due.since(monotonic_now()));
@@ -205,7 +207,7 @@ impl<'a> Shell<'a> {
                 // SAFETY: the socket is deleted from the poller before it is closed; after an
                 // error both end together.
                 unsafe { self.poller.add(&socket, event)? };
-                self.open.insert(id, Open { socket, connecting: true });
+                self.open.insert(id, Open { socket, connecting: true, pace: Pace::default() });
             }
             Err(OpenError::Bind(error)) => {
                 self.attempt.handle_unavailable(monotonic_now(), id, &error.to_string());
@@ -250,7 +252,7 @@ impl<'a> Shell<'a> {
         match socket::endpoints(&open.socket) {
             Ok((local, remote)) => {
                 open.connecting = false;
-                socket::tune(&open.socket);
+                open.pace = tune(&open.socket);
                 self.attempt.handle_connected(now, id, local, remote);
                 self.rearm(id)
             }
@@ -308,14 +310,14 @@ impl<'a> Shell<'a> {
             };
             let Ok((local, remote)) = socket::endpoints(&socket) else { continue };
             socket.set_nonblocking(true)?;
-            socket::tune(&socket);
+            let pace = tune(&socket);
             let now = monotonic_now();
             let Some(id) = self.attempt.handle_accepted(now, local, remote) else { continue };
             let event = polling::Event::readable(Source::Socket(id).key());
             // SAFETY: the socket is deleted from the poller before it is closed; after an
             // error both end together.
             unsafe { self.poller.add(&socket, event)? };
-            self.open.insert(id, Open { socket, connecting: false });
+            self.open.insert(id, Open { socket, connecting: false, pace });
         }
         let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
         self.poller.modify(listener, polling::Event::readable(Source::Listener(port).key()))
@@ -335,16 +337,25 @@ impl<'a> Shell<'a> {
         })?;
         self.poller.delete(&chosen.socket)?;
         let (local, remote) = socket::endpoints(&chosen.socket)?;
-        socket::untune(&chosen.socket);
+        let _ = chosen.socket.set_tcp_nodelay(false);
+        let mut unfinished = None;
+        if let Some(pace) = chosen.pace.release(&chosen.socket) {
+            match role {
+                // The ACK is on its way, and the leader waits for it.
+                Role::Follower => unfinished = Some((chosen.socket.try_clone()?, pace)),
+                Role::Leader => pace.finish(&chosen.socket),
+            }
+        }
         chosen.socket.set_nonblocking(false)?;
         let what = What::Returned { local, remote, role };
         (self.observer)(&Event { at: monotonic_now(), what });
-        let draining = self.close_all(role);
+        let draining = self.close_all(role, unfinished);
         Ok(Elected { socket: chosen.socket, local, remote, role, draining })
     }
 
-    /// Closes everything that is still open, in the background.
-    fn close_all(&mut self, role: Role) -> Draining {
+    /// Closes everything that is still open, in the background; what was chosen may have its pace
+    /// to be finished.
+    fn close_all(&mut self, role: Role, unfinished: Option<(Socket, Pace)>) -> Draining {
         for port in self.listeners.keys().copied().collect::<Vec<_>>() {
             // An error here only means that something is closed with a RST.
             let _ = self.unlisten(port);
@@ -354,8 +365,14 @@ impl<'a> Shell<'a> {
             let _ = self.poller.delete(&open.socket);
         }
         let losers = open.into_values().map(|open| open.socket).chain(self.retired.drain(..));
-        Draining::start(losers.collect(), role)
+        Draining::start(losers.collect(), role, unfinished)
     }
+}
+
+/// Options for the election: small frames leave at once, and lost ones are repeated steadily.
+fn tune(socket: &Socket) -> Pace {
+    let _ = socket.set_tcp_nodelay(true);
+    Pace::steady(socket)
 }
 
 /// Whether an error of `accept` says nothing of the next call.

@@ -7,6 +7,8 @@ use std::{
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::pace;
+
 /// Which step of opening a socket failed.
 #[derive(Debug)]
 pub(crate) enum OpenError {
@@ -55,21 +57,6 @@ pub(crate) fn is_local(address: SocketAddr) -> bool {
     UdpSocket::bind(address).is_ok()
 }
 
-/// Options for the election: small frames leave at once, and one that is lost is repeated at a
-/// steady pace rather than after ever longer pauses. Without them everything still works, more
-/// slowly under loss.
-pub(crate) fn tune(socket: &Socket) {
-    let _ = socket.set_tcp_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_thin_linear_timeouts(true);
-}
-
-/// Options for the user. The steady pace stays: the follower hands its connection over while its
-/// ACK is on the way, and the leader waits for that.
-pub(crate) fn untune(socket: &Socket) {
-    let _ = socket.set_tcp_nodelay(false);
-}
-
 /// State of a TCP connection as far as punching cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TcpState {
@@ -83,9 +70,30 @@ pub(crate) enum TcpState {
 
 /// Asks the kernel (`TCP_INFO`) for the state of a connecting socket.
 #[cfg(target_os = "linux")]
-#[expect(clippy::cast_possible_truncation, reason = "the size of tcp_info fits in 32 bits")]
 pub(crate) fn state(socket: &Socket) -> TcpState {
     const TCP_SYN_SENT: u8 = 2;
+    match info(socket).map(|info| info.tcpi_state) {
+        Some(TCP_SYN_SENT) => TcpState::SynSent,
+        Some(_) => TcpState::Further,
+        None => TcpState::Unknown,
+    }
+}
+
+/// Whether something that was sent on a connection has not been acknowledged by the peer's kernel.
+#[cfg(target_os = "linux")]
+pub(crate) fn awaits_acknowledgment(socket: &Socket) -> bool {
+    info(socket).is_some_and(|info| info.tcpi_unacked > 0)
+}
+
+/// This system does not say; nothing waits for it.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn awaits_acknowledgment(_: &Socket) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+#[expect(clippy::cast_possible_truncation, reason = "the size of tcp_info fits in 32 bits")]
+fn info(socket: &Socket) -> Option<libc::tcp_info> {
     // SAFETY: all zeroes is a valid tcp_info.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -99,11 +107,7 @@ pub(crate) fn state(socket: &Socket) -> TcpState {
             &raw mut length,
         )
     };
-    match (result, info.tcpi_state) {
-        (0, TCP_SYN_SENT) => TcpState::SynSent,
-        (0, _) => TcpState::Further,
-        _ => TcpState::Unknown,
-    }
+    (result == 0).then_some(info)
 }
 
 /// This system does not tell the state of a connecting socket: repeats are left to its kernel.
@@ -141,6 +145,7 @@ fn bound(local: SocketAddr) -> io::Result<Socket> {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
     }
+    pace::prepare(&socket);
     socket.bind(&local.into())?;
     Ok(socket)
 }

@@ -16,7 +16,7 @@ use punch::{
     core::{
         event::What,
         time::MonoTime,
-        wire::{Choice, Frame, Hello, Nonce, SessionTag},
+        wire::{Frame, Hello, Nonce, SessionTag},
     },
     io::clock::monotonic_now,
 };
@@ -220,8 +220,7 @@ fn greet_another_session(mut socket: Socket) -> Option<Socket> {
 }
 
 fn commit_without_hello(mut socket: Socket) -> Option<Socket> {
-    let choice = Choice { follower: Nonce([9; 16]), connection: 1 };
-    socket.write_all(&Frame::Commit(choice).encode()).unwrap();
+    socket.write_all(&Frame::Commit(Nonce([9; 16])).encode()).unwrap();
     Some(socket)
 }
 

@@ -99,7 +99,9 @@ def mt19937_ports(rule, bucket):
 
 def frame(name, session, nonce, connection, port):
     kind = {"HELLO": 1, "COMMIT": 2, "ACK": 3}[name]
-    content = bytes.fromhex(nonce) + struct.pack(">I", connection)
+    content = bytes.fromhex(nonce)
+    if name != "COMMIT":
+        content += struct.pack(">I", connection)
     if name == "HELLO":
         content = tag(session) + content + struct.pack(">H", port)
     return b"PNCH" + bytes([1, kind]) + content
@@ -166,7 +168,7 @@ NONCE = "000102030405060708090a0b0c0d0e0f"
 FRAMES = [
     ("HELLO", "", NONCE, 1, 26530),
     ("HELLO", "two words", NONCE, 4294967294, 2024),
-    ("COMMIT", None, NONCE, 1, None),
+    ("COMMIT", None, NONCE, None, None),
     ("ACK", None, NONCE, 1, None),
 ]
 
@@ -192,7 +194,8 @@ def main():
     for name, session, nonce, connection, port in FRAMES:
         quoted = "—" if session is None else f'"{session}"'
         bytes_ = frame(name, session, nonce, connection, port).hex()
-        row(name, quoted, nonce, connection, "—" if port is None else port, bytes_)
+        dashed = ["—" if value is None else value for value in (connection, port)]
+        row(name, quoted, nonce, *dashed, bytes_)
 
 
 if __name__ == "__main__":

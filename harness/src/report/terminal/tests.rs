@@ -4,16 +4,23 @@ use super::*;
 use crate::{
     event::{Event, Prediction, Verdict},
     report::fixture::{
-        caused, cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+        caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
+        trials,
     },
 };
 
 const PLAIN: Style = Style { width: 100, color: false, unicode: true };
 
+fn view(style: Style) -> View<'static> {
+    let folder = Some(Path::new("target/harness/20260101-000000-skew"));
+    View { folder, style, full: false }
+}
+
 fn shown(events: &[Event], style: Style) -> String {
     let summary = Summary::from_events(events).unwrap();
-    let text = render(&summary, Some(Path::new("target/harness/20260101-000000-skew")), style);
+    let text = render(&summary, view(style));
     for line in text.lines().filter(|_| !style.color) {
+        // The path of the folder is never broken.
         let last_line = line.contains("target/harness/");
         assert!(last_line || line.chars().count() <= style.width, "too wide: {line}");
     }
@@ -154,4 +161,52 @@ fn several_scenarios_with_different_round_trips() {
         event(trial)
     }));
     insta::assert_snapshot!(shown(&events, PLAIN));
+}
+
+#[test]
+fn a_matrix_of_fourteen_nats_fits_80_columns() {
+    insta::assert_snapshot!(shown(&matrix(), Style { width: 80, ..PLAIN }));
+}
+
+#[test]
+fn a_matrix_of_fourteen_nats_on_a_wide_terminal() {
+    insta::assert_snapshot!(shown(&matrix(), Style { width: 160, ..PLAIN }));
+}
+
+#[test]
+fn a_matrix_too_wide_for_any_heat_map_has_its_table() {
+    let text = shown(&matrix(), Style { width: 60, ..PLAIN });
+    assert!(!text.contains("Successes in %"), "{text}");
+    assert!(text.lines().count() > 105, "{text}");
+}
+
+#[test]
+fn a_heat_map_marks_what_is_wrong_and_shades_what_is_measured() {
+    let values = ["a long name of a rule", "another long name of a rule", "x"];
+    let cells = values.iter().flat_map(|&rule| {
+        [1, 2].map(|number| cell(&[("rule", rule.into()), ("number", number.into())]))
+    });
+    let mut plan = scenario("marks", 50, cells.collect());
+    plan.expectations = vec![expect(">= 0.9", None)];
+    let mut events = vec![started(vec![plan])];
+    let depends = |index: usize, number: u32, verdict: Verdict| {
+        event(predicted(trial(index, number, verdict), Prediction::Depends))
+    };
+    events.extend((0..50).map(|number| depends(0, number, Verdict::Success)));
+    events.extend((0..50).map(|number| depends(1, number, Verdict::Failure)));
+    events.extend((0..5).map(|number| depends(2, number, Verdict::Success)));
+    events.extend((0..50).map(|number| depends(3, number, Verdict::Error)));
+    events.extend(trials(4, 30, 50));
+    let text = shown(&events, Style { color: true, ..PLAIN });
+    insta::assert_snapshot!(text.split("\n\n").nth(1).unwrap().replace('\x1b', "␛"));
+    let turned = shown(&events, Style { width: 60, ..PLAIN });
+    insta::assert_snapshot!(turned.split("\n\n").nth(1).unwrap());
+}
+
+#[test]
+fn the_full_report_lists_every_cell() {
+    let summary = Summary::from_events(&matrix()).unwrap();
+    let text = render(&summary, View { full: true, ..view(PLAIN) });
+    assert!(text.contains("Successes in %"));
+    assert_eq!(text.lines().filter(|line| line.contains("/50 ")).count(), 105, "{text}");
 }

@@ -40,7 +40,7 @@ fn each_demand_of_an_expectation_is_one_of_its_own() {
         "trials = 1\n[sweep]\n\"punch.rule\" = [\"article\", \"rolling\"]\n\
          [[expect]]\nwhere = { \"punch.rule\" = \"rolling\" }\nsuccess = \">=0.5\"\n\
          connected_ms = { p50 = \"<= 54.5\", \"p99.9\" = \"< 65\" }\nreturned_rtt.p90 = \"<= 3\"\n\
-         theory = \">= 0.99\"\ncause.refused = \"<= 0.1\"\ncauses = [\"refused\", \"no-peer\"]",
+         theory = \">= 0.99\"\ncause.syn-lost = \"<= 0.1\"\ncauses = [\"syn-lost\", \"no-peer\"]",
     );
     let demands: Vec<&str> =
         scenario.expectations.iter().map(|expectation| expectation.success.as_str()).collect();
@@ -52,8 +52,8 @@ fn each_demand_of_an_expectation_is_one_of_its_own() {
             "connected_ms p99.9 < 65",
             "returned_rtt p90 <= 3",
             "theory >= 0.99",
-            "cause refused <= 0.1",
-            "causes refused, no-peer",
+            "cause syn-lost <= 0.1",
+            "causes syn-lost, no-peer",
         ]
     );
     assert!(scenario.expectations.iter().all(|expectation| expectation.filter.len() == 1));

@@ -42,10 +42,29 @@ fn sections_are_merged_and_all_else_is_replaced() {
     assert_eq!((setup.wan.delay, setup.wan.loss), (Duration::from_millis(20), 0.1));
     assert_eq!(setup.peers[0].start, Draw::Choice(vec![4.0]));
     let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
-    assert_eq!((nat.name.as_str(), nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
+    assert_eq!((nat.name, nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
     let expected: Vec<&str> =
         scenario.expectations.iter().map(|expectation| expectation.success.as_str()).collect();
     assert_eq!(expected, [">= 0.9"]);
+}
+
+/// A run keeps this text, so that its trials can be replayed when the files have changed.
+#[test]
+fn the_source_of_a_scenario_alone_says_all_that_its_layers_did() {
+    let (_folder, file) = family(
+        BASE,
+        "seed = 18446744073709551615\nquestion = \"Why \\\"so\\\"? \\\\ \\u0001\\u007F\"\n\
+         [host.\"x-1\"]\ncommand = [\"a\", \"{{\"]\n[wan]\ndelay_ms = 2.50\n\
+         [[sweep.zip]]\n\"wan.loss\" = [0, 0.5]\nwan.family = [\"ipv4\", \"ipv6\"]",
+    );
+    let flags = ["punch.timeout_s=7", "sweep.punch.listen=[true, false]"];
+    let scenario = read(&file, &flags).unwrap();
+    assert!(!scenario.source.contains("extends"), "{}", scenario.source);
+    let again = Scenario::parse(&file.display().to_string(), &scenario.source).unwrap();
+    assert_eq!(again, scenario);
+    // A file alone is kept as it is, comments and all.
+    let alone = "# Why?\ntrials = 1\n";
+    assert_eq!(parse(alone).source, alone);
 }
 
 #[test]
@@ -76,7 +95,7 @@ fn flags_stand_above_all_files() {
     assert_eq!(setup.wan.delay, Duration::from_millis(40));
     assert_eq!(setup.peers[1].nat, Nat::Public);
     let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
-    assert_eq!((nat.name.as_str(), nat.syn_timeout_s), ("home-reject", Some(9)));
+    assert_eq!((nat.name, nat.timeouts.syn_s), ("home-reject", Some(9)));
 }
 
 #[test]

@@ -495,7 +495,6 @@ impl Attempt {
                     let port = self.port_of(socket);
                     self.report(now, What::Decided { port, role });
                 }
-                Output::Acknowledged => self.report(now, What::Acknowledged),
                 Output::Elected(socket, role) => {
                     self.outcome = Some(Outcome::Elected { socket, role });
                 }

@@ -57,7 +57,6 @@ struct Story {
     up: usize,
     hellos: usize,
     decided: Option<Role>,
-    acknowledged: bool,
     failed: Option<Failure>,
 }
 
@@ -82,10 +81,6 @@ impl Story {
             }
             What::Decided { role, .. } => {
                 assert_eq!(self.decided.replace(*role), None, "decided twice");
-            }
-            What::Acknowledged => {
-                assert_eq!(self.decided, Some(Role::Leader), "acknowledged out of nothing");
-                assert!(!std::mem::replace(&mut self.acknowledged, true), "acknowledged twice");
             }
             What::Rejected { port, reason } => panic!("{port} rejected: {reason:?}"),
             What::Failed { reason } => self.failed = Some(*reason),

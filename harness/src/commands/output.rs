@@ -1,0 +1,179 @@
+//! Where reports go: standard output, the run's folder, files the user names, GitHub Actions.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{INCAPABLE, Problem, USAGE, unwritable};
+use crate::{
+    cli::ReportFiles,
+    report::{
+        cells_csv, github, junit,
+        log::{SUMMARY_FILE, check_writable, write_atomically},
+        markdown,
+        style::Style,
+        summary::Summary,
+        terminal::{self, View},
+    },
+};
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// For people; `full` lists every cell.
+    Terminal { full: bool },
+    /// The summary, as in `summary.json`.
+    Json,
+    /// A line for each cell.
+    Csv,
+    /// For a pull request.
+    Markdown,
+    /// Annotations.
+    Github,
+}
+
+/// The report in a format; `folder` is shown to people only, so that the rest depends on nothing but
+/// the events.
+fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
+    match format {
+        Format::Terminal { full } => {
+            let terminal = io::stdout().is_terminal();
+            let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+            let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
+            terminal::render(summary, View { folder: Some(folder), style, full })
+        }
+        Format::Json => json(summary),
+        Format::Csv => cells_csv::render(summary),
+        Format::Markdown => markdown::render(summary),
+        Format::Github => github::render(summary),
+    }
+}
+
+/// The summary as it stands in `summary.json`.
+fn json(summary: &Summary) -> String {
+    let json = serde_json::to_string_pretty(summary);
+    json.expect("a summary is strings, numbers and lists") + "\n"
+}
+
+/// Prints a report. A closed pipe is the reader's decision.
+///
+/// # Errors
+///
+/// If it cannot be written for any other reason, such as a full disk behind standard output.
+pub(super) fn print(format: Format, summary: &Summary, folder: &Path) -> Result<(), Problem> {
+    emit(&rendered(format, summary, folder))
+}
+
+/// Prints text to standard output; see [`print`].
+pub(super) fn emit(text: &str) -> Result<(), Problem> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(unwritable(format!("cannot write to standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Reports in files that the user names.
+#[derive(Debug)]
+pub(super) struct Files(Vec<(Render, PathBuf)>);
+
+/// How the text of a file is made.
+type Render = fn(&Summary) -> String;
+
+impl Files {
+    /// Those that `run` is asked for.
+    pub(super) fn new(wanted: &ReportFiles) -> Self {
+        let ReportFiles { junit, csv, markdown } = wanted;
+        let files: [(Render, _); 3] =
+            [(junit::render, junit), (cells_csv::render, csv), (markdown::render, markdown)];
+        let named = files.into_iter().filter_map(|(render, path)| Some((render, path.clone()?)));
+        Self(named.collect())
+    }
+
+    /// JUnit XML alone, if asked for.
+    pub(super) fn junit(path: Option<&Path>) -> Self {
+        Self(path.map(|path| (junit::render as Render, path.to_owned())).into_iter().collect())
+    }
+
+    /// Makes sure that they can be written: better to learn it before the trials.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        for (_, path) in &self.0 {
+            check_writable(path).map_err(|error| Problem(USAGE, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be written; the others are.
+    pub(super) fn write(&self, summary: &Summary) -> Result<(), Problem> {
+        first_problem(self.0.iter().map(|(render, path)| write_text(path, &render(summary))))
+    }
+}
+
+/// Writes what belongs into the folder of a run: `summary.json`, `junit.xml`, `cells.csv` and
+/// `summary.md`.
+///
+/// # Errors
+///
+/// If one of them cannot be written; the others are.
+pub(super) fn keep(folder: &Path, summary: &Summary) -> Result<(), Problem> {
+    let files = [
+        (SUMMARY_FILE, json(summary)),
+        ("junit.xml", junit::render(summary)),
+        ("cells.csv", cells_csv::render(summary)),
+        ("summary.md", markdown::render(summary)),
+    ];
+    first_problem(files.iter().map(|(name, text)| write_text(&folder.join(name), text)))
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
+    write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(unwritable)
+}
+
+fn first_problem(results: impl IntoIterator<Item = Result<(), Problem>>) -> Result<(), Problem> {
+    // Every one is tried before the first problem is told.
+    let problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    problems.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// In a job of GitHub Actions: annotations on standard error, whose lines the runner reads as well
+/// and which leaves standard output to the report, and the Markdown report in the job's summary.
+///
+/// # Errors
+///
+/// If the job's summary cannot be written.
+pub(super) fn tell_github(summary: &Summary) -> Result<(), Problem> {
+    if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
+        eprint!("{}", github::render(summary));
+        append_to_step_summary(summary)?;
+    }
+    Ok(())
+}
+
+/// Appends the Markdown report to the summary of the job's step, if there is one.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), Problem> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let text = markdown::render(summary);
+    let file = OpenOptions::new().create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
+        let path = Path::new(&path).display();
+        Problem(INCAPABLE, format!("cannot write the step's summary, {path}: {error}"))
+    })
+}

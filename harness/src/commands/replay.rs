@@ -1,0 +1,246 @@
+//! `harness replay`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+    sync::Arc,
+};
+
+use super::{
+    INCAPABLE, Problem, USAGE,
+    run::{make_bench, nats, runtime},
+    say, unwritable,
+};
+use crate::{
+    cli::ReplayArgs,
+    doctor,
+    event::{Event, RunStarted, ScenarioPlan, TrialFinished, Verdict},
+    report::log,
+    run::{Captures, Trial, TrialSeed, single},
+    scenario::{Overrides, Scenario},
+};
+
+/// Exit code of a replay whose verdict is another one.
+const DIFFERENT: u8 = 1;
+
+/// Which trial of a run: `0.3.17` is trial 17 of cell 3 of its first scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrialId {
+    scenario: usize,
+    cell: usize,
+    trial: u32,
+}
+
+impl FromStr for TrialId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let numbers = match *parts.as_slice() {
+            [scenario, cell, trial] => {
+                scenario.parse().ok().zip(cell.parse().ok()).zip(trial.parse().ok())
+            }
+            _ => None,
+        };
+        let ((scenario, cell), trial) = numbers.ok_or_else(|| {
+            "a trial is named SCENARIO.CELL.TRIAL, three numbers from 0 such as 0.3.17, as the \
+             report of the run and the first line of a ladder name it"
+                .to_owned()
+        })?;
+        Ok(Self { scenario, cell, trial })
+    }
+}
+
+/// `harness replay`.
+pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
+    match try_replay(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(problem) => problem.exit(),
+    }
+}
+
+fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
+    let events = log::read(&args.run).map_err(|error| Problem(USAGE, error.to_string()))?;
+    let found = find(&events, args.trial)
+        .map_err(|message| Problem(USAGE, format!("{}: {message}", args.run.display())))?;
+    let setup = &found.trial.setup;
+
+    doctor::programs([&**setup].into_iter()).map_err(|message| Problem(INCAPABLE, message))?;
+    let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
+    let folder = folder(args)?;
+    doctor::prepare().map_err(|missing| incapable(&missing))?;
+    doctor::probe(&nats([&**setup].into_iter())).map_err(|missing| incapable(&[missing]))?;
+
+    let captures = Captures { folder, failed_only: false, ladders_of_successes: true };
+    let bench = make_bench(Some(captures.clone()))?;
+    let ended = runtime()?.block_on(single(&bench, &found.trial));
+    let again = match ended.map_err(|error| Problem(INCAPABLE, error.to_string()))? {
+        Ok(again) => again,
+        Err(interrupted) => return Ok(interrupted),
+    };
+    if again.verdict != Verdict::Error {
+        let ladder = captures.ladder(&found.trial.slug);
+        let text = fs::read_to_string(&ladder)
+            .map_err(|error| unwritable(format!("{}: {error}", ladder.display())))?;
+        say(&text);
+        say(&format!("packets: {}", captures.packets(&found.trial.slug).display()));
+        say(&format!("ladder:  {}", ladder.display()));
+    }
+    let (same, words) = compared(found.recorded.as_ref(), &again);
+    say(&words);
+    Ok(if same { 0 } else { DIFFERENT })
+}
+
+/// A trial of a run, and what came of it there.
+struct Found {
+    trial: Trial,
+    recorded: Option<TrialFinished>,
+}
+
+/// Makes the trial anew from what the run's log holds of it.
+fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
+    let Some(Event::RunStarted(started)) = events.first() else {
+        return Err("its log has no beginning".to_owned());
+    };
+    let plan = started.scenarios.get(id.scenario).ok_or_else(|| {
+        let last = started.scenarios.len().saturating_sub(1);
+        format!("there is no scenario {}: the run's are 0 to {last}", id.scenario)
+    })?;
+    let cells = plan.cells.len();
+    if id.cell >= cells {
+        let name = &plan.name;
+        return Err(format!(
+            "{name} has no cell {}: its are 0 to {}",
+            id.cell,
+            cells.saturating_sub(1)
+        ));
+    }
+    let trials = plan.precision.map_or(plan.trials, |precision| precision.trials_max);
+    if id.trial >= trials {
+        let last = trials.saturating_sub(1);
+        let name = &plan.name;
+        return Err(format!(
+            "each cell of {name} has trials 0 to {last}: there is no {}",
+            id.trial
+        ));
+    }
+    let scenario = scenario(started, plan)?;
+    let cell = &scenario.cells[id.cell];
+    let seed = TrialSeed::new(plan.seed, cell, id.trial);
+    let recorded = events.iter().find_map(|event| match event {
+        Event::TrialFinished(trial) => {
+            let is_it =
+                (trial.scenario, trial.cell, trial.trial) == (id.scenario, id.cell, id.trial);
+            is_it.then(|| (**trial).clone())
+        }
+        Event::RunStarted(_) | Event::CellDecided(_) | Event::RunFinished(_) => None,
+    });
+    if let Some(recorded) = &recorded
+        && recorded.seed != seed.to_string()
+    {
+        return Err(format!(
+            "the trial had the seed {}, and this harness ({}) would give it {seed}: replay it with \
+             the version that ran it, {}",
+            recorded.seed,
+            env!("CARGO_PKG_VERSION"),
+            started.harness
+        ));
+    }
+    let setup = Arc::new(cell.setup.clone());
+    let trial = Trial::new(&scenario, [id.scenario, id.cell], id.trial, seed, setup);
+    Ok(Found { trial, recorded })
+}
+
+/// The scenario as it was when the run was made.
+fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, String> {
+    let (name, version) = (&plan.name, &started.harness);
+    let source = plan.source.as_ref().ok_or_else(|| {
+        format!(
+            "the log does not hold the scenario {name}, so that nothing of it can be replayed \
+             (harness {version} wrote it); run {} again with --seed {}",
+            plan.file, plan.seed
+        )
+    })?;
+    // So many were meant when it was run.
+    let overrides = Overrides { many_cells: true, ..Overrides::default() };
+    let mut scenario = Scenario::parse_with(&plan.file, source, &overrides).map_err(|error| {
+        eprintln!("{:?}", miette::Report::new(error));
+        format!(
+            "the scenario {name} as harness {version} ran it is none for this version ({}): \
+             replay it with that one",
+            env!("CARGO_PKG_VERSION")
+        )
+    })?;
+    // A filter may have left some of the cells only.
+    scenario.retain(|_, cell| plan.cells.iter().any(|planned| planned.values == cell.values));
+    let values = scenario.cells.iter().map(|cell| &cell.values);
+    if values.eq(plan.cells.iter().map(|cell| &cell.values)) {
+        return Ok(scenario);
+    }
+    Err(format!(
+        "the scenario {name} has other cells for this harness ({}) than for the one that ran it \
+         ({version}): replay it with that one",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+/// Where the packets and the ladder go.
+fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
+    let run =
+        if args.run.is_dir() { &args.run } else { args.run.parent().unwrap_or(Path::new(".")) };
+    let folder = args.out.clone().unwrap_or_else(|| run.join("replays"));
+    fs::create_dir_all(&folder).and_then(|()| tempfile::NamedTempFile::new_in(&folder)).map_err(
+        |error| {
+            let folder = folder.display();
+            unwritable(format!(
+                "cannot write to {folder}: {error}; choose another folder with --out"
+            ))
+        },
+    )?;
+    Ok(folder)
+}
+
+/// Whether it came out the same, and what to say of that.
+fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, String) {
+    let now = outcome(again);
+    let Some(recorded) = recorded else {
+        return (true, format!("{now}\nthe run has no result of this trial to compare with"));
+    };
+    let before = outcome(recorded);
+    let kinds = [recorded, again].map(|trial| trial.cause.as_ref().map(|cause| &cause.kind));
+    if recorded.verdict != again.verdict {
+        let note = "the same seed gives the same clocks, ports and losses, but not the same timing";
+        (false, format!("{now}\nDIFFERENT from the run: {before}\n({note})"))
+    } else if kinds[0] == kinds[1] {
+        (true, format!("{now}\nas in the run: {before}"))
+    } else {
+        (true, format!("{now}\nthe same verdict as in the run, for another cause: {before}"))
+    }
+}
+
+fn outcome(trial: &TrialFinished) -> String {
+    let verdict = match trial.verdict {
+        Verdict::Success => "success",
+        Verdict::Failure => "failure",
+        Verdict::Error => "error",
+    };
+    match &trial.cause {
+        Some(cause) => format!("{verdict}: {}: {}", cause.kind, cause.evidence),
+        None => verdict.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_is_named_by_three_numbers() {
+        assert_eq!("0.3.17".parse(), Ok(TrialId { scenario: 0, cell: 3, trial: 17 }));
+        for wrong in ["", "3", "0.3", "0.3.17.1", "a.b.c", "0.-1.2", "0.3.99999999999"] {
+            assert!(wrong.parse::<TrialId>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `harness shell`.
+
+use std::{os::unix::process::ExitStatusExt, process::ExitCode};
+
+use super::{
+    INCAPABLE, Problem, USAGE,
+    run::{make_bench, nats, runtime},
+    scenarios::read,
+};
+use crate::{
+    cli::{PeerName, ShellArgs},
+    doctor,
+    lab::Side,
+    run::{Left, Visit, visit},
+    scenario::Scenario,
+};
+
+/// Cells that a message lists.
+const MOST_LISTED: usize = 20;
+
+/// `harness shell`.
+pub(crate) fn shell(args: &ShellArgs) -> ExitCode {
+    match try_shell(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(problem) => problem.exit(),
+    }
+}
+
+fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
+    let scenarios = read(&args.scenarios())?;
+    let scenario = scenarios.first().expect("one was read");
+    let cell = scenario.cells.get(args.cell).ok_or_else(|| {
+        Problem(USAGE, format!("{} has no cell {}; {}", scenario.name, args.cell, listed(scenario)))
+    })?;
+    let incapable = |message: String| Problem(INCAPABLE, message);
+    let missing = |missing: &[doctor::Missing]| incapable(doctor::message(missing));
+    doctor::programs([&cell.setup].into_iter()).map_err(incapable)?;
+    doctor::prepare().map_err(|all| missing(&all))?;
+    doctor::probe(&nats([&cell.setup].into_iter())).map_err(|one| missing(&[one]))?;
+
+    let bench = make_bench(None)?;
+    let side = match args.peer {
+        PeerName::A => Side::A,
+        PeerName::B => Side::B,
+    };
+    let visitor = Visit { cell, title: title(scenario, args.cell), side, command: command(args) };
+    let banner = |text: &str| eprint!("{text}");
+    let left = runtime()?.block_on(visit(&bench, &visitor, banner)).map_err(incapable)?;
+    Ok(match left {
+        Left::Interrupted(code) => code,
+        Left::Ended(status) => {
+            let signal = || status.signal().map(|signal| 128 + signal);
+            let code = status.code().or_else(signal).unwrap_or(1);
+            u8::try_from(code).unwrap_or(1)
+        }
+    })
+}
+
+/// The user's shell, or what it is to run.
+fn command(args: &ShellArgs) -> Vec<String> {
+    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty());
+    let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
+    match &args.command {
+        None => vec![shell],
+        // Whatever the user's shell is, a command given so means the same.
+        Some(command) => vec!["/bin/sh".to_owned(), "-c".to_owned(), command.clone()],
+    }
+}
+
+fn title(scenario: &Scenario, cell: usize) -> String {
+    match (scenario.cells.len(), scenario.cells[cell].label()) {
+        (1, _) => scenario.name.clone(),
+        (cells, label) => {
+            format!("{}, cell {cell} of {cells} ({label}); --cell chooses another", scenario.name)
+        }
+    }
+}
+
+fn listed(scenario: &Scenario) -> String {
+    if scenario.cells.len() == 1 {
+        return "it sweeps nothing: leave --cell out".to_owned();
+    }
+    let mut text = "its cells are".to_owned();
+    for (index, cell) in scenario.cells.iter().enumerate().take(MOST_LISTED) {
+        text += &format!("\n  {index}: {}", cell.label());
+    }
+    let more = scenario.cells.len().saturating_sub(MOST_LISTED);
+    if more > 0 {
+        text += &format!("\n  and {more} more");
+    }
+    text
+}

@@ -1,0 +1,129 @@
+//! A connection that stood at both of its ends, and still was not enough.
+
+use std::net::SocketAddr;
+
+use punch::{Event, Failure, core::event::What, core::time::MonoTime};
+
+use super::{Case, Kind, count, ms, process, sides};
+use crate::{
+    diagnose::flow::{Flow, Says},
+    event::Cause,
+    lab::Side,
+};
+
+/// Where the packets show a whole handshake, the cause lies in what came after it.
+pub(super) fn stood(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
+    let mut stood: Vec<(MonoTime, &Flow)> =
+        flows.iter().filter_map(|flow| Some((flow.complete()?, flow))).collect();
+    stood.sort_by_key(|(at, _)| *at);
+    let &(first_up, first) = stood.first()?;
+    Some(
+        disagreed_by_events(case, &stood)
+            .or_else(|| disagreed_by_bytes(case, &stood))
+            .unwrap_or_else(|| unused(case, &stood, first, first_up)),
+    )
+}
+
+/// Both sides chose, as they report, and not the same connection.
+fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Cause> {
+    let [a, b] = case.peers.each_ref().map(|peer| chosen(peer.events));
+    // Each knows the other's end as the WAN does; its own may be another behind a NAT.
+    let (of_b, of_a) = (a?, b?);
+    let same =
+        stood.iter().any(|(_, flow)| same_end(flow.ends[1], of_b) && same_end(flow.ends[0], of_a));
+    let evidence = || {
+        format!(
+            "a chose the connection with b's port {}, b that with a's port {}; {} stood",
+            of_b.port(),
+            of_a.port(),
+            stood.len()
+        )
+    };
+    (!same).then(|| Kind::ElectionDisagreed.because(evidence()))
+}
+
+/// The remote end of the connection that a peer returned, or at least decided for.
+fn chosen(events: &[Event]) -> Option<SocketAddr> {
+    let with_port = |wanted: u16| {
+        events.iter().find_map(|event| {
+            if let What::Connected { port, remote, .. } = event.what {
+                (port == wanted).then_some(remote)
+            } else {
+                None
+            }
+        })
+    };
+    events.iter().rev().find_map(|event| {
+        if let What::Returned { remote, .. } = event.what {
+            Some(remote)
+        } else if let What::Decided { port, .. } = event.what {
+            with_port(port)
+        } else {
+            None
+        }
+    })
+}
+
+fn same_end(one: SocketAddr, other: SocketAddr) -> bool {
+    (one.ip().to_canonical(), one.port()) == (other.ip().to_canonical(), other.port())
+}
+
+/// Peers that report nothing: each sent data, and never on the same connection.
+fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Cause> {
+    if case.peers.iter().any(|peer| !peer.events.is_empty()) {
+        return None;
+    }
+    let with_data =
+        |side: Side| stood.iter().map(|(_, flow)| *flow).filter(move |flow| flow.data(side) > 0);
+    let a = with_data(Side::A).next()?;
+    let b = with_data(Side::B).next()?;
+    if with_data(Side::A).any(|flow| flow.data(Side::B) > 0) {
+        return None;
+    }
+    let evidence = format!(
+        "a sent its {} on {}, b its {} on {}; {} stood",
+        count(a.data(Side::A), "byte"),
+        between(a),
+        count(b.data(Side::B), "byte"),
+        between(b),
+        count(stood.len(), "connection")
+    );
+    Some(Kind::ElectionDisagreed.because(evidence))
+}
+
+/// Nothing came of a connection that stood: what the peers say, and what the packets show.
+fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: MonoTime) -> Cause {
+    let later_start = case.peers.iter().map(|peer| peer.ran[0]).max().unwrap_or(case.begin);
+    let mut evidence = format!(
+        "{} stood, the first on {} {} after the later start",
+        count(stood.len(), "connection"),
+        between(first),
+        ms(first_up.since(later_start))
+    );
+    for (side, peer) in sides(case) {
+        let data: usize = stood.iter().map(|(_, flow)| flow.data(side)).sum();
+        let resets = stood.iter().flat_map(|(_, flow)| &flow.packets);
+        let resets = resets.filter(|seen| seen.from == side && seen.says == Says::Rst).count();
+        evidence += &format!("; {side} sent {}", count(data, "byte"));
+        if resets > 0 {
+            evidence += &format!(" and {}", count(resets, "RST"));
+        }
+        let left = ms(peer.ran[1].since(first_up));
+        evidence += &format!(" and {} {left} later", process::exit(peer));
+    }
+    let reasons = case.peers.each_ref().map(process::reported);
+    let kind = if reasons.contains(&Some(Failure::ElectionLost)) {
+        Kind::ElectionLost
+    } else if reasons.contains(&Some(Failure::NoPeer)) {
+        Kind::NoPeer
+    } else {
+        Kind::BytesMissing
+    };
+    kind.because(evidence)
+}
+
+/// `port 7`, or `ports 7 of a and 9 of b`.
+pub(super) fn between(flow: &Flow) -> String {
+    let [a, b] = Side::BOTH.map(|side| flow.port(side));
+    if a == b { format!("port {a}") } else { format!("ports {a} of a and {b} of b") }
+}

@@ -1,0 +1,132 @@
+//! What the processes of the peers did.
+
+use punch::{Failure, core::event::What};
+
+use super::{Case, Evidence, Kind, count, ms, sides};
+use crate::{
+    diagnose::flow::{Flow, Says},
+    event::Cause,
+    lab::Side,
+    wan::{Fate, tcp},
+};
+
+pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
+    let (side, peer) = sides(case).find(|(_, peer)| peer.crashed)?;
+    let [started, ended] = peer.ran;
+    let after = ms(ended.since(started));
+    let evidence = format!("peer {side} ended with {} after {after}{}", peer.exit, quote(peer));
+    Some(Kind::PeerCrashed.because(evidence))
+}
+
+pub(super) fn garbled(case: &Case<'_>) -> Option<Cause> {
+    let (side, _) = sides(case).find(|(_, peer)| peer.garbled)?;
+    let evidence = format!("what came out of peer {side} is not what went in");
+    Some(Kind::BytesDiffer.because(evidence))
+}
+
+pub(super) fn ended_badly(case: &Case<'_>) -> Option<Cause> {
+    let all_received = case.peers.iter().all(|peer| peer.received);
+    let (side, peer) = sides(case).find(|(_, peer)| peer.failed).filter(|_| all_received)?;
+    let evidence = format!("the bytes came out of both peers, but {side} {}", end(peer));
+    Some(Kind::EndedBadly.because(evidence))
+}
+
+pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
+    let bound = |peer: &Evidence<'_>| reported(peer) == Some(Failure::NothingBound);
+    let (side, peer) = sides(case).find(|(_, peer)| bound(peer))?;
+    let mut errors = peer.events.iter().filter_map(|event| {
+        if let What::Unavailable { port, error } = &event.what { Some((port, error)) } else { None }
+    });
+    let (first, others) = (errors.next(), errors.count());
+    let which = first.map_or_else(String::new, |(port, error)| {
+        format!(": port {port} and {others} more ({error})")
+    });
+    let evidence = format!("peer {side} could bind none of its ports{which}");
+    Some(Kind::NothingBound.because(evidence))
+}
+
+/// A side that never tried to reach the other one.
+pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
+    let speaks = |side: Side| {
+        let mut packets = flows.iter().flat_map(|flow| &flow.packets);
+        packets.any(|seen| seen.from == side && matches!(seen.says, Says::Syn | Says::SynAck))
+    };
+    let (side, peer) = sides(case).find(|(side, _)| !speaks(*side))?;
+    let mut evidence = format!("no SYN of peer {side} came to the WAN");
+    if peer.syns.count > 0 {
+        let lost = case.traffic.packets.iter().filter(|packet| {
+            let syn = tcp::segment(&packet.bytes).is_some_and(|segment| segment.opens());
+            packet.from == side.index() && syn && packet.fate == Fate::NoRoute
+        });
+        let nowhere = lost.count();
+        evidence = format!(
+            "peer {side} sent {}, none of them for peer {}",
+            count(usize::try_from(peer.syns.count).unwrap_or(usize::MAX), "SYN"),
+            side.other()
+        );
+        if nowhere > 0 {
+            evidence += &format!(" ({nowhere} to addresses that nobody has)");
+        }
+    }
+    evidence += &format!("; it {}", end(peer));
+    Some(Kind::NoSyn.because(evidence))
+}
+
+/// One side had ended before anything of the other could reach it.
+pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
+    let first = |side| flows.iter().filter_map(|flow| flow.first_syn(side)).map(|syn| syn.at).min();
+    let (early, late, syn) = Side::BOTH.into_iter().find_map(|early| {
+        let syn = first(early.other())?;
+        let [_, ended] = case.peers[early.index()].ran;
+        (syn + case.delay >= ended).then_some((early, early.other(), syn))
+    })?;
+    let peer = &case.peers[early.index()];
+    let [started, ended] = peer.ran;
+    // One that gave up since it was refused says more by the refusal.
+    let gave_up = ended.since(started) < case.timeout;
+    let refused = flows.iter().any(|flow| flow.syns(early).any(|syn| syn.refusal.is_some()));
+    if gave_up && refused {
+        return None;
+    }
+    let when = if syn >= ended {
+        format!("{} before {late}'s first SYN left", ms(syn.since(ended)))
+    } else {
+        format!(
+            "{} after {late}'s first SYN left, which takes {}",
+            ms(ended.since(syn)),
+            ms(case.delay)
+        )
+    };
+    let evidence = format!(
+        "{early} ran for {} and ended {when}: {late} was started {} after {early}",
+        ms(ended.since(started)),
+        ms(case.peers[late.index()].ran[0].since(started))
+    );
+    Some(Kind::NeverTogether.because(evidence))
+}
+
+/// What a peer of ours says it failed by.
+pub(super) fn reported(peer: &Evidence<'_>) -> Option<Failure> {
+    let last = peer.events.last()?;
+    if let What::Failed { reason } = last.what { Some(reason) } else { None }
+}
+
+/// How a peer ended, with what it said.
+pub(super) fn end(peer: &Evidence<'_>) -> String {
+    match reported(peer) {
+        Some(reason) => format!("{}: {reason}", exit(peer)),
+        None => exit(peer) + &quote(peer),
+    }
+}
+
+/// How a peer ended.
+pub(super) fn exit(peer: &Evidence<'_>) -> String {
+    match peer.exit {
+        "killed by the harness" => "was killed by the harness".to_owned(),
+        exit => format!("ended with {exit}"),
+    }
+}
+
+fn quote(peer: &Evidence<'_>) -> String {
+    if peer.complaint.is_empty() { String::new() } else { format!(", saying {:?}", peer.complaint) }
+}

@@ -1,0 +1,153 @@
+//! Made-up trials for tests: traffic as a WAN would record it, packet by packet.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use etherparse::{PacketBuilder, PacketBuilderStep, icmpv4::DestUnreachableHeader};
+use punch::{
+    Event,
+    core::{event::What, time::MonoTime},
+};
+
+use super::flow::Place;
+use crate::{
+    lab::Side,
+    wan::{Fate, Packet, Traffic},
+};
+
+pub(crate) const A: [u8; 4] = [198, 51, 100, 1];
+pub(crate) const B: [u8; 4] = [203, 0, 113, 1];
+pub(crate) const DELAY: Duration = Duration::from_millis(50);
+
+pub(crate) fn at(ms: u64) -> MonoTime {
+    MonoTime::from_nanos(ms * 1_000_000)
+}
+
+/// Traffic in the making. Peers are behind one NAT each, and delivery takes [`DELAY`].
+pub(crate) struct Tape {
+    pub(crate) traffic: Traffic,
+    pub(crate) places: [Place; 2],
+    pub(crate) exits: [&'static str; 2],
+    pub(crate) ends_ms: [u64; 2],
+    pub(crate) events: [Vec<Event>; 2],
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Flags {
+    Syn,
+    SynAck,
+    Ack,
+    Rst,
+}
+
+impl Tape {
+    pub(crate) fn new() -> Self {
+        let place = |address: [u8; 4]| Place {
+            address: IpAddr::from(Ipv4Addr::from(address)),
+            nats: 1,
+            forgets_after: None,
+            drops_syns: false,
+        };
+        Self {
+            traffic: Traffic::default(),
+            places: [place(A), place(B)],
+            exits: ["exit 1"; 2],
+            ends_ms: [10_000; 2],
+            events: [Vec::new(), Vec::new()],
+        }
+    }
+
+    pub(crate) fn address(side: Side) -> [u8; 4] {
+        if side == Side::A { A } else { B }
+    }
+
+    /// The initial sequence number of a side.
+    pub(crate) fn isn(side: Side) -> u32 {
+        if side == Side::A { 1000 } else { 7000 }
+    }
+
+    pub(crate) fn ip(side: Side, ttl: u8) -> PacketBuilderStep<etherparse::IpHeaders> {
+        PacketBuilder::ipv4(Self::address(side), Self::address(side.other()), ttl)
+    }
+
+    pub(crate) fn record(&mut self, ms: u64, side: Side, lost: bool, bytes: Vec<u8>) {
+        let to = side.other().index();
+        let fate = if lost { Fate::Lost } else { Fate::Delivered { to, at: at(ms) + DELAY } };
+        let packet = Packet {
+            at: at(ms),
+            from: side.index(),
+            fate,
+            length: bytes.len(),
+            bytes: bytes.into_boxed_slice(),
+        };
+        self.traffic.packets.push(packet);
+    }
+
+    /// A segment from one port to another. `ttl` is 63 from a host and 64 from its NAT.
+    pub(crate) fn tcp(
+        &mut self,
+        ms: u64,
+        side: Side,
+        ports: [u16; 2],
+        flags: Flags,
+        ttl: u8,
+        data: &[u8],
+    ) -> &mut Self {
+        let (own, others) = (Self::isn(side), Self::isn(side.other()) + 1);
+        let builder = Self::ip(side, ttl).tcp(ports[0], ports[1], own, 64_000);
+        let builder = match flags {
+            Flags::Syn => builder.syn(),
+            Flags::SynAck => builder.syn().ack(others),
+            Flags::Ack => builder.ack(others),
+            Flags::Rst => builder.rst().ack(others),
+        };
+        let mut bytes = Vec::new();
+        builder.write(&mut bytes, data).unwrap();
+        self.record(ms, side, false, bytes);
+        self
+    }
+
+    pub(crate) fn syn(&mut self, ms: u64, side: Side, ports: [u16; 2]) -> &mut Self {
+        self.tcp(ms, side, ports, Flags::Syn, 63, b"")
+    }
+
+    /// What was recorded last is lost.
+    pub(crate) fn lost(&mut self) -> &mut Self {
+        self.traffic.packets.last_mut().unwrap().fate = Fate::Lost;
+        self
+    }
+
+    /// A side's NAT says that a SYN to its port could not be delivered.
+    pub(crate) fn icmp(&mut self, ms: u64, side: Side, port: u16) -> &mut Self {
+        let mut quoted = Vec::new();
+        let isn = Self::isn(side.other());
+        let syn = Self::ip(side.other(), 63).tcp(port, port, isn, 64_000).syn();
+        syn.write(&mut quoted, b"").unwrap();
+        let mut bytes = Vec::new();
+        let error = etherparse::Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Port);
+        Self::ip(side, 64).icmpv4(error).write(&mut bytes, &quoted[..28]).unwrap();
+        self.record(ms, side, false, bytes);
+        self
+    }
+
+    /// A whole handshake on a port: a's SYN does not get in, b's does.
+    pub(crate) fn connected(&mut self, ms: u64, port: u16) -> &mut Self {
+        let ports = [port; 2];
+        self.syn(ms, Side::A, ports)
+            .syn(ms + 60, Side::B, ports)
+            .tcp(ms + 110, Side::A, ports, Flags::SynAck, 63, b"")
+            .tcp(ms + 160, Side::B, ports, Flags::Ack, 63, b"")
+    }
+
+    pub(crate) fn event(&mut self, ms: u64, side: Side, what: What) -> &mut Self {
+        self.events[side.index()].push(Event { at: at(ms), what });
+        self
+    }
+
+    pub(crate) fn ports(&mut self, ms: u64, side: Side, bucket: i64, ports: &[u16]) -> &mut Self {
+        let what = What::Ports { buckets: vec![bucket], ports: ports.to_vec() };
+        self.event(ms, side, what)
+    }
+}

@@ -1,0 +1,178 @@
+//! The NATs that users meet, by name.
+
+use super::{
+    Allocation, BLOCK, DELTA, Filtering, Hairpin, Mapping, NatSpec, Timeouts, Unsolicited,
+};
+
+/// A NAT of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CatalogueEntry {
+    /// What scenarios call it.
+    pub(crate) name: &'static str,
+    /// The equipment that it stands for, in one line.
+    pub(crate) summary: &'static str,
+    /// How it behaves; `None` for a public host, which has no NAT.
+    pub(crate) spec: Option<NatSpec>,
+}
+
+/// A home router as most are; the others say how they differ from it.
+pub(crate) const HOME: NatSpec = NatSpec {
+    name: "home",
+    mapping: Mapping::EndpointIndependent,
+    filtering: Filtering::AddressAndPortDependent,
+    allocation: Allocation::PreservingOverloading,
+    unsolicited: Unsolicited::Drop,
+    simultaneous_open: true,
+    hairpin: Hairpin::None,
+    timeouts: Timeouts { syn_s: None, established_s: None, close_s: None },
+    icmp_limit: true,
+};
+
+const fn entry(summary: &'static str, spec: NatSpec) -> CatalogueEntry {
+    CatalogueEntry { name: spec.name, summary, spec: Some(spec) }
+}
+
+/// Every NAT that a scenario can name.
+pub(crate) const CATALOGUE: &[CatalogueEntry] = &[
+    CatalogueEntry { name: "none", summary: "no NAT: the peer is a public host", spec: None },
+    entry(
+        "a home router as most are (Linux, OpenWrt with DROP): unsolicited SYNs are dropped",
+        HOME,
+    ),
+    entry(
+        "OpenWrt as it comes: an explicit REJECT with a TCP reset",
+        NatSpec { name: "home-reject", unsolicited: Unsolicited::Reset, ..HOME },
+    ),
+    entry(
+        "a Linux router without a firewall towards the WAN: its kernel answers with RST",
+        NatSpec { name: "linux-router", unsolicited: Unsolicited::Open, ..HOME },
+    ),
+    entry(
+        "a firewall with iptables' plain REJECT: ICMP port unreachable",
+        NatSpec { name: "icmp-reject", unsolicited: Unsolicited::IcmpPort, ..HOME },
+    ),
+    entry(
+        "\"full cone\", as game consoles like it: whoever sends to a mapped port is let in",
+        NatSpec {
+            name: "full-cone",
+            filtering: Filtering::EndpointIndependent,
+            allocation: Allocation::Preserving,
+            hairpin: Hairpin::External,
+            ..HOME
+        },
+    ),
+    entry(
+        "\"address-restricted cone\": addresses that were sent to are let in from any port",
+        NatSpec {
+            name: "address-restricted",
+            filtering: Filtering::AddressDependent,
+            allocation: Allocation::Preserving,
+            hairpin: Hairpin::Internal,
+            ..HOME
+        },
+    ),
+    entry(
+        "enterprise firewalls (pf, Cisco, Fortinet): a new random port for every destination",
+        NatSpec {
+            name: "symmetric",
+            mapping: Mapping::AddressAndPortDependent,
+            allocation: Allocation::Random,
+            ..HOME
+        },
+    ),
+    entry(
+        "older carrier and enterprise NATs: the next port for every destination, so that it can be \
+         predicted",
+        NatSpec {
+            name: "symmetric-sequential",
+            mapping: Mapping::AddressAndPortDependent,
+            allocation: Allocation::Sequential,
+            ..HOME
+        },
+    ),
+    entry(
+        "symmetric, but the first destination of an inside port keeps that port",
+        NatSpec {
+            name: "symmetric-preserving",
+            mapping: Mapping::AddressAndPortDependent,
+            allocation: Allocation::Preserving,
+            ..HOME
+        },
+    ),
+    entry(
+        "NATs that shift all ports by a constant",
+        NatSpec { name: "fixed-delta", allocation: Allocation::FixedDelta(DELTA), ..HOME },
+    ),
+    entry(
+        "carrier-grade NAT: each subscriber has a block of ports, all outside of the inside ports",
+        NatSpec { name: "port-block", allocation: Allocation::Block(BLOCK), ..HOME },
+    ),
+    entry(
+        "firewalls with SYN tracking: no SYN from outside ever, against RFC 5382 REQ-2",
+        NatSpec { name: "no-simultaneous-open", simultaneous_open: false, ..HOME },
+    ),
+    entry(
+        "cheap routers with small tables: connections are forgotten within seconds",
+        NatSpec {
+            name: "short-timeouts",
+            timeouts: Timeouts { syn_s: Some(2), established_s: Some(3), close_s: Some(1) },
+            ..HOME
+        },
+    ),
+];
+
+/// The entry of that name.
+pub(crate) fn find(name: &str) -> Option<&'static CatalogueEntry> {
+    CATALOGUE.iter().find(|entry| entry.name == name)
+}
+
+/// All names, in the order of the catalogue.
+pub(crate) fn names() -> Vec<&'static str> {
+    CATALOGUE.iter().map(|entry| entry.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nat::{Nat, Sender, possible::impossible};
+
+    #[test]
+    fn every_name_is_found_and_no_other() {
+        for entry in CATALOGUE {
+            assert_eq!(find(entry.name), Some(entry));
+            assert_eq!(Nat::named(entry.name).unwrap().spec().copied(), entry.spec);
+        }
+        assert_eq!(find("Home"), None);
+        assert_eq!(find(""), None);
+        assert_eq!(Nat::named("home"), Some(Nat::home()));
+    }
+
+    #[test]
+    fn everything_in_the_catalogue_is_possible_and_nothing_is_there_twice() {
+        let specs: Vec<NatSpec> = CATALOGUE.iter().filter_map(|entry| entry.spec).collect();
+        for (index, spec) in specs.iter().enumerate() {
+            assert_eq!(impossible(spec), None, "{spec}");
+            assert_eq!(spec.to_string(), spec.name, "no difference to itself");
+            for other in &specs[..index] {
+                assert_ne!(NatSpec { name: other.name, ..*spec }, *other, "{spec}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_catalogue_answers_what_an_oracle_asks() {
+        let spec = |name: &str| find(name).unwrap().spec.unwrap();
+        assert!(spec("home").preserves_ports());
+        assert!(!spec("symmetric-preserving").preserves_ports());
+        assert_eq!(spec("fixed-delta").first_outside_port(2024), Some(3024));
+        assert_eq!(spec("fixed-delta").first_outside_port(65_000), None);
+        assert_eq!(spec("symmetric").first_outside_port(2024), None);
+        assert!(spec("full-cone").forwards_syn(Sender::Stranger));
+        assert!(!spec("address-restricted").forwards_syn(Sender::Stranger));
+        assert!(spec("address-restricted").forwards_syn(Sender::OtherPort));
+        assert!(!spec("home").forwards_syn(Sender::OtherPort));
+        assert!(!spec("no-simultaneous-open").forwards_syn(Sender::Contacted));
+        assert!(spec("no-simultaneous-open").forwards(Sender::Contacted));
+        assert!(spec("linux-router").answers_unsolicited());
+    }
+}

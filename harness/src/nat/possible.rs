@@ -1,0 +1,149 @@
+//! Which combinations of behaviours there can be.
+
+use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Unsolicited};
+use crate::scenario::Named;
+
+/// Ports that a block must have at least: two peers' 16 sockets each, and repeats.
+pub(crate) const LEAST_BLOCK: u16 = 64;
+
+/// Bounds of the constant of `fixed-delta`, either way.
+pub(crate) const MOST_DELTA: i32 = 30_000;
+
+/// Why a NAT cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Impossible {
+    /// The key of the behaviour that is at odds with another one.
+    pub(crate) key: &'static str,
+    /// What contradicts what, and why.
+    pub(crate) reason: String,
+    /// What would be possible.
+    pub(crate) instead: String,
+}
+
+/// The first contradiction in a NAT's behaviour, if there is one.
+pub(crate) fn impossible(nat: &NatSpec) -> Option<Impossible> {
+    mapping(nat)
+        .or_else(|| filtering(nat))
+        .or_else(|| hairpin(nat))
+        .or_else(|| unsolicited(nat))
+        .or_else(|| numbers(nat.allocation))
+}
+
+/// The first contradiction with IPv6, where nothing is translated.
+pub(crate) fn impossible_with_ipv6(nat: &NatSpec) -> Option<Impossible> {
+    (!nat.preserves_ports()).then(|| Impossible {
+        key: "allocation",
+        reason: format!(
+            "with IPv6 nothing is translated, so that no NAT can have {} ports",
+            if nat.mapping == Mapping::EndpointIndependent {
+                nat.allocation.name()
+            } else {
+                nat.mapping.name()
+            }
+        ),
+        instead: "take \"ipv4\", or NATs that preserve ports".to_owned(),
+    })
+}
+
+fn mapping(nat: &NatSpec) -> Option<Impossible> {
+    (nat.allocation.follows_inside_port() && nat.mapping != Mapping::EndpointIndependent).then(
+        || Impossible {
+            key: "mapping",
+            reason: format!(
+                "allocation \"{}\" gives all destinations the same port, mapping \"{}\" does not",
+                nat.allocation.name(),
+                nat.mapping.name()
+            ),
+            instead:
+                "take mapping \"endpoint-independent\", or allocation \"preserving\" (only the \
+                      first destination has the inside port), \"random\", \"sequential\" or \
+                      \"block\""
+                    .to_owned(),
+        },
+    )
+}
+
+const ONE_OWNER: &str = "allocation \"preserving\", \"random\", \"sequential\" or \"block\"";
+
+fn filtering(nat: &NatSpec) -> Option<Impossible> {
+    if nat.filtering == Filtering::AddressAndPortDependent {
+        return None;
+    }
+    if nat.allocation.follows_inside_port() {
+        return Some(Impossible {
+            key: "filtering",
+            reason: format!(
+                "with allocation \"{}\" two inside hosts can share an outside port: what others \
+                 than the contacted send to it, which filtering \"{}\" lets in, has no one owner",
+                nat.allocation.name(),
+                nat.filtering.name()
+            ),
+            instead: format!(
+                "take filtering \"address-and-port-dependent\", or {ONE_OWNER}, where each port \
+                 has one owner"
+            ),
+        });
+    }
+    (!nat.simultaneous_open).then(|| Impossible {
+        key: "simultaneous_open",
+        reason: format!(
+            "filtering \"{}\" lets in SYNs that nobody inside asked for, and `simultaneous_open = \
+             false` none at all",
+            nat.filtering.name()
+        ),
+        instead: "take filtering \"address-and-port-dependent\", or `simultaneous_open = true`"
+            .to_owned(),
+    })
+}
+
+fn hairpin(nat: &NatSpec) -> Option<Impossible> {
+    (nat.hairpin != Hairpin::None && nat.allocation.follows_inside_port()).then(|| Impossible {
+        key: "hairpin",
+        reason: format!(
+            "with allocation \"{}\" two inside hosts can share an outside port: what a third sends \
+             to it has no one owner",
+            nat.allocation.name()
+        ),
+        instead: format!("take hairpin \"none\", or {ONE_OWNER}, where each port has one owner"),
+    })
+}
+
+fn unsolicited(nat: &NatSpec) -> Option<Impossible> {
+    (!nat.simultaneous_open && nat.unsolicited != Unsolicited::Drop).then(|| Impossible {
+        key: "unsolicited",
+        reason: format!(
+            "`simultaneous_open = false` drops every SYN from outside before anything looks at it, \
+             so that none can be answered as unsolicited \"{}\" says",
+            nat.unsolicited.name()
+        ),
+        instead: "take unsolicited \"drop\", or `simultaneous_open = true`".to_owned(),
+    })
+}
+
+fn numbers(allocation: Allocation) -> Option<Impossible> {
+    match allocation {
+        Allocation::FixedDelta(0) => Some(Impossible {
+            key: "delta",
+            reason: "a `delta` of 0 preserves the port".to_owned(),
+            instead: "take another `delta`, or allocation \"preserving-overloading\"".to_owned(),
+        }),
+        Allocation::Block(PortBlock { first, last })
+            if last < first || last - first < LEAST_BLOCK - 1 =>
+        {
+            Some(Impossible {
+                key: "block",
+                reason: format!("a `block` from {first} to {last} has too few ports"),
+                instead: format!(
+                    "write the lowest port first, and at least {LEAST_BLOCK} ports: `block = \
+                     [61440, 61951]`"
+                ),
+            })
+        }
+        Allocation::FixedDelta(_)
+        | Allocation::Block(_)
+        | Allocation::Preserving
+        | Allocation::PreservingOverloading
+        | Allocation::Random
+        | Allocation::Sequential => None,
+    }
+}

@@ -1,0 +1,306 @@
+//! Rules for `nft -f`, for NATs that remember more than connections.
+//!
+//! Connection tracking remembers which outside port each connection has, but not that a port
+//! belongs to an inside endpoint. The tables here do: after translation every packet from inside
+//! writes what it was given into them (`learn`), the next connection looks there first
+//! (`allocate`), and packets from outside find the owner of a port (`prerouting`).
+
+use std::{fmt::Write, net::IpAddr};
+
+use super::{LAN, WAN};
+use crate::nat::{
+    Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Timeouts, Unsolicited,
+};
+
+/// How long a table remembers an endpoint that no longer sends, unless the NAT says otherwise.
+const MEMORY_S: u32 = 300;
+
+/// Entries of a table; beyond it the NAT allocates as if it had forgotten.
+const ENTRIES: u32 = 4096;
+
+/// Ports that `sequential` goes through before it begins again.
+const SEQUENTIAL: PortBlock = PortBlock { first: 40_000, last: 41_023 };
+
+const TRANSPORT: &str = "meta l4proto { tcp, udp }";
+
+/// The mark of a connection between inside hosts by their outside addresses.
+const HAIRPIN: &str = "1";
+
+/// A NAT for IPv4 whose address on the WAN is `wan`.
+pub(super) fn nat(wan: IpAddr, nat: &NatSpec) -> String {
+    let mapped = mapped(nat);
+    let mut text = format!("# {nat}\ntable ip nat {{\n");
+    for Mapped { name, types, .. } in &mapped {
+        let types = format!("{types} : inet_service");
+        text += &table(&format!("map {name}"), "inside endpoint to outside port", &types);
+    }
+    if needs_owner(nat) {
+        let types = "inet_proto . inet_service : ipv4_addr . inet_service";
+        text += &table("map owner", "outside port to inside endpoint", types);
+    }
+    if nat.filtering == Filtering::AddressDependent {
+        let types = "inet_proto . inet_service . ipv4_addr";
+        text += &table("set contacted", "to whom the owner of an outside port has sent", types);
+    }
+    if !nat.simultaneous_open {
+        text += &format!(
+            "  chain before-tracking {{\n    type filter hook prerouting priority raw;\n    \
+             iifname \"{WAN}\" tcp flags & (syn | ack) == syn drop\n  }}\n"
+        );
+    }
+    text += &prerouting(wan, nat);
+    text += &postrouting(nat);
+    text += &allocate(wan, nat, &mapped);
+    text += &learn(nat, &mapped);
+    text += &filter(nat);
+    text + "}\n"
+}
+
+/// A firewall for IPv6 that lets in more than connections from inside.
+pub(super) fn firewall(nat: &NatSpec) -> String {
+    let (types, learnt, asked) = match nat.filtering {
+        Filtering::AddressDependent => (
+            "inet_proto . ipv6_addr . inet_service . ipv6_addr",
+            "meta l4proto . ip6 saddr . th sport . ip6 daddr",
+            "meta l4proto . ip6 daddr . th dport . ip6 saddr",
+        ),
+        Filtering::EndpointIndependent | Filtering::AddressAndPortDependent => (
+            "inet_proto . ipv6_addr . inet_service",
+            "meta l4proto . ip6 saddr . th sport",
+            "meta l4proto . ip6 daddr . th dport",
+        ),
+    };
+    let opened = table("set opened", "what was opened from inside", types);
+    let learn: String = remember(nat.timeouts)
+        .into_iter()
+        .map(|(state, time)| {
+            format!("    {TRANSPORT} {state}update @opened {{ {learnt}{time} }}\n")
+        })
+        .collect();
+    let (mut refuse, mut never) = (String::new(), String::new());
+    if nat.unsolicited != Unsolicited::Open {
+        refuse = format!(
+            "    iifname \"{WAN}\" meta l4proto tcp ct state new,invalid {}\n    \
+             iifname \"{WAN}\" ct state new,invalid drop\n",
+            answer(nat.unsolicited, "icmpv6", "addr-unreachable")
+        );
+        never = format!(
+            "  chain input {{\n    type filter hook input priority filter;\n    \
+             iifname \"{WAN}\" ct state new,invalid drop\n  }}\n"
+        );
+    }
+    format!(
+        "# {nat}\ntable ip6 firewall {{\n{opened}  chain learn {{\n    \
+         type filter hook postrouting priority srcnat + 10;\n    \
+         oifname != \"{WAN}\" return\n    ct direction reply return\n{learn}  }}\n  \
+         chain forward {{\n    type filter hook forward priority filter;\n    \
+         iifname \"{WAN}\" ct state new {TRANSPORT} {asked} @opened accept\n{refuse}  }}\n{never}}}\n"
+    )
+}
+
+/// A table in which the NAT finds a mapping that is there.
+struct Mapped {
+    name: &'static str,
+    /// Packets that have theirs in this table.
+    condition: &'static str,
+    types: String,
+    key: String,
+}
+
+/// Nothing where every connection gets a mapping of its own anyway.
+fn mapped(nat: &NatSpec) -> Vec<Mapped> {
+    let inside = "ct original ip saddr . ct original proto-src";
+    let both = |types: &str, key: &str| Mapped {
+        name: "mapped",
+        condition: TRANSPORT,
+        types: format!("inet_proto . ipv4_addr . inet_service{types}"),
+        key: format!("meta l4proto . {inside}{key}"),
+    };
+    let each = |name, condition| Mapped {
+        name,
+        condition,
+        types: "ipv4_addr . inet_service . ipv4_addr . inet_service".to_owned(),
+        key: format!("{inside} . ct original ip daddr . ct original proto-dst"),
+    };
+    match (nat.mapping, nat.allocation) {
+        (Mapping::AddressAndPortDependent, Allocation::Random | Allocation::Sequential) => vec![],
+        // nft takes at most four values and a result.
+        (Mapping::AddressAndPortDependent, _) => {
+            vec![each("mapped-tcp", "meta l4proto tcp"), each("mapped-udp", "meta l4proto udp")]
+        }
+        (Mapping::AddressDependent, _) => vec![both(" . ipv4_addr", " . ct original ip daddr")],
+        (Mapping::EndpointIndependent, _) => vec![both("", "")],
+    }
+}
+
+fn needs_owner(nat: &NatSpec) -> bool {
+    nat.allocation == Allocation::Preserving
+        || nat.filtering != Filtering::AddressAndPortDependent
+        || nat.hairpin != Hairpin::None
+}
+
+fn table(name: &str, what: &str, types: &str) -> String {
+    format!(
+        "  # {what}\n  {name} {{\n    type {types}\n    flags dynamic,timeout\n    \
+         timeout {MEMORY_S}s\n    size {ENTRIES}\n  }}\n"
+    )
+}
+
+fn prerouting(wan: IpAddr, nat: &NatSpec) -> String {
+    let owner = "dnat ip to meta l4proto . th dport map @owner";
+    let mut rules = String::new();
+    match nat.filtering {
+        Filtering::EndpointIndependent => {
+            rules += &format!("    iifname \"{WAN}\" {TRANSPORT} {owner}\n");
+        }
+        Filtering::AddressDependent => {
+            let contacted = "meta l4proto . th dport . ip saddr @contacted";
+            rules += &format!("    iifname \"{WAN}\" {TRANSPORT} {contacted} {owner}\n");
+        }
+        Filtering::AddressAndPortDependent => {}
+    }
+    if nat.hairpin != Hairpin::None {
+        let owned = "meta l4proto . th dport @owner";
+        rules += &format!(
+            "    iifname \"{LAN}*\" ip daddr {wan} {TRANSPORT} {owned} ct mark set {HAIRPIN} {owner}\n"
+        );
+    }
+    if rules.is_empty() {
+        return rules;
+    }
+    format!("  chain prerouting {{\n    type nat hook prerouting priority dstnat;\n{rules}  }}\n")
+}
+
+fn postrouting(nat: &NatSpec) -> String {
+    let hairpin = match nat.hairpin {
+        Hairpin::External => {
+            format!("    oifname \"{LAN}*\" ct mark {HAIRPIN} {TRANSPORT} jump allocate\n")
+        }
+        Hairpin::None | Hairpin::Internal => String::new(),
+    };
+    format!(
+        "  chain postrouting {{\n    type nat hook postrouting priority srcnat;\n    \
+         oifname \"{WAN}\" {TRANSPORT} jump allocate\n    oifname \"{WAN}\" masquerade\n\
+         {hairpin}  }}\n"
+    )
+}
+
+/// The outside port of a new connection: that of its mapping, or a new one.
+fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
+    // Else the kernel prefers a port that the inside endpoint has towards another destination.
+    let random = match nat.mapping {
+        Mapping::EndpointIndependent => "",
+        Mapping::AddressDependent | Mapping::AddressAndPortDependent => " fully-random",
+    };
+    let mut rules = String::new();
+    let mut rule = |rule: String| {
+        let _ = writeln!(rules, "    {rule}");
+    };
+    for Mapped { name, condition, key, .. } in mapped {
+        rule(format!("{condition} snat ip to {wan} : {key} map @{name}"));
+    }
+    match nat.allocation {
+        Allocation::Preserving => {
+            rule(format!("meta l4proto . th sport != @owner snat ip to {wan}"));
+            // A range without the inside port: the kernel would keep it towards others.
+            rule(format!("{TRANSPORT} th sport < 32768 snat ip to {wan}:32768-65535{random}"));
+            rule(format!("{TRANSPORT} snat ip to {wan}:1024-32767{random}"));
+        }
+        Allocation::Random => {
+            rule(format!("{TRANSPORT} snat ip to {wan}:1024-65535 fully-random"));
+        }
+        Allocation::Sequential => {
+            // Directly as the port, numgen's number would have its bytes swapped.
+            let PortBlock { first, last } = SEQUENTIAL;
+            let ports: Vec<String> = (first..=last)
+                .enumerate()
+                .map(|(number, port)| format!("{number} : {port}"))
+                .collect();
+            let count = ports.len();
+            let ports = ports.join(", ");
+            rule(format!(
+                "{TRANSPORT} snat ip to {wan} : numgen inc mod {count} map {{ {ports} }}"
+            ));
+        }
+        Allocation::Block(PortBlock { first, last }) => {
+            rule(format!("{TRANSPORT} snat ip to {wan}:{first}-{last}{random}"));
+        }
+        // What shares ports has no tables: see `possible`.
+        Allocation::PreservingOverloading | Allocation::FixedDelta(_) => {}
+    }
+    format!("  chain allocate {{\n{rules}  }}\n")
+}
+
+/// What every packet from inside tells, after translation.
+fn learn(nat: &NatSpec, mapped: &[Mapped]) -> String {
+    let mut updates = Vec::new();
+    for Mapped { name, condition, key, .. } in mapped {
+        updates.push((*condition, *name, key.clone(), " : th sport"));
+    }
+    if needs_owner(nat) {
+        let inside = " : ct original ip saddr . ct original proto-src";
+        updates.push((TRANSPORT, "owner", "meta l4proto . th sport".to_owned(), inside));
+    }
+    if nat.filtering == Filtering::AddressDependent {
+        let contacted = "meta l4proto . th sport . ct original ip daddr".to_owned();
+        updates.push((TRANSPORT, "contacted", contacted, ""));
+    }
+    let mut rules = String::new();
+    for (condition, table, value, result) in &updates {
+        for (state, time) in remember(nat.timeouts) {
+            let _ = writeln!(
+                rules,
+                "    {condition} {state}update @{table} {{ {value}{time}{result} }}"
+            );
+        }
+    }
+    if rules.is_empty() {
+        return rules;
+    }
+    let relevant = match nat.hairpin {
+        Hairpin::External => format!("oifname != \"{WAN}\" ct mark != {HAIRPIN} return"),
+        Hairpin::None | Hairpin::Internal => format!("oifname != \"{WAN}\" return"),
+    };
+    format!(
+        "  chain learn {{\n    type filter hook postrouting priority srcnat + 10;\n    \
+         {relevant}\n    ct direction reply return\n{rules}  }}\n"
+    )
+}
+
+/// For which states of a connection, and for how long, a table remembers: a condition and a
+/// time-out, or neither where the NAT gives no time-outs.
+fn remember(timeouts: Timeouts) -> Vec<(&'static str, String)> {
+    if timeouts.syn_s.or(timeouts.established_s).is_none() {
+        return vec![("", String::new())];
+    }
+    let time = |seconds: Option<u32>| format!(" timeout {}s", seconds.unwrap_or(MEMORY_S));
+    vec![
+        ("ct state new ", time(timeouts.syn_s)),
+        ("ct state established ", time(timeouts.established_s)),
+    ]
+}
+
+fn filter(nat: &NatSpec) -> String {
+    if nat.unsolicited == Unsolicited::Open {
+        return String::new();
+    }
+    let answer = answer(nat.unsolicited, "icmp", "host-unreachable");
+    format!(
+        "  # Only TCP is answered; the rest is dropped.\n  chain input {{\n    \
+         type filter hook input priority filter;\n    \
+         iifname \"{WAN}\" meta l4proto tcp ct state new,invalid {answer}\n    \
+         iifname \"{WAN}\" ct state new,invalid drop\n  }}\n  chain forward {{\n    \
+         type filter hook forward priority filter;\n    \
+         iifname \"{WAN}\" ct state new,invalid ct status & dnat != dnat drop\n  }}\n"
+    )
+}
+
+fn answer(unsolicited: Unsolicited, icmp: &str, host: &str) -> String {
+    match unsolicited {
+        Unsolicited::Drop | Unsolicited::Open => "drop".to_owned(),
+        Unsolicited::Reset => "reject with tcp reset".to_owned(),
+        Unsolicited::IcmpPort => format!("reject with {icmp} type port-unreachable"),
+        Unsolicited::IcmpAdmin => format!("reject with {icmp} type admin-prohibited"),
+        Unsolicited::IcmpHost => format!("reject with {icmp} type {host}"),
+    }
+}

@@ -1,0 +1,267 @@
+//! NATs as text: the catalogue, and one of it with its rules.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{
+    Allocation, Filtering, Mapping, NatSpec, Timeouts,
+    catalogue::{CATALOGUE, CatalogueEntry},
+    rfc,
+    rules::{self, LAN, Rules, Tool, WAN},
+};
+use crate::{
+    lab::wan_address,
+    scenario::{Family, Named},
+};
+
+/// What stands for a behaviour that there is not.
+const NONE: &str = "-";
+
+/// The catalogue as a table, and below it what each stands for, in lines of up to `width` columns
+/// where the table allows it.
+pub(crate) fn list(width: usize) -> String {
+    const HEADING: [&str; 8] = [
+        "NAT",
+        "mapping",
+        "filtering",
+        "allocation",
+        "unsolicited",
+        "sim. open",
+        "hairpin",
+        "time-outs",
+    ];
+    let mut rows = vec![HEADING.map(str::to_owned)];
+    rows.extend(CATALOGUE.iter().map(row));
+    let widths: Vec<usize> = (0..HEADING.len())
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text += "\nEI endpoint-independent, AD address-dependent, APD address-and-port-dependent (RFC \
+             4787);\ntime-outs in seconds for SYNs/established/closed connections, where they are \
+             not the kernel's.\n\n";
+    let name_width = widths.first().copied().unwrap_or(0);
+    for CatalogueEntry { name, summary, .. } in CATALOGUE {
+        let indent = " ".repeat(name_width + 2);
+        let options = textwrap::Options::new(width).subsequent_indent(&indent);
+        text += &textwrap::fill(&format!("{name:name_width$}  {summary}"), options);
+        text.push('\n');
+    }
+    text
+}
+
+fn row(entry: &CatalogueEntry) -> [String; 8] {
+    let Some(nat) = &entry.spec else {
+        return [entry.name, NONE, NONE, NONE, NONE, NONE, NONE, NONE].map(str::to_owned);
+    };
+    let allocation = match nat.allocation {
+        // Wide, and the usual case.
+        Allocation::PreservingOverloading => "preserving-ovl.".to_owned(),
+        other => other.to_string(),
+    };
+    [
+        entry.name.to_owned(),
+        short_mapping(nat.mapping).to_owned(),
+        short_filtering(nat.filtering).to_owned(),
+        allocation,
+        nat.unsolicited.name().to_owned(),
+        if nat.simultaneous_open { "yes" } else { "no" }.to_owned(),
+        nat.hairpin.name().to_owned(),
+        short_timeouts(nat.timeouts),
+    ]
+}
+
+fn short_mapping(mapping: Mapping) -> &'static str {
+    match mapping {
+        Mapping::EndpointIndependent => "EI",
+        Mapping::AddressDependent => "AD",
+        Mapping::AddressAndPortDependent => "APD",
+    }
+}
+
+fn short_filtering(filtering: Filtering) -> &'static str {
+    match filtering {
+        Filtering::EndpointIndependent => "EI",
+        Filtering::AddressDependent => "AD",
+        Filtering::AddressAndPortDependent => "APD",
+    }
+}
+
+fn short_timeouts(timeouts: Timeouts) -> String {
+    if timeouts == Timeouts::default() {
+        return NONE.to_owned();
+    }
+    let Timeouts { syn_s, established_s, close_s } = timeouts;
+    [syn_s, established_s, close_s]
+        .map(|seconds| seconds.map_or(NONE.to_owned(), |seconds| seconds.to_string()))
+        .join("/")
+}
+
+/// The catalogue for programs.
+pub(crate) fn list_json() -> Value {
+    CATALOGUE
+        .iter()
+        .map(|CatalogueEntry { name, summary, spec }| {
+            let mut entry = json!({ "name": name, "stands_for": summary });
+            if let Some(nat) = spec {
+                entry["behaviour"] = behaviour_json(nat);
+                entry["breaks"] = rfc::broken(nat).into();
+            }
+            entry
+        })
+        .collect()
+}
+
+/// A NAT in the keys of a scenario.
+pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
+    let mut value = json!({
+        "mapping": nat.mapping.name(),
+        "filtering": nat.filtering.name(),
+        "allocation": nat.allocation.name(),
+        "unsolicited": nat.unsolicited.name(),
+        "simultaneous_open": nat.simultaneous_open,
+        "hairpin": nat.hairpin.name(),
+        "icmp_limit": nat.icmp_limit,
+    });
+    match nat.allocation {
+        Allocation::FixedDelta(delta) => value["delta"] = delta.into(),
+        Allocation::Block(block) => value["block"] = json!([block.first, block.last]),
+        Allocation::Preserving
+        | Allocation::PreservingOverloading
+        | Allocation::Random
+        | Allocation::Sequential => {}
+    }
+    let Timeouts { syn_s, established_s, close_s } = nat.timeouts;
+    for (key, seconds) in [
+        ("syn_timeout_s", syn_s),
+        ("established_timeout_s", established_s),
+        ("close_timeout_s", close_s),
+    ] {
+        if let Some(seconds) = seconds {
+            value[key] = seconds.into();
+        }
+    }
+    value
+}
+
+/// What a NAT is and the shell script that makes a router of it, in lines of up to `width` columns
+/// as far as they are comments.
+pub(crate) fn script(entry: &CatalogueEntry, family: Family, width: usize) -> String {
+    let mut text = comment(&format!("{}: {}", entry.name, entry.summary), width);
+    let Some(nat) = &entry.spec else { return text };
+    for (what, value) in [
+        ("mapping", nat.mapping.name().to_owned()),
+        ("filtering", nat.filtering.name().to_owned()),
+        ("allocation", nat.allocation.to_string()),
+        ("unsolicited", nat.unsolicited.name().to_owned()),
+        ("simultaneous open", if nat.simultaneous_open { "yes" } else { "no" }.to_owned()),
+        ("hairpin", nat.hairpin.name().to_owned()),
+        ("time-outs", in_words(nat.timeouts)),
+    ] {
+        let _ = writeln!(text, "#   {what:<18} {value}");
+    }
+    for requirement in rfc::broken(nat) {
+        text += &comment(&format!("breaks {requirement}"), width);
+    }
+    if family == Family::V6 {
+        text += &comment("with IPv6 a stateful firewall: nothing is translated", width);
+    }
+    let wan = wan_address(family);
+    let Rules { tool, text: rules, sysctls } = rules::rules(family, wan, nat);
+    text += &comment(
+        &format!(
+            "Interface {WAN} has the address {wan}; inside hosts are behind interfaces whose names \
+             begin with {LAN}. To be run as root in a network namespace of its own."
+        ),
+        width,
+    );
+    let program = [&[tool.program()], arguments(tool)].concat().join(" ");
+    let _ = write!(text, "{program} <<'RULES'\n{rules}RULES\n");
+    for rules::Sysctl { name, value } in sysctls {
+        let _ = writeln!(text, "sysctl -w {name}={value}");
+    }
+    text
+}
+
+/// The same for programs: what is fed to which program, and the kernel variables.
+pub(crate) fn rules_json(entry: &CatalogueEntry, family: Family) -> Value {
+    let mut value = json!({ "name": entry.name, "stands_for": entry.summary });
+    let Some(nat) = &entry.spec else { return value };
+    let wan = wan_address(family);
+    let Rules { tool, text, sysctls } = rules::rules(family, wan, nat);
+    let sysctls: serde_json::Map<String, Value> =
+        sysctls.into_iter().map(|it| (it.name.to_owned(), it.value.into())).collect();
+    value["behaviour"] = behaviour_json(nat);
+    value["family"] = family.name().into();
+    value["wan_interface"] = WAN.into();
+    value["wan_address"] = wan.to_string().into();
+    value["lan_interface_prefix"] = LAN.into();
+    value["program"] = tool.program().into();
+    value["arguments"] = arguments(tool).into();
+    value["stdin"] = text.into();
+    value["sysctls"] = sysctls.into();
+    value
+}
+
+fn arguments(tool: Tool) -> &'static [&'static str] {
+    tool.arguments()
+}
+
+fn comment(text: &str, width: usize) -> String {
+    let options = textwrap::Options::new(width)
+        .initial_indent("# ")
+        .subsequent_indent("#   ")
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options) + "\n"
+}
+
+fn in_words(timeouts: Timeouts) -> String {
+    let word = |what, seconds: Option<u32>| match seconds {
+        Some(seconds) => format!("{what} {seconds} s"),
+        None => format!("{what} as the kernel's"),
+    };
+    let Timeouts { syn_s, established_s, close_s } = timeouts;
+    if timeouts == Timeouts::default() {
+        return "the kernel's".to_owned();
+    }
+    [word("SYN", syn_s), word("established", established_s), word("closed", close_s)].join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nat::catalogue::find;
+
+    #[test]
+    fn the_catalogue_as_a_table() {
+        insta::assert_snapshot!(list(100));
+    }
+
+    #[test]
+    fn the_catalogue_for_programs() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&list_json()).unwrap());
+    }
+
+    #[test]
+    fn nats_with_their_rules() {
+        let shown = |name, family| script(find(name).unwrap(), family, 100);
+        let all = [
+            shown("none", Family::V4),
+            shown("home-reject", Family::V4),
+            shown("full-cone", Family::V4),
+            shown("short-timeouts", Family::V6),
+        ];
+        insta::assert_snapshot!(all.join("\n"));
+    }
+
+    #[test]
+    fn a_nat_with_its_rules_for_programs() {
+        let value = rules_json(find("fixed-delta").unwrap(), Family::V4);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
+    }
+}

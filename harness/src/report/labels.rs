@@ -1,0 +1,149 @@
+//! How reports name the cells and the trials of a scenario.
+
+use std::{collections::BTreeMap, ops::Range, path::Path};
+
+use crate::{
+    event::Filter,
+    report::{
+        summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
+        text::{cell_label, short_names, value},
+    },
+};
+
+/// A scenario, and what its cells and trials are called.
+#[derive(Debug)]
+pub(super) struct Labels<'a> {
+    /// The scenario.
+    pub scenario: &'a ScenarioSummary,
+    /// Short names of the swept paths, in their order.
+    pub names: Vec<String>,
+    index: usize,
+}
+
+/// A cause in all cells of a scenario.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// How many trials.
+    pub count: u64,
+    /// The first cell that has it.
+    pub cell: usize,
+    /// What it is there.
+    pub first: &'a CauseSummary,
+}
+
+impl<'a> Labels<'a> {
+    /// The labels of the scenario with this index in the run.
+    pub(super) fn new(index: usize, scenario: &'a ScenarioSummary) -> Self {
+        let paths = scenario.cells.first().map_or(&[][..], |cell| &cell.values);
+        let paths: Vec<_> = paths.iter().map(|assignment| assignment.path.as_str()).collect();
+        Self { scenario, names: short_names(&paths), index }
+    }
+
+    /// The values of a cell: `rule = rolling, clock_offset_s = 40`; empty without a sweep.
+    pub(super) fn cell(&self, cell: usize) -> String {
+        let cell = self.scenario.cells.get(cell);
+        cell.map_or_else(String::new, |cell| cell_label(&cell.values, &self.names))
+    }
+
+    /// ` at rule = rolling`; empty without a sweep.
+    pub(super) fn at_cell(&self, cell: usize) -> String {
+        match self.cell(cell) {
+            label if label.is_empty() => label,
+            label => format!(" at {label}"),
+        }
+    }
+
+    /// The trial as `harness replay` takes it: indices of scenario, cell and trial.
+    pub(super) fn trial(&self, cell: usize, trial: u32) -> String {
+        format!("{}.{cell}.{trial}", self.index)
+    }
+
+    /// The first of some trials: `trials 0.3.1, 0.3.7, …`.
+    pub(super) fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
+        let listed: Vec<_> =
+            unexpected.trials.iter().map(|&trial| self.trial(cell, trial)).collect();
+        let noun = if listed.len() == 1 { "trial" } else { "trials" };
+        let more = if unexpected.count > listed.len() as u64 { ", …" } else { "" };
+        format!("{noun} {}{more}", listed.join(", "))
+    }
+
+    /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`; empty for all.
+    pub(super) fn condition(&self, filters: &[Filter]) -> String {
+        let filters = filters.iter().map(|filter| {
+            let values: Vec<_> = filter.values.iter().map(value).collect();
+            format!("{} = {}", self.name_of(&filter.path), values.join(" or "))
+        });
+        filters.collect::<Vec<_>>().join(", ")
+    }
+
+    fn name_of<'b>(&'b self, path: &'b str) -> &'b str {
+        let values = self.scenario.cells.first().map_or(&[][..], |cell| &cell.values);
+        let position = values.iter().position(|assignment| assignment.path == path);
+        position.and_then(|position| self.names.get(position)).map_or(path, String::as_str)
+    }
+
+    /// The causes of all cells together, most frequent first.
+    pub(super) fn causes(&self, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> Vec<Found<'a>> {
+        let mut all: BTreeMap<&str, Found<'a>> = BTreeMap::new();
+        for (cell, summary) in self.scenario.cells.iter().enumerate() {
+            for first in of(summary) {
+                all.entry(&first.kind).or_insert(Found { count: 0, cell, first }).count +=
+                    first.count;
+            }
+        }
+        let mut all: Vec<_> = all.into_values().collect();
+        all.sort_by_key(|found| std::cmp::Reverse(found.count));
+        all
+    }
+
+    /// The trial to look at first: one that failed against theory, else one that succeeded against
+    /// it, else any that failed.
+    pub(super) fn telling_trial(&self) -> Option<String> {
+        self.telling_trial_among(0..self.scenario.cells.len())
+    }
+
+    /// The trial of a cell to look at first.
+    pub(super) fn telling_trial_of(&self, cell: usize) -> Option<String> {
+        self.telling_trial_among(cell..cell + 1)
+    }
+
+    fn telling_trial_among(&self, cells: Range<usize>) -> Option<String> {
+        let first = |of: fn(&CellSummary) -> Option<u32>| {
+            let mut cells = cells.clone();
+            cells.find_map(|index| Some((index, of(self.scenario.cells.get(index)?)?)))
+        };
+        first(|cell| cell.theory.unexpected_failures.trials.first().copied())
+            .or_else(|| first(|cell| cell.theory.unexpected_successes.trials.first().copied()))
+            .or_else(|| first(|cell| Some(cell.failure_causes.first()?.trial)))
+            .map(|(cell, trial)| self.trial(cell, trial))
+    }
+}
+
+/// The command that runs a trial again and shows its packets.
+pub(super) fn replay(folder: Option<&Path>, trial: &str) -> String {
+    let folder = folder.map_or_else(|| "RUN".to_owned(), shell_word);
+    format!("harness replay {folder} {trial}")
+}
+
+/// A path as a shell takes it for one word.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_alphanumeric() || "/._-+:,=@%".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        let word = |path: &str| shell_word(Path::new(path));
+        assert_eq!(word("target/harness/2026-skew"), "target/harness/2026-skew");
+        assert_eq!(word("my runs/it's"), r"'my runs/it'\''s'");
+        assert_eq!(word("a;b"), "'a;b'");
+    }
+}

@@ -1,0 +1,248 @@
+//! From packets and events to rows in the order of time.
+
+use std::collections::BTreeSet;
+
+use punch::{
+    Event,
+    core::{event::What as Reported, time::MonoTime},
+};
+
+use super::Story;
+use crate::{
+    diagnose::flow::{self, Flow, Place, Says, Seen, Speaker},
+    lab::Side,
+    wan::{Fate, Packet, tcp},
+};
+
+/// A column of the ladder, from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Column {
+    PeerA,
+    NatA,
+    Wan,
+    NatB,
+    PeerB,
+}
+
+impl Column {
+    pub(super) fn peer(side: Side) -> Self {
+        if side == Side::A { Self::PeerA } else { Self::PeerB }
+    }
+
+    pub(super) fn nat(side: Side) -> Self {
+        if side == Side::A { Self::NatA } else { Self::NatB }
+    }
+}
+
+/// Rows with the same shape differ in time and ports only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shape {
+    /// Something that a peer did.
+    Note { side: Side, text: String },
+    /// A packet on its way.
+    Arrow {
+        from: Column,
+        to: Column,
+        says: String,
+        /// Why it goes no further; empty where it does.
+        end: &'static str,
+    },
+}
+
+/// A line of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) at: MonoTime,
+    pub(super) shape: Shape,
+    /// Ports in words, `7` or `7>8`; none for most notes.
+    pub(super) ports: BTreeSet<String>,
+}
+
+pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for side in Side::BOTH {
+        let note = |at, text: String| Row {
+            at,
+            shape: Shape::Note { side, text },
+            ports: BTreeSet::new(),
+        };
+        let index = side.index();
+        rows.push(note(story.started[index], "started".to_owned()));
+        rows.extend(story.events[index].iter().filter_map(|event| reported(side, event)));
+        let (at, how) = story.ended[index];
+        rows.push(note(at, how.to_owned()));
+    }
+    let flows = flow::flows(story.traffic, &story.places);
+    for flow in &flows {
+        for (index, seen) in flow.packets.iter().enumerate() {
+            between_peers(&mut rows, story, flow, index, seen);
+        }
+    }
+    for packet in &story.traffic.packets {
+        if flow::seen(packet, &story.places).is_none() {
+            rows.extend(other(packet, story));
+        }
+    }
+    rows.sort_by_key(|row| row.at);
+    rows
+}
+
+/// A packet from one peer to the other: where it comes to the WAN, and where it arrives.
+fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usize, seen: &Seen) {
+    let (side, other) = (seen.from, seen.from.other());
+    let [own, others] = [flow.port(side), flow.port(other)];
+    let mut ports = if own == others { own.to_string() } else { format!("{own}>{others}") };
+    let mut says = if seen.data > 0 { "data".to_owned() } else { short(seen.says).to_owned() };
+    if !seen.translated {
+        says += " raw";
+    } else if seen.says == Says::Syn && own != others && aims_at(story, side, others) {
+        says += " remapped";
+        ports = format!("{others} as {own}");
+    }
+    let row = |at, from, to, end| Row {
+        at,
+        shape: Shape::Arrow { from, to, says: says.clone(), end },
+        ports: [ports.clone()].into(),
+    };
+    let from = match seen.by {
+        Speaker::Host(side) => Column::peer(side),
+        Speaker::Nat(side, _) => Column::nat(side),
+    };
+    rows.push(row(seen.at, from, Column::Wan, fate(seen.fate)));
+    if let Some(at) = seen.delivered() {
+        let (to, end) = if gets_in(story.places[other.index()], flow, index, at) {
+            (Column::peer(other), "")
+        } else {
+            (Column::nat(other), "not let in")
+        };
+        rows.push(row(at, Column::Wan, to, end));
+    }
+}
+
+/// Whether a peer of ours uses that port: then its SYNs leave it by that port as well.
+fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
+    story.events[side.index()].iter().any(
+        |event| matches!(&event.what, Reported::Ports { ports, .. } if ports.contains(&wanted)),
+    )
+}
+
+/// Whether the receiver's NAT passes on what came to it at that time, as far as can be told.
+fn gets_in(place: Place, flow: &Flow, index: usize, at: MonoTime) -> bool {
+    let seen = &flow.packets[index];
+    let receiver = seen.from.other();
+    match seen.refusal.map(|refusal| flow.packets[refusal].by) {
+        Some(Speaker::Nat(..)) => false,
+        Some(Speaker::Host(_)) => true,
+        None => {
+            place.nats == 0
+                || flow.packets.iter().any(|theirs| {
+                    let asked = theirs.at <= at;
+                    theirs.from == receiver && (asked || theirs.says == Says::SynAck)
+                })
+        }
+    }
+}
+
+/// A packet to or from a public host, or to nobody.
+fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
+    let says;
+    let ports;
+    if let Some(segment) = tcp::segment(&packet.bytes) {
+        says = match (segment.rst, segment.syn, segment.ack) {
+            (true, _, _) => "RST",
+            (_, true, false) => "SYN",
+            (_, true, true) => "SYN-ACK",
+            (_, false, _) if segment.data > 0 => "data",
+            (_, false, _) => "ACK",
+        };
+        ports = format!("{}>{}", segment.source.port(), segment.destination.port());
+    } else {
+        says = if tcp::icmp_error(&packet.bytes).is_some() { "ICMP" } else { "other" };
+        ports = tcp::destination(&packet.bytes).map_or_else(String::new, |to| format!("to {to}"));
+    }
+    let name = |port: usize| story.traffic.ports.get(port).map_or("?", String::as_str);
+    let side = |port: usize| Side::BOTH.into_iter().find(|side| side.index() == port);
+    let row = |at, from, to, says: String, end| Row {
+        at,
+        shape: Shape::Arrow { from, to, says, end },
+        ports: [ports.clone()].into(),
+    };
+    let mut rows = Vec::new();
+    let sender = side(packet.from);
+    if let Some(sender) = sender {
+        let says = match packet.fate {
+            Fate::Delivered { to, .. } | Fate::InFlight { to } if side(to).is_none() => {
+                format!("{says} to {}", name(to))
+            }
+            Fate::Delivered { .. }
+            | Fate::InFlight { .. }
+            | Fate::Lost
+            | Fate::NoRoute
+            | Fate::Refused => says.to_owned(),
+        };
+        rows.push(row(packet.at, Column::peer(sender), Column::Wan, says, fate(packet.fate)));
+    }
+    if let Fate::Delivered { to, at } = packet.fate
+        && let Some(receiver) = side(to)
+    {
+        let says = match sender {
+            Some(_) => says.to_owned(),
+            None => format!("{says} from {}", name(packet.from)),
+        };
+        rows.push(row(at, Column::Wan, Column::peer(receiver), says, ""));
+    }
+    rows
+}
+
+fn fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Delivered { .. } => "",
+        Fate::InFlight { .. } => "on its way at the end",
+        Fate::Lost => "lost",
+        Fate::NoRoute => "no route",
+        Fate::Refused => "not taken",
+    }
+}
+
+/// Short enough for an arrow.
+fn short(says: Says) -> &'static str {
+    match says {
+        Says::Syn => "SYN",
+        Says::SynAck => "SYN-ACK",
+        Says::Ack => "ACK",
+        Says::Fin => "FIN",
+        Says::Rst => "RST",
+        Says::Icmp("ICMP port unreachable") => "ICMP port",
+        Says::Icmp("ICMP host unreachable") => "ICMP host",
+        Says::Icmp("ICMP administratively prohibited") => "ICMP admin",
+        Says::Icmp(_) => "ICMP",
+    }
+}
+
+/// What a peer reports, where the packets do not show it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of all the rest, the packets say as much")]
+fn reported(side: Side, event: &Event) -> Option<Row> {
+    let (text, port) = match &event.what {
+        Reported::Ports { buckets, ports } => {
+            let buckets: Vec<String> = buckets.iter().map(i64::to_string).collect();
+            let of = if buckets.is_empty() { "fixed".to_owned() } else { buckets.join(", ") };
+            (format!("{} ports of {of}", ports.len()), None)
+        }
+        Reported::Unavailable { port, .. } => ("not bound".to_owned(), Some(*port)),
+        Reported::Refused { port, .. } => ("refused".to_owned(), Some(*port)),
+        Reported::Connected { port, accepted: false, .. } => ("connected".to_owned(), Some(*port)),
+        Reported::Connected { port, accepted: true, .. } => ("accepted".to_owned(), Some(*port)),
+        Reported::Hello { port, .. } => ("HELLO heard".to_owned(), Some(*port)),
+        Reported::Rejected { port, .. } => ("rejected".to_owned(), Some(*port)),
+        Reported::Disconnected { port } => ("disconnected".to_owned(), Some(*port)),
+        Reported::Decided { port, .. } => ("decided".to_owned(), Some(*port)),
+        Reported::Returned { local, .. } => ("returned".to_owned(), Some(local.port())),
+        Reported::Failed { .. } => ("gave up".to_owned(), None),
+        _ => return None,
+    };
+    Some(Row {
+        at: event.at,
+        shape: Shape::Note { side, text },
+        ports: port.map(|port| port.to_string()).into_iter().collect(),
+    })
+}

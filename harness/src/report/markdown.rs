@@ -1,0 +1,291 @@
+//! The report as Markdown, for a pull request or the summary of a CI job: what holds, what does not,
+//! and why; every cell below a fold.
+
+use std::fmt::Write as _;
+
+use crate::report::{
+    finding::Finding,
+    grid::{Grid, Mark, short_percent},
+    judge::Judgement,
+    labels::{Labels, replay},
+    outcome,
+    stats::Quantiles,
+    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary, Unexpected},
+    text::{count, milliseconds, rate, value},
+};
+
+/// Rows that a list has before `and n more`.
+const MOST_LISTED: usize = 10;
+/// Cells in the table below the fold. GitHub refuses comments of more than 65536 characters.
+const MOST_CELLS: usize = 150;
+/// Columns of a heat map: more are not readable there.
+const MOST_COLUMNS: usize = 25;
+
+/// The whole report. The commands in it name the folder of the run `RUN`, so that the same events
+/// give the same bytes wherever they are kept.
+pub(crate) fn render(summary: &Summary) -> String {
+    let mut out = format!("## {}\n", headline(summary));
+    if summary.state != RunState::Finished {
+        out.push_str("\nIncomplete: trials that were still running are left out. ");
+        out.push_str("A failure lasts longer than a success, so that the rates are too high.\n");
+    }
+    for (index, scenario) in summary.scenarios.iter().enumerate() {
+        out.push_str(&ScenarioReport { labels: Labels::new(index, scenario), scenario }.render());
+    }
+    out
+}
+
+/// The verdict, and how much was run.
+fn headline(summary: &Summary) -> String {
+    let facts = outcome::facts(summary).join(" · ");
+    if outcome::is_open(summary) {
+        return format!("harness: {facts}");
+    }
+    format!("{} harness: {facts}", sign(summary.verdict))
+}
+
+fn sign(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Pass => "✅",
+        Judgement::Fail => "❌",
+        Judgement::Inconclusive => "❔",
+    }
+}
+
+struct ScenarioReport<'a> {
+    labels: Labels<'a>,
+    scenario: &'a ScenarioSummary,
+}
+
+impl ScenarioReport<'_> {
+    fn render(&self) -> String {
+        let ScenarioSummary { name, file, seed, trials_per_cell, cells, .. } = self.scenario;
+        let question = self.scenario.question.as_deref().map_or_else(String::new, escaped);
+        let colon = if question.is_empty() { "" } else { ": " };
+        let mut out = format!("\n### {}{colon}{question}\n\n", escaped(name));
+        let trials = count(u64::from(*trials_per_cell), "trial");
+        let each = match cells.len() {
+            1 => trials,
+            cells => format!("{trials} in each of {cells} cells"),
+        };
+        let _infallible = writeln!(out, "{} · seed {seed} · {each}", code(file));
+        let map = self.heat_map();
+        let cells = self.cells();
+        let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
+        let overview = match (&*map, self.scenario.cells.len()) {
+            ("", 0..=MOST_LISTED) => [cells, String::new()],
+            _ => [map, folded],
+        };
+        let [overview, folded] = overview;
+        let sections = [
+            self.expectations(),
+            overview,
+            self.against_theory(),
+            self.causes("Why trials failed", |cell| &cell.failure_causes),
+            self.causes("Errors of the bench, in no rate", |cell| &cell.error_causes),
+            self.causes("Disturbed by the bench, in the rates", |cell| &cell.disturbances),
+            self.replay(),
+            folded,
+        ];
+        for section in sections.iter().filter(|section| !section.is_empty()) {
+            out.push('\n');
+            out.push_str(section);
+        }
+        out
+    }
+
+    fn expectations(&self) -> String {
+        let rows = self.scenario.expectations.iter().map(|expectation| {
+            let finding = Finding::of(expectation, &self.labels);
+            let remark = if finding.remark.is_empty() {
+                String::new()
+            } else {
+                format!("<br>{}", escaped(&finding.remark))
+            };
+            let measured = format!("{}{remark}", escaped(&finding.measured));
+            let expected = code(&finding.expected);
+            [sign(finding.verdict).to_owned(), measured, expected, escaped(&finding.condition)]
+        });
+        table(&["", "measured", "expected", "where"], rows.collect())
+    }
+
+    fn heat_map(&self) -> String {
+        let Some(grid) = Grid::of(self.scenario) else { return String::new() };
+        let grid = if grid.columns.len() > MOST_COLUMNS { grid.transposed() } else { grid };
+        if grid.columns.len() > MOST_COLUMNS {
+            return String::new();
+        }
+        let names = &self.labels.names;
+        let corner = format!("{} ＼ {}", names[grid.row_path], names[grid.column_path]);
+        let heads: Vec<_> = [escaped(&corner)]
+            .into_iter()
+            .chain(grid.columns.iter().map(|it| escaped(&value(it))))
+            .collect();
+        let rows = grid.rows.iter().zip(&grid.cells).map(|(row, cells)| {
+            let figures = cells.iter().map(|cell| {
+                let cell = cell.and_then(|index| self.scenario.cells.get(index));
+                cell.map_or_else(String::new, figure)
+            });
+            [format!("**{}**", escaped(&value(row)))].into_iter().chain(figures).collect::<Vec<_>>()
+        });
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        let rows: Vec<_> = rows.collect();
+        let mut marks: Vec<_> = self.scenario.cells.iter().map(Mark::of).collect();
+        marks.sort();
+        marks.dedup();
+        let meant = marks.iter().filter(|&&mark| mark != Mark::None);
+        let meant: Vec<_> =
+            meant.map(|mark| format!("{} {}", mark.sign(), mark.meaning())).collect();
+        let legend =
+            if meant.is_empty() { String::new() } else { format!("; {}", meant.join(", ")) };
+        format!("{}\nSuccesses in %{legend}.\n", table(&heads, rows))
+    }
+
+    fn how_many(&self) -> String {
+        match self.scenario.cells.len() {
+            cells @ 0..=MOST_CELLS => format!("All {cells} cells"),
+            cells => format!("The first {MOST_CELLS} of {cells} cells"),
+        }
+    }
+
+    fn cells(&self) -> String {
+        let cells = &self.scenario.cells;
+        let has_verdict = cells.iter().any(|cell| cell.verdict.is_some());
+        let rows = cells.iter().take(MOST_CELLS).enumerate().map(|(index, cell)| {
+            let times = [cell.times.connected_ms, cell.times.returned_ms].map(quantiles);
+            let [connected, returned] = times;
+            let mut row = vec![
+                escaped(&self.labels.cell(index)),
+                escaped(&rate(cell.successes, cell.judged())),
+                cell.theory.otherwise().to_string(),
+                cell.errors.to_string(),
+                connected,
+                returned,
+            ];
+            if has_verdict {
+                row.push(cell.verdict.map_or("", sign).to_owned());
+            }
+            row
+        });
+        let mut heads = vec![
+            "cell",
+            "successes [95 % interval]",
+            "against theory",
+            "bench errors",
+            "connected ms p50 / p90 / p99",
+            "returned ms p50 / p90 / p99",
+        ];
+        if has_verdict {
+            heads.push("");
+        }
+        table(&heads, rows.collect())
+    }
+
+    fn against_theory(&self) -> String {
+        let mut lines = Vec::new();
+        for (index, cell) in self.scenario.cells.iter().enumerate() {
+            let mut add = |what: &str, unexpected: &Unexpected| {
+                if unexpected.count > 0 {
+                    let (at, trials) =
+                        (self.labels.at_cell(index), self.labels.trials(index, unexpected));
+                    lines.push(escaped(&format!("{} × {what}{at}: {trials}", unexpected.count)));
+                }
+            };
+            add("failed, should have succeeded", &cell.theory.unexpected_failures);
+            add("succeeded, should have failed", &cell.theory.unexpected_successes);
+        }
+        list("Against theory", lines)
+    }
+
+    fn causes(&self, title: &str, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> String {
+        let lines = self.labels.causes(of).into_iter().map(|cause| {
+            let at = self.labels.at_cell(cause.cell);
+            let trial = self.labels.trial(cause.cell, cause.first.trial);
+            let CauseSummary { kind, evidence, .. } = cause.first;
+            let evidence = evidence.trim_end_matches('.');
+            let colon = if evidence.is_empty() { "" } else { ": " };
+            let text = format!("{kind}**{colon}{} (trial {trial}{at})", escaped(evidence));
+            format!("{} × **{text}", cause.count)
+        });
+        list(title, lines.collect())
+    }
+
+    fn replay(&self) -> String {
+        self.labels.telling_trial().map_or_else(String::new, |trial| {
+            format!("To see a trial again, packet by packet: {}\n", code(&replay(None, &trial)))
+        })
+    }
+}
+
+fn figure(cell: &CellSummary) -> String {
+    let rate = match cell.rate {
+        Some(rate) => escaped(&short_percent(rate)),
+        None if cell.errors > 0 => "err".to_owned(),
+        None => "–".to_owned(),
+    };
+    format!("{rate}{}", Mark::of(cell).sign()).trim_end().to_owned()
+}
+
+fn quantiles(of: Option<Quantiles>) -> String {
+    let Some(Quantiles { p50, p90, p99, .. }) = of else { return "–".to_owned() };
+    [p50, p90, p99].map(milliseconds).join(" / ")
+}
+
+fn table<Row: AsRef<[String]>>(heads: &[&str], rows: Vec<Row>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("| {} |\n|{}\n", heads.join(" | "), "---|".repeat(heads.len()));
+    for row in rows {
+        let _infallible = writeln!(out, "| {} |", row.as_ref().join(" | "));
+    }
+    out
+}
+
+fn list(title: &str, mut lines: Vec<String>) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let more = lines.len().saturating_sub(MOST_LISTED);
+    lines.truncate(MOST_LISTED);
+    let mut out = format!("**{title}**\n\n");
+    for line in lines {
+        let _infallible = writeln!(out, "- {line}");
+    }
+    if more > 0 {
+        let _infallible = writeln!(out, "- and {more} more");
+    }
+    out
+}
+
+fn fold(title: &str, text: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n{text}\n</details>\n")
+}
+
+/// Text as it is, whatever Markdown, HTML and tables would make of it.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '|' | '*' | '`' | '[' | ']' | '\\' | '~' | '#' | '@' => {
+                out.push('\\');
+                out.push(character);
+            }
+            control if control.is_control() => out.push(' '),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Text in the font of code, which keeps everything but what ends it, and the table's bar.
+fn code(text: &str) -> String {
+    let text: String = text.chars().filter(|it| *it != '`' && !it.is_control()).collect();
+    format!("`{}`", text.replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests;

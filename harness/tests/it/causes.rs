@@ -1,0 +1,265 @@
+//! Each cause in a lab in which it is certain: it is named, with its numbers.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, program, python};
+
+/// A lab, and the cause that is certain in it.
+struct Certain {
+    name: &'static str,
+    /// What stands in the scenario below `trials` and `[wan]`.
+    scenario: &'static str,
+    /// How the subject `caused.py` behaves; our own puncher where it is empty.
+    manner: &'static str,
+    kind: &'static str,
+    /// The evidence; `#` stands for a number, and for those only.
+    evidence: &'static [&'static str],
+}
+
+const CERTAIN: &[Certain] = &[
+    Certain {
+        name: "crash",
+        scenario: "[subject]\ncommand = ['/bin/sh', '-c', 'kill -SEGV $$']",
+        manner: "",
+        kind: "peer-crashed",
+        evidence: &["peer a ended with signal 11 after # ms"],
+    },
+    Certain {
+        name: "garble",
+        scenario: "[subject]\ncommand = ['/bin/sh', '-c', 'echo garbage']",
+        manner: "",
+        kind: "bytes-differ",
+        evidence: &["what came out of peer a is not what went in"],
+    },
+    Certain {
+        name: "bad-end",
+        scenario: "[punch]\ntimeout_s = 2",
+        manner: "then-fail",
+        kind: "ended-badly",
+        evidence: &[
+            "the bytes came out of both peers, but a ended with exit 1, saying \"changed my mind\"",
+        ],
+    },
+    Certain {
+        name: "ports-taken",
+        scenario: "[peer.b]\ntaken_ports = 64",
+        manner: "",
+        kind: "nothing-bound",
+        evidence: &["peer b could bind none of its ports: port # and # more (Address"],
+    },
+    Certain {
+        name: "silence",
+        scenario: "[punch]\ntimeout_s = 0.3\n[subject]\ncommand = ['/bin/sh', '-c', 'exit 4']",
+        manner: "",
+        kind: "no-syn",
+        evidence: &["no SYN of peer a came to the WAN; it ended with exit 4"],
+    },
+    Certain {
+        name: "elsewhere",
+        scenario: "[punch]\ntimeout_s = 0.5\n[subject]\ncommand = ['/bin/sh', '-c', \
+            'timeout 0.3 sh -c \": < /dev/tcp/192.0.2.99/80\" || \
+            timeout 0.3 bash -c \": < /dev/tcp/192.0.2.99/80\"; exit 1']",
+        manner: "",
+        kind: "no-syn",
+        evidence: &["peer a sent 1 SYN, none of them for peer b (1 to addresses that nobody has)"],
+    },
+    Certain {
+        name: "apart",
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nstart_s = 1",
+        manner: "",
+        kind: "never-together",
+        evidence: &[
+            "a ran for # ms and ended # ms before b's first SYN left: b was started # ms after a",
+        ],
+    },
+    Certain {
+        name: "clocks",
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nclock_offset_s = 100",
+        manner: "",
+        kind: "buckets-disjoint",
+        evidence: &[
+            "a used buckets #, #",
+            ", b buckets #, #",
+            ": no port in common at any time; b's clock was 100.0",
+        ],
+    },
+    Certain {
+        name: "ports",
+        scenario: "[punch]\ntimeout_s = 0.5",
+        manner: "other-ports",
+        kind: "no-common-port",
+        evidence: &["a sent SYNs to port 4321 of b, b to port 4322 of a: none in common"],
+    },
+    Certain {
+        name: "remap",
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'",
+        manner: "",
+        kind: "port-remapped",
+        evidence: &["NAT a sent a's SYN from port #, b expected # (and # more alike)"],
+    },
+    Certain {
+        name: "remap-of-a-foreign-puncher",
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'\n[peer.b]\nnat = 'symmetric'",
+        manner: "once",
+        kind: "port-remapped",
+        evidence: &[
+            "NAT a sent a's SYN from port #, b expected 4321; NAT b sent b's SYN from port #, a expected 4321",
+        ],
+    },
+    Certain {
+        name: "reset",
+        scenario: "[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'linux-router'\n\
+            [peer.b]\nnat = 'linux-router'\nstart_s = 0.5",
+        manner: "once",
+        kind: "syn-answered-rst",
+        evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
+             NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
+    },
+    Certain {
+        name: "icmp",
+        scenario: "[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'icmp-reject'\n\
+            [peer.b]\nnat = 'icmp-reject'\nstart_s = 0.5",
+        manner: "once",
+        kind: "syn-answered-icmp",
+        evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
+             NAT b answered ICMP port unreachable to a's SYN, \
+             host a answered RST to b's SYN (which left NAT a untranslated)"],
+    },
+    Certain {
+        name: "loss",
+        scenario: "loss = 1\n[punch]\ntimeout_s = 0.5",
+        manner: "",
+        kind: "syn-lost",
+        evidence: &["the # SYNs of a and # of b that could have passed were all lost; \
+             in all, the WAN lost # of # SYNs of a and # of # SYNs of b"],
+    },
+    Certain {
+        name: "late",
+        scenario: "[punch]\ntimeout_s = 3\n[peer.a]\nnat = { name = 'home', syn_timeout_s = 1 }\n\
+            [peer.b]\nstart_s = 1.5",
+        manner: "one-syn",
+        kind: "mapping-expired",
+        evidence: &[
+            "NAT a forgets a SYN after 1000 ms; on port 4321 b's SYN came # ms after a's last one",
+        ],
+    },
+    Certain {
+        name: "swallowed",
+        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.5",
+        manner: "deaf",
+        kind: "syn-unanswered",
+        evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
+             of the SYNs that could have passed, # of a and # of b arrived on port 4321, \
+             and nothing answered them"],
+    },
+    Certain {
+        name: "half-open",
+        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.5",
+        manner: "half-deaf",
+        kind: "handshake-incomplete",
+        evidence: &[
+            "on port 4321 host a answered b's SYN with SYN-ACK, sent twice, lost never; b never acknowledged it",
+        ],
+    },
+    Certain {
+        name: "split",
+        scenario: "[punch]\ntimeout_s = 2",
+        manner: "split",
+        kind: "election-disagreed",
+        evidence: &[
+            "a sent its # bytes on port 4001, b its # bytes on port 4002; 2 connections stood",
+        ],
+    },
+    Certain {
+        name: "mute",
+        scenario: "[punch]\ntimeout_s = 1.5",
+        manner: "mute",
+        kind: "bytes-missing",
+        evidence: &[
+            "1 connection stood, the first on port 4321 # ms after the later start; \
+             a sent # bytes",
+            "; b sent 0 bytes",
+        ],
+    },
+    Certain {
+        // The handshake takes a round trip, and the election at least half of one.
+        name: "hasty",
+        scenario: "delay_ms = 600\n[punch]\ntimeout_s = 1.5",
+        manner: "",
+        kind: "no-peer",
+        evidence: &[
+            "16 connections stood, the first on port # # ms after the later start",
+            "; a sent # bytes and ended with exit 1 # ms later",
+            "; b sent # bytes and ended with exit 1 # ms later",
+        ],
+    },
+];
+
+fn write_all(bench: &Bench) -> Vec<String> {
+    let [python, caused] = [python(), program("caused.py")];
+    let write = |certain: &Certain| {
+        let delay = if certain.scenario.contains("delay_ms") { "" } else { "delay_ms = 10\n" };
+        let subject = if certain.manner.is_empty() {
+            String::new()
+        } else {
+            let manner = certain.manner;
+            format!(
+                "\n[subject]\ncommand = ['{python}', '{caused}', '{manner}', '{{side}}', \
+                 '{{peer}}', '{{timeout_s}}']\n"
+            )
+        };
+        // With this seed, the clocks stand in the middle of a bucket.
+        let text = format!("trials = 1\nseed = 3\n[wan]\n{delay}{}{subject}", certain.scenario);
+        let file = bench.write(&format!("{}.toml", certain.name), &text);
+        file.to_str().unwrap().to_owned()
+    };
+    CERTAIN.iter().map(write).collect()
+}
+
+/// Whether a text has this part, in which `#` stands for one number.
+fn has(text: &str, part: &str) -> bool {
+    text.char_indices().any(|(at, _)| begins(&text[at..], part))
+}
+
+fn begins(text: &str, part: &str) -> bool {
+    let Some((before, after)) = part.split_once('#') else { return text.starts_with(part) };
+    let Some(rest) = text.strip_prefix(before) else { return false };
+    let is_number = |character: char| character.is_ascii_digit() || character == '.';
+    let number = rest.find(|character| !is_number(character)).unwrap_or(rest.len());
+    number > 0 && begins(&rest[number..], after)
+}
+
+#[test]
+fn each_cause_is_named_where_it_is_certain() {
+    let bench = Bench::new();
+    let files = write_all(&bench);
+    let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
+    // So few at once that each starts in time.
+    arguments.extend(["--out", "out", "--jobs", "8"]);
+    let ran = bench.start_harness(&arguments, bench.path("out")).wait();
+    ran.assert_code(0);
+
+    let plan = &ran.events()[0];
+    let found: BTreeMap<String, Value> = ran
+        .trials()
+        .into_iter()
+        .map(|trial| {
+            let scenario = usize::try_from(trial["scenario"].as_u64().unwrap()).unwrap();
+            (plan["scenarios"][scenario]["name"].as_str().unwrap().to_owned(), trial)
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for certain in CERTAIN {
+        let trial = &found[certain.name];
+        let evidence = trial["cause"]["evidence"].as_str().unwrap_or_default();
+        println!("{}: {}: {evidence}", certain.name, trial["cause"]["kind"]);
+        let told = certain.evidence.iter().all(|part| has(evidence, part));
+        if trial["verdict"] != "failure" || trial["cause"]["kind"] != certain.kind || !told {
+            let found = (&trial["verdict"], &trial["cause"]);
+            wrong.push(format!("{}: {found:?}, not {}: {told}", certain.name, certain.kind));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

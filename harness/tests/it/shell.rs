@@ -1,0 +1,93 @@
+//! A lab left standing, with a shell in one of its peers.
+
+use std::{fs, time::Duration};
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::{
+    bench::{Bench, HARNESS, REMOVAL, Running, interfaces, wait_for},
+    processes::Footprint,
+};
+
+const SCENARIO: &str = r#"
+trials = 1
+[wan]
+delay_ms = 5
+[host.stun]
+command = []
+[sweep]
+"peer.b.nat" = ["home", "linux-router"]
+"#;
+
+fn start<'a>(bench: &'a Bench, options: &[&str]) -> Running<'a> {
+    let file = bench.write("lab.toml", SCENARIO);
+    let mut command = bench.command(HARNESS);
+    command.args(["shell", file.to_str().unwrap()]).args(options).env("SHELL", "/bin/sh");
+    bench.spawn(command, bench.path("none"))
+}
+
+#[test]
+fn peers_can_be_started_by_hand_with_what_the_shell_is_told() {
+    let bench = Bench::new();
+    let script = r#"
+        ip -4 -brief address > address
+        echo from b | eval "nsenter --net=$NET_B $PUNCH_B" > of-b 2> progress-b &
+        echo from a | eval "$PUNCH_A" > of-a
+        wait
+        [ -e "$NET_HOST_STUN" ] || exit 1
+        exit 7
+    "#;
+    let before = interfaces().unwrap();
+    let ran = start(&bench, &["a", "--cell", "1", "--command", script]).wait();
+    ran.assert_code(7);
+    let read = |name: &str| fs::read_to_string(bench.path(name)).unwrap();
+    assert!(read("address").contains("100.64.1.2/24"), "{}", read("address"));
+    assert_eq!([read("of-a"), read("of-b")], ["from b\n", "from a\n"], "{}", read("progress-b"));
+    for part in [
+        "cell 1 of 2 (peer.b.nat=linux-router)",
+        "you are in peer a",
+        "198.51.100.1",
+        "behind NAT linux-router",
+        "host stun",
+        "192.0.2.10",
+        "5 ms each way",
+        "peer --rule=rolling",
+        "connected: 100.64.1.2:",
+    ] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    assert_eq!(interfaces().unwrap(), before);
+}
+
+#[test]
+fn the_lab_goes_with_the_shell_however_it_ends() {
+    let bench = Bench::new();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let mut running = start(&bench, &["b", "--command", "sleep 1000"]);
+        wait_for("the command", Duration::from_secs(10), || {
+            assert!(!running.has_ended());
+            bench.processes().into_iter().find(|process| process.runs("sleep"))
+        });
+        let footprint = Footprint::of(&bench.processes());
+        assert!(footprint.network.len() >= 5, "a lab: {footprint:?}");
+        kill(running.guardian(), signal).unwrap();
+        let ran = running.reap(Duration::from_secs(5));
+        ran.assert_code(128 + signal as i32);
+        let all_gone =
+            || (bench.processes().is_empty() && footprint.remains().is_empty()).then_some(());
+        wait_for("everything to go", REMOVAL, all_gone);
+        bench.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_cell_or_peer_that_is_not_there_is_told() {
+    let bench = Bench::new();
+    let ran = start(&bench, &["a", "--cell", "2"]).wait();
+    ran.assert_code(2);
+    assert!(
+        ran.stderr.contains("lab has no cell 2; its cells are\n  0: peer.b.nat=home\n"),
+        "{ran:?}"
+    );
+    start(&bench, &["c"]).wait().assert_code(2);
+}
