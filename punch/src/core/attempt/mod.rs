@@ -57,6 +57,12 @@ const PROMPT_REFUSALS: u32 = 5;
 const EAGER_PAUSE: Duration = Duration::from_millis(34);
 const PAUSE: Duration = Duration::from_millis(140);
 
+/// Refusals on an eager port, and on any other, after which the pauses are twice as long: some
+/// two seconds of them. Whoever is refused for so long most likely waits for a peer that has not
+/// been started, and need not pay for haste.
+const EAGER_HASTE: u32 = 60;
+const HASTE: u32 = 14;
+
 /// Mean pause after an error of this machine (a 4-tuple in use, no route): nothing left it.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
@@ -536,10 +542,14 @@ impl Attempt {
 impl Slot {
     /// Mean of the random pause after the latest refusal.
     fn mean_pause(&self) -> Duration {
-        match self.manner.eager {
-            true if self.refusals <= PROMPT_REFUSALS => Duration::ZERO,
-            true => EAGER_PAUSE,
-            false => PAUSE,
+        let (prompt, haste, pause) = match self.manner.eager {
+            true => (PROMPT_REFUSALS, EAGER_HASTE, EAGER_PAUSE),
+            false => (0, HASTE, PAUSE),
+        };
+        match self.refusals {
+            refusals if refusals <= prompt => Duration::ZERO,
+            refusals if refusals <= haste => pause,
+            _ => pause * 2,
         }
     }
 }
