@@ -83,7 +83,8 @@ pub(crate) struct CellDecided {
     pub(crate) trials: u32,
     /// Half of the width of the interval of its rate.
     pub(crate) half_width: f64,
-    /// Whether that is narrow enough; otherwise it has had the most trials it may have.
+    /// Whether that is narrow enough; otherwise it has had the most trials it may have, or nothing
+    /// but errors of the bench.
     pub(crate) is_narrow: bool,
 }
 

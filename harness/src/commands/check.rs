@@ -41,7 +41,7 @@ pub(super) fn size(scenario: &Scenario) -> String {
             let cells = count(cells, "cell");
             let (least_of_all, most_of_all) = (all(trials), all(most));
             format!(
-                "{cells} x {trials} to {most} trials, until the interval is ± {half_width} = \
+                "{cells} x {trials} to {most} trials for a precision of {half_width} = \
                  {least_of_all} to {most_of_all} trials"
             )
         }

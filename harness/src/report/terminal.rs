@@ -163,7 +163,14 @@ impl<'a> ScenarioReport<'a> {
             None => trials,
             Some(PrecisionPlan { half_width, trials_max }) => {
                 let least = self.scenario.trials_per_cell;
-                format!("± {half_width} by {least} to {trials_max} trials")
+                let is_wide = |cell: &&CellSummary| {
+                    (cell.interval.high - cell.interval.low) / 2.0 > half_width
+                };
+                let missed = match self.scenario.cells.iter().filter(is_wide).count() {
+                    0 => String::new(),
+                    cells => format!(" (not reached in {})", count(cells as u64, "cell")),
+                };
+                format!("precision {half_width} by {least} to {trials_max} trials{missed}")
             }
         };
         match self.scenario.cells.len() {

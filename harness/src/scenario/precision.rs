@@ -2,7 +2,7 @@
 //!
 //! With `precision`, a cell is looked at after its first `trials` trials, and then each time their
 //! number has grown by a quarter, until half of the width of its 95 % Wilson interval is at most
-//! `precision`, or it has had `trials_max`. Each look is at all of the trials with the lowest
+//! `precision`, or it has had `trials_max`, or nothing but errors of the bench. Each look is at all of the trials with the lowest
 //! indices and at no other, so that which trials run depends on what these showed, and never on the
 //! order in which they ended, on the number of jobs or on other cells.
 //!
@@ -31,7 +31,7 @@ impl Precision {
     pub(crate) fn look(&self, successes: u64, judged: u64, trials: u32) -> Look {
         if half_width(successes, judged) <= self.half_width {
             Look::Narrow
-        } else if trials >= self.trials_max {
+        } else if trials >= self.trials_max || judged == 0 {
             Look::Exhausted
         } else {
             let more = trials.saturating_add(trials.div_ceil(4));
@@ -45,7 +45,8 @@ impl Precision {
 pub(crate) enum Look {
     /// Its interval is narrow enough.
     Narrow,
-    /// It is not, but the cell has had the most trials it may have.
+    /// It is not, but the cell has had the most trials it may have, or all of them were errors of
+    /// the bench.
     Exhausted,
     /// It is not: the next look is after so many trials.
     GoOn(u32),
@@ -97,7 +98,8 @@ mod tests {
         assert_eq!(precision.look(92, 93, 93), Look::GoOn(117));
         assert_eq!(precision.look(100, 117, 117), Look::GoOn(120));
         assert_eq!(precision.look(100, 120, 120), Look::Exhausted);
-        assert_eq!(precision.look(0, 0, 93), Look::GoOn(117), "nothing but errors of the bench");
+        assert_eq!(precision.look(0, 1, 93), Look::GoOn(117));
+        assert_eq!(precision.look(0, 0, 93), Look::Exhausted, "nothing but errors of the bench");
     }
 
     proptest! {
