@@ -18,7 +18,7 @@ use super::{
     trial::{self, Bench, Finished},
 };
 use crate::{
-    event::{Event, RunFinished},
+    event::{Event, RunFinished, TrialFinished},
     isolate,
     report::{
         log::{EventLog, LogError},
@@ -96,13 +96,8 @@ pub(crate) async fn run(
             Some(done) = running.join_next(), if !running.is_empty() => {
                 let (finished, again): Finished = done.expect("a trial neither panics nor is aborted");
                 retries += again;
-                let decision = queue.finished(&finished);
-                let mut events = vec![Event::TrialFinished(Box::new(finished))];
-                match decision {
-                    None => {}
-                    Some(Decision::More(trials)) => progress.expect_more(u64::from(trials)),
-                    Some(Decision::Enough(decided)) => events.push(Event::CellDecided(decided)),
-                }
+                let (events, more) = over(&mut queue, finished);
+                progress.expect_more(u64::from(more));
                 for event in events {
                     if let Err(error) = log.append(&event) {
                         unwritten = Some(error);
@@ -145,6 +140,17 @@ pub(crate) async fn run(
     log.append(&event)?;
     observer(&event);
     Ok(stopped.map_or(Ended::Complete, |Stop(code)| Ended::Interrupted(code)))
+}
+
+/// What the log gets to hold of a trial that is over, and how many more its cell gets.
+fn over(queue: &mut Queue<'_>, finished: TrialFinished) -> (Vec<Event>, u32) {
+    let decision = queue.finished(&finished);
+    let finished = Event::TrialFinished(Box::new(finished));
+    match decision {
+        None => (vec![finished], 0),
+        Some(Decision::More(trials)) => (vec![finished], trials),
+        Some(Decision::Enough(decided)) => (vec![finished, Event::CellDecided(decided)], 0),
+    }
 }
 
 fn elapsed(begun: MonoTime) -> Duration {

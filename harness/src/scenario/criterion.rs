@@ -158,7 +158,7 @@ impl Bound {
     /// When the text is no comparison with a rate, or one that no rate meets.
     pub(crate) fn rate(text: &str) -> Result<Self, CriterionError> {
         let (bound, number) = Self::parse(text)?;
-        if !(0.0..=1.0).contains(&bound.value) {
+        if !(0.0..=1.0).contains(&bound.value) || bound.value.is_sign_negative() {
             return Err(CriterionError::Rate(number));
         }
         match bound {
@@ -176,7 +176,7 @@ impl Bound {
     /// When the text is no comparison with a time, or one that no time meets.
     pub(crate) fn time(text: &str) -> Result<Self, CriterionError> {
         let (bound, number) = Self::parse(text)?;
-        if !(0.0..f64::INFINITY).contains(&bound.value) {
+        if !(0.0..f64::INFINITY).contains(&bound.value) || bound.value.is_sign_negative() {
             return Err(CriterionError::Time(number));
         }
         if bound == (Self { sign: Sign::LessThan, value: 0.0 }) {
@@ -197,7 +197,12 @@ impl Bound {
             _ => return Err(CriterionError::Comparison(text.to_owned())),
         };
         let number = number.trim();
-        let value = number.parse().map_err(|_| CriterionError::Number(number.to_owned()))?;
+        // A sign, a point at the end and the like are slips rather than numbers.
+        let value = number
+            .parse()
+            .ok()
+            .filter(|_| !number.starts_with('+') && !number.ends_with('.'))
+            .ok_or_else(|| CriterionError::Number(number.to_owned()))?;
         Ok((Self { sign, value }, number.to_owned()))
     }
 }
@@ -212,7 +217,12 @@ impl FromStr for Quantile {
     type Err = CriterionError;
 
     fn from_str(text: &str) -> Result<Self, CriterionError> {
-        let percent = text.strip_prefix('p').and_then(|digits| digits.parse::<f64>().ok());
+        let digits = text.strip_prefix('p').unwrap_or_default();
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let are_digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_written_well = whole.len() <= 2 && are_digits(whole) && are_digits(fraction);
+        let percent = is_written_well.then(|| digits.parse::<f64>().ok()).flatten();
         percent
             .filter(|percent| *percent > 0.0 && *percent < 100.0)
             .map(|percent| Self { percent })
@@ -323,6 +333,13 @@ mod tests {
                 "connected_ms p100 <= 5",
                 "`p100` is not a quantile: p50 is the median, p99 what 99 % stay below",
             ),
+            (
+                "connected_ms p99. <= 5",
+                "`p99.` is not a quantile: p50 is the median, p99 what 99 % stay below",
+            ),
+            (">= 1.", "`1.` is not a number"),
+            (">= +1", "`+1` is not a number"),
+            (">= -0", "-0 is not a rate from 0 to 1"),
             ("connected_ms p50", "`connected_ms p50` is no demand"),
             ("cause refused", "`cause refused` is no demand"),
         ] {

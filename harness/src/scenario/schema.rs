@@ -249,7 +249,7 @@ fn expect(key: &str) -> Value {
             "type": "object",
             "minProperties": 1,
             "propertyNames": { "pattern": r"^p[0-9]{1,2}(\.[0-9]+)?$" },
-            "additionalProperties": bound(r"[0-9]+(\.[0-9]+)?(e[0-9]+)?"),
+            "additionalProperties": bound(r"[0-9]*(\.[0-9]+)?([eE][+-]?[0-9]+)?"),
         }),
         key => unreachable!("`{key}` is no key of an expectation"),
     }
@@ -257,7 +257,7 @@ fn expect(key: &str) -> Value {
 
 /// A bound on a rate, such as `>= 0.95`.
 fn rate() -> Value {
-    bound(r"(0|1|[01]?\.[0-9]+|[0-9.]+e-[0-9]+)")
+    bound(r"(0*[01]?(\.[0-9]+)?|[0-9.]+[eE]-?[0-9]+)")
 }
 
 fn bound(number: &str) -> Value {
