@@ -107,6 +107,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Do not verify beforehand that the NATs do what they say.
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+
     /// Print the summary as JSON on standard output instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -244,14 +248,16 @@ pub(crate) struct NatsArgs {
 pub(crate) enum NatsCommand {
     /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
     Show(ShowNatArgs),
+    /// Build NATs and probe them from inside and outside: do they do what they say?
+    Verify(VerifyNatsArgs),
 }
 
 /// Options of `nats show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowNatArgs {
-    /// A NAT of the catalogue.
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    /// A NAT of the catalogue, or a table as in a scenario: '{ allocation = "random" }'.
+    #[arg(value_name = "NAT")]
+    pub(crate) nat: String,
 
     /// Show the stateful firewall that stands in its place with IPv6.
     #[arg(long)]
@@ -260,6 +266,31 @@ pub(crate) struct ShowNatArgs {
     /// Print what is fed to which program, and the kernel variables, as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `nats verify`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all do what they say, 1 one does not, 2 usage, 5 this machine \
+    cannot build one."
+)]
+pub(crate) struct VerifyNatsArgs {
+    /// NATs of the catalogue, or tables as in a scenario: '{ allocation = "random" }'; by default
+    /// the whole catalogue.
+    #[arg(value_name = "NAT")]
+    pub(crate) nats: Vec<String>,
+
+    /// Verify the stateful firewalls that stand in their places with IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+
+    /// Print expected and observed for each property as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Build this NAT in place of each: to see that verification notices.
+    #[arg(long, value_name = "NAT", hide = true)]
+    pub(crate) built: Option<String>,
 }
 
 /// Options of `replay`.

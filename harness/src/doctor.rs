@@ -9,14 +9,20 @@ use std::{
 use crate::{
     isolate::{self, IsolateError},
     lab::{self, LabSpec, tun},
-    scenario::{Family, Nat, NatSpec, Setup, expand},
+    nat::{
+        Nat, NatSpec,
+        rules::{self, Tool},
+    },
+    scenario::{Family, Setup, expand},
 };
 
 /// Something that is missing, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    what: String,
-    remedy: String,
+    /// What is missing, without a full stop.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) remedy: String,
 }
 
 impl std::fmt::Display for Missing {
@@ -25,19 +31,26 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Checks the machine and moves this process into its namespaces. On success, or where the
+/// Checks that the machine has what these NATs need, and moves this process into its namespaces. On success, or where the
 /// namespaces are there but something else is missing, the isolated child returns.
 ///
 /// # Errors
 /// Everything that is missing.
-pub(crate) fn prepare() -> Result<(), Vec<Missing>> {
-    let mut missing: Vec<Missing> = [tun_device(), iptables()].into_iter().flatten().collect();
+pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
+    let tools: BTreeSet<Tool> =
+        nats.iter().map(|(family, nat)| rules::tool(*family, nat)).collect();
+    let mut missing: Vec<Missing> =
+        tun_device().into_iter().chain(tools.into_iter().filter_map(tool)).collect();
     // Only now, so that one message tells everything at once.
     if let Err(error) = isolate::enter() {
         missing.push(permission(&error));
     }
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
+
+/// What to do where a lab cannot be built.
+pub(crate) const MODULES: &str = "run as root, or as root load what the kernel lacks: modprobe -a tun veth nf_conntrack nf_nat \
+    nf_tables nft_nat nft_chain_nat xt_MASQUERADE xt_conntrack ipt_REJECT";
 
 /// Builds and removes one lab for each kind of NAT: whatever the checks did not think of shows
 /// here, before anything is measured.
@@ -50,9 +63,7 @@ pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
         let spec = LabSpec { family: *family, nats: [nat.clone(), nat], hosts: Vec::new() };
         lab::build(&spec).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
-            remedy: "run as root, or as root load what the kernel lacks: modprobe -a tun veth \
-                     nf_conntrack nf_nat xt_MASQUERADE xt_conntrack ipt_REJECT"
-                .to_owned(),
+            remedy: MODULES.to_owned(),
         })?;
     }
     Ok(())
@@ -129,13 +140,17 @@ fn tun_device() -> Option<Missing> {
     })
 }
 
-fn iptables() -> Option<Missing> {
-    if lab::find_program("iptables-restore").is_some() {
-        return None;
-    }
-    Some(Missing {
-        what: "iptables-restore is not installed".to_owned(),
-        remedy: "install the package iptables".to_owned(),
+/// The program that a NAT needs, if it is missing.
+pub(crate) fn tool_of(family: Family, nat: &NatSpec) -> Option<Missing> {
+    tool(rules::tool(family, nat))
+}
+
+/// What to do about a program that loads rules, if it is missing.
+fn tool(tool: Tool) -> Option<Missing> {
+    let program = tool.program();
+    lab::find_program(program).is_none().then(|| Missing {
+        what: format!("{program} is not installed"),
+        remedy: format!("install the package {}", tool.package()),
     })
 }
 

@@ -35,6 +35,26 @@ pub(crate) struct RunStarted {
     pub(crate) jobs: usize,
     /// The scenarios, in the order of the command line.
     pub(crate) scenarios: Vec<ScenarioPlan>,
+    /// What the verification of their NATs found out; empty where it was left out.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) nats: Vec<NatVerified>,
+}
+
+/// What was found out about a NAT before anything was measured on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NatVerified {
+    /// Its name, and how it differs from the one of the catalogue that has it.
+    pub(crate) nat: String,
+    /// `ipv4` or `ipv6`.
+    pub(crate) family: String,
+    /// How many properties were looked at.
+    pub(crate) properties: usize,
+    /// Those that are not as described, a clause each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) differences: Vec<String>,
+    /// Why it could not be verified.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) error: Option<String>,
 }
 
 /// One scenario as it is run: after overrides from the command line.

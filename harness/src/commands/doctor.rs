@@ -14,7 +14,7 @@ pub(crate) fn doctor() -> ExitCode {
         let answers = Unsolicited::NAMES.iter().map(|(_, answer)| *answer);
         answers.map(|answer| (family, NatSpec::home(answer))).collect::<Vec<_>>()
     };
-    let ready = doctor::prepare()
+    let ready = doctor::prepare(&nats(Family::V4))
         .and_then(|()| doctor::probe(&nats(Family::V4)).map_err(|missing| vec![missing]));
     if let Err(missing) = ready {
         return Problem(INCAPABLE, doctor::message(&missing)).exit();

@@ -6,6 +6,7 @@ mod doctor;
 mod list;
 mod nats;
 mod output;
+mod ready;
 mod replay;
 mod report;
 mod run;

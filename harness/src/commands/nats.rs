@@ -2,60 +2,124 @@
 
 use std::process::ExitCode;
 
-use super::{Problem, USAGE, say};
+use super::{INCAPABLE, Problem, USAGE, say};
 use crate::{
-    cli::{NatsArgs, NatsCommand, ShowNatArgs},
+    cli::{NatsArgs, NatsCommand, ShowNatArgs, VerifyNatsArgs},
+    doctor,
     nat::{
-        catalogue::{self, CatalogueEntry},
+        Nat, NatSpec,
+        catalogue::{self, CATALOGUE},
         possible::impossible_with_ipv6,
         show,
+        verify::{self, Subject, text},
     },
     report::style::Style,
-    scenario::{Family, did_you_mean, list},
+    scenario::{Family, did_you_mean, list, nat_from_text},
 };
+
+/// A NAT did not do what it says.
+const DIFFERENT: u8 = 1;
 
 /// `harness nats`.
 pub(crate) fn nats(args: &NatsArgs) -> ExitCode {
     let done = match &args.command {
         None if args.json => {
             say_json(&show::list_json());
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         None => {
             say(show::list(width()).trim_end());
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         Some(NatsCommand::Show(args)) => show_one(args),
+        Some(NatsCommand::Verify(args)) => verify(args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => problem.exit(),
-    }
+    done.unwrap_or_else(Problem::exit)
 }
 
-fn show_one(args: &ShowNatArgs) -> Result<(), Problem> {
-    let entry = find(&args.name)?;
-    let family = if args.ipv6 { Family::V6 } else { Family::V4 };
-    if let (Some(nat), Family::V6) = (&entry.spec, family)
-        && let Some(contradiction) = impossible_with_ipv6(nat)
-    {
-        return Err(Problem(USAGE, format!("{}: {}", entry.name, contradiction.reason)));
+fn show_one(args: &ShowNatArgs) -> Result<ExitCode, Problem> {
+    let nat = find(&args.nat)?;
+    let family = family(args.ipv6);
+    if let Some(nat) = nat.spec() {
+        possible_with(family, nat)?;
     }
     if args.json {
-        say_json(&show::rules_json(entry, family));
+        say_json(&show::rules_json(&nat, family));
     } else {
-        say(show::script(entry, family, width()).trim_end());
+        say(show::script(&nat, family, width()).trim_end());
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-/// A NAT of the catalogue, or a message with the nearest name.
-fn find(name: &str) -> Result<&'static CatalogueEntry, Problem> {
-    catalogue::find(name).ok_or_else(|| {
-        let names = catalogue::names();
-        let help = did_you_mean(name, &names);
-        Problem(USAGE, format!("there is no NAT {name:?}: {help}the NATs are {}", list(&names)))
+fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
+    let family = family(args.ipv6);
+    let built = args.built.as_deref().map(find_behind).transpose()?;
+    let nats = if args.nats.is_empty() {
+        let all = CATALOGUE.iter().filter_map(|entry| entry.spec);
+        all.filter(|nat| possible_with(family, nat).is_ok()).collect()
+    } else {
+        args.nats.iter().map(|name| find_behind(name)).collect::<Result<Vec<_>, _>>()?
+    };
+    let mut subjects: Vec<Subject> = Vec::new();
+    for nat in nats {
+        possible_with(family, &nat)?;
+        let subject = Subject { family, nat, built: built.unwrap_or(nat) };
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    let needed: Vec<_> = subjects.iter().map(|subject| (family, subject.built)).collect();
+    doctor::prepare(&needed).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
+    let results = verify::verify_all(&subjects);
+    if args.json {
+        say_json(&text::json(&subjects, &results));
+    } else {
+        say(text::render(&subjects, &results).trim_end());
+    }
+    let different = results.iter().flatten().any(|report| report.differences().next().is_some());
+    Ok(match (different, results.iter().any(Result::is_err)) {
+        (true, _) => ExitCode::from(DIFFERENT),
+        (false, true) => ExitCode::from(INCAPABLE),
+        (false, false) => ExitCode::SUCCESS,
     })
+}
+
+fn family(ipv6: bool) -> Family {
+    if ipv6 { Family::V6 } else { Family::V4 }
+}
+
+fn possible_with(family: Family, nat: &NatSpec) -> Result<(), Problem> {
+    match (family, impossible_with_ipv6(nat)) {
+        (Family::V6, Some(contradiction)) => {
+            Err(Problem(USAGE, format!("{nat}: {}", contradiction.reason)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A NAT from the command line, or a message with the nearest name.
+fn find(text: &str) -> Result<Nat, Problem> {
+    if text.trim_start().starts_with('{') {
+        return nat_from_text(text).map_err(|error| {
+            eprintln!("{:?}", miette::Report::new(error));
+            Problem(USAGE, "that is not a NAT".to_owned())
+        });
+    }
+    Nat::named(text).ok_or_else(|| {
+        let names = catalogue::names();
+        let help = did_you_mean(text, &names);
+        Problem(USAGE, format!("there is no NAT {text:?}: {help}the NATs are {}", list(&names)))
+    })
+}
+
+/// The same, where a public host will not do.
+fn find_behind(text: &str) -> Result<NatSpec, Problem> {
+    match find(text)? {
+        Nat::Behind(nat) => Ok(nat),
+        Nat::Public => {
+            Err(Problem(USAGE, format!("{text:?} is no NAT: there is nothing to verify")))
+        }
+    }
 }
 
 fn say_json(value: &serde_json::Value) {

@@ -70,8 +70,9 @@ fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
     doctor::programs([&**setup].into_iter()).map_err(|message| Problem(INCAPABLE, message))?;
     let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
     let folder = folder(args)?;
-    doctor::prepare().map_err(|missing| incapable(&missing))?;
-    doctor::probe(&nats([&**setup].into_iter())).map_err(|missing| incapable(&[missing]))?;
+    let nats = nats([&**setup].into_iter());
+    doctor::prepare(&nats).map_err(|missing| incapable(&missing))?;
+    doctor::probe(&nats).map_err(|missing| incapable(&[missing]))?;
 
     let captures = Captures { folder, failed_only: false, ladders_of_successes: true };
     let bench = make_bench(Some(captures.clone()))?;

@@ -18,6 +18,7 @@ use super::{
     allowances::undecidable,
     check::size,
     output::{self, Files, Format},
+    ready::{self, Ready},
     runs,
     scenarios::read,
     unwritable,
@@ -57,19 +58,16 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         let seed = args.seed.or(scenario.seed).map_or_else(random_seed, Ok)?;
         scenarios.push((scenario, seed));
     }
-    let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
     let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
-    doctor::programs(setups).map_err(|message| Problem(INCAPABLE, message))?;
-    doctor::prepare().map_err(|missing| incapable(&missing))?;
-    let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
-    doctor::probe(&nats(setups)).map_err(|missing| incapable(&[missing]))?;
+    doctor::programs(setups.clone()).map_err(|message| Problem(INCAPABLE, message))?;
+    let Ready { refused, verified, messages } = ready::prepare(&setups, !args.no_verify)?;
 
     let files = Files::new(&args.reports);
     files.check()?;
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
-    let bench = Arc::new(bench(args, folder.path())?);
-    let started = Event::RunStarted(plan(&scenarios, jobs));
+    let bench = Arc::new(Bench { refused, ..bench(args, folder.path())? });
+    let started = Event::RunStarted(RunStarted { nats: verified, ..plan(&scenarios, jobs) });
     let mut log = EventLog::create(&folder.events()).map_err(unwritable)?;
     log.append(&started).map_err(unwritable)?;
     let Event::RunStarted(plan) = &started else { unreachable!("made above") };
@@ -79,6 +77,9 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     let mut progress = Progress::on_stderr(counts(&scenarios), io::stderr().is_terminal());
     if let Some(warning) = folder.warning() {
         progress.message(&format!("warning: {warning}"));
+    }
+    for message in messages {
+        progress.message(&message);
     }
     for (scenario, seed) in &scenarios {
         for warning in undecidable(scenario) {
@@ -161,7 +162,7 @@ pub(super) fn make_bench(captures: Option<Captures>) -> Result<Bench, Problem> {
     // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice the
     // processor time, and packets are late.
     let builders = Semaphore::new(cores());
-    Ok(Bench { builders, process: Path::new("/proc").join(myself), captures })
+    Ok(Bench { builders, process: Path::new("/proc").join(myself), captures, refused: Vec::new() })
 }
 
 fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
@@ -195,6 +196,7 @@ fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
         .as_secs_f64(),
         jobs,
         scenarios: scenarios.collect(),
+        nats: Vec::new(),
     }
 }
 

@@ -35,8 +35,9 @@ fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
     let incapable = |message: String| Problem(INCAPABLE, message);
     let missing = |missing: &[doctor::Missing]| incapable(doctor::message(missing));
     doctor::programs([&cell.setup].into_iter()).map_err(incapable)?;
-    doctor::prepare().map_err(|all| missing(&all))?;
-    doctor::probe(&nats([&cell.setup].into_iter())).map_err(|one| missing(&[one]))?;
+    let nats = nats([&cell.setup].into_iter());
+    doctor::prepare(&nats).map_err(|all| missing(&all))?;
+    doctor::probe(&nats).map_err(|one| missing(&[one]))?;
 
     let bench = make_bench(None)?;
     let side = match args.peer {

@@ -65,13 +65,28 @@ pub(super) fn inside(family: Family, side: Side) -> Network {
     lan(family, side, 2)
 }
 
+/// A NAT on its second inside, which is a network of its own: what one inside host sends to the
+/// other passes the NAT.
+pub(super) fn second_gateway(family: Family, side: Side) -> Network {
+    network(family, side, 1, 1)
+}
+
+/// A host inside its NAT, in the second network there.
+pub(super) fn second_inside(family: Family, side: Side) -> Network {
+    network(family, side, 1, 2)
+}
+
 fn lan(family: Family, side: Side, host: u8) -> Network {
+    network(family, side, 0, host)
+}
+
+fn network(family: Family, side: Side, subnet: u8, host: u8) -> Network {
     match family {
         Family::V4 => {
-            let lan = u8::try_from(number(side)).unwrap_or_default();
+            let lan = u8::try_from(number(side)).unwrap_or_default() + 100 * subnet;
             Network { address: Ipv4Addr::new(100, 64, lan, host).into(), prefix: 24 }
         }
-        Family::V6 => Network { address: v6(number(side), 0, host.into()), prefix: 64 },
+        Family::V6 => Network { address: v6(number(side), subnet.into(), host.into()), prefix: 64 },
     }
 }
 

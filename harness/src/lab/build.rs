@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Host, Lab, LabSpec, Side, WanEnd,
+    Host, Lab, LabSpec, LoneNat, Side, WanEnd,
     address::{self, Network},
     link::{LinkError, with_links},
     netns::NetNs,
@@ -68,7 +68,9 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
                 let (router, (tun, applying)) =
                     NetNs::create(|_| nat_router(family, side, &inside, nat))?;
                 rules.push((side, router.clone(), applying));
-                inside.run(|| inside_host(family, side))?;
+                let (own, gateway) =
+                    (address::inside(family, side), address::gateway(family, side));
+                inside.run(|| inside_host(own, gateway).step(|| format!("host {side}")))?;
                 router.run(|| {
                     with_links(async |links| links.until_it_carries(LAN).await)
                         .step(|| format!("LAN of NAT {side}"))
@@ -99,6 +101,46 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
     }
     let peers = <[Host; 2]>::try_from(peers).expect("there are two sides");
     Ok(Lab { peers, hosts, wan })
+}
+
+/// Builds one NAT with two hosts inside. Takes some milliseconds, and blocks.
+///
+/// # Errors
+/// Names the step that failed.
+pub(crate) fn build_alone(family: Family, nat: &NatSpec) -> Result<LoneNat, BuildError> {
+    let side = Side::A;
+    let ((first, ()), (second, ())) =
+        (NetNs::create(|_| quiet(family))?, NetNs::create(|_| quiet(family))?);
+    let (router, (tun, applying)) = NetNs::create(|_| nat_router(family, side, &first, nat))?;
+    let (second_lan, second_gateway) = (format!("{LAN}1"), address::second_gateway(family, side));
+    let lan = || format!("LANs of NAT {side}");
+    router.run(|| {
+        with_links(async |links| {
+            links.cable(&second_lan, INSIDE, &second).await?;
+            links.configure(&second_lan, second_gateway).await
+        })
+        .step(lan)
+    })?;
+    let addresses = [address::inside(family, side), address::second_inside(family, side)];
+    let gateways = [address::gateway(family, side), second_gateway];
+    for ((host, own), gateway) in [&first, &second].into_iter().zip(addresses).zip(gateways) {
+        host.run(|| inside_host(own, gateway).step(|| format!("host {}", own.address)))?;
+    }
+    router.run(|| {
+        with_links(async |links| {
+            links.until_it_carries(LAN).await?;
+            links.until_it_carries(&second_lan).await
+        })
+        .step(lan)
+    })?;
+    finish_rules(&router, applying, side)?;
+    let hosts = [first, second].into_iter().zip(addresses).map(|(namespace, own)| Host {
+        namespace,
+        nat: Some(router.clone()),
+        address: own.address,
+    });
+    let hosts = <[Host; 2]>::try_from(hosts.collect::<Vec<_>>()).expect("there are two");
+    Ok(LoneNat { hosts, wan: address::wan(family, side).address, tun })
 }
 
 /// A host whose only interface is the WAN.
@@ -154,13 +196,12 @@ fn nat_router(
 }
 
 /// Configures an inside host in the calling thread's namespace.
-fn inside_host(family: Family, side: Side) -> Result<(), BuildError> {
+fn inside_host(own: Network, gateway: Network) -> Result<(), LinkError> {
     with_links(async |links| {
         links.loopback_up().await?;
-        links.configure(INSIDE, address::inside(family, side)).await?;
-        links.default_via(address::gateway(family, side).address).await
+        links.configure(INSIDE, own).await?;
+        links.default_via(gateway.address).await
     })
-    .step(|| format!("host {side}"))
 }
 
 /// No chatter of IPv6 on the WAN, and no filter by reverse path.

@@ -15,7 +15,7 @@ use std::{fmt, net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
     address::Network,
-    build::{BuildError, build, find_program},
+    build::{BuildError, build, build_alone, find_program},
     netns::NetNs,
 };
 use crate::{nat::Nat, scenario::Family};
@@ -45,6 +45,17 @@ pub(crate) struct Lab {
     pub(crate) hosts: Vec<Host>,
     /// Ends of the WAN, those of the peers first.
     pub(crate) wan: Vec<WanEnd>,
+}
+
+/// One NAT with two hosts inside, each in a network of its own; its WAN is the caller's to play.
+#[derive(Debug)]
+pub(crate) struct LoneNat {
+    /// The hosts inside, with their inside addresses.
+    pub(crate) hosts: [Host; 2],
+    /// The NAT's address on the WAN.
+    pub(crate) wan: IpAddr,
+    /// Descriptor of the TUN device that is its WAN interface.
+    pub(crate) tun: OwnedFd,
 }
 
 /// Where a lab meets the WAN.

@@ -2,7 +2,7 @@
 //!
 //! A NAT is a value ([`NatSpec`]) in these terms. [`catalogue`] names those that users meet,
 //! [`possible`] says which combinations there can be, [`rules`] turns one into the text of rules
-//! and kernel variables; building it is [`crate::lab`]'s, proving it verification's.
+//! and kernel variables; building it is [`crate::lab`]'s, proving it [`verify`]'s.
 //!
 //! What always holds: a `NatSpec` that a scenario yields is possible, and two that are equal have
 //! the same rules. The same value serves TCP, UDP and ICMP as far as the terms apply: `unsolicited`
@@ -13,6 +13,7 @@ pub(crate) mod possible;
 mod rfc;
 pub(crate) mod rules;
 pub(crate) mod show;
+pub(crate) mod verify;
 
 use std::fmt;
 
@@ -103,7 +104,7 @@ pub(crate) enum Allocation {
     /// The one after that of the mapping made before.
     Sequential,
     /// The inside port and a constant.
-    FixedDelta(i32),
+    FixedDelta(u16),
     /// A random one of a block, as carrier-grade NATs reserve for each subscriber.
     Block(PortBlock),
 }
@@ -118,7 +119,7 @@ pub(crate) struct PortBlock {
 }
 
 /// The constant of `fixed-delta` unless a scenario gives one.
-pub(crate) const DELTA: i32 = 1000;
+pub(crate) const DELTA: u16 = 1000;
 
 /// The block of `block` unless a scenario gives one: 512 ports, a usual size for a subscriber.
 pub(crate) const BLOCK: PortBlock = PortBlock { first: 61_440, last: 61_951 };
@@ -265,7 +266,7 @@ impl NatSpec {
     pub(crate) fn first_outside_port(&self, inside: u16) -> Option<u16> {
         match self.allocation {
             Allocation::Preserving | Allocation::PreservingOverloading => Some(inside),
-            Allocation::FixedDelta(delta) => u16::try_from(i32::from(inside) + delta).ok(),
+            Allocation::FixedDelta(delta) => inside.checked_add(delta),
             Allocation::Random | Allocation::Sequential | Allocation::Block(_) => None,
         }
     }

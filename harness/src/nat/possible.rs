@@ -6,8 +6,8 @@ use crate::scenario::Named;
 /// Ports that a block must have at least: two peers' 16 sockets each, and repeats.
 pub(crate) const LEAST_BLOCK: u16 = 64;
 
-/// Bounds of the constant of `fixed-delta`, either way.
-pub(crate) const MOST_DELTA: i32 = 30_000;
+/// Bounds of the constant of `fixed-delta`.
+pub(crate) const DELTAS: std::ops::RangeInclusive<u16> = 1..=30_000;
 
 /// Why a NAT cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,11 +122,6 @@ fn unsolicited(nat: &NatSpec) -> Option<Impossible> {
 
 fn numbers(allocation: Allocation) -> Option<Impossible> {
     match allocation {
-        Allocation::FixedDelta(0) => Some(Impossible {
-            key: "delta",
-            reason: "a `delta` of 0 preserves the port".to_owned(),
-            instead: "take another `delta`, or allocation \"preserving-overloading\"".to_owned(),
-        }),
         Allocation::Block(PortBlock { first, last })
             if last < first || last - first < LEAST_BLOCK - 1 =>
         {

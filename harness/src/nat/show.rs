@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{
-    Allocation, Filtering, Mapping, NatSpec, Timeouts,
-    catalogue::{CATALOGUE, CatalogueEntry},
+    Allocation, Filtering, Mapping, Nat, NatSpec, Timeouts,
+    catalogue::{self, CATALOGUE, CatalogueEntry},
     rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
@@ -43,7 +43,7 @@ pub(crate) fn list(width: usize) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text += "\nEI endpoint-independent, AD address-dependent, APD address-and-port-dependent (RFC \
-             4787);\ntime-outs in seconds for SYNs/established/closed connections, where they are \
+             4787),\npreserving-ovl. preserving-overloading; time-outs in seconds for SYNs/established/closed connections, where they are \
              not the kernel's.\n\n";
     let name_width = widths.first().copied().unwrap_or(0);
     for CatalogueEntry { name, summary, .. } in CATALOGUE {
@@ -59,11 +59,11 @@ fn row(entry: &CatalogueEntry) -> [String; 8] {
     let Some(nat) = &entry.spec else {
         return [entry.name, NONE, NONE, NONE, NONE, NONE, NONE, NONE].map(str::to_owned);
     };
-    let allocation = match nat.allocation {
+    let mut allocation = nat.allocation.to_string();
+    if nat.allocation == Allocation::PreservingOverloading {
         // Wide, and the usual case.
-        Allocation::PreservingOverloading => "preserving-ovl.".to_owned(),
-        other => other.to_string(),
-    };
+        "preserving-ovl.".clone_into(&mut allocation);
+    }
     [
         entry.name.to_owned(),
         short_mapping(nat.mapping).to_owned(),
@@ -151,9 +151,9 @@ pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
 
 /// What a NAT is and the shell script that makes a router of it, in lines of up to `width` columns
 /// as far as they are comments.
-pub(crate) fn script(entry: &CatalogueEntry, family: Family, width: usize) -> String {
-    let mut text = comment(&format!("{}: {}", entry.name, entry.summary), width);
-    let Some(nat) = &entry.spec else { return text };
+pub(crate) fn script(nat: &Nat, family: Family, width: usize) -> String {
+    let mut text = comment(&title(nat), width);
+    let Some(nat) = nat.spec() else { return text };
     for (what, value) in [
         ("mapping", nat.mapping.name().to_owned()),
         ("filtering", nat.filtering.name().to_owned()),
@@ -189,9 +189,9 @@ pub(crate) fn script(entry: &CatalogueEntry, family: Family, width: usize) -> St
 }
 
 /// The same for programs: what is fed to which program, and the kernel variables.
-pub(crate) fn rules_json(entry: &CatalogueEntry, family: Family) -> Value {
-    let mut value = json!({ "name": entry.name, "stands_for": entry.summary });
-    let Some(nat) = &entry.spec else { return value };
+pub(crate) fn rules_json(nat: &Nat, family: Family) -> Value {
+    let Some(nat) = nat.spec() else { return json!({ "nat": "none" }) };
+    let mut value = json!({ "nat": nat.to_string() });
     let wan = wan_address(family);
     let Rules { tool, text, sysctls } = rules::rules(family, wan, nat);
     let sysctls: serde_json::Map<String, Value> =
@@ -206,6 +206,15 @@ pub(crate) fn rules_json(entry: &CatalogueEntry, family: Family) -> Value {
     value["stdin"] = text.into();
     value["sysctls"] = sysctls.into();
     value
+}
+
+/// Its name, with what it stands for if it is of the catalogue.
+fn title(nat: &Nat) -> String {
+    let text = nat.spec().map_or("none".to_owned(), NatSpec::to_string);
+    match catalogue::find(&text) {
+        Some(entry) => format!("{text}: {}", entry.summary),
+        None => text,
+    }
 }
 
 fn arguments(tool: Tool) -> &'static [&'static str] {
@@ -235,7 +244,6 @@ fn in_words(timeouts: Timeouts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nat::catalogue::find;
 
     #[test]
     fn the_catalogue_as_a_table() {
@@ -249,7 +257,7 @@ mod tests {
 
     #[test]
     fn nats_with_their_rules() {
-        let shown = |name, family| script(find(name).unwrap(), family, 100);
+        let shown = |name, family| script(&Nat::named(name).unwrap(), family, 100);
         let all = [
             shown("none", Family::V4),
             shown("home-reject", Family::V4),
@@ -261,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_nat_with_its_rules_for_programs() {
-        let value = rules_json(find("fixed-delta").unwrap(), Family::V4);
+        let value = rules_json(&Nat::named("fixed-delta").unwrap(), Family::V4);
         insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
     }
 }

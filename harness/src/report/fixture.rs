@@ -46,6 +46,7 @@ pub(crate) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
         started_unix_s: 1_767_225_600.25,
         jobs: 8,
         scenarios,
+        nats: Vec::new(),
     })
 }
 

@@ -6,6 +6,7 @@ mod draws;
 mod peer;
 mod queue;
 mod record;
+mod refused;
 mod shell;
 mod single;
 mod standing;
@@ -16,6 +17,7 @@ pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
     draws::TrialSeed,
     record::Captures,
+    refused::{Refused, refusal},
     shell::{Left, Visit, visit},
     single::single,
     subject::PEER,

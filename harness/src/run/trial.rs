@@ -26,6 +26,7 @@ use super::{
     draws::{Draws, TrialSeed},
     peer::{self, Ended, EventSink, Exit, Progress},
     record::Captures,
+    refused::{Refused, refusal},
     standing::{BenchError, During, Standing},
     subject::{self, Order},
 };
@@ -58,6 +59,8 @@ pub(crate) struct Bench {
     pub(crate) process: PathBuf,
     /// Captures, if asked for.
     pub(crate) captures: Option<Captures>,
+    /// NATs on which nothing is measured.
+    pub(crate) refused: Vec<Refused>,
 }
 
 /// Which trial this is.
@@ -118,6 +121,11 @@ pub(super) struct Seen {
 pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'static) -> Finished {
     let draws = Draws::new(trial.seed, &trial.setup);
     let trial = &Trial { setup: draws.put_into(&trial.setup), ..trial.clone() };
+    if let Some(reason) = refusal(&bench.refused, &trial.setup) {
+        let mut finished = failed_bench(trial, &draws, &reason);
+        finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+        return (finished, 0);
+    }
     let mut retries = 0;
     let seen = observe(bench, trial, &draws, permit, &mut retries).await;
     let mut finished = match seen {

@@ -68,7 +68,6 @@ impl Scenario {
     ///
     /// # Errors
     /// As [`Scenario::parse_with`].
-    #[cfg(test)]
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Error> {
         Self::parse_with(file, text, &Overrides::default())
     }

@@ -117,6 +117,21 @@ impl Cell {
     }
 }
 
+/// A NAT by its name, or as the inline table of a scenario.
+///
+/// # Errors
+/// Says what is wrong with it, and what would be right.
+pub(crate) fn nat_from_text(text: &str) -> Result<Nat, error::Error> {
+    let value = if text.trim_start().starts_with('{') {
+        text.to_owned()
+    } else {
+        toml::Value::from(text).to_string()
+    };
+    let scenario = Scenario::parse("nat", &format!("trials = 1\n[peer.a]\nnat = {value}\n"))?;
+    let [peer, _] = &scenario.cells[0].setup.peers;
+    Ok(peer.nat.clone())
+}
+
 /// What a trial is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Setup {

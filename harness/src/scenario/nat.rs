@@ -7,7 +7,7 @@ use super::keys;
 use super::tree::{Section, Value};
 use crate::nat::{
     Allocation, Nat, NatSpec, PortBlock, catalogue,
-    possible::{LEAST_BLOCK, MOST_DELTA, impossible},
+    possible::{DELTAS, LEAST_BLOCK, impossible},
 };
 
 /// A NAT by its name alone, or as a table that also says what differs from the catalogue.
@@ -105,13 +105,14 @@ fn allocation(section: &Section<'_, '_>, base: Allocation) -> Checked<Allocation
     Ok(allocation)
 }
 
-fn delta(value: &Value<'_, '_>) -> Checked<i32> {
+fn delta(value: &Value<'_, '_>) -> Checked<u16> {
+    let (least, most) = (*DELTAS.start(), *DELTAS.end());
     let help = format!(
-        "`delta` is what the NAT adds to the inside port: a whole number from -{MOST_DELTA} to \
-         {MOST_DELTA}, such as `delta = 1000`"
+        "`delta` is what the NAT adds to the inside port: a whole number from {least} to {most}, \
+         such as `delta = 1000`"
     );
-    let delta = value.signed((-MOST_DELTA).into(), MOST_DELTA.into(), &help)?;
-    Ok(i32::try_from(delta).expect("checked to be within the bounds"))
+    let delta = value.whole(least.into(), most.into(), &help)?;
+    Ok(u16::try_from(delta).expect("checked to be within the bounds"))
 }
 
 fn block(value: &Value<'_, '_>) -> Checked<PortBlock> {

@@ -14,7 +14,7 @@ use super::tree::Named;
 use super::{Election, Family, Rule, sweep};
 use crate::diagnose::cause;
 use crate::nat::catalogue::CATALOGUE;
-use crate::nat::possible::MOST_DELTA;
+use crate::nat::possible::DELTAS;
 use crate::nat::{Allocation, Filtering, Hairpin, Mapping, Unsolicited};
 
 /// The schema as it is committed: `scenarios/schema.json`.
@@ -142,8 +142,8 @@ fn nat_key(key: &str) -> Value {
         "delta" => json!({
             "description": "What `fixed-delta` adds to the inside port.",
             "type": "integer",
-            "minimum": -MOST_DELTA,
-            "maximum": MOST_DELTA,
+            "minimum": DELTAS.start(),
+            "maximum": DELTAS.end(),
         }),
         "block" => json!({
             "description": "The lowest and the highest port of `block`.",

@@ -135,7 +135,7 @@ mod right {
              filtering = \"address-dependent\"\nallocation = \"block\"\nblock = [2000, 2999]\n\
              unsolicited = \"icmp-host\"\nhairpin = \"internal\"\nsyn_timeout_s = 5\n\
              established_timeout_s = 7440\nclose_timeout_s = 240\nicmp_limit = false\n\
-             [peer.b.nat]\nname = \"symmetric\"\nallocation = \"fixed-delta\"\ndelta = -7\n\
+             [peer.b.nat]\nname = \"symmetric\"\nallocation = \"fixed-delta\"\ndelta = 7\n\
              simultaneous_open = false",
         );
         insta::assert_debug_snapshot!(scenario.cells[0].setup.peers.clone().map(|peer| peer.nat));
@@ -443,7 +443,7 @@ mistakes! {
             "simultaneous_open = false, unsolicited = \"reset\"",
             "simultaneous_open = false, allocation = \"random\", filtering = \"address-dependent\"",
             "allocation = \"fixed-delta\", delta = 0",
-            "allocation = \"fixed-delta\", delta = -99999",
+            "allocation = \"fixed-delta\", delta = 99999",
             "allocation = \"block\", block = [2000, 1024]",
             "allocation = \"block\", block = [1, 1024]",
             "allocation = \"block\", block = [2000]",

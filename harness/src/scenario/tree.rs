@@ -113,20 +113,6 @@ impl<'t, 's> Value<'t, 's> {
             })
     }
 
-    /// A whole number from `min` to `max`, which may be negative.
-    pub(super) fn signed(&self, min: i64, max: i64, help: &str) -> Checked<i64> {
-        let DeValue::Integer(integer) = self.raw() else {
-            return Err(self.not("a whole number", help));
-        };
-        as_i128(integer)
-            .and_then(|number| i64::try_from(number).ok())
-            .filter(|number| (min..=max).contains(number))
-            .ok_or_else(|| {
-                let message = format!("`{}` is out of range: {integer}", self.path);
-                self.problem(message, format!("must be from {min} to {max}"), help)
-            })
-    }
-
     /// `true` or `false`.
     pub(super) fn flag(&self, help: &str) -> Checked<bool> {
         self.raw().as_bool().ok_or_else(|| self.not("`true` or `false`", help))

@@ -34,7 +34,7 @@ fn translation(wan: IpAddr, nat: &NatSpec) -> String {
     let rules = match nat.allocation {
         Allocation::FixedDelta(delta) => {
             format!(
-                "# Ports LOW-HIGH/BASE: port p becomes LOW + p - BASE.\n{}",
+                "# Ports LOW-HIGH/BASE: port p becomes LOW + p, since iptables drops this BASE.\n{}",
                 ports(&shifted(wan, delta))
             )
         }
@@ -52,10 +52,10 @@ fn translation(wan: IpAddr, nat: &NatSpec) -> String {
     format!("*nat\n{rules}\nCOMMIT\n")
 }
 
-/// The range that takes port p to p + delta.
-fn shifted(wan: IpAddr, delta: i32) -> String {
-    let (low, base) = if delta > 0 { (delta + 1, 1) } else { (1, 1 - delta) };
-    format!("SNAT --to-source {wan}:{low}-65535/{base}")
+/// The range that takes port p to p + delta: for IPv4, iptables hands over SNAT's oldest structure,
+/// which has room for the flag that a base is given, but not for the base; the kernel reads 0.
+fn shifted(wan: IpAddr, delta: u16) -> String {
+    format!("SNAT --to-source {wan}:{delta}-65535/1")
 }
 
 fn filter(family: Family, unsolicited: Unsolicited) -> String {

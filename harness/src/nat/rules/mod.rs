@@ -60,7 +60,6 @@ impl Tool {
     }
 
     /// The package that has it.
-    #[expect(dead_code, reason = "what the check of the machine asks")]
     pub(crate) const fn package(self) -> &'static str {
         match self {
             Self::Iptables | Self::Ip6tables => "iptables",

@@ -21,6 +21,9 @@ const ENTRIES: u32 = 4096;
 /// Ports that `sequential` goes through before it begins again.
 const SEQUENTIAL: PortBlock = PortBlock { first: 40_000, last: 41_023 };
 
+/// Ports of a block that are used at most: long lists take long to load.
+const MOST_TURNS: u32 = 1024;
+
 const TRANSPORT: &str = "meta l4proto { tcp, udp }";
 
 /// The mark of a connection between inside hosts by their outside addresses.
@@ -210,25 +213,42 @@ fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
             rule(format!("{TRANSPORT} snat ip to {wan}:1024-65535 fully-random"));
         }
         Allocation::Sequential => {
-            // Directly as the port, numgen's number would have its bytes swapped.
             let PortBlock { first, last } = SEQUENTIAL;
-            let ports: Vec<String> = (first..=last)
-                .enumerate()
-                .map(|(number, port)| format!("{number} : {port}"))
-                .collect();
-            let count = ports.len();
-            let ports = ports.join(", ");
-            rule(format!(
-                "{TRANSPORT} snat ip to {wan} : numgen inc mod {count} map {{ {ports} }}"
-            ));
+            rule(format!("{TRANSPORT} snat ip to {wan} : {}", in_turn(first..=last)));
         }
-        Allocation::Block(PortBlock { first, last }) => {
-            rule(format!("{TRANSPORT} snat ip to {wan}:{first}-{last}{random}"));
+        // Drawn at random, two of them would soon be the same port.
+        Allocation::Block(block) => {
+            rule(format!("{TRANSPORT} snat ip to {wan} : {}", in_turn(scattered(block))));
         }
         // What shares ports has no tables: see `possible`.
         Allocation::PreservingOverloading | Allocation::FixedDelta(_) => {}
     }
     format!("  chain allocate {{\n{rules}  }}\n")
+}
+
+/// These ports, one for each connection.
+fn in_turn(ports: impl Iterator<Item = u16>) -> String {
+    // Directly as the port, numgen's number would have its bytes swapped.
+    let ports: Vec<String> =
+        ports.enumerate().map(|(number, port)| format!("{number} : {port}")).collect();
+    format!("numgen inc mod {} map {{ {} }}", ports.len(), ports.join(", "))
+}
+
+/// Ports of a block, each once, in an order in which neighbours do not follow each other.
+fn scattered(block: PortBlock) -> impl Iterator<Item = u16> {
+    let size = u32::from(block.last - block.first) + 1;
+    // The golden ratio spreads best, and what shares no divisor with the size comes everywhere.
+    let near = size * 618 / 1000;
+    let step = (near..size).find(|step| common_divisor(*step, size) == 1).unwrap_or(1);
+    let turns = size.min(MOST_TURNS);
+    (0..turns).map(move |turn| {
+        let offset = u64::from(turn) * u64::from(step) % u64::from(size);
+        block.first + u16::try_from(offset).expect("less than the size of the block")
+    })
+}
+
+fn common_divisor(one: u32, other: u32) -> u32 {
+    if other == 0 { one } else { common_divisor(other, one % other) }
 }
 
 /// What every packet from inside tells, after translation.
@@ -302,5 +322,26 @@ fn answer(unsolicited: Unsolicited, icmp: &str, host: &str) -> String {
         Unsolicited::IcmpPort => format!("reject with {icmp} type port-unreachable"),
         Unsolicited::IcmpAdmin => format!("reject with {icmp} type admin-prohibited"),
         Unsolicited::IcmpHost => format!("reject with {icmp} type {host}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_used_port_by_port_and_not_in_order() {
+        for (first, last) in [(61_440, 61_951), (1024, 1087), (2000, 2999), (1024, 65_535)] {
+            let block = PortBlock { first, last };
+            let ports: Vec<u16> = scattered(block).collect();
+            let mut distinct = ports.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), ports.len());
+            assert_eq!(ports.len(), usize::from(last - first).min(1023) + 1);
+            assert!(ports.iter().all(|port| (first..=last).contains(port)));
+            let neighbours = ports.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1);
+            assert_eq!(neighbours.count(), 0, "{block:?}");
+        }
     }
 }

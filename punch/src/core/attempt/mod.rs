@@ -57,11 +57,11 @@ const PROMPT_REFUSALS: u32 = 5;
 const EAGER_PAUSE: Duration = Duration::from_millis(34);
 const PAUSE: Duration = Duration::from_millis(140);
 
-/// Refusals on an eager port, and on any other, after which the pauses are twice as long: some
-/// two seconds of them. Whoever is refused for so long most likely waits for a peer that has not
-/// been started, and need not pay for haste.
-const EAGER_HASTE: u32 = 60;
-const HASTE: u32 = 14;
+/// Refusals after which a port pauses for longer, and by how much. Eager ports do so after some six
+/// seconds: by then the peer has most likely not been started. The others do after one second, since
+/// where both NATs refuse, they are only for the case that the eager ones cannot be used.
+const EAGER_HASTE: (u32, u32) = (175, 2);
+const HASTE: (u32, u32) = (7, 4);
 
 /// Mean pause after an error of this machine (a 4-tuple in use, no route): nothing left it.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
@@ -546,10 +546,11 @@ impl Slot {
             true => (PROMPT_REFUSALS, EAGER_HASTE, EAGER_PAUSE),
             false => (0, HASTE, PAUSE),
         };
+        let (until, longer) = haste;
         match self.refusals {
             refusals if refusals <= prompt => Duration::ZERO,
-            refusals if refusals <= haste => pause,
-            _ => pause * 2,
+            refusals if refusals <= until => pause,
+            _ => pause * longer,
         }
     }
 }

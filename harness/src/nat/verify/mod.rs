@@ -1,0 +1,144 @@
+//! Does a NAT do what its description says? It is built on its own and probed: real sockets inside
+//! talk to addresses on the WAN, which is a TUN device in our hands; what comes out there tells
+//! mapping and allocation; what is sent in from there, from those who were sent to and from others,
+//! tells filtering and answers; a second inside host tells what is shared, and hairpin.
+//!
+//! What always holds: a property is red if it was not seen, also where nothing at all was seen.
+//!
+//! Known limits: time-outs of more than 5 s are not waited for; the fate of ICMP errors about a
+//! mapping is not looked at; with IPv6 there is neither mapping nor hairpin to look at.
+
+mod bench;
+mod classify;
+mod memory;
+mod packet;
+mod probe;
+pub(crate) mod text;
+
+use std::{
+    fmt, io,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use self::{bench::Bench, probe::Probes};
+use super::NatSpec;
+use crate::{
+    lab::{self, BuildError},
+    scenario::Family,
+};
+
+/// NATs that are verified at once: they mostly wait.
+const AT_ONCE: usize = 8;
+
+/// What to verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subject {
+    /// The version of IP.
+    pub(crate) family: Family,
+    /// What the NAT should do.
+    pub(crate) nat: NatSpec,
+    /// The NAT that is built: the same, but where verification itself is tested.
+    pub(crate) built: NatSpec,
+}
+
+/// What was found out about a NAT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Every property, in a fixed order.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// One property of a NAT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Check {
+    /// Its name.
+    pub(crate) property: String,
+    /// What the description says.
+    pub(crate) expected: String,
+    /// What was seen, in the same words.
+    pub(crate) observed: String,
+}
+
+/// Why a NAT could not be verified.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    /// It cannot be built.
+    #[error("it cannot be built: {0}")]
+    Build(#[from] BuildError),
+    /// It cannot be probed.
+    #[error("it cannot be probed: {0}")]
+    Probe(#[from] io::Error),
+}
+
+impl Check {
+    fn new(property: &str, expected: &str, observed: &str) -> Self {
+        let [property, expected, observed] = [property, expected, observed].map(str::to_owned);
+        Self { property, expected, observed }
+    }
+
+    /// Whether the NAT does what its description says.
+    pub(crate) fn holds(&self) -> bool {
+        self.expected == self.observed
+    }
+}
+
+/// What is wrong, in one clause.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { property, expected, observed } = self;
+        write!(f, "{property} should be \"{expected}\", and was seen to be \"{observed}\"")
+    }
+}
+
+impl Report {
+    /// The properties in which the NAT differs from its description.
+    pub(crate) fn differences(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.holds())
+    }
+}
+
+/// Builds a NAT and probes it. Takes some 100 ms, and the time-outs that it waits for.
+///
+/// # Errors
+/// It could not be built or probed: that says nothing about what it does.
+pub(crate) fn verify(subject: &Subject) -> Result<Report, VerifyError> {
+    let Subject { family, nat, built } = subject;
+    let lone = lab::build_alone(*family, built)?;
+    let mut bench = Bench::new(*family, lone)?;
+    let report = examine(&mut bench, nat);
+    // Closing the TUN device takes the kernel longer than everything else.
+    thread::spawn(move || drop(bench));
+    Ok(report?)
+}
+
+fn examine(bench: &mut Bench, nat: &NatSpec) -> io::Result<Report> {
+    let probes = Probes::send(bench, nat)?;
+    let look = |bench: &Bench| classify::checks(bench.family, bench.wan, nat, &probes.seen(bench));
+    bench.settle(|bench| look(bench).iter().all(Check::holds))?;
+    let mut checks = look(bench);
+    checks.extend(classify::timeouts(&memory::probe(bench, nat)?));
+    Ok(Report { checks })
+}
+
+/// Verifies several NATs, some at once; the results are in the order of the subjects.
+pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Result<Report, VerifyError>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(subject) = subjects.get(index) else { return done };
+            done.push((index, verify(subject)));
+        }
+    };
+    let mut all: Vec<(usize, Result<Report, VerifyError>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..subjects.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a panic there is one here"))
+            .collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, result)| result).collect()
+}

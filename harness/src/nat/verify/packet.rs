@@ -1,0 +1,250 @@
+//! Packets that verification reads and writes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use etherparse::{
+    IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, LaxNetSlice, LaxSlicedPacket, PacketBuilder,
+    PacketBuilderStep, TcpHeader, TransportSlice,
+};
+
+/// Receive window of the segments that are written.
+const WINDOW: u16 = 64_000;
+
+const HOPS: u8 = 64;
+
+/// What there is of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packet {
+    /// Source; the port is 0 in ICMP.
+    pub(super) source: SocketAddr,
+    /// Destination; the port is 0 in ICMP.
+    pub(super) destination: SocketAddr,
+    /// What it carries.
+    pub(super) what: What,
+}
+
+/// What a packet carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// A TCP segment.
+    Segment(Segment),
+    /// A UDP datagram.
+    Datagram,
+    /// An ICMP error about a packet to `about`.
+    Unreachable {
+        /// What it says.
+        error: IcmpError,
+        /// The destination of the packet that it is about.
+        about: Option<SocketAddr>,
+    },
+}
+
+/// A TCP segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Segment {
+    pub(super) seq: u32,
+    /// The acknowledgement, where the ACK flag is set.
+    pub(super) ack: Option<u32>,
+    pub(super) syn: bool,
+    pub(super) fin: bool,
+    pub(super) rst: bool,
+}
+
+/// An ICMP error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IcmpError {
+    Port,
+    Admin,
+    Host,
+    Other(u8, u8),
+}
+
+/// TCP or UDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Transport {
+    Tcp,
+    Udp,
+}
+
+impl Packet {
+    /// Reads an IP packet; `None` for what verification has no use for.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let sliced = LaxSlicedPacket::from_ip(bytes).ok()?;
+        let (source, destination) = addresses(sliced.net.as_ref()?)?;
+        let ends = |from, to| (SocketAddr::new(source, from), SocketAddr::new(destination, to));
+        let ((source, destination), what) = match sliced.transport? {
+            TransportSlice::Tcp(tcp) => {
+                let segment = Segment {
+                    seq: tcp.sequence_number(),
+                    ack: tcp.ack().then(|| tcp.acknowledgment_number()),
+                    syn: tcp.syn(),
+                    fin: tcp.fin(),
+                    rst: tcp.rst(),
+                };
+                (ends(tcp.source_port(), tcp.destination_port()), What::Segment(segment))
+            }
+            TransportSlice::Udp(udp) => {
+                (ends(udp.source_port(), udp.destination_port()), What::Datagram)
+            }
+            TransportSlice::Icmpv4(icmp) => {
+                let error = match (icmp.type_u8(), icmp.code_u8()) {
+                    (3, 3) => IcmpError::Port,
+                    (3, 13) => IcmpError::Admin,
+                    (3, 1) => IcmpError::Host,
+                    (kind, code) => IcmpError::Other(kind, code),
+                };
+                (ends(0, 0), What::Unreachable { error, about: about(icmp.payload()) })
+            }
+            TransportSlice::Icmpv6(icmp) => {
+                let error = match (icmp.type_u8(), icmp.code_u8()) {
+                    (1, 4) => IcmpError::Port,
+                    (1, 1) => IcmpError::Admin,
+                    (1, 3) => IcmpError::Host,
+                    // Neighbours and routers talk like this all the time.
+                    (128.., _) => return None,
+                    (kind, code) => IcmpError::Other(kind, code),
+                };
+                (ends(0, 0), What::Unreachable { error, about: about(icmp.payload()) })
+            }
+            TransportSlice::Igmp(_) => return None,
+        };
+        Some(Self { source, destination, what })
+    }
+
+    /// Whether it is the first packet of a connection: a SYN, or any datagram.
+    pub(super) fn opens(&self, transport: Transport) -> bool {
+        match self.what {
+            What::Segment(it) => transport == Transport::Tcp && it.syn && it.ack.is_none(),
+            What::Datagram => transport == Transport::Udp,
+            What::Unreachable { .. } => false,
+        }
+    }
+
+    /// The segment, if it is TCP.
+    pub(super) fn segment(&self) -> Option<Segment> {
+        match self.what {
+            What::Segment(segment) => Some(segment),
+            What::Datagram | What::Unreachable { .. } => None,
+        }
+    }
+}
+
+fn addresses(net: &LaxNetSlice<'_>) -> Option<(IpAddr, IpAddr)> {
+    match net {
+        LaxNetSlice::Ipv4(ip) => {
+            Some((ip.header().source_addr().into(), ip.header().destination_addr().into()))
+        }
+        LaxNetSlice::Ipv6(ip) => {
+            Some((ip.header().source_addr().into(), ip.header().destination_addr().into()))
+        }
+        LaxNetSlice::Arp(_) => None,
+    }
+}
+
+/// The destination of the packet that an ICMP error quotes, of which eight bytes of transport are
+/// there at least.
+fn about(quoted: &[u8]) -> Option<SocketAddr> {
+    let (address, transport): (IpAddr, usize) = match quoted.first()? >> 4 {
+        4 => {
+            let octets: [u8; 4] = quoted.get(16..20)?.try_into().ok()?;
+            (Ipv4Addr::from(octets).into(), usize::from(quoted[0] & 15) * 4)
+        }
+        6 => {
+            let octets: [u8; 16] = quoted.get(24..40)?.try_into().ok()?;
+            (Ipv6Addr::from(octets).into(), 40)
+        }
+        _ => return None,
+    };
+    let port: [u8; 2] = quoted.get(transport + 2..transport + 4)?.try_into().ok()?;
+    Some(SocketAddr::new(address, u16::from_be_bytes(port)))
+}
+
+/// An IP packet with a TCP segment.
+pub(super) fn tcp(from: SocketAddr, to: SocketAddr, segment: Segment) -> Vec<u8> {
+    let mut header = TcpHeader::new(from.port(), to.port(), segment.seq, WINDOW);
+    (header.syn, header.fin, header.rst) = (segment.syn, segment.fin, segment.rst);
+    header.ack = segment.ack.is_some();
+    header.acknowledgment_number = segment.ack.unwrap_or(0);
+    let builder = ip(from.ip(), to.ip()).tcp_header(header);
+    let mut bytes = Vec::with_capacity(builder.size(0));
+    builder.write(&mut bytes, &[]).expect("a vector takes whatever is written");
+    bytes
+}
+
+/// An IP packet with a UDP datagram.
+pub(super) fn udp(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    let payload = b"probe";
+    let builder = ip(from.ip(), to.ip()).udp(from.port(), to.port());
+    let mut bytes = Vec::with_capacity(builder.size(payload.len()));
+    builder.write(&mut bytes, payload).expect("a vector takes whatever is written");
+    bytes
+}
+
+fn ip(from: IpAddr, to: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {
+    PacketBuilder::ip(match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let header = Ipv4Header::new(0, HOPS, IpNumber::TCP, from.octets(), to.octets())
+                .expect("no payload is not too much");
+            etherparse::IpHeaders::Ipv4(header, etherparse::Ipv4Extensions::default())
+        }
+        (from, to) => {
+            let header = Ipv6Header {
+                traffic_class: 0,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: 0,
+                next_header: IpNumber::TCP,
+                hop_limit: HOPS,
+                source: v6(from).octets(),
+                destination: v6(to).octets(),
+            };
+            etherparse::IpHeaders::Ipv6(header, etherparse::Ipv6Extensions::default())
+        }
+    })
+}
+
+fn v6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (from, to) in [
+            ("192.0.2.1:80", "198.51.100.1:31000"),
+            ("[2001:db8:ffff::1]:80", "[2001:db8:1::2]:31000"),
+        ] {
+            let (source, destination) = (end(from), end(to));
+            let segment = Segment { seq: 7, ack: Some(9), syn: true, ..Segment::default() };
+            let parsed = Packet::parse(&tcp(source, destination, segment)).unwrap();
+            assert_eq!(parsed, Packet { source, destination, what: What::Segment(segment) });
+            assert!(!parsed.opens(Transport::Tcp));
+            let parsed = Packet::parse(&udp(source, destination)).unwrap();
+            assert_eq!(parsed, Packet { source, destination, what: What::Datagram });
+            assert!(parsed.opens(Transport::Udp) && !parsed.opens(Transport::Tcp));
+        }
+    }
+
+    #[test]
+    fn an_icmp_error_tells_what_it_is_about() {
+        let quoted = tcp(end("192.0.2.1:80"), end("198.51.100.1:9"), Segment::default());
+        for (code, error) in [(3, IcmpError::Port), (13, IcmpError::Admin), (1, IcmpError::Host)] {
+            let builder = PacketBuilder::ipv4([198, 51, 100, 1], [192, 0, 2, 1], 64)
+                .icmpv4_raw(3, code, [0; 4]);
+            let mut bytes = Vec::new();
+            builder.write(&mut bytes, &quoted[..28]).unwrap();
+            let parsed = Packet::parse(&bytes).unwrap();
+            let about = Some(end("198.51.100.1:9"));
+            assert_eq!(parsed.what, What::Unreachable { error, about });
+        }
+    }
+}
