@@ -8,6 +8,7 @@ mod heat_map;
 
 use std::path::Path;
 
+use crate::event::PrecisionPlan;
 use crate::report::{
     finding::Finding,
     grid::Mark,
@@ -163,6 +164,20 @@ impl<'a> ScenarioReport<'a> {
 
     fn trials(&self) -> String {
         let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
+        let trials = match self.scenario.precision {
+            None => trials,
+            Some(PrecisionPlan { half_width, trials_max }) => {
+                let least = self.scenario.trials_per_cell;
+                let is_wide = |cell: &&CellSummary| {
+                    (cell.interval.high - cell.interval.low) / 2.0 > half_width
+                };
+                let missed = match self.scenario.cells.iter().filter(is_wide).count() {
+                    0 => String::new(),
+                    cells => format!(" (not reached in {})", count(cells as u64, "cell")),
+                };
+                format!("precision {half_width} by {least} to {trials_max} trials{missed}")
+            }
+        };
         match self.scenario.cells.len() {
             1 => trials,
             cells => format!("{trials} in each of {cells} cells"),
