@@ -8,7 +8,6 @@ mod heat_map;
 
 use std::path::Path;
 
-use crate::event::PrecisionPlan;
 use crate::report::{
     finding::Finding,
     grid::Mark,
@@ -145,7 +144,7 @@ impl<'a> ScenarioReport<'a> {
                 1,
             ),
         };
-        let mut facts = vec![file.clone(), format!("seed {seed}"), self.trials()];
+        let mut facts = vec![file.clone(), format!("seed {seed}"), self.labels.how_many_trials()];
         if *trials_per_cell > 0
             && cells.iter().any(|cell| cell.trials < u64::from(*trials_per_cell))
         {
@@ -160,28 +159,6 @@ impl<'a> ScenarioReport<'a> {
         let facts = paragraph("", &facts.join(" · "), self.style.width);
         out.extend(facts.lines().map(|line| self.style.paint(Ink::Faint, line) + "\n"));
         out
-    }
-
-    fn trials(&self) -> String {
-        let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
-        let trials = match self.scenario.precision {
-            None => trials,
-            Some(PrecisionPlan { half_width, trials_max }) => {
-                let least = self.scenario.trials_per_cell;
-                let is_wide = |cell: &&CellSummary| {
-                    (cell.interval.high - cell.interval.low) / 2.0 > half_width
-                };
-                let missed = match self.scenario.cells.iter().filter(is_wide).count() {
-                    0 => String::new(),
-                    cells => format!(" (not reached in {})", count(cells as u64, "cell")),
-                };
-                format!("precision {half_width} by {least} to {trials_max} trials{missed}")
-            }
-        };
-        match self.scenario.cells.len() {
-            1 => trials,
-            cells => format!("{trials} in each of {cells} cells"),
-        }
     }
 
     fn common_rtt_ms(&self) -> Option<f64> {
