@@ -87,7 +87,12 @@ fn words(with: &str, allowance: Allowance, against: &str) -> String {
     match passes_up_to {
         Some(0) => format!("with {with} passes without any {against}, {fails}"),
         Some(most) => format!("with {with} passes with at most {}, {fails}", some(most, against)),
-        None => format!("{with} cannot prove it, whatever they show; by {against} it {fails}"),
+        None => {
+            let fails = fails_from.map_or("it never fails".to_owned(), |least| {
+                format!("fails from {} on", some(least, against))
+            });
+            format!("{with} cannot prove it, whatever they show; {fails}")
+        }
     }
 }
 

@@ -123,6 +123,7 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
     let trial = &Trial { setup: draws.put_into(&trial.setup), ..trial.clone() };
     if let Some(reason) = refusal(&bench.refused, &trial.setup) {
         let mut finished = failed_bench(trial, &draws, &reason);
+        finished.cause = Some(Cause { kind: "nat".to_owned(), evidence: reason });
         finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
         return (finished, 0);
     }

@@ -165,19 +165,16 @@ fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {
         return Ok((whole(root.require("trials", TRIALS_HELP)?, TRIALS_HELP)?, None));
     };
     let half_width = half_width.number(&keys::PRECISION)?;
-    let most = match root.get("trials_max") {
-        Some(value) => whole(value, PRECISION_HELP)?,
-        None => precision::most(half_width),
-    };
-    let fewest = match root.get("trials") {
-        None => precision::fewest(half_width).min(most),
-        Some(value) => {
-            let fewest = whole(value.clone(), PRECISION_HELP)?;
-            if fewest > most {
-                let message = format!("`trials` is more than `trials_max`, {most}");
-                return Err(value.problem(message, "the fewest trials", PRECISION_HELP));
-            }
-            fewest
+    let read = |key| root.get(key).map(|value| whole(value, PRECISION_HELP)).transpose();
+    let (fewest, most) = match (read("trials")?, read("trials_max")?) {
+        (None, None) => (precision::fewest(half_width), precision::most(half_width)),
+        (None, Some(most)) => (precision::fewest(half_width).min(most), most),
+        (Some(fewest), None) => (fewest, precision::most(half_width).max(fewest)),
+        (Some(fewest), Some(most)) if fewest <= most => (fewest, most),
+        (Some(_), Some(most)) => {
+            let place = root.require("trials", PRECISION_HELP)?;
+            let message = format!("`trials` is more than `trials_max`, {most}");
+            return Err(place.problem(message, "the fewest trials", PRECISION_HELP));
         }
     };
     Ok((fewest, Some(Precision { half_width, trials_max: most })))

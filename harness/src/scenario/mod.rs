@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use crate::event::{Assignment, ExpectationPlan};
 
-pub(crate) use crate::nat::{Nat, NatSpec, Unsolicited};
+pub(crate) use crate::nat::{Nat, NatSpec};
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
 pub(crate) use draw::Draw;

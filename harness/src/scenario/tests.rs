@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{error::Error, *};
-use crate::nat::{Allocation, catalogue::CATALOGUE};
+use crate::nat::{Allocation, Unsolicited, catalogue::CATALOGUE};
 
 mod broken;
 mod language;

@@ -30,4 +30,5 @@ mod subjects;
 mod theory;
 mod time_server;
 mod times;
+mod verify;
 mod wan;

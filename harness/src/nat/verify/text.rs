@@ -88,3 +88,34 @@ fn property_json(check: &Check) -> Value {
         "holds": check.holds(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{nat::catalogue::HOME, scenario::Family};
+
+    #[test]
+    fn what_differs_is_marked_and_said_again_at_the_end() {
+        let checks = vec![
+            Check::new("mapping", "endpoint-independent", "endpoint-independent"),
+            Check::new("unsolicited", "drop", "reset"),
+        ];
+        let subject = Subject { family: Family::V4, nat: HOME, built: HOME };
+        let right = Report { checks: checks[..1].to_vec() };
+        let error = VerifyError::Probe(std::io::Error::other("no socket"));
+        let results = [Ok(right), Ok(Report { checks }), Err(error)];
+        let subjects = [subject; 3];
+        let all = format!(
+            "{}\n{}\n{}",
+            render(&subjects[..1], &results[..1]),
+            render(&subjects[..2], &results[..2]),
+            render(&subjects, &results)
+        );
+        insta::assert_snapshot!(all);
+        let json = json(&subjects, &results);
+        assert_eq!(json[0]["as_described"], true);
+        assert_eq!(json[1]["as_described"], false);
+        assert_eq!(json[1]["properties"][1]["holds"], false);
+        assert_eq!(json[2]["error"], "it cannot be probed: no socket");
+    }
+}

@@ -69,6 +69,7 @@ fn a_precision_has_limits_that_follow_from_it() {
     assert_eq!(read("precision = 0.02"), (93, 0.02, 2398));
     assert_eq!(read("precision = 0.02\ntrials = 10\ntrials_max = 50"), (10, 0.02, 50));
     assert_eq!(read("precision = 0.02\ntrials_max = 50"), (50, 0.02, 50));
+    assert_eq!(read("precision = 0.1\ntrials = 190"), (190, 0.1, 190));
     let mut fixed = parse("precision = 0.02");
     fixed.fix_trials(7);
     assert_eq!((fixed.trials, fixed.precision), (7, None));
