@@ -4,6 +4,7 @@
 mod dispatch;
 mod draws;
 mod peer;
+mod queue;
 mod record;
 mod refused;
 mod shell;

@@ -14,7 +14,9 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// # Errors
 /// The kernel knows no such child, or no descriptors of processes (Linux before 5.4).
 pub(crate) async fn at_end(pid: u32) -> io::Result<Duration> {
-    let process = AsyncFd::with_interest(open(pid)?, Interest::READABLE)?;
+    // SAFETY: an OwnedFd is always the same open descriptor.
+    let process = unsafe { AsyncFd::register_with_interest(open(pid)?, Interest::READABLE) }
+        .map_err(|error| error.into_parts().1)?;
     loop {
         let mut ready = process.readable().await?;
         if let Some(spent) = of_ended(process.get_ref())? {
