@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod draws;
+mod interruptible;
 mod peer;
 mod record;
 mod refused;
@@ -15,6 +16,7 @@ mod trial;
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
     draws::TrialSeed,
+    interruptible::interruptible,
     record::Captures,
     refused::{Refused, refusal},
     shell::{Left, Visit, visit},

@@ -4,10 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Check, Report, Subject, VerifyError};
+use super::{Check, Subject, Verified};
 use crate::{nat::show::behaviour_json, scenario::Named};
-
-type Verified = Result<Report, VerifyError>;
 
 /// Every property of every NAT, and a line about them all.
 pub(crate) fn render(subjects: &[Subject], results: &[Verified]) -> String {
@@ -103,7 +101,13 @@ fn property_json(check: &Check) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{nat::catalogue::HOME, scenario::Family};
+    use crate::{
+        nat::{
+            catalogue::HOME,
+            verify::{Report, VerifyError},
+        },
+        scenario::Family,
+    };
 
     #[test]
     fn what_differs_is_marked_and_said_again_at_the_end() {
