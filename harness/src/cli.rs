@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::TrialId;
+use crate::{commands::TrialId, report::compare::LEAST_MS};
 
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
 #[derive(Debug, Parser)]
@@ -21,7 +21,9 @@ use crate::commands::TrialId;
         Examples:\n  \
         harness scenarios/hello.toml                    a few seconds: does it work here?\n  \
         harness scenarios/skew.toml --out /tmp/skew     keep the results in this folder\n  \
-        harness run scenarios/*.toml --json             the summary as JSON on standard output"
+        harness run scenarios/*.toml --json             the summary as JSON on standard output\n  \
+        harness report /tmp/skew --markdown             that run again, for a pull request\n  \
+        harness compare /tmp/old /tmp/skew              what became better or worse?"
 )]
 pub(crate) struct Cli {
     /// `harness FILE…` is `harness run FILE…`.
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
+    /// Compare two runs cell by cell: better, worse, or no difference shown.
+    Compare(CompareArgs),
     /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
     Nats(NatsArgs),
     /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
@@ -174,6 +178,50 @@ pub(crate) struct ReportArgs {
     /// Write JUnit XML into this file as well: a case for each expectation in each cell.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Cells are matched by the scenario's name and their swept values. Rates differ by \
+        the interval of Newcombe, medians of times by order statistics, all of them together with \
+        95 % confidence however many there are.\n\nExit codes: 0 nothing is worse, 1 something \
+        is, 2 usage or no cell in common, 3 nothing can be compared: no trials with a result."
+)]
+pub(crate) struct CompareArgs {
+    /// Folder of the run to compare with, or its events.jsonl.
+    #[arg(value_name = "FIRST")]
+    pub(crate) first: PathBuf,
+
+    /// Folder of the run that may be better or worse.
+    #[arg(value_name = "SECOND")]
+    pub(crate) second: PathBuf,
+
+    /// Medians that differ by less are not told apart, in milliseconds: the bench itself is no more
+    /// exact, and less so between machines.
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = LEAST_MS,
+        value_parser = milliseconds,
+        allow_negative_numbers = true
+    )]
+    pub(crate) least_ms: f64,
+
+    /// Print the comparison as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// List every cell, even where many do not differ.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) full: bool,
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ms) if (0.0..=1e6).contains(&ms) => Ok(ms),
+        Ok(_) | Err(_) => Err("not a number of milliseconds from 0 to 1000000".to_owned()),
+    }
 }
 
 /// Options of `nats`.

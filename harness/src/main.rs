@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => commands::run(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Compare(args)) => commands::compare(&args),
         Some(Command::Nats(args)) => commands::nats(&args),
         Some(Command::Replay(args)) => commands::replay(&args),
         Some(Command::Shell(args)) => commands::shell(&args),

@@ -1,6 +1,7 @@
 //! What each subcommand does, from its arguments to its exit code: one file each.
 
 mod check;
+mod compare;
 mod doctor;
 mod nats;
 mod output;
@@ -24,6 +25,7 @@ use crate::{
 
 pub(crate) use self::{
     check::check,
+    compare::compare,
     doctor::doctor,
     nats::nats,
     replay::{TrialId, replay},

@@ -53,12 +53,12 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         let seed = args.seed.or(scenario.seed).map_or_else(random_seed, Ok)?;
         scenarios.push((scenario, seed));
     }
+    let files = Files::new(&args.reports);
+    files.check()?;
     let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
     doctor::programs(setups.clone()).map_err(|message| Problem(INCAPABLE, message))?;
     let Ready { refused, verified, messages } = ready::prepare(&setups, !args.no_verify)?;
 
-    let files = Files::new(&args.reports);
-    files.check()?;
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
     let bench = Arc::new(Bench { refused, ..bench(args, folder.path())? });
@@ -92,12 +92,14 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     // What was measured is reported even if it could not all be written.
     let summary = tally.summary();
     let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
-    let printed = output::print(format, &summary, folder.path());
+    let reported = [
+        output::print(format, &summary, folder.path()),
+        output::keep(folder.path(), &summary),
+        files.write(&summary),
+        output::tell_github(&summary),
+    ];
     let ended = ended.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    output::keep(folder.path(), &summary)?;
-    files.write(&summary)?;
-    output::tell_github(&summary)?;
-    printed?;
+    output::first_problem(reported)?;
     match ended {
         Ended::Complete => Ok(summary.exit_code()),
         Ended::Interrupted(code) => Ok(code),

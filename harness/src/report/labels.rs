@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use crate::{
-    event::Filter,
+    event::{Assignment, Filter},
     report::{
         summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
         text::{cell_label, short_names, value},
@@ -117,6 +117,12 @@ impl<'a> Labels<'a> {
             .or_else(|| first(|cell| Some(cell.failure_causes.first()?.trial)))
             .map(|(cell, trial)| self.trial(cell, trial))
     }
+}
+
+/// Swept values with their whole paths: `punch.rule=rolling, peer.b.clock_offset_s=5`.
+pub(super) fn full_label(values: &[Assignment]) -> String {
+    let part = |Assignment { path, value: it }: &Assignment| format!("{path}={}", value(it));
+    values.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// The command that runs a trial again and shows its packets.

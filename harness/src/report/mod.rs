@@ -5,7 +5,8 @@
 //! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
 
 pub(crate) mod cells_csv;
-pub(crate) mod difference;
+pub(crate) mod compare;
+mod difference;
 mod finding;
 pub(crate) mod folder;
 pub(crate) mod github;

@@ -111,12 +111,17 @@ impl<'a> ScenarioReport<'a> {
         let remarkable = shown.len();
         shown.truncate(MOST_ROWS);
         let more = match (remarkable, cells.len() - shown.len()) {
-            (0, all) => format!("None of the {all} cells calls for attention; --full lists them."),
+            (0, all) => format!(
+                "None of the {all} cells calls for attention; `harness report --full` lists them."
+            ),
             (some, rest) if some == shown.len() => {
-                format!("{} for no attention; --full lists all.", call(rest, "more cell"))
+                format!(
+                    "{} for no attention; `harness report --full` lists all.",
+                    call(rest, "more cell")
+                )
             }
             (some, rest) => format!(
-                "{rest} cells are left out; {} for attention too. --full lists all.",
+                "{rest} cells are left out; {} for attention too. `harness report --full` lists all.",
                 call(some - shown.len(), "more cell")
             ),
         };
