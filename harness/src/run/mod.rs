@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod draws;
+mod interruptible;
 mod peer;
 mod queue;
 mod record;
@@ -17,6 +18,7 @@ mod usage;
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
     draws::TrialSeed,
+    interruptible::interruptible,
     record::Captures,
     refused::{Refused, refusal},
     shell::{Left, Visit, visit},
