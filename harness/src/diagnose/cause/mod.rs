@@ -112,6 +112,11 @@ impl Kind {
     }
 }
 
+/// The names of all causes.
+pub(crate) fn names() -> Vec<&'static str> {
+    Kind::NAMES.iter().map(|(name, _)| *name).collect()
+}
+
 /// What is known of a peer at the end of a failed trial.
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {
