@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use crate::{
-    event::{Assignment, Filter},
+    event::{Assignment, Filter, PrecisionPlan},
     report::{
         summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
-        text::{cell_label, short_names, value},
+        text::{cell_label, count, short_names, value},
     },
 };
 
@@ -65,6 +65,29 @@ impl<'a> Labels<'a> {
         let noun = if listed.len() == 1 { "trial" } else { "trials" };
         let more = if unexpected.count > listed.len() as u64 { ", …" } else { "" };
         format!("{noun} {}{more}", listed.join(", "))
+    }
+
+    /// How many trials were asked for: `200 trials in each of 18 cells`.
+    pub(super) fn how_many_trials(&self) -> String {
+        let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
+        let trials = match self.scenario.precision {
+            None => trials,
+            Some(PrecisionPlan { half_width, trials_max }) => {
+                let least = self.scenario.trials_per_cell;
+                let is_wide = |cell: &&CellSummary| {
+                    (cell.interval.high - cell.interval.low) / 2.0 > half_width
+                };
+                let missed = match self.scenario.cells.iter().filter(is_wide).count() {
+                    0 => String::new(),
+                    cells => format!(" (not reached in {})", count(cells as u64, "cell")),
+                };
+                format!("precision {half_width} by {least} to {trials_max} trials{missed}")
+            }
+        };
+        match self.scenario.cells.len() {
+            1 => trials,
+            cells => format!("{trials} in each of {cells} cells"),
+        }
     }
 
     /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`; empty for all.

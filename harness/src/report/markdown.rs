@@ -11,7 +11,7 @@ use crate::report::{
     outcome,
     stats::Quantiles,
     summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary, Unexpected},
-    text::{count, milliseconds, rate, short_values},
+    text::{milliseconds, rate, short_values},
 };
 
 /// Rows that a list has before `and n more`.
@@ -59,16 +59,12 @@ struct ScenarioReport<'a> {
 
 impl ScenarioReport<'_> {
     fn render(&self) -> String {
-        let ScenarioSummary { name, file, seed, trials_per_cell, cells, .. } = self.scenario;
+        let ScenarioSummary { name, file, seed, .. } = self.scenario;
         let question = self.scenario.question.as_deref().map_or_else(String::new, escaped);
         let colon = if question.is_empty() { "" } else { ": " };
         let mut out = format!("\n### {}{colon}{question}\n\n", escaped(name));
-        let trials = count(u64::from(*trials_per_cell), "trial");
-        let each = match cells.len() {
-            1 => trials,
-            cells => format!("{trials} in each of {cells} cells"),
-        };
-        let _infallible = writeln!(out, "{} · seed {seed} · {each}", code(file));
+        let trials = self.labels.how_many_trials();
+        let _infallible = writeln!(out, "{} · seed {seed} · {trials}", code(file));
         let map = self.heat_map();
         let cells = self.cells();
         let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };

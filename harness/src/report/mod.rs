@@ -17,6 +17,7 @@ mod labels;
 pub(crate) mod ladder;
 pub(crate) mod log;
 pub(crate) mod markdown;
+mod measured;
 mod outcome;
 pub(crate) mod progress;
 pub(crate) mod stats;
@@ -25,7 +26,7 @@ pub(crate) mod summary;
 mod table;
 pub(crate) mod tally;
 pub(crate) mod terminal;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -62,7 +62,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// `1 trial`, `2 trials`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 

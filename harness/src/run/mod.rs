@@ -5,6 +5,7 @@ mod dispatch;
 mod draws;
 mod interruptible;
 mod peer;
+mod queue;
 mod record;
 mod refused;
 mod shell;
@@ -12,6 +13,7 @@ mod single;
 mod standing;
 mod subject;
 mod trial;
+mod usage;
 
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},

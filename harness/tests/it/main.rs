@@ -17,6 +17,7 @@ mod capture;
 mod causes;
 mod exit_codes;
 mod hosts;
+mod language;
 mod left_behind;
 mod machine;
 mod nats;

@@ -247,7 +247,7 @@ impl Run {
                     connected.extend(times.connected_ms);
                     returned.extend(times.returned_ms);
                 }
-                Event::RunFinished(_) => {}
+                Event::CellDecided(_) | Event::RunFinished(_) => {}
             }
         }
         times_ms.values_mut().flatten().for_each(|sample| sample.sort_by(f64::total_cmp));

@@ -184,7 +184,7 @@ fn changed() -> Vec<Event> {
                 started.scenarios[0].cells[9].values[1].value = 80.into();
                 started.scenarios.push(scenario("another", 5, vec![cell(&[])]));
             }
-            Event::RunFinished(_) => {}
+            Event::CellDecided(_) | Event::RunFinished(_) => {}
         }
     }
     events
