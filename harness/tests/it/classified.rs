@@ -23,6 +23,11 @@ const OF_TCP: [&str; 5] = [
 /// Only where a NAT sends ICMP errors can it be seen whether it limits them.
 const IF_SEEN: &str = "icmp_limit";
 
+/// Every property of a NAT.
+fn everything() -> impl Iterator<Item = &'static str> {
+    OF_TRANSPORTS.into_iter().chain(OF_TCP).chain([IF_SEEN])
+}
+
 /// What makes a router of a NAT's rules, as `harness nats show` names it.
 const RULES: [&str; 8] = [
     "nat",
@@ -97,9 +102,7 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
         .collect();
     assert!(described.len() >= 13, "all but the public host: {list:#?}");
     for (name, behaviour) in &described {
-        let known = |key: &String| {
-            OF_TRANSPORTS.iter().chain(&OF_TCP).chain(&[IF_SEEN]).any(|known| known == key)
-        };
+        let known = |key: &String| everything().any(|known| known == key);
         let unknown: Vec<_> =
             behaviour.as_object().unwrap().keys().filter(|key| !known(key)).collect();
         assert!(unknown.is_empty(), "{name}: nobody looks at {unknown:?}");
@@ -126,7 +129,6 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
 /// A NAT, a change to its rules (in JSON), and everything that is different then.
 type Sabotage = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-/// Every property of a NAT is in one of them at least.
 const SABOTAGES: &[Sabotage] = &[
     ("home", "-j DROP", "-j ACCEPT", &["unsolicited"]),
     ("home-reject", "tcp-reset", "icmp-admin-prohibited", &["unsolicited"]),
@@ -175,6 +177,11 @@ const SABOTAGES: &[Sabotage] = &[
 #[test]
 fn sabotaged_rules_are_found_out_property_by_property() {
     let bench = Bench::new();
+    for property in everything() {
+        let is_it = |named: &&str| named.trim_start_matches("tcp.") == property;
+        let sabotaged = SABOTAGES.iter().flat_map(|sabotage| sabotage.3).any(is_it);
+        assert!(sabotaged, "what if {property} were different?");
+    }
     let (mut nats, mut cases) = (Vec::new(), Vec::new());
     for (number, (name, from, to, expected)) in SABOTAGES.iter().enumerate() {
         let nat = shown(&bench, name);

@@ -27,8 +27,11 @@ def checksum(data):
 
 
 def with_checksum(data, offset, before=b""):
-    """`data` with its checksum at `offset`, which covers `before` as well."""
-    return data[:offset] + struct.pack("!H", checksum(before + data)) + data[offset + 2 :]
+    """`data` with its checksum at `offset`, which covers `before` as well.
+
+    To UDP 0 means none (RFC 768), to the others it is the same number as 0xFFFF."""
+    value = checksum(before + data) or 0xFFFF
+    return data[:offset] + struct.pack("!H", value) + data[offset + 2 :]
 
 
 def pseudo_header(protocol, addresses, length):

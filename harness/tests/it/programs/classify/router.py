@@ -32,10 +32,12 @@ PORTS = range(20000, 29000, 7)
 def enter_namespace():
     """A network namespace that ends with this process, and this process with its parent."""
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    user, group, new_user, new_net = os.geteuid(), os.getegid(), 0x10000000, 0x40000000
+    user, group = os.geteuid(), os.getegid()
+    new_user, new_net = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET
     if libc.unshare(new_net | (new_user if user != 0 else 0)) != 0:
         raise Problem(f"no network namespace: {os.strerror(ctypes.get_errno())}")
+    # Not before: whoever enters a user namespace loses it.
+    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if user != 0:
         files = {"setgroups": "deny", "uid_map": f"0 {user} 1", "gid_map": f"0 {group} 1"}
         for name, text in files.items():
@@ -50,12 +52,13 @@ def write(path, text):
 def tun(name, address):
     """A TUN device of the router with this address and a /24; its descriptor is the other end."""
     end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(end, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))  # TUNSETIFF
+    packets_alone = struct.pack("16sH22x", name.encode(), 0x1001)  # IFF_TUN, IFF_NO_PI
+    fcntl.ioctl(end, 0x400454CA, packets_alone)  # TUNSETIFF
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for request, value in ((0x8916, address), (0x891C, "255.255.255.0")):  # SIOCSIFADDR, …MASK
             value = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(value))
             fcntl.ioctl(control, request, struct.pack("16s16s8x", name.encode(), value))
-        up = struct.pack("16sH22x", name.encode(), 1)
+        up = struct.pack("16sH22x", name.encode(), 1)  # IFF_UP
         fcntl.ioctl(control, 0x8914, up)  # SIOCSIFFLAGS
     return end
 
