@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::TrialId;
+use crate::{commands::TrialId, report::compare::LEAST_MS, scenario::CellFilter};
 
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
 #[derive(Debug, Parser)]
@@ -16,12 +16,14 @@ use crate::commands::TrialId;
     subcommand_precedence_over_arg = true,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 all expectations met, 1 an expectation failed, 2 usage or invalid \
-        scenario, 3 inconclusive, 5 this machine cannot run it, 130/143 interrupted (128 and the \
+        scenario, 3 inconclusive, 4 nothing selected, 5 this machine cannot run it, 130/143 interrupted (128 and the \
         signal's number; after clean-up, with the partial result).\n\n\
         Examples:\n  \
         harness scenarios/hello.toml                    a few seconds: does it work here?\n  \
         harness scenarios/skew.toml --out /tmp/skew     keep the results in this folder\n  \
-        harness run scenarios/*.toml --json             the summary as JSON on standard output"
+        harness run scenarios/*.toml --json             the summary as JSON on standard output\n  \
+        harness report /tmp/skew --markdown             that run again, for a pull request\n  \
+        harness compare /tmp/old /tmp/skew              what became better or worse?"
 )]
 pub(crate) struct Cli {
     /// `harness FILE…` is `harness run FILE…`.
@@ -38,8 +40,12 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Check scenarios without running them, and say what would be run.
     Check(CheckArgs),
+    /// List scenarios: what they ask, their cells and trials.
+    List(ListArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
+    /// Compare two runs cell by cell: better, worse, or no difference shown.
+    Compare(CompareArgs),
     /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
     Nats(NatsArgs),
     /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
@@ -49,17 +55,43 @@ pub(crate) enum Command {
     Shell(ShellArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
     /// Be a peer: the command `punch`.
     #[command(hide = true, disable_help_flag = true)]
     Peer(PeerArgs),
 }
 
-/// Options of `run`.
+/// Which scenarios, and which of their cells.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct ScenarioArgs {
     /// Scenario files.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+
+    /// Set a key of the scenarios, above what their files say: `wan.delay_ms=50`, `peer.a.nat=none`,
+    /// `sweep.wan.loss=[0, 0.1]`. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Only the cells that meet all of these conditions: `rule=rolling,delay_ms=5|50`. A path may be
+    /// shortened from the left, values may have `*` and `?`, `!=` is the opposite, and a word alone
+    /// is a part of the cell's name. May be given several times, for cells that meet either.
+    #[arg(long, value_name = "CONDITIONS")]
+    pub(crate) filter: Vec<CellFilter>,
+
+    /// A sweep of more than 10000 cells is meant.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
 
     /// Labs that may stand at once. A trial mostly waits, so that many more than cores are fine;
     /// for exact times use 2.
@@ -90,7 +122,7 @@ pub(crate) struct RunArgs {
     pub(crate) reports: ReportFiles,
 
     /// Write what passed the WAN as pcapng into the run folder, of all trials or of those that did
-    /// not succeed.
+    /// not succeed; of these, the packets as a ladder in text as well.
     #[arg(
         long,
         value_enum,
@@ -114,9 +146,35 @@ pub(crate) enum Capture {
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Scenario files.
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
+
+    /// Trials in each cell, instead of what the scenarios say.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) trials: Option<u32>,
+}
+
+/// Options of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
+
+    /// Every cell with its values, instead of how many there are.
+    #[arg(long)]
+    pub(crate) cells: bool,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Reports in files that the user names, besides those in the run's folder.
@@ -174,6 +232,50 @@ pub(crate) struct ReportArgs {
     /// Write JUnit XML into this file as well: a case for each expectation in each cell.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Cells are matched by the scenario's name and their swept values. Rates differ by \
+        the interval of Newcombe, medians of times by order statistics, all of them together with \
+        95 % confidence however many there are.\n\nExit codes: 0 nothing is worse, 1 something \
+        is, 2 usage or no cell in common, 3 nothing can be compared: no trials with a result."
+)]
+pub(crate) struct CompareArgs {
+    /// Folder of the run to compare with, or its events.jsonl.
+    #[arg(value_name = "FIRST")]
+    pub(crate) first: PathBuf,
+
+    /// Folder of the run that may be better or worse.
+    #[arg(value_name = "SECOND")]
+    pub(crate) second: PathBuf,
+
+    /// Medians that differ by less are not told apart, in milliseconds: the bench itself is no more
+    /// exact, and less so between machines.
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = LEAST_MS,
+        value_parser = milliseconds,
+        allow_negative_numbers = true
+    )]
+    pub(crate) least_ms: f64,
+
+    /// Print the comparison as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// List every cell, even where many do not differ.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) full: bool,
+}
+
+fn milliseconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ms) if (0.0..=1e6).contains(&ms) => Ok(ms),
+        Ok(_) | Err(_) => Err("not a number of milliseconds from 0 to 1000000".to_owned()),
+    }
 }
 
 /// Options of `nats`.
@@ -288,6 +390,18 @@ pub(crate) struct ShellArgs {
     /// Run this with /bin/sh instead of $SHELL.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,
+
+    /// Set a key of the scenario, above what its file says. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl ShellArgs {
+    /// The scenario, with all of its cells.
+    pub(crate) fn scenarios(&self) -> ScenarioArgs {
+        let (files, set) = (vec![self.scenario.clone()], self.set.clone());
+        ScenarioArgs { files, set, filter: Vec::new(), yes: true }
+    }
 }
 
 /// One of the two peers.

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeSet,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    thread,
 };
 
 use crate::{
     isolate::{self, IsolateError},
-    lab::{self, LabSpec, tun},
+    lab::{self, tun},
     nat::{
-        Nat, NatSpec,
+        NatSpec,
         rules::{self, Tool},
     },
     scenario::{Family, Setup, expand},
@@ -52,19 +53,19 @@ pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
 pub(crate) const MODULES: &str = "run as root, or as root load what the kernel lacks: modprobe -a tun veth nf_conntrack nf_nat \
     nf_tables nft_nat nft_chain_nat xt_MASQUERADE xt_conntrack ipt_REJECT";
 
-/// Builds and removes one lab for each kind of NAT: whatever the checks did not think of shows
-/// here, before anything is measured.
+/// Builds and removes each of these NATs: whatever the checks did not think of shows here, before
+/// anything is measured.
 ///
 /// # Errors
 /// What could not be built.
 pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
     for (family, nat) in nats {
-        let nat = Nat::Behind(*nat);
-        let spec = LabSpec { family: *family, nats: [nat.clone(), nat], hosts: Vec::new() };
-        lab::build(&spec).map_err(|error| Missing {
+        let built = lab::build_alone(*family, nat).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
             remedy: MODULES.to_owned(),
         })?;
+        // The kernel takes longer to remove it.
+        thread::spawn(move || drop(built));
     }
     Ok(())
 }

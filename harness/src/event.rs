@@ -16,6 +16,8 @@ pub(crate) enum Event {
     RunStarted(RunStarted),
     /// One trial is over, whatever its verdict.
     TrialFinished(Box<TrialFinished>),
+    /// A cell with a precision has had enough trials.
+    CellDecided(CellDecided),
     /// Always the last line, unless the harness was killed.
     RunFinished(RunFinished),
 }
@@ -69,12 +71,41 @@ pub(crate) struct ScenarioPlan {
     pub(crate) source: Option<String>,
     /// Run seed: with cell label and trial index it determines every trial.
     pub(crate) seed: u64,
-    /// Trials in each cell.
+    /// Trials in each cell; with a precision the fewest.
     pub(crate) trials: u32,
+    /// When a cell has had enough trials, if that is not their number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) precision: Option<PrecisionPlan>,
     /// Cells in the order of the sweep.
     pub(crate) cells: Vec<CellPlan>,
     /// Expectations in the order of the file.
     pub(crate) expectations: Vec<ExpectationPlan>,
+}
+
+/// When the cells of a scenario have had enough trials; see [`crate::scenario::Precision`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PrecisionPlan {
+    /// Half of the width that the 95 % interval of the rate may have.
+    pub(crate) half_width: f64,
+    /// Trials after which a cell stops in any case.
+    pub(crate) trials_max: u32,
+}
+
+/// Why a cell with a precision got no more trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CellDecided {
+    /// Index into [`RunStarted::scenarios`].
+    pub(crate) scenario: usize,
+    /// Index into [`ScenarioPlan::cells`].
+    pub(crate) cell: usize,
+    /// How many trials it has had: those with the indices below this.
+    pub(crate) trials: u32,
+    /// Half of the width of the interval of its rate.
+    pub(crate) half_width: f64,
+    /// Whether that is narrow enough; otherwise it has had the most trials it may have, or nothing
+    /// but errors of the bench.
+    pub(crate) is_narrow: bool,
 }
 
 /// One combination of swept values.
@@ -102,7 +133,8 @@ pub(crate) struct ExpectationPlan {
     /// Cells whose values are among these; empty for every cell.
     #[serde(rename = "where")]
     pub(crate) filter: Vec<Filter>,
-    /// Bound on the success rate of each cell, or `theory`, as written in the file.
+    /// What must hold, in words that [`crate::scenario::Criterion`] reads: `>= 0.95` and `theory` are
+    /// on the success of each cell, others begin with what they are on.
     pub(crate) success: String,
 }
 
@@ -142,6 +174,10 @@ pub(crate) struct TrialFinished {
     pub(crate) disturbed: Option<String>,
     /// The worst lateness of the bench in this trial, in milliseconds.
     pub(crate) bench: BenchLateness,
+    /// Round-trip time of the configured delays in this trial, in milliseconds, if it was drawn; that
+    /// of the cell otherwise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) rtt_ms: Option<f64>,
     /// Virtual epoch of the trial: what an exact clock reads at its begin, in Unix seconds.
     pub(crate) epoch_unix_s: f64,
     /// The two peers, a and b.
@@ -193,6 +229,9 @@ pub(crate) enum Prediction {
 /// Times of a success in milliseconds, all from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Times {
+    /// The first port up on either side: as the peers report.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) up_ms: Option<f64>,
     /// The first port up on both sides: as the peers report, or else as the packets tell.
     pub(crate) connected_ms: Option<f64>,
     /// The COMMIT answered: both sides know which connection it is.
@@ -228,6 +267,9 @@ pub(crate) struct PeerReport {
     pub(crate) ports: Vec<u16>,
     /// SYNs it sent on the WAN.
     pub(crate) syns: u32,
+    /// Processor time of its process, in user and kernel mode, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) cpu_ms: Option<f64>,
 }
 
 /// How the run ended.

@@ -2,22 +2,48 @@
 
 use std::process::ExitCode;
 
-use super::{read, say, undecidable};
-use crate::cli::CheckArgs;
+use super::{allowances, say, scenarios::read};
+use crate::{cli::CheckArgs, report::text::count, scenario::Scenario};
 
 /// `harness check`.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
-    let scenarios = match read(&args.files) {
+    let mut scenarios = match read(&args.scenarios) {
         Ok(scenarios) => scenarios,
         Err(problem) => return problem.exit(),
     };
-    for scenario in &scenarios {
-        let (cells, trials) = (scenario.cells.len(), scenario.trials);
-        let total = cells as u64 * u64::from(trials);
-        say(&format!("{}: {cells} cells x {trials} trials = {total} trials", scenario.file));
-        for warning in undecidable(scenario) {
+    for scenario in &mut scenarios {
+        if let Some(trials) = args.trials {
+            scenario.fix_trials(trials);
+        }
+        say(&format!("{}: {}", scenario.file, size(scenario)));
+        for line in allowances::lines(scenario) {
+            say(&format!("  {line}"));
+        }
+        for warning in allowances::undecidable(scenario) {
             say(&format!("  warning: {warning}"));
         }
     }
     ExitCode::SUCCESS
+}
+
+/// `18 cells x 200 trials = 3600 trials`
+pub(super) fn size(scenario: &Scenario) -> String {
+    let cells = scenario.cells.len() as u64;
+    let all = |trials: u32| cells * u64::from(trials);
+    let trials = scenario.trials;
+    match scenario.precision {
+        None => {
+            let each = count(u64::from(trials), "trial");
+            format!("{} x {each} = {}", count(cells, "cell"), count(all(trials), "trial"))
+        }
+        Some(precision) => {
+            let (half_width, most) = (precision.half_width, precision.trials_max);
+            let cells = count(cells, "cell");
+            let (least_of_all, most_of_all) = (all(trials), all(most));
+            format!(
+                "{cells} x {trials} to {most} trials for a precision of {half_width} = \
+                 {least_of_all} to {most_of_all} trials"
+            )
+        }
+    }
 }

@@ -4,25 +4,56 @@ use std::process::ExitCode;
 
 use super::{INCAPABLE, Problem, say};
 use crate::{
-    doctor,
-    scenario::{Family, Named, NatSpec, Unsolicited},
+    doctor::{self, Missing},
+    nat::{
+        NatSpec, Unsolicited,
+        catalogue::CATALOGUE,
+        possible::impossible_with_ipv6,
+        rules::{self, Tool},
+    },
+    scenario::{Family, Named},
 };
 
 /// `harness doctor`.
 pub(crate) fn doctor() -> ExitCode {
-    let nats = |family| {
-        let answers = Unsolicited::NAMES.iter().map(|(_, answer)| *answer);
-        answers.map(|answer| (family, NatSpec::home(answer))).collect::<Vec<_>>()
-    };
-    let ready = doctor::prepare(&nats(Family::V4))
-        .and_then(|()| doctor::probe(&nats(Family::V4)).map_err(|missing| vec![missing]));
+    let (needed, tables) = nats(Family::V4);
+    let ready = doctor::prepare(&needed)
+        .and_then(|()| doctor::probe(&needed).map_err(|missing| vec![missing]));
     if let Err(missing) = ready {
         return Problem(INCAPABLE, doctor::message(&missing)).exit();
     }
     say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
     // Most scenarios do without.
-    if let Err(missing) = doctor::probe(&nats(Family::V6)) {
+    if let Err(missing) = buildable(&tables) {
+        let names: Vec<&str> = tables.iter().map(|(_, nat)| nat.name).collect();
+        say(&format!("except the NATs {}: {missing}", names.join(", ")));
+    }
+    let (needed, tables) = nats(Family::V6);
+    if let Err(missing) = buildable(&needed) {
         say(&format!("except those with IPv6: {missing}"));
+    } else if let Err(missing) = buildable(&tables) {
+        let names: Vec<&str> = tables.iter().map(|(_, nat)| nat.name).collect();
+        say(&format!("except with IPv6 those with the NATs {}: {missing}", names.join(", ")));
     }
     ExitCode::SUCCESS
+}
+
+type Kinds = Vec<(Family, NatSpec)>;
+
+/// One NAT for each answer and each of the catalogue: those that need only iptables, and the rest.
+fn nats(family: Family) -> (Kinds, Kinds) {
+    let answers = Unsolicited::NAMES.iter().map(|(_, answer)| NatSpec::home(*answer));
+    let possible = |nat: &NatSpec| family == Family::V4 || impossible_with_ipv6(nat).is_none();
+    let catalogue = CATALOGUE.iter().filter_map(|entry| entry.spec).filter(possible);
+    answers
+        .chain(catalogue)
+        .map(|nat| (family, nat))
+        .partition(|(family, nat)| rules::tool(*family, nat) != Tool::Nft)
+}
+
+fn buildable(nats: &Kinds) -> Result<(), Missing> {
+    match nats.iter().find_map(|(family, nat)| doctor::tool_of(*family, nat)) {
+        Some(missing) => Err(missing),
+        None => doctor::probe(nats),
+    }
 }

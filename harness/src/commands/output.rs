@@ -39,9 +39,7 @@ pub(super) enum Format {
 fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
     match format {
         Format::Terminal { full } => {
-            let terminal = io::stdout().is_terminal();
-            let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-            let style = Style::detect(terminal, |name| std::env::var(name).ok(), width);
+            let style = Style::of_stdout(io::stdout().is_terminal());
             terminal::render(summary, View { folder: Some(folder), style, full })
         }
         Format::Json => json(summary),
@@ -141,8 +139,10 @@ fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
     write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(unwritable)
 }
 
-fn first_problem(results: impl IntoIterator<Item = Result<(), Problem>>) -> Result<(), Problem> {
-    // Every one is tried before the first problem is told.
+/// The first of several problems, after every one was tried.
+pub(super) fn first_problem(
+    results: impl IntoIterator<Item = Result<(), Problem>>,
+) -> Result<(), Problem> {
     let problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     problems.into_iter().next().map_or(Ok(()), Err)
 }

@@ -19,7 +19,7 @@ use crate::{
     event::{Event, RunStarted, ScenarioPlan, TrialFinished, Verdict},
     report::log,
     run::{Captures, Trial, TrialSeed, single},
-    scenario::Scenario,
+    scenario::{Overrides, Scenario},
 };
 
 /// Exit code of a replay whose verdict is another one.
@@ -118,8 +118,9 @@ fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
             cells.saturating_sub(1)
         ));
     }
-    if id.trial >= plan.trials {
-        let last = plan.trials.saturating_sub(1);
+    let trials = plan.precision.map_or(plan.trials, |precision| precision.trials_max);
+    if id.trial >= trials {
+        let last = trials.saturating_sub(1);
         let name = &plan.name;
         return Err(format!(
             "each cell of {name} has trials 0 to {last}: there is no {}",
@@ -135,7 +136,7 @@ fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
                 (trial.scenario, trial.cell, trial.trial) == (id.scenario, id.cell, id.trial);
             is_it.then(|| (**trial).clone())
         }
-        Event::RunStarted(_) | Event::RunFinished(_) => None,
+        Event::RunStarted(_) | Event::CellDecided(_) | Event::RunFinished(_) => None,
     });
     if let Some(recorded) = &recorded
         && recorded.seed != seed.to_string()
@@ -163,7 +164,9 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
             plan.file, plan.seed
         )
     })?;
-    let scenario = Scenario::parse(&plan.file, source).map_err(|error| {
+    // So many were meant when it was run.
+    let overrides = Overrides { many_cells: true, ..Overrides::default() };
+    let mut scenario = Scenario::parse_with(&plan.file, source, &overrides).map_err(|error| {
         eprintln!("{:?}", miette::Report::new(error));
         format!(
             "the scenario {name} as harness {version} ran it is none for this version ({}): \
@@ -171,6 +174,8 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
             env!("CARGO_PKG_VERSION")
         )
     })?;
+    // A filter may have left some of the cells only.
+    scenario.retain(|_, cell| plan.cells.iter().any(|planned| planned.values == cell.values));
     let values = scenario.cells.iter().map(|cell| &cell.values);
     if values.eq(plan.cells.iter().map(|cell| &cell.values)) {
         return Ok(scenario);

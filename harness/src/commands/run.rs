@@ -15,15 +15,18 @@ use tokio::sync::Semaphore;
 
 use super::{
     INCAPABLE, Problem, USAGE,
+    allowances::undecidable,
+    check::size,
     output::{self, Files, Format},
-    read,
     ready::{self, Ready},
-    runs, undecidable, unwritable,
+    runs,
+    scenarios::read,
+    unwritable,
 };
 use crate::{
     cli::{Capture, RunArgs},
     doctor,
-    event::{CellPlan, Event, RunStarted, SCHEMA, ScenarioPlan},
+    event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
     report::{
         folder::{RunFolder, timestamp},
         log::EventLog,
@@ -48,17 +51,19 @@ pub(crate) fn run(args: &RunArgs) -> ExitCode {
 
 fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     let mut scenarios = Vec::new();
-    for mut scenario in read(&args.files)? {
-        scenario.trials = args.trials.unwrap_or(scenario.trials);
+    for mut scenario in read(&args.scenarios)? {
+        if let Some(trials) = args.trials {
+            scenario.fix_trials(trials);
+        }
         let seed = args.seed.or(scenario.seed).map_or_else(random_seed, Ok)?;
         scenarios.push((scenario, seed));
     }
+    let files = Files::new(&args.reports);
+    files.check()?;
     let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
     doctor::programs(setups.clone()).map_err(|message| Problem(INCAPABLE, message))?;
     let Ready { refused, verified, messages } = ready::prepare(&setups, !args.no_verify)?;
 
-    let files = Files::new(&args.reports);
-    files.check()?;
     let folder = folder(args, &scenarios)?;
     let jobs = args.jobs.map_or(JOBS, usize::from);
     let bench = Arc::new(Bench { refused, ..bench(args, folder.path())? });
@@ -80,9 +85,8 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         for warning in undecidable(scenario) {
             progress.message(&format!("warning: {}: {warning}", scenario.name));
         }
-        let (cells, trials) = (scenario.cells.len(), scenario.trials);
-        let name = &scenario.name;
-        progress.message(&format!("{name}: {cells} cells x {trials} trials, seed {seed}"));
+        let (name, size) = (&scenario.name, size(scenario));
+        progress.message(&format!("{name}: {size}, seed {seed}"));
     }
     let runtime = runtime()?;
     let ended = runtime.block_on(crate::run::run(&dispatch, &mut log, &mut progress, |event| {
@@ -92,12 +96,14 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     // What was measured is reported even if it could not all be written.
     let summary = tally.summary();
     let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
-    let printed = output::print(format, &summary, folder.path());
+    let reported = [
+        output::print(format, &summary, folder.path()),
+        output::keep(folder.path(), &summary),
+        files.write(&summary),
+        output::tell_github(&summary),
+    ];
     let ended = ended.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    output::keep(folder.path(), &summary)?;
-    files.write(&summary)?;
-    output::tell_github(&summary)?;
-    printed?;
+    output::first_problem(reported)?;
     match ended {
         Ended::Complete => Ok(summary.exit_code()),
         Ended::Interrupted(code) => Ok(code),
@@ -169,6 +175,10 @@ fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
         source: Some(scenario.source.clone()),
         seed: *seed,
         trials: scenario.trials,
+        precision: scenario.precision.map(|precision| PrecisionPlan {
+            half_width: precision.half_width,
+            trials_max: precision.trials_max,
+        }),
         cells: scenario
             .cells
             .iter()

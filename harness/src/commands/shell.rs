@@ -3,8 +3,9 @@
 use std::{os::unix::process::ExitStatusExt, process::ExitCode};
 
 use super::{
-    INCAPABLE, Problem, USAGE, read,
+    INCAPABLE, Problem, USAGE,
     run::{make_bench, nats, runtime},
+    scenarios::read,
 };
 use crate::{
     cli::{PeerName, ShellArgs},
@@ -26,7 +27,7 @@ pub(crate) fn shell(args: &ShellArgs) -> ExitCode {
 }
 
 fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
-    let scenarios = read(std::slice::from_ref(&args.scenario))?;
+    let scenarios = read(&args.scenarios())?;
     let scenario = scenarios.first().expect("one was read");
     let cell = scenario.cells.get(args.cell).ok_or_else(|| {
         Problem(USAGE, format!("{} has no cell {}; {}", scenario.name, args.cell, listed(scenario)))

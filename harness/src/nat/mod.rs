@@ -236,15 +236,12 @@ pub(crate) struct Timeouts {
 }
 
 /// Who sends to a mapping from outside, as its filtering sees it.
-#[cfg_attr(not(test), expect(dead_code, reason = "what verification and the oracle ask"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// An address and port to which the inside endpoint has sent.
     Contacted,
     /// Another port of such an address.
     OtherPort,
-    /// An address to which it has not sent.
-    Stranger,
 }
 
 impl NatSpec {
@@ -262,7 +259,6 @@ impl NatSpec {
 
     /// The outside port of the first flow of an inside endpoint, if it follows from the inside
     /// port; later flows have the same where the mapping is endpoint-independent.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what verification and the oracle ask"))]
     pub(crate) fn first_outside_port(&self, inside: u16) -> Option<u16> {
         match self.allocation {
             Allocation::Preserving | Allocation::PreservingOverloading => Some(inside),
@@ -277,7 +273,6 @@ impl NatSpec {
     }
 
     /// Whether a SYN from outside to a mapping comes through to the inside host.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what verification and the oracle ask"))]
     pub(crate) fn forwards_syn(&self, from: Sender) -> bool {
         self.simultaneous_open && self.forwards(from)
     }
@@ -286,8 +281,7 @@ impl NatSpec {
     /// SYN.
     pub(crate) fn forwards(&self, from: Sender) -> bool {
         match self.filtering {
-            Filtering::EndpointIndependent => true,
-            Filtering::AddressDependent => from <= Sender::OtherPort,
+            Filtering::EndpointIndependent | Filtering::AddressDependent => true,
             Filtering::AddressAndPortDependent => from == Sender::Contacted,
         }
     }

@@ -12,7 +12,7 @@ use crate::report::{
 const FIRST: [&str; 2] = ["scenario", "cell"];
 
 /// Columns after them but for the times.
-const COUNTS: [&str; 17] = [
+const COUNTS: [&str; 18] = [
     "rtt_ms",
     "trials",
     "successes",
@@ -30,6 +30,7 @@ const COUNTS: [&str; 17] = [
     "first_cause",
     "first_cause_count",
     "verdict",
+    "spawn_to_syn_p50_ms",
 ];
 
 /// The whole report; a figure that does not exist is empty. Swept values have a column for each
@@ -96,6 +97,7 @@ fn line(
         cause.map_or_else(String::new, |cause| cause.kind.clone()),
         cause.map_or_else(String::new, |cause| cause.count.to_string()),
         cell.verdict.map_or("", word).to_owned(),
+        figure(cell.spawn_to_syn_p50_ms),
     ]);
     let times = [cell.times.connected_ms, cell.times.chosen_ms, cell.times.returned_ms];
     line.extend(times.into_iter().flat_map(quantiles));

@@ -1,10 +1,14 @@
 //! What an expectation says, and what was found: the measured value first.
 
-use crate::report::{
-    judge::{Judgement, trials_to_decide},
-    labels::Labels,
-    summary::{CellSummary, CellVerdict, ExpectationSummary},
-    text::{count, rate},
+use crate::{
+    report::{
+        judge::{Judgement, trials_to_decide},
+        labels::Labels,
+        measured,
+        summary::{CellSummary, CellVerdict, ExpectationSummary},
+        text::{count, rate},
+    },
+    scenario::Criterion,
 };
 
 /// An expectation and what was measured, in words.
@@ -50,15 +54,16 @@ impl Finding {
         cell: &CellSummary,
     ) -> Self {
         let theory = &cell.theory;
+        let measured = measured_in(expectation, at, cell);
         let (measured, remark) = if is_theory(expectation) {
             let decided = theory.decided();
             let measured =
                 format!("{} of {} as theory says", decided - theory.otherwise(), trials(decided));
             (measured, String::new())
         } else if at.verdict == Judgement::Inconclusive {
-            (rate(cell.successes, cell.judged()), how_to_decide(expectation, cell))
+            (measured, how_to_decide(expectation, cell))
         } else {
-            (rate(cell.successes, cell.judged()), String::new())
+            (measured, String::new())
         };
         let (expected, condition) = (expectation.success.clone(), String::new());
         let cell = Some(at.cell);
@@ -120,7 +125,15 @@ fn by_rate(
     if worst.verdict == Judgement::Inconclusive {
         remarks.push(how_to_decide(expectation, cell));
     }
-    (rate(cell.successes, cell.judged()), remarks.join(". "))
+    (measured_in(expectation, worst, cell), remarks.join(". "))
+}
+
+/// What was measured in a cell, in the terms of the expectation.
+fn measured_in(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
+    match expectation.success.parse() {
+        Ok(criterion) => measured::words(&criterion, &at, cell),
+        Err(_) => rate(cell.successes, cell.judged()),
+    }
 }
 
 fn trials(number: u64) -> String {
@@ -130,10 +143,11 @@ fn trials(number: u64) -> String {
 /// The cell that decides an expectation: the worst verdict, then the rate farthest on the wrong
 /// side; the first of equals.
 fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<CellVerdict> {
-    let upper_bound = expectation.success.starts_with('<');
+    let upper_bound = expectation.success.contains('<');
     let badness = |verdict: &CellVerdict| {
-        let rate = cells.get(verdict.cell).and_then(|cell| cell.rate).unwrap_or(0.0);
-        if upper_bound { rate } else { -rate }
+        let rate = cells.get(verdict.cell).and_then(|cell| cell.rate);
+        let figure = verdict.measured.map(|it| it.value).or(rate).unwrap_or(0.0);
+        if upper_bound { figure } else { -figure }
     };
     let worse = |one: &&CellVerdict, other: &&CellVerdict| {
         let by_verdict = one.verdict.cmp(&other.verdict);
@@ -150,10 +164,12 @@ fn how_to_decide(expectation: &ExpectationSummary, cell: &CellSummary) -> String
     if cell.judged() == 0 {
         return "Every trial there ended in an error of the bench".to_owned();
     }
-    let criterion = expectation.success.parse();
-    let enough = criterion
-        .ok()
-        .and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
+    let criterion = expectation.success.parse().ok();
+    if !matches!(criterion, None | Some(Criterion::Success(_))) {
+        return "More trials may decide it".to_owned();
+    }
+    let enough =
+        criterion.and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
     match enough {
         Some(enough) => {
             format!("The interval spans the bound: at this rate, --trials {enough} would decide it")

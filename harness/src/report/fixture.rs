@@ -9,7 +9,7 @@ use crate::event::{
 };
 
 /// A scenario with the cells of the given values.
-pub(super) fn scenario(name: &str, trials: u32, cells: Vec<CellPlan>) -> ScenarioPlan {
+pub(crate) fn scenario(name: &str, trials: u32, cells: Vec<CellPlan>) -> ScenarioPlan {
     ScenarioPlan {
         name: name.to_owned(),
         file: format!("scenarios/{name}.toml"),
@@ -17,13 +17,14 @@ pub(super) fn scenario(name: &str, trials: u32, cells: Vec<CellPlan>) -> Scenari
         source: None,
         seed: 42,
         trials,
+        precision: None,
         cells,
         expectations: Vec::new(),
     }
 }
 
 /// A cell with RTT 50 ms.
-pub(super) fn cell(values: &[(&str, Value)]) -> CellPlan {
+pub(crate) fn cell(values: &[(&str, Value)]) -> CellPlan {
     let assign = |(path, value): &(&str, Value)| Assignment {
         path: (*path).to_owned(),
         value: value.clone(),
@@ -32,13 +33,13 @@ pub(super) fn cell(values: &[(&str, Value)]) -> CellPlan {
 }
 
 /// An expectation on the cells where the path has the value.
-pub(super) fn expect(success: &str, filter: Option<(&str, Value)>) -> ExpectationPlan {
+pub(crate) fn expect(success: &str, filter: Option<(&str, Value)>) -> ExpectationPlan {
     let filter = filter.map(|(path, value)| Filter { path: path.to_owned(), values: vec![value] });
     ExpectationPlan { filter: filter.into_iter().collect(), success: success.to_owned() }
 }
 
 /// A run of the scenarios that has just started.
-pub(super) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
+pub(crate) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
     Event::RunStarted(RunStarted {
         schema: SCHEMA,
         harness: "0.1.0".to_owned(),
@@ -50,12 +51,12 @@ pub(super) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
 }
 
 /// The end of a run.
-pub(super) fn finished(interrupted: bool) -> Event {
+pub(crate) fn finished(interrupted: bool) -> Event {
     Event::RunFinished(RunFinished { interrupted, elapsed_s: 34.2, lab_retries: 0 })
 }
 
 /// A trial of the first scenario, with times if it is a success and a cause if it is not.
-pub(super) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished {
+pub(crate) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished {
     let success = verdict == Verdict::Success;
     let jitter = f64::from(index % 10) / 4.0;
     let cause = |kind: &str, evidence: &str| {
@@ -74,41 +75,44 @@ pub(super) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished 
         },
         theory: Theory { prediction: Prediction::Should, reason: "a port in common".to_owned() },
         times: success.then_some(Times {
+            up_ms: Some(50.2 + jitter),
             connected_ms: Some(50.4 + jitter),
             chosen_ms: Some(101.0 + jitter),
             returned_ms: Some(151.2 + 2.0 * jitter),
         }),
         disturbed: None,
         bench: BenchLateness { wan_ms: 0.2, start_ms: 0.4 },
+        rtt_ms: None,
         epoch_unix_s: 1_767_225_600.0,
         peers: [0, 1].map(|_| PeerReport {
             spawn_to_syn_ms: Some(3.0 + jitter),
             exit: "exit 0".to_owned(),
             syns: 8,
+            cpu_ms: Some(7.5),
             ..PeerReport::default()
         }),
     }
 }
 
 /// The trial with another prediction.
-pub(super) fn predicted(mut trial: TrialFinished, prediction: Prediction) -> TrialFinished {
+pub(crate) fn predicted(mut trial: TrialFinished, prediction: Prediction) -> TrialFinished {
     trial.theory.prediction = prediction;
     trial
 }
 
 /// The trial with another cause.
-pub(super) fn caused(mut trial: TrialFinished, kind: &str, evidence: &str) -> TrialFinished {
+pub(crate) fn caused(mut trial: TrialFinished, kind: &str, evidence: &str) -> TrialFinished {
     trial.cause = Some(Cause { kind: kind.to_owned(), evidence: evidence.to_owned() });
     trial
 }
 
 /// The event of a trial.
-pub(super) fn event(trial: TrialFinished) -> Event {
+pub(crate) fn event(trial: TrialFinished) -> Event {
     Event::TrialFinished(Box::new(trial))
 }
 
 /// As many trials of a cell, the first ones successes.
-pub(super) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Item = Event> {
+pub(crate) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Item = Event> {
     (0..all).map(move |index| {
         let verdict = if index < successes { Verdict::Success } else { Verdict::Failure };
         event(trial(cell, index, verdict))
@@ -116,7 +120,7 @@ pub(super) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Ite
 }
 
 /// Two rules at five clock offsets, 200 trials each, as theory would have them but for one cell.
-pub(super) fn skew() -> Vec<Event> {
+pub(crate) fn skew() -> Vec<Event> {
     let rules = ["article", "rolling"];
     let offsets = [0, 5, 10, 20, 40];
     let cells = rules.iter().flat_map(|&rule| {

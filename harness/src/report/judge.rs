@@ -1,13 +1,16 @@
 //! Whether what was measured meets what was expected.
 //!
-//! A rate is judged by its interval, never by the bare rate: it passes or fails only if the whole
-//! 95 % interval lies on one side of the bound, and is inconclusive otherwise.
+//! A figure is judged by its interval, never by itself: it passes or fails only if the whole 95 %
+//! interval lies on one side of the bound, and is inconclusive otherwise.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    report::stats::{Interval, wilson},
-    scenario::Criterion,
+    report::{
+        stats::{Bounds, CONFIDENCE, Interval, quantile, quantile_bounds, ranks, wilson},
+        summary::CauseSummary,
+    },
+    scenario::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit},
 };
 
 /// What is known of an expectation; the greater one decides for the whole.
@@ -40,24 +43,91 @@ pub(crate) struct Decided {
     pub otherwise: u64,
 }
 
-/// Judges one cell; `trials` are those with a verdict, without errors of the bench.
+/// What the trials of a cell showed, as far as anything can be expected of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Measures<'a> {
+    /// Trials that succeeded.
+    pub successes: u64,
+    /// Trials with a verdict, without errors of the bench.
+    pub trials: u64,
+    /// How they went against theory.
+    pub decided: Decided,
+    /// Times of the successes, in any order.
+    pub times: Samples<'a>,
+    /// Why the others failed.
+    pub failure_causes: &'a [CauseSummary],
+}
+
+impl Measures<'_> {
+    fn failures(&self) -> u64 {
+        self.trials - self.successes
+    }
+}
+
+/// Times of successes: until connected, chosen and returned.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Samples<'a> {
+    /// In milliseconds.
+    pub ms: [&'a [f64]; 3],
+    /// In round-trip times of each trial.
+    pub rtt: [&'a [f64]; 3],
+}
+
+impl<'a> Samples<'a> {
+    fn of(&self, time: Time) -> &'a [f64] {
+        let samples = match time.unit {
+            TimeUnit::Milliseconds => &self.ms,
+            TimeUnit::RoundTrips => &self.rtt,
+        };
+        match time.moment {
+            Moment::Connected => samples[0],
+            Moment::Chosen => samples[1],
+            Moment::Returned => samples[2],
+        }
+    }
+}
+
+/// The figure that a bound was compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Measured {
+    /// What it is: a share from 0 to 1, a time in the unit of the criterion.
+    pub value: f64,
+    /// Its 95 % interval; an end is absent where the trials are too few to tell.
+    pub interval: Bounds,
+    /// How many trials it comes from.
+    pub count: u64,
+}
+
+/// Judges one cell. What was measured is absent where there was nothing to measure, and for
+/// `theory` and `causes`, which are on each single trial.
 ///
 /// # Panics
 ///
 /// If there are more successes than trials.
-pub(crate) fn judge(
-    criterion: &Criterion,
-    successes: u64,
-    trials: u64,
-    decided: Decided,
-) -> Judgement {
-    match *criterion {
-        Criterion::Theory => judge_theory(decided),
-        Criterion::AtLeast(_)
-        | Criterion::MoreThan(_)
-        | Criterion::AtMost(_)
-        | Criterion::LessThan(_) => judge_rate(criterion, successes, trials),
+pub(crate) fn judge(criterion: &Criterion, of: &Measures<'_>) -> (Judgement, Option<Measured>) {
+    let rate = |bound: &Bound, part: u64, all: u64| {
+        (judge_rate(*bound, part, all), measured_rate(part, all))
+    };
+    match criterion {
+        Criterion::Theory => (judge_theory(of.decided), None),
+        Criterion::Success(bound) => rate(bound, of.successes, of.trials),
+        Criterion::AsTheorySays(bound) => {
+            rate(bound, of.decided.trials - of.decided.otherwise, of.decided.trials)
+        }
+        Criterion::Time(time, quantile, bound) => judge_time(*quantile, *bound, of.times.of(*time)),
+        Criterion::Cause(kind, bound) => {
+            let count = of.failure_causes.iter().filter(|cause| cause.kind == *kind);
+            rate(bound, count.map(|cause| cause.count).sum(), of.failures())
+        }
+        Criterion::Causes(kinds) => (judge_causes(kinds, of), None),
     }
+}
+
+fn measured_rate(part: u64, all: u64) -> Option<Measured> {
+    let Interval { low, high } = wilson(part, all);
+    let interval = Bounds { low: Some(low), high: Some(high) };
+    (all > 0).then(|| Measured { value: part as f64 / all as f64, interval, count: all })
 }
 
 /// Passes if every decided trial went as theory says, fails if one did not, and is inconclusive if
@@ -70,27 +140,110 @@ fn judge_theory(decided: Decided) -> Judgement {
     }
 }
 
-fn judge_rate(criterion: &Criterion, successes: u64, trials: u64) -> Judgement {
-    if trials == 0 {
+/// Fails if one failure has another cause. Without failures there is none that could; without
+/// trials nothing is known.
+fn judge_causes(kinds: &[String], of: &Measures<'_>) -> Judgement {
+    let other = |cause: &&CauseSummary| !kinds.contains(&cause.kind);
+    match (of.failure_causes.iter().find(other), of.trials) {
+        (Some(_), _) => Judgement::Fail,
+        (None, 0) => Judgement::Inconclusive,
+        (None, _) => Judgement::Pass,
+    }
+}
+
+fn judge_time(at: Quantile, bound: Bound, sample: &[f64]) -> (Judgement, Option<Measured>) {
+    let mut sorted = sample.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(value) = quantile(&sorted, at.share()) else {
+        return (Judgement::Inconclusive, None);
+    };
+    let interval = quantile_bounds(&sorted, at.share(), CONFIDENCE);
+    let (low, high) = (interval.low, interval.high);
+    let limit = bound.value;
+    let verdict = verdict(match bound.sign {
+        Sign::AtMost => (high.is_some_and(|it| it <= limit), low.is_some_and(|it| it > limit)),
+        Sign::LessThan => (high.is_some_and(|it| it < limit), low.is_some_and(|it| it >= limit)),
+        Sign::AtLeast => (low.is_some_and(|it| it >= limit), high.is_some_and(|it| it < limit)),
+        Sign::MoreThan => (low.is_some_and(|it| it > limit), high.is_some_and(|it| it <= limit)),
+    });
+    (verdict, Some(Measured { value, interval, count: sample.len() as u64 }))
+}
+
+fn judge_rate(bound: Bound, part: u64, all: u64) -> Judgement {
+    if all == 0 {
         return Judgement::Inconclusive;
     }
-    let Interval { low, high } = wilson(successes, trials);
-    let failures = trials - successes;
-    let (pass, fail) = match *criterion {
-        Criterion::Theory => return Judgement::Inconclusive,
+    let Interval { low, high } = wilson(part, all);
+    let rest = all - part;
+    let limit = bound.value;
+    verdict(match bound.sign {
         // No interval of finitely many trials reaches the end, so these two are read as what their
         // author means: every trial succeeds, or none. One counter-example refutes them for good.
-        Criterion::AtLeast(bound) if bound >= 1.0 => (failures == 0, failures > 0),
-        Criterion::AtMost(bound) if bound <= 0.0 => (successes == 0, successes > 0),
-        Criterion::AtLeast(bound) => (low >= bound, high < bound),
-        Criterion::MoreThan(bound) => (low > bound, high <= bound),
-        Criterion::AtMost(bound) => (high <= bound, low > bound),
-        Criterion::LessThan(bound) => (high < bound, low >= bound),
-    };
+        Sign::AtLeast if limit >= 1.0 => (rest == 0, rest > 0),
+        Sign::AtMost if limit <= 0.0 => (part == 0, part > 0),
+        Sign::AtLeast => (low >= limit, high < limit),
+        Sign::MoreThan => (low > limit, high <= limit),
+        Sign::AtMost => (high <= limit, low > limit),
+        Sign::LessThan => (high < limit, low >= limit),
+    })
+}
+
+fn verdict((pass, fail): (bool, bool)) -> Judgement {
     match (pass, fail) {
         (true, _) => Judgement::Pass,
         (false, true) => Judgement::Fail,
         (false, false) => Judgement::Inconclusive,
+    }
+}
+
+/// How many of a number of trials may speak against a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// It passes with at most so many; `None` if so few trials can never prove it.
+    pub passes_up_to: Option<u64>,
+    /// It fails from so many on; `None` if so few trials can never refute it.
+    pub fails_from: Option<u64>,
+}
+
+/// What `trials` allow a bound on a rate: failures for a lower one, successes for an upper one. By
+/// the same rule that judges it.
+pub(crate) fn rate_allowance(bound: Bound, trials: u64) -> Allowance {
+    let judged = |against: u64| {
+        let part = if bound.sign.is_lower() { trials - against } else { against };
+        judge_rate(bound, part, trials)
+    };
+    // The more speaks against it, the worse it is judged.
+    let least = |wanted: fn(Judgement) -> bool| {
+        let (mut low, mut high) = (0, trials + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if wanted(judged(middle)) { high = middle } else { low = middle + 1 }
+        }
+        low
+    };
+    let passes_below = least(|judgement| judgement != Judgement::Pass);
+    let fails_from = least(|judgement| judgement == Judgement::Fail);
+    Allowance {
+        passes_up_to: passes_below.checked_sub(1),
+        fails_from: (fails_from <= trials).then_some(fails_from),
+    }
+}
+
+/// What a number of successes allows a bound on a quantile of their times: slower ones for an upper
+/// bound, faster ones for a lower one. By the same rule that judges it.
+pub(crate) fn time_allowance(at: Quantile, bound: Bound, successes: u64) -> Allowance {
+    let [low, high] = ranks(successes, at.share(), CONFIDENCE);
+    if bound.sign.is_lower() {
+        // It passes if the value of rank `low` meets it, fails if that of rank `high` does not.
+        Allowance {
+            passes_up_to: low.checked_sub(1),
+            fails_from: (high <= successes).then_some(high),
+        }
+    } else {
+        Allowance {
+            passes_up_to: successes.checked_sub(high),
+            fails_from: (low > 0).then(|| successes + 1 - low),
+        }
     }
 }
 
@@ -100,14 +253,15 @@ const MOST_TRIALS: u64 = 1_000_000;
 /// About how many trials in a cell would decide a criterion on the rate if they went as those so
 /// far, in two significant digits; `None` if no sensible number would: the rate is at the bound.
 pub(crate) fn trials_to_decide(criterion: &Criterion, successes: u64, trials: u64) -> Option<u64> {
-    if trials == 0 || *criterion == Criterion::Theory {
+    let Criterion::Success(bound) = *criterion else { return None };
+    if trials == 0 {
         return None;
     }
     let rate = successes as f64 / trials as f64;
     let decides = |count: u64| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to count")]
         let expected = (rate * count as f64).round() as u64;
-        judge_rate(criterion, expected.min(count), count) != Judgement::Inconclusive
+        judge_rate(bound, expected.min(count), count) != Judgement::Inconclusive
     };
     let mut count = trials;
     while !decides(count) {
@@ -132,11 +286,99 @@ mod tests {
     use super::*;
 
     fn rate(criterion: &str, successes: u64, trials: u64) -> Judgement {
-        judge(&criterion.parse().unwrap(), successes, trials, Decided::default())
+        let measures = Measures { successes, trials, ..Measures::default() };
+        judge(&criterion.parse().unwrap(), &measures).0
     }
 
     fn theory(trials: u64, otherwise: u64) -> Judgement {
-        judge(&Criterion::Theory, 0, trials, Decided { trials, otherwise })
+        let decided = Decided { trials, otherwise };
+        judge(&Criterion::Theory, &Measures { decided, ..Measures::default() }).0
+    }
+
+    fn bound(sign: Sign, value: f64) -> Bound {
+        Bound { sign, value }
+    }
+
+    fn time(criterion: &str, sample: &[f64]) -> Judgement {
+        let times = Samples { ms: [sample, &[], &[]], rtt: [&[], &[], sample] };
+        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0
+    }
+
+    fn causes(criterion: &str, trials: u64, causes: &[(&str, u64)]) -> Judgement {
+        let failed: u64 = causes.iter().map(|(_, count)| count).sum();
+        let cause = |(kind, count): &(&str, u64)| CauseSummary {
+            kind: (*kind).to_owned(),
+            count: *count,
+            trial: 0,
+            evidence: String::new(),
+        };
+        let failure_causes: &[_] = &causes.iter().map(cause).collect::<Vec<_>>();
+        let successes = trials - failed;
+        let measures = Measures { successes, trials, failure_causes, ..Measures::default() };
+        judge(&criterion.parse().unwrap(), &measures).0
+    }
+
+    #[test]
+    fn a_quantile_is_judged_by_its_interval() {
+        // The interval of the median of 100 values reaches from the 40th to the 61st.
+        let sample: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(time("connected_ms p50 <= 61", &sample), Judgement::Pass);
+        assert_eq!(time("connected_ms p50 < 61", &sample), Judgement::Inconclusive);
+        assert_eq!(time("connected_ms p50 <= 50", &sample), Judgement::Inconclusive);
+        assert_eq!(time("connected_ms p50 <= 40", &sample), Judgement::Inconclusive);
+        assert_eq!(time("connected_ms p50 < 40", &sample), Judgement::Fail);
+        assert_eq!(time("connected_ms p50 >= 40", &sample), Judgement::Pass);
+        assert_eq!(time("connected_ms p50 > 61", &sample), Judgement::Fail);
+        assert_eq!(time("returned_rtt p50 <= 61", &sample), Judgement::Pass);
+        assert_eq!(time("returned_ms p50 <= 61", &sample), Judgement::Inconclusive, "no values");
+    }
+
+    #[test]
+    fn a_tail_needs_many_values() {
+        let sample = vec![5.0; 368];
+        assert_eq!(time("connected_ms p99 <= 5", &sample), Judgement::Pass);
+        assert_eq!(time("connected_ms p99 <= 5", &sample[1..]), Judgement::Inconclusive);
+    }
+
+    #[test]
+    fn a_cause_is_judged_by_its_share_of_the_failures() {
+        let share = "cause refused >= 0.9";
+        assert_eq!(causes(share, 100, &[("refused", 60)]), Judgement::Pass);
+        assert_eq!(causes(share, 100, &[("refused", 10)]), Judgement::Inconclusive);
+        assert_eq!(causes(share, 100, &[("refused", 20), ("no-peer", 20)]), Judgement::Fail);
+        assert_eq!(causes(share, 100, &[]), Judgement::Inconclusive);
+    }
+
+    #[test]
+    fn one_other_cause_is_too_many_where_they_are_listed() {
+        let only = "causes refused, no-peer";
+        assert_eq!(causes(only, 100, &[("refused", 1)]), Judgement::Pass);
+        assert_eq!(causes(only, 100, &[("refused", 20), ("no-answer", 1)]), Judgement::Fail);
+        assert_eq!(causes(only, 100, &[]), Judgement::Pass);
+        assert_eq!(causes(only, 0, &[]), Judgement::Inconclusive);
+    }
+
+    #[test]
+    fn a_share_of_theory_forgives_some_trials() {
+        let decided = Decided { trials: 1000, otherwise: 1 };
+        let measures = Measures { decided, ..Measures::default() };
+        let judged = |text: &str| judge(&text.parse().unwrap(), &measures).0;
+        assert_eq!(judged("theory >= 0.99"), Judgement::Pass);
+        assert_eq!(judged("theory"), Judgement::Fail);
+    }
+
+    #[test]
+    fn an_allowance_says_what_two_hundred_trials_may_do() {
+        let allowed = rate_allowance(bound(Sign::AtLeast, 0.95), 200);
+        assert_eq!(allowed, Allowance { passes_up_to: Some(3), fails_from: Some(17) });
+        let allowed = rate_allowance(bound(Sign::AtLeast, 0.95), 20);
+        assert_eq!(allowed, Allowance { passes_up_to: None, fails_from: Some(3) });
+        let allowed = rate_allowance(bound(Sign::AtLeast, 1.0), 20);
+        assert_eq!(allowed, Allowance { passes_up_to: Some(0), fails_from: Some(1) });
+        let allowed = time_allowance("p50".parse().unwrap(), bound(Sign::AtMost, 5.0), 100);
+        assert_eq!(allowed, Allowance { passes_up_to: Some(39), fails_from: Some(61) });
+        let allowed = time_allowance("p99".parse().unwrap(), bound(Sign::AtMost, 5.0), 100);
+        assert_eq!(allowed.passes_up_to, None);
     }
 
     #[test]
@@ -199,9 +441,10 @@ mod tests {
     #[test]
     fn suggests_trials_that_would_decide() {
         // 73 of 73 are the fewest.
-        assert_eq!(trials_to_decide(&Criterion::AtLeast(0.95), 20, 20), Some(74));
-        assert_eq!(trials_to_decide(&Criterion::AtLeast(0.95), 19, 20), None);
-        assert_eq!(trials_to_decide(&Criterion::AtLeast(0.95), 0, 0), None);
+        let at_least = Criterion::Success(bound(Sign::AtLeast, 0.95));
+        assert_eq!(trials_to_decide(&at_least, 20, 20), Some(74));
+        assert_eq!(trials_to_decide(&at_least, 19, 20), None);
+        assert_eq!(trials_to_decide(&at_least, 0, 0), None);
         assert_eq!(trials_to_decide(&Criterion::Theory, 10, 20), None);
     }
 
@@ -215,25 +458,67 @@ mod tests {
 
     proptest! {
         #[test]
-        fn opposite_bounds_never_both_pass((successes, trials) in counts(), bound in 0.0..=1.0) {
-            let at_least = judge_rate(&Criterion::AtLeast(bound), successes, trials);
-            let less = judge_rate(&Criterion::LessThan(bound), successes, trials);
+        fn opposite_bounds_never_both_pass((successes, trials) in counts(), limit in 0.0..=1.0) {
+            let at_least = judge_rate(Bound { sign: Sign::AtLeast, value: limit }, successes, trials);
+            let less = judge_rate(Bound { sign: Sign::LessThan, value: limit }, successes, trials);
             prop_assert!(!(at_least == Judgement::Pass && less == Judgement::Pass));
-            let at_most = judge_rate(&Criterion::AtMost(bound), successes, trials);
-            let more = judge_rate(&Criterion::MoreThan(bound), successes, trials);
+            let at_most = judge_rate(Bound { sign: Sign::AtMost, value: limit }, successes, trials);
+            let more = judge_rate(Bound { sign: Sign::MoreThan, value: limit }, successes, trials);
             prop_assert!(!(at_most == Judgement::Pass && more == Judgement::Pass));
         }
 
         #[test]
-        fn the_suggested_trials_decide((successes, trials) in counts(), bound in 0.01..0.99) {
-            let criterion = Criterion::AtLeast(bound);
-            if judge_rate(&criterion, successes, trials) == Judgement::Inconclusive
+        fn an_allowance_is_where_the_judgement_changes(
+            trials in 1..400_u64,
+            limit in 0.0..=1.0,
+            lower: bool,
+        ) {
+            let bound = bound(if lower { Sign::AtLeast } else { Sign::AtMost }, limit);
+            let Allowance { passes_up_to, fails_from } = rate_allowance(bound, trials);
+            for against in 0..=trials {
+                let part = if lower { trials - against } else { against };
+                let expected = match against {
+                    _ if passes_up_to.is_some_and(|most| against <= most) => Judgement::Pass,
+                    _ if fails_from.is_some_and(|least| against >= least) => Judgement::Fail,
+                    _ => Judgement::Inconclusive,
+                };
+                prop_assert_eq!(judge_rate(bound, part, trials), expected);
+            }
+        }
+
+        #[test]
+        fn the_allowance_of_a_time_is_where_the_judgement_changes(
+            successes in 1..200_u64,
+            against in 0..200_u64,
+            percent in 1..100_u32,
+            lower: bool,
+        ) {
+            let against = against.min(successes);
+            let at: Quantile = format!("p{percent}").parse().unwrap();
+            let bound = bound(if lower { Sign::AtLeast } else { Sign::AtMost }, 2.0);
+            let Allowance { passes_up_to, fails_from } = time_allowance(at, bound, successes);
+            let other = if lower { 1.0 } else { 3.0 };
+            let sample: Vec<f64> =
+                (0..successes).map(|index| if index < against { other } else { 2.0 }).collect();
+            let expected = match against {
+                _ if passes_up_to.is_some_and(|most| against <= most) => Judgement::Pass,
+                _ if fails_from.is_some_and(|least| against >= least) => Judgement::Fail,
+                _ => Judgement::Inconclusive,
+            };
+            prop_assert_eq!(judge_time(at, bound, &sample).0, expected);
+        }
+
+        #[test]
+        fn the_suggested_trials_decide((successes, trials) in counts(), limit in 0.01..0.99) {
+            let bound = bound(Sign::AtLeast, limit);
+            let criterion = Criterion::Success(bound);
+            if judge_rate(bound, successes, trials) == Judgement::Inconclusive
                 && let Some(more) = trials_to_decide(&criterion, successes, trials)
             {
                 let (successes, trials) = (successes as f64, trials as f64);
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
                 let expected = (successes / trials * more as f64).round() as u64;
-                let judgement = judge_rate(&criterion, expected, more);
+                let judgement = judge_rate(bound, expected, more);
                 prop_assert_ne!(judgement, Judgement::Inconclusive);
             }
         }

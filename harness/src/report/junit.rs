@@ -52,7 +52,7 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
         suite.add_property(("question", &**question));
     }
     suite.add_property(("seed", &*scenario.seed.to_string()));
-    suite.add_property(("trials_per_cell", &*scenario.trials_per_cell.to_string()));
+    suite.add_property(("trials", &*labels.how_many_trials()));
     suite.add_property(("harness", &*summary.harness));
     suite.add_property(("state", state(summary)));
     for expectation in &scenario.expectations {

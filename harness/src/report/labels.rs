@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use crate::{
-    event::Filter,
+    event::{Assignment, Filter, PrecisionPlan},
     report::{
         summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
-        text::{cell_label, short_names, value},
+        text::{cell_label, count, short_names, value},
     },
 };
 
@@ -67,6 +67,29 @@ impl<'a> Labels<'a> {
         format!("{noun} {}{more}", listed.join(", "))
     }
 
+    /// How many trials were asked for: `200 trials in each of 18 cells`.
+    pub(super) fn how_many_trials(&self) -> String {
+        let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
+        let trials = match self.scenario.precision {
+            None => trials,
+            Some(PrecisionPlan { half_width, trials_max }) => {
+                let least = self.scenario.trials_per_cell;
+                let is_wide = |cell: &&CellSummary| {
+                    (cell.interval.high - cell.interval.low) / 2.0 > half_width
+                };
+                let missed = match self.scenario.cells.iter().filter(is_wide).count() {
+                    0 => String::new(),
+                    cells => format!(" (not reached in {})", count(cells as u64, "cell")),
+                };
+                format!("precision {half_width} by {least} to {trials_max} trials{missed}")
+            }
+        };
+        match self.scenario.cells.len() {
+            1 => trials,
+            cells => format!("{trials} in each of {cells} cells"),
+        }
+    }
+
     /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`; empty for all.
     pub(super) fn condition(&self, filters: &[Filter]) -> String {
         let filters = filters.iter().map(|filter| {
@@ -117,6 +140,12 @@ impl<'a> Labels<'a> {
             .or_else(|| first(|cell| Some(cell.failure_causes.first()?.trial)))
             .map(|(cell, trial)| self.trial(cell, trial))
     }
+}
+
+/// Swept values with their whole paths: `punch.rule=rolling, peer.b.clock_offset_s=5`.
+pub(super) fn full_label(values: &[Assignment]) -> String {
+    let part = |Assignment { path, value: it }: &Assignment| format!("{path}={}", value(it));
+    values.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// The command that runs a trial again and shows its packets.

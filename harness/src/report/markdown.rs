@@ -11,7 +11,7 @@ use crate::report::{
     outcome,
     stats::Quantiles,
     summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary, Unexpected},
-    text::{count, milliseconds, rate, value},
+    text::{milliseconds, rate, short_values},
 };
 
 /// Rows that a list has before `and n more`.
@@ -59,16 +59,12 @@ struct ScenarioReport<'a> {
 
 impl ScenarioReport<'_> {
     fn render(&self) -> String {
-        let ScenarioSummary { name, file, seed, trials_per_cell, cells, .. } = self.scenario;
+        let ScenarioSummary { name, file, seed, .. } = self.scenario;
         let question = self.scenario.question.as_deref().map_or_else(String::new, escaped);
         let colon = if question.is_empty() { "" } else { ": " };
         let mut out = format!("\n### {}{colon}{question}\n\n", escaped(name));
-        let trials = count(u64::from(*trials_per_cell), "trial");
-        let each = match cells.len() {
-            1 => trials,
-            cells => format!("{trials} in each of {cells} cells"),
-        };
-        let _infallible = writeln!(out, "{} · seed {seed} · {each}", code(file));
+        let trials = self.labels.how_many_trials();
+        let _infallible = writeln!(out, "{} · seed {seed} · {trials}", code(file));
         let map = self.heat_map();
         let cells = self.cells();
         let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
@@ -116,17 +112,18 @@ impl ScenarioReport<'_> {
             return String::new();
         }
         let names = &self.labels.names;
-        let corner = format!("{} ＼ {}", names[grid.row_path], names[grid.column_path]);
+        let corner = format!("{} ↓ {} →", names[grid.row_path], names[grid.column_path]);
         let heads: Vec<_> = [escaped(&corner)]
             .into_iter()
-            .chain(grid.columns.iter().map(|it| escaped(&value(it))))
+            .chain(short_values(&grid.columns).iter().map(|it| escaped(it)))
             .collect();
-        let rows = grid.rows.iter().zip(&grid.cells).map(|(row, cells)| {
+        let row_names = short_values(&grid.rows);
+        let rows = row_names.iter().zip(&grid.cells).map(|(row, cells)| {
             let figures = cells.iter().map(|cell| {
                 let cell = cell.and_then(|index| self.scenario.cells.get(index));
                 cell.map_or_else(String::new, figure)
             });
-            [format!("**{}**", escaped(&value(row)))].into_iter().chain(figures).collect::<Vec<_>>()
+            [format!("**{}**", escaped(row))].into_iter().chain(figures).collect::<Vec<_>>()
         });
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let rows: Vec<_> = rows.collect();

@@ -5,7 +5,8 @@
 //! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
 
 pub(crate) mod cells_csv;
-pub(crate) mod difference;
+pub(crate) mod compare;
+mod difference;
 mod finding;
 pub(crate) mod folder;
 pub(crate) mod github;
@@ -16,6 +17,7 @@ mod labels;
 pub(crate) mod ladder;
 pub(crate) mod log;
 pub(crate) mod markdown;
+mod measured;
 mod outcome;
 pub(crate) mod progress;
 pub(crate) mod stats;
@@ -24,7 +26,7 @@ pub(crate) mod summary;
 mod table;
 pub(crate) mod tally;
 pub(crate) mod terminal;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -117,6 +117,14 @@ impl<W: Write> Progress<W> {
         self.tick(elapsed);
     }
 
+    /// So many trials come to those that were planned.
+    pub(crate) fn expect_more(&mut self, trials: u64) {
+        self.counts.total += trials;
+        if let Display::Bar(bar) = &self.display {
+            bar.inc_length(trials);
+        }
+    }
+
     /// Shows the time that has passed; called about once a second while nothing happens.
     pub(crate) fn tick(&mut self, elapsed: Duration) {
         match &mut self.display {

@@ -113,7 +113,7 @@ pub(crate) fn quantile_bounds(sorted: &[f64], q: f64, confidence: f64) -> Bounds
 
 /// The ranks from 1 of the order statistics that bound a quantile; 0 and `count` + 1 stand for no
 /// bound.
-fn ranks(count: u64, q: f64, confidence: f64) -> [u64; 2] {
+pub(super) fn ranks(count: u64, q: f64, confidence: f64) -> [u64; 2] {
     let below = Binomial::new(q, count).expect("a quantile is a probability");
     let outside = (1.0 - confidence) / 2.0;
     [below.inverse_cdf(outside), below.inverse_cdf(1.0 - outside) + 1]

@@ -17,6 +17,14 @@ impl Style {
     /// Narrower than this nothing can be laid out.
     const LEAST_WIDTH: usize = 60;
 
+    /// The style of standard output. Only its own width counts: what goes into a file must not
+    /// depend on the terminal that other streams are at.
+    pub(crate) fn of_stdout(is_terminal: bool) -> Self {
+        let size = is_terminal.then(terminal_size::terminal_size).flatten();
+        let width = size.map(|(width, _)| width.0);
+        Self::detect(is_terminal, |name| std::env::var(name).ok(), width)
+    }
+
     /// Decides from the output and the environment: colours only on a terminal, without a
     /// (non-empty) `NO_COLOR` (<https://no-color.org>) and unless `TERM=dumb`; characters beyond
     /// ASCII only if the locale is UTF-8.
@@ -41,8 +49,9 @@ impl Style {
         if self.color { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
     }
 
-    /// The text on the colour of a rate, from red to green, if colours are wanted.
-    pub(super) fn shade(self, rate: f64, text: &str) -> String {
+    /// The text on the colour of a rate, from red to green, if colours are wanted; bold if it is
+    /// marked.
+    pub(super) fn shade(self, rate: f64, marked: bool, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }
@@ -54,7 +63,8 @@ impl Style {
             _ if rate < 0.99 => 192,
             _ => 157,
         };
-        format!("\x1b[38;5;16;48;5;{background}m{text}\x1b[0m")
+        let bold = if marked { "1;" } else { "" };
+        format!("\x1b[{bold}38;5;16;48;5;{background}m{text}\x1b[0m")
     }
 
     /// Replaces the typographic characters of reports, one for one, if only ASCII can be shown.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Assignment, BenchLateness, Event, Filter},
+    event::{Assignment, BenchLateness, Event, Filter, PrecisionPlan},
     report::{
-        judge::Judgement,
+        judge::{Judgement, Measured},
         stats::{Interval, Quantiles},
         tally::{Tally, TallyError},
     },
@@ -97,6 +97,10 @@ pub(crate) struct ScenarioSummary {
     pub seed: u64,
     /// Trials planned in each cell; an interrupted run has fewer.
     pub trials_per_cell: u32,
+    /// When a cell has had enough trials, if that is not their number: then `trials_per_cell` is
+    /// the least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<PrecisionPlan>,
     /// Its expectations together. Without any it passes, unless a cell gave nothing but errors.
     pub verdict: Judgement,
     /// Cells in the order of the sweep.
@@ -243,13 +247,16 @@ pub(crate) struct ExpectationSummary {
 }
 
 /// Verdict of an expectation on one cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CellVerdict {
     /// Index into [`ScenarioSummary::cells`].
     pub cell: usize,
     /// Whether the expectation holds there.
     pub verdict: Judgement,
+    /// The figure that was judged; absent where there was none, or each trial was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
 }
 
 #[cfg(test)]

@@ -4,12 +4,15 @@ use comfy_table::{
     Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
 };
 
-use crate::report::{
-    judge::Judgement,
-    stats::{Bounds, Quantiles},
-    style::{Ink, Style},
-    summary::CellSummary,
-    text::{milliseconds, percent, rate_parts, rtt, short_names, two_lines, value},
+use crate::{
+    event::Assignment,
+    report::{
+        judge::Judgement,
+        stats::{Bounds, Quantiles},
+        style::{Ink, Style},
+        summary::CellSummary,
+        text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
+    },
 };
 
 /// What stands for a figure that does not exist.
@@ -23,8 +26,11 @@ const STYLE: TableStyle = TableStyle::new()
 /// Cells of a scenario in the richest layout that fits: one table, with intervals of the quantiles
 /// and medians in RTTs or without, else one of rates and one of times. Each line ends in a line feed.
 pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
+    let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
+    let mut values = value_columns(&swept);
+    values.extend(rtt_column(cells));
     let (values, rates, verdicts) =
-        (&value_columns(cells)[..], &rate_columns(cells)[..], &verdict_columns(cells)[..]);
+        (&values[..], &rate_columns(cells)[..], &verdict_columns(cells)[..]);
     let [full, rich, plain] = [Detail::Intervals, Detail::RoundTrips, Detail::Quantiles]
         .map(|it| time_columns(cells, it));
     let layouts = [
@@ -35,26 +41,37 @@ pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
         vec![[values, rates, verdicts].concat(), [values, &rich].concat()],
         vec![[values, rates, verdicts].concat(), [values, &plain].concat()],
     ];
-    let fits = |tables: &&Vec<Vec<Column>>| {
-        let lines = tables.iter().flat_map(|columns| lines(&table(columns)));
-        lines.map(|line| line.chars().count()).max().unwrap_or(0) <= style.width
-    };
+    let all_fit = |tables: &&Vec<Vec<Column>>| tables.iter().all(|columns| fits(columns, style));
     let [.., narrowest] = &layouts;
-    let tables = layouts.iter().find(fits).unwrap_or(narrowest);
+    let tables = layouts.iter().find(all_fit).unwrap_or(narrowest);
     let with_figures = tables.iter().filter(|columns| columns.len() > values.len());
-    let rendered = with_figures.map(|columns| {
-        let mut table = table(columns);
-        // Nothing changes if the table fits; as a last resort its cells are wrapped.
-        table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        paint_verdicts(&lines(&table), style)
-    });
+    let rendered = with_figures.map(|columns| lay_out(columns, style, painted_verdict));
     rendered.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a table needs no more than its place.
+pub(super) fn fits(columns: &[Column], style: Style) -> bool {
+    lines(&table(columns)).iter().all(|line| line.chars().count() <= style.width)
+}
+
+/// One table as wide as its place; `paint` colours lines after the layout, as escape sequences would
+/// count as width before.
+pub(super) fn lay_out(
+    columns: &[Column],
+    style: Style,
+    paint: fn(&str, Style) -> Option<String>,
+) -> String {
+    let mut table = table(columns);
+    // Nothing changes if the table fits; as a last resort its cells are wrapped.
+    table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    let lines = lines(&table);
+    lines.iter().map(|line| paint(line, style).unwrap_or_else(|| line.clone()) + "\n").collect()
 }
 
 /// A column with a heading of two lines.
 #[derive(Debug, Clone)]
-struct Column {
+pub(super) struct Column {
     heading: [String; 2],
     alignment: CellAlignment,
     cells: Vec<String>,
@@ -64,27 +81,42 @@ impl Column {
     fn new(heading: [&str; 2], alignment: CellAlignment, cells: Vec<String>) -> Self {
         Self { heading: heading.map(str::to_owned), alignment, cells }
     }
+
+    /// A column of words.
+    pub(super) fn left(heading: [&str; 2], cells: Vec<String>) -> Self {
+        Self::new(heading, CellAlignment::Left, cells)
+    }
+
+    /// A column of figures.
+    pub(super) fn right(heading: [&str; 2], cells: Vec<String>) -> Self {
+        Self::new(heading, CellAlignment::Right, cells)
+    }
 }
 
-fn value_columns(cells: &[CellSummary]) -> Vec<Column> {
+/// A column for each swept path.
+pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
     let Some(first) = cells.first() else { return Vec::new() };
-    let paths: Vec<_> = first.values.iter().map(|it| it.path.as_str()).collect();
+    let paths: Vec<_> = first.iter().map(|it| it.path.as_str()).collect();
     let names = short_names(&paths);
     let column = |(index, name): (usize, &String)| {
-        let values = || cells.iter().filter_map(|cell| cell.values.get(index));
+        let values = || cells.iter().filter_map(|cell| cell.get(index));
         let numeric = values().all(|it| it.value.is_number());
         Column {
             heading: two_lines(name),
             alignment: if numeric { CellAlignment::Right } else { CellAlignment::Left },
-            cells: values().map(|it| value(&it.value)).collect(),
+            cells: short_values(&values().map(|it| &it.value).collect::<Vec<_>>()),
         }
     };
-    let mut columns: Vec<_> = names.iter().enumerate().map(column).collect();
-    if cells.iter().any(|cell| cell.rtt_ms != first.rtt_ms) {
+    names.iter().enumerate().map(column).collect()
+}
+
+/// The round-trip times, where they differ.
+fn rtt_column(cells: &[CellSummary]) -> Option<Column> {
+    let first = cells.first()?;
+    cells.iter().any(|cell| cell.rtt_ms != first.rtt_ms).then(|| {
         let rtts = cells.iter().map(|cell| rtt(cell.rtt_ms)).collect();
-        columns.push(Column::new(["RTT", "ms"], CellAlignment::Right, rtts));
-    }
-    columns
+        Column::new(["RTT", "ms"], CellAlignment::Right, rtts)
+    })
 }
 
 fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
@@ -265,16 +297,11 @@ fn lines(table: &Table) -> Vec<String> {
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Colours the verdicts, which are the last words of their lines, after the layout: escape
-/// sequences would count as width before.
-fn paint_verdicts(lines: &[String], style: Style) -> String {
-    let paint = |line: &String| {
-        let verdicts = [Judgement::Pass, Judgement::Fail, Judgement::Inconclusive];
-        let painted = verdicts.into_iter().find_map(|verdict| {
-            let rest = line.strip_suffix(word(verdict))?;
-            rest.ends_with(' ').then(|| rest.to_owned() + &style.paint(ink(verdict), word(verdict)))
-        });
-        painted.unwrap_or_else(|| line.clone()) + "\n"
-    };
-    lines.iter().map(paint).collect()
+/// Colours the verdict, which is the last word of its line.
+fn painted_verdict(line: &str, style: Style) -> Option<String> {
+    let verdicts = [Judgement::Pass, Judgement::Fail, Judgement::Inconclusive];
+    verdicts.into_iter().find_map(|verdict| {
+        let rest = line.strip_suffix(word(verdict))?;
+        rest.ends_with(' ').then(|| rest.to_owned() + &style.paint(ink(verdict), word(verdict)))
+    })
 }

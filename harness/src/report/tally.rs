@@ -11,7 +11,7 @@ use crate::{
         RunStarted, ScenarioPlan, TrialFinished, Verdict,
     },
     report::{
-        judge::{Decided, Judgement, judge},
+        judge::{Decided, Judgement, Measures, Samples, judge},
         stats::{Quantiles, wilson},
         summary::{
             CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, SCHEMA,
@@ -79,6 +79,8 @@ impl Tally {
         match event {
             Event::RunStarted(_) => return Err(TallyError::SecondStart),
             Event::TrialFinished(trial) => self.cell(trial)?.add(trial),
+            // Which trials there are says the same.
+            Event::CellDecided(_) => {}
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
         }
         Ok(())
@@ -139,7 +141,7 @@ impl ScenarioTally {
         });
         Ok(Self {
             criteria: criteria.collect::<Result<_, _>>()?,
-            cells: vec![CellTally::default(); plan.cells.len()],
+            cells: plan.cells.iter().map(CellTally::new).collect(),
         })
     }
 
@@ -150,7 +152,7 @@ impl ScenarioTally {
             .expectations
             .iter()
             .zip(&self.criteria)
-            .map(|(plan, criterion)| judge_expectation(plan, criterion, &cells))
+            .map(|(plan, criterion)| judge_expectation(plan, criterion, &cells, &self.cells))
             .collect();
         for (index, cell) in cells.iter_mut().enumerate() {
             let verdicts = expectations.iter().flat_map(|expectation| &expectation.cells);
@@ -165,6 +167,7 @@ impl ScenarioTally {
             question: plan.question.clone(),
             seed: plan.seed,
             trials_per_cell: plan.trials,
+            precision: plan.precision,
             verdict,
             cells,
             expectations,
@@ -176,16 +179,24 @@ fn judge_expectation(
     plan: &ExpectationPlan,
     criterion: &Criterion,
     cells: &[CellSummary],
+    tallies: &[CellTally],
 ) -> ExpectationSummary {
     let verdicts: Vec<_> = cells
         .iter()
+        .zip(tallies)
         .enumerate()
-        .filter(|(_, cell)| plan.filter.iter().all(|filter| accepts(filter, cell)))
-        .map(|(index, cell)| {
+        .filter(|(_, (cell, _))| plan.filter.iter().all(|filter| accepts(filter, cell)))
+        .map(|(index, (cell, tally))| {
             let theory = &cell.theory;
-            let decided = Decided { trials: theory.decided(), otherwise: theory.otherwise() };
-            let verdict = judge(criterion, cell.successes, cell.judged(), decided);
-            CellVerdict { cell: index, verdict }
+            let measures = Measures {
+                successes: cell.successes,
+                trials: cell.judged(),
+                decided: Decided { trials: theory.decided(), otherwise: theory.otherwise() },
+                times: tally.samples(),
+                failure_causes: &cell.failure_causes,
+            };
+            let (verdict, measured) = judge(criterion, &measures);
+            CellVerdict { cell: index, verdict, measured }
         })
         .collect();
     ExpectationSummary {
@@ -224,6 +235,10 @@ fn judge_scenario(expectations: &[ExpectationSummary], cells: &[CellSummary]) ->
 
 #[derive(Debug, Clone, Default)]
 struct CellTally {
+    /// Round-trip time of trials that do not say theirs.
+    rtt_ms: f64,
+    /// Times until connected, chosen and returned, in round-trip times.
+    in_rtt: [Vec<f64>; 3],
     successes: u64,
     failures: u64,
     errors: u64,
@@ -243,6 +258,17 @@ struct CellTally {
 }
 
 impl CellTally {
+    fn new(plan: &CellPlan) -> Self {
+        Self { rtt_ms: plan.rtt_ms, ..Self::default() }
+    }
+
+    fn samples(&self) -> Samples<'_> {
+        Samples {
+            ms: [&self.connected_ms, &self.chosen_ms, &self.returned_ms],
+            rtt: self.in_rtt.each_ref().map(Vec::as_slice),
+        }
+    }
+
     fn add(&mut self, trial: &TrialFinished) {
         match trial.verdict {
             Verdict::Success => {
@@ -276,6 +302,11 @@ impl CellTally {
             self.connected_ms.extend(times.connected_ms);
             self.chosen_ms.extend(times.chosen_ms);
             self.returned_ms.extend(times.returned_ms);
+            let rtt_ms = trial.rtt_ms.unwrap_or(self.rtt_ms);
+            let all_ms = [times.connected_ms, times.chosen_ms, times.returned_ms];
+            for (in_rtt, ms) in self.in_rtt.iter_mut().zip(all_ms) {
+                in_rtt.extend(ms.map(|ms| ms / rtt_ms));
+            }
         }
     }
 

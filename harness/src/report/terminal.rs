@@ -111,12 +111,17 @@ impl<'a> ScenarioReport<'a> {
         let remarkable = shown.len();
         shown.truncate(MOST_ROWS);
         let more = match (remarkable, cells.len() - shown.len()) {
-            (0, all) => format!("None of the {all} cells calls for attention; --full lists them."),
+            (0, all) => format!(
+                "None of the {all} cells calls for attention; `harness report --full` lists them."
+            ),
             (some, rest) if some == shown.len() => {
-                format!("{} for no attention; --full lists all.", call(rest, "more cell"))
+                format!(
+                    "{} for no attention; `harness report --full` lists all.",
+                    call(rest, "more cell")
+                )
             }
             (some, rest) => format!(
-                "{rest} cells are left out; {} for attention too. --full lists all.",
+                "{rest} cells are left out; {} for attention too. `harness report --full` lists all.",
                 call(some - shown.len(), "more cell")
             ),
         };
@@ -139,7 +144,7 @@ impl<'a> ScenarioReport<'a> {
                 1,
             ),
         };
-        let mut facts = vec![file.clone(), format!("seed {seed}"), self.trials()];
+        let mut facts = vec![file.clone(), format!("seed {seed}"), self.labels.how_many_trials()];
         if *trials_per_cell > 0
             && cells.iter().any(|cell| cell.trials < u64::from(*trials_per_cell))
         {
@@ -154,14 +159,6 @@ impl<'a> ScenarioReport<'a> {
         let facts = paragraph("", &facts.join(" · "), self.style.width);
         out.extend(facts.lines().map(|line| self.style.paint(Ink::Faint, line) + "\n"));
         out
-    }
-
-    fn trials(&self) -> String {
-        let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
-        match self.scenario.cells.len() {
-            1 => trials,
-            cells => format!("{trials} in each of {cells} cells"),
-        }
     }
 
     fn common_rtt_ms(&self) -> Option<f64> {

@@ -1,6 +1,6 @@
 //! Figures, names and paragraphs as every report writes them.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
@@ -62,17 +62,46 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// `1 trial`, `2 trials`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A value of a scenario file on one short line, strings without quotes.
+/// A value of a scenario file on one short line, strings without quotes, tables as
+/// `name unsolicited=reset`.
 pub(super) fn value(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    if text.chars().count() <= LONGEST_VALUE {
-        return text;
+    cut(&whole(value), LONGEST_VALUE)
+}
+
+/// Values of a swept path as [`value`], but as long as it takes to tell them apart.
+pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
+    let texts: Vec<String> = values.iter().map(|it| whole(it)).collect();
+    let distinct = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len();
+    let all = distinct(&texts);
+    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let cut_to = |length| texts.iter().map(|it| cut(it, length)).collect::<Vec<_>>();
+    let lengths = (LONGEST_VALUE..longest).step_by(LONGEST_VALUE / 2).map(cut_to);
+    lengths.into_iter().find(|cut| distinct(cut) == all).unwrap_or(texts)
+}
+
+fn whole(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(table) => {
+            let name = table.get("name").map(whole);
+            let rest = table.iter().filter(|(key, _)| *key != "name");
+            let rest = rest.map(|(key, value)| format!("{key}={}", whole(value)));
+            name.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
     }
-    text.chars().take(LONGEST_VALUE - 1).chain(['…']).collect()
+}
+
+/// The text in at most so many columns.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Short names for swept paths: as many last segments of each as tell it from all others.
@@ -177,7 +206,22 @@ mod tests {
         assert_eq!(value(&Value::from("home")), "home");
         assert_eq!(value(&Value::from(2.5)), "2.5");
         let table = serde_json::json!({"mapping": "endpoint-dependent", "ports": "random"});
-        assert_eq!(value(&table), r#"{"mapping":"endpoint-de…"#);
+        assert_eq!(value(&table), "mapping=endpoint-depend…");
+        let table = serde_json::json!({"unsolicited": "reset", "name": "home"});
+        assert_eq!(value(&table), "home unsolicited=reset");
+    }
+
+    #[test]
+    fn values_are_as_long_as_it_takes_to_tell_them_apart() {
+        let tables = ["endpoint-dependent and random", "endpoint-dependent and sequential"];
+        let tables = tables.map(|mapping| serde_json::json!({"mapping": mapping}));
+        let [one, other] = &tables;
+        assert_eq!(
+            short_values(&[one, other]),
+            ["mapping=endpoint-dependent and rand…", "mapping=endpoint-dependent and sequ…"]
+        );
+        assert_eq!(short_values(&[one, &"home".into()]), ["mapping=endpoint-depend…", "home"]);
+        assert_eq!(short_values(&[one, one]), ["mapping=endpoint-depend…"; 2]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What always holds: an event is on disk before anything is shown of it; after the first signal
 //! nothing is started; when it returns, all labs are gone.
 
-use std::{collections::VecDeque, fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use punch::{core::time::MonoTime, io::clock::monotonic_now};
 use tokio::{
@@ -14,11 +14,11 @@ use tokio::{
 };
 
 use super::{
-    draws::TrialSeed,
-    trial::{self, Bench, Finished, Trial},
+    queue::{Decision, Queue},
+    trial::{self, Bench, Finished},
 };
 use crate::{
-    event::{Event, RunFinished},
+    event::{Event, RunFinished, TrialFinished},
     isolate,
     report::{
         log::{EventLog, LogError},
@@ -81,7 +81,7 @@ pub(crate) async fn run(
     let begun = monotonic_now();
     let mut signals = catch_signals().map_err(RunError::Signals)?;
     let labs = Arc::new(Semaphore::new(dispatch.jobs));
-    let mut waiting = queue(dispatch.scenarios);
+    let mut queue = Queue::new(dispatch.scenarios);
     let mut running = JoinSet::new();
     let mut retries = 0;
     let mut stopped = None;
@@ -89,23 +89,26 @@ pub(crate) async fn run(
     let mut clock = interval(Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
 
-    while stopped.is_none() && unwritten.is_none() && !(waiting.is_empty() && running.is_empty()) {
+    while stopped.is_none() && unwritten.is_none() && (queue.has_next() || !running.is_empty()) {
         tokio::select! {
             biased;
             stop = signals.recv() => stopped = stop,
             Some(done) = running.join_next(), if !running.is_empty() => {
                 let (finished, again): Finished = done.expect("a trial neither panics nor is aborted");
                 retries += again;
-                let event = Event::TrialFinished(Box::new(finished));
-                if let Err(error) = log.append(&event) {
-                    unwritten = Some(error);
-                    continue;
+                let (events, more) = over(&mut queue, finished);
+                progress.expect_more(u64::from(more));
+                for event in events {
+                    if let Err(error) = log.append(&event) {
+                        unwritten = Some(error);
+                        break;
+                    }
+                    observer(&event);
+                    progress.add(&event, elapsed(begun));
                 }
-                observer(&event);
-                progress.add(&event, elapsed(begun));
             }
-            lab = free(&labs), if !waiting.is_empty() => {
-                if let Some(trial) = waiting.pop_front() {
+            lab = free(&labs), if queue.has_next() => {
+                if let Some(trial) = queue.next() {
                     let bench = Arc::clone(&dispatch.bench);
                     running.spawn(async move { trial::run(&bench, &trial, lab).await });
                 }
@@ -139,6 +142,17 @@ pub(crate) async fn run(
     Ok(stopped.map_or(Ended::Complete, |Stop(code)| Ended::Interrupted(code)))
 }
 
+/// What the log gets to hold of a trial that is over, and how many more its cell gets.
+fn over(queue: &mut Queue<'_>, finished: TrialFinished) -> (Vec<Event>, u32) {
+    let decision = queue.finished(&finished);
+    let finished = Event::TrialFinished(Box::new(finished));
+    match decision {
+        None => (vec![finished], 0),
+        Some(Decision::More(trials)) => (vec![finished], trials),
+        Some(Decision::Enough(decided)) => (vec![finished, Event::CellDecided(decided)], 0),
+    }
+}
+
 fn elapsed(begun: MonoTime) -> Duration {
     monotonic_now().since(begun)
 }
@@ -146,24 +160,6 @@ fn elapsed(begun: MonoTime) -> Duration {
 fn free(labs: &Arc<Semaphore>) -> impl Future<Output = OwnedSemaphorePermit> + use<> {
     let labs = Arc::clone(labs);
     async move { labs.acquire_owned().await.expect("the semaphore is never closed") }
-}
-
-/// All trials: scenario by scenario, and in each the first trial of every cell before the second
-/// of any, so that a run cut short has measured all cells alike.
-fn queue(scenarios: &[(Scenario, u64)]) -> VecDeque<Trial> {
-    let mut queue = VecDeque::new();
-    for (number, (scenario, run_seed)) in scenarios.iter().enumerate() {
-        let setups: Vec<_> =
-            scenario.cells.iter().map(|cell| Arc::new(cell.setup.clone())).collect();
-        for trial in 0..scenario.trials {
-            for (cell, setup) in setups.iter().enumerate() {
-                let seed = TrialSeed::new(*run_seed, &scenario.cells[cell], trial);
-                let setup = Arc::clone(setup);
-                queue.push_back(Trial::new(scenario, [number, cell], trial, seed, setup));
-            }
-        }
-    }
-    queue
 }
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, with bursts taken as one.

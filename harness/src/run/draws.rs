@@ -1,6 +1,6 @@
 //! Everything random in a trial, drawn at once from its seed.
 
-use std::{fmt, hash::Hasher};
+use std::{fmt, hash::Hasher, sync::Arc};
 
 use punch::core::time::WallTime;
 use rand_chacha::{
@@ -8,7 +8,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-use crate::scenario::{Cell, Setup};
+use crate::scenario::{Cell, Drawn, Setup};
 
 /// Earliest virtual epoch: 2023-11-14, in Unix seconds.
 const FIRST_EPOCH_S: i64 = 1_700_000_000;
@@ -32,6 +32,14 @@ impl TrialSeed {
         hasher.write(&trial.to_le_bytes());
         Self(hasher.finish())
     }
+
+    /// The seed of one thing in the trial, by its name.
+    fn of(self, name: &str) -> u64 {
+        let mut hasher = fnv::FnvHasher::default();
+        hasher.write(&self.0.to_le_bytes());
+        hasher.write(name.as_bytes());
+        hasher.finish()
+    }
 }
 
 /// 16 hexadecimal digits.
@@ -48,6 +56,8 @@ pub(crate) struct Draws {
     pub(crate) epoch: WallTime,
     /// When each peer is started after the begin of the trial, in seconds.
     pub(crate) start_s: [f64; 2],
+    /// What else the scenario has drawn.
+    pub(crate) drawn: Vec<(Drawn, f64)>,
     /// Seeds of the peers' own randomness.
     pub(crate) peer_seeds: [u64; 2],
     /// The line that each peer is given to send.
@@ -57,7 +67,8 @@ pub(crate) struct Draws {
 }
 
 impl Draws {
-    /// Draws in a fixed order.
+    /// Draws in a fixed order. What a scenario need not have drawn comes from a generator of its own
+    /// path, so that everything else of a trial stays the same with and without it.
     pub(crate) fn new(seed: TrialSeed, setup: &Setup) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed.0);
         let second = i64::try_from(rng.next_u64() % EPOCHS_S).unwrap_or_default();
@@ -69,6 +80,78 @@ impl Draws {
             .map(|side| format!("from {side}: {:016x}{:016x}\n", rng.next_u64(), rng.next_u64()));
         let mut wan_seed = [0; 32];
         rng.fill_bytes(&mut wan_seed);
-        Self { epoch: WallTime::from_nanos(epoch), start_s, peer_seeds, tokens, wan_seed }
+        let drawn = setup.drawn.iter().map(|(what, draw)| {
+            (*what, draw.sample(&mut ChaCha20Rng::seed_from_u64(seed.of(&what.path()))))
+        });
+        let drawn = drawn.collect();
+        Self { epoch: WallTime::from_nanos(epoch), start_s, drawn, peer_seeds, tokens, wan_seed }
+    }
+
+    /// The setup with what was drawn in its place.
+    pub(crate) fn put_into(&self, setup: &Arc<Setup>) -> Arc<Setup> {
+        if self.drawn.is_empty() {
+            return Arc::clone(setup);
+        }
+        let mut own = Setup::clone(setup);
+        for (what, value) in &self.drawn {
+            own.put(*what, *value);
+        }
+        Arc::new(own)
+    }
+
+    /// Whether the delay was drawn.
+    pub(crate) fn has_own_delay(&self) -> bool {
+        self.drawn.iter().any(|(what, _)| *what == Drawn::Delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    fn draws(text: &str, trial: u32) -> Draws {
+        let text = format!("trials = 1\n{text}");
+        let scenario = Scenario::parse("test.toml", &text).unwrap();
+        let cell = &scenario.cells[0];
+        Draws::new(TrialSeed::new(42, cell, trial), &cell.setup)
+    }
+
+    #[test]
+    fn what_a_path_has_drawn_leaves_everything_else_as_it_is() {
+        let plain = draws("", 0);
+        assert!(plain.drawn.is_empty());
+        let both = draws(
+            "[wan]\ndelay_ms = { uniform = [10, 50] }\n\
+             [peer.b]\nclock_offset_s = { normal = { mean = 0, sd = 5 } }",
+            0,
+        );
+        assert_eq!(Draws { drawn: Vec::new(), ..both.clone() }, plain);
+        let only = draws("[peer.b]\nclock_offset_s = { normal = { mean = 0, sd = 5 } }", 0);
+        assert_eq!(both.drawn[1], only.drawn[0]);
+    }
+
+    #[test]
+    fn each_trial_and_each_path_draws_its_own_and_puts_it_in_its_place() {
+        let text = "[peer.a]\nclock_offset_s = { uniform = [0, 5] }\n\
+            [peer.b]\nclock_offset_s = { uniform = [0, 5] }\n[wan]\ndelay_ms = { choice = [7] }";
+        let [one, other] = [0, 1].map(|trial| draws(text, trial));
+        assert_ne!(one.drawn, other.drawn);
+        let [(_, delay), (_, a), (_, b)] = one.drawn[..] else { panic!("three draws") };
+        assert!(a != b && (0.0..5.0).contains(&a), "{a} {b}");
+        assert_eq!(delay, 7.0);
+        let scenario = Scenario::parse("test.toml", &format!("trials = 1\n{text}")).unwrap();
+        let setup = one.put_into(&Arc::new(scenario.cells[0].setup.clone()));
+        assert_eq!(setup.peers.each_ref().map(|peer| peer.clock_offset_s), [a, b]);
+        assert_eq!(setup.wan.rtt(), std::time::Duration::from_millis(14));
+    }
+
+    /// As the first version drew them: a seed in a bug report stays worth something.
+    #[test]
+    fn a_seed_means_the_same_trial_for_ever() {
+        let draws = draws("[peer.b]\nstart_s = { uniform = [0, 2] }", 7);
+        assert_eq!(draws.epoch.as_nanos(), 1_734_331_857_848_708_126);
+        assert_eq!(draws.start_s, [0.0, 1.4628926779122018]);
+        assert_eq!(draws.peer_seeds, [13_124_803_998_501_302_680, 16_865_175_008_887_903_055]);
     }
 }

@@ -120,8 +120,10 @@ pub(super) struct Seen {
 /// Runs one trial. `permit` is dropped when the lab is gone.
 pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'static) -> Finished {
     let draws = Draws::new(trial.seed, &trial.setup);
+    let trial = &Trial { setup: draws.put_into(&trial.setup), ..trial.clone() };
     if let Some(reason) = refusal(&bench.refused, &trial.setup) {
         let mut finished = failed_bench(trial, &draws, &reason);
+        finished.cause = Some(Cause { kind: "nat".to_owned(), evidence: reason });
         finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
         return (finished, 0);
     }
@@ -141,6 +143,7 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
         Err(error) => failed_bench(trial, &draws, &error.to_string()),
     };
     finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+    finished.rtt_ms = draws.has_own_delay().then(|| milliseconds(trial.setup.wan.rtt()));
     (finished, retries)
 }
 
@@ -309,6 +312,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             exit: exits[index].clone(),
             ports: cause::ports(&case.peers[index]).into_iter().collect(),
             syns: syns[index].count,
+            cpu_ms: seen.peers[index].spent.map(milliseconds),
         }
     });
     TrialFinished {
@@ -366,6 +370,7 @@ fn empty(trial: &Trial) -> TrialFinished {
         times: None,
         disturbed: None,
         bench: BenchLateness::default(),
+        rtt_ms: None,
         epoch_unix_s: 0.0,
         peers: Default::default(),
     }

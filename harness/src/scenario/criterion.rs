@@ -1,29 +1,131 @@
-//! What an expectation demands of the success rate of a cell.
+//! What an expectation demands of the trials of a cell.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A demand on the success rate of a cell: `theory`, or a bound such as `>= 0.95`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A demand on the trials of a cell, as `events.jsonl` holds it in words.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Criterion {
-    /// Each trial ends as the oracle says.
+    /// `theory`: each trial that the oracle decides ends as it says.
     Theory,
-    /// `>=`: the rate is at least this.
-    AtLeast(f64),
-    /// `>`: the rate is more than this.
-    MoreThan(f64),
-    /// `<=`: the rate is at most this.
-    AtMost(f64),
-    /// `<`: the rate is less than this.
-    LessThan(f64),
+    /// `>= 0.95`: on the share of trials that succeed.
+    Success(Bound),
+    /// `theory >= 0.99`: on the share of the decided trials that end as the oracle says.
+    AsTheorySays(Bound),
+    /// `connected_ms p50 <= 54.5`: on a quantile of a time of the successes.
+    Time(Time, Quantile, Bound),
+    /// `cause no-common-port >= 0.9`: on the share of the failures that have the cause.
+    Cause(String, Bound),
+    /// `causes no-common-port, refused`: no failure has another cause.
+    Causes(Vec<String>),
 }
 
-/// Why a text is no criterion; its message says what was wrong, [`CriterionError::HELP`] what
-/// would be right.
+/// A comparison with a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bound {
+    /// How it compares.
+    pub sign: Sign,
+    /// With what.
+    pub value: f64,
+}
+
+/// A comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// `>=`
+    AtLeast,
+    /// `>`
+    MoreThan,
+    /// `<=`
+    AtMost,
+    /// `<`
+    LessThan,
+}
+
+impl Sign {
+    /// Whether it bounds from below.
+    pub(crate) fn is_lower(self) -> bool {
+        matches!(self, Self::AtLeast | Self::MoreThan)
+    }
+
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::AtLeast => ">=",
+            Self::MoreThan => ">",
+            Self::AtMost => "<=",
+            Self::LessThan => "<",
+        }
+    }
+}
+
+/// A time of a success, from the later peer's first SYN on the WAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Time {
+    /// Until when.
+    pub moment: Moment,
+    /// In which unit.
+    pub unit: TimeUnit,
+}
+
+/// Until when a time is measured; see [`crate::event::Times`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The first port up on both sides.
+    Connected,
+    /// Both sides know which connection it is.
+    Chosen,
+    /// Bytes may flow on both sides.
+    Returned,
+}
+
+/// The unit of a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeUnit {
+    /// Milliseconds.
+    Milliseconds,
+    /// Round-trip times of the trial's configured delays.
+    RoundTrips,
+}
+
+impl Time {
+    /// Every key of an expectation that is on a time.
+    pub(crate) const KEYS: &'static [(&'static str, Self)] = &[
+        ("connected_ms", Self::new(Moment::Connected, TimeUnit::Milliseconds)),
+        ("connected_rtt", Self::new(Moment::Connected, TimeUnit::RoundTrips)),
+        ("chosen_ms", Self::new(Moment::Chosen, TimeUnit::Milliseconds)),
+        ("chosen_rtt", Self::new(Moment::Chosen, TimeUnit::RoundTrips)),
+        ("returned_ms", Self::new(Moment::Returned, TimeUnit::Milliseconds)),
+        ("returned_rtt", Self::new(Moment::Returned, TimeUnit::RoundTrips)),
+    ];
+
+    const fn new(moment: Moment, unit: TimeUnit) -> Self {
+        Self { moment, unit }
+    }
+
+    fn key(self) -> &'static str {
+        let found = Self::KEYS.iter().find(|(_, time)| *time == self);
+        found.expect("KEYS has every time").0
+    }
+}
+
+/// A quantile, such as `p50`, the median: so many per cent of the values are at most this.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Quantile {
+    percent: f64,
+}
+
+impl Quantile {
+    /// The share of values at or below it, above 0 and below 1.
+    pub(crate) fn share(self) -> f64 {
+        self.percent / 100.0
+    }
+}
+
+/// Why a text is no criterion; its message says what was wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum CriterionError {
-    /// Neither `theory` nor one of the four comparisons.
-    #[error("`{0}` begins with none of >=, >, <= and <, and is not `theory`")]
+    /// Not one of the four comparisons.
+    #[error("`{0}` begins with none of >=, >, <= and <")]
     Comparison(String),
     /// What follows the comparison is no number.
     #[error("`{0}` is not a number")]
@@ -31,15 +133,107 @@ pub(crate) enum CriterionError {
     /// The number is no rate.
     #[error("{0} is not a rate from 0 to 1")]
     Rate(String),
-    /// Above 1 or below 0: no rate ever is.
-    #[error("no rate can be {0}")]
+    /// The number is no time.
+    #[error("{0} is not a time")]
+    Time(String),
+    /// No value ever is.
+    #[error("nothing can be {0}")]
     Impossible(String),
+    /// No quantile.
+    #[error("`{0}` is not a quantile: p50 is the median, p99 what 99 % stay below")]
+    Quantile(String),
+    /// No demand that this version knows.
+    #[error("`{0}` is no demand")]
+    Unknown(String),
 }
 
-impl CriterionError {
-    /// How a criterion is written.
-    pub(crate) const HELP: &str = "write a comparison (>=, >, <= or <) and a rate from 0 to 1, \
-        such as \">= 0.95\", or \"theory\"";
+impl Bound {
+    /// How a bound on a rate is written.
+    pub(crate) const RATE_HELP: &str = "write a comparison (>=, >, <= or <) and a rate from 0 to \
+        1, such as \">= 0.95\"";
+
+    /// A bound on a rate.
+    ///
+    /// # Errors
+    /// When the text is no comparison with a rate, or one that no rate meets.
+    pub(crate) fn rate(text: &str) -> Result<Self, CriterionError> {
+        let (bound, number) = Self::parse(text)?;
+        if !(0.0..=1.0).contains(&bound.value) || bound.value.is_sign_negative() {
+            return Err(CriterionError::Rate(number));
+        }
+        match bound {
+            Self { sign: Sign::MoreThan, value: 1.0 }
+            | Self { sign: Sign::LessThan, value: 0.0 } => {
+                Err(CriterionError::Impossible(text.trim().to_owned()))
+            }
+            bound => Ok(bound),
+        }
+    }
+
+    /// A bound on a time.
+    ///
+    /// # Errors
+    /// When the text is no comparison with a time, or one that no time meets.
+    pub(crate) fn time(text: &str) -> Result<Self, CriterionError> {
+        let (bound, number) = Self::parse(text)?;
+        if !(0.0..f64::INFINITY).contains(&bound.value) || bound.value.is_sign_negative() {
+            return Err(CriterionError::Time(number));
+        }
+        if bound == (Self { sign: Sign::LessThan, value: 0.0 }) {
+            return Err(CriterionError::Impossible(text.trim().to_owned()));
+        }
+        Ok(bound)
+    }
+
+    fn parse(text: &str) -> Result<(Self, String), CriterionError> {
+        let text = text.trim();
+        let is_sign = |symbol: char| matches!(symbol, '<' | '>' | '=');
+        let (sign, number) = text.split_at(text.find(|c| !is_sign(c)).unwrap_or(text.len()));
+        let sign = match sign {
+            ">=" => Sign::AtLeast,
+            ">" => Sign::MoreThan,
+            "<=" => Sign::AtMost,
+            "<" => Sign::LessThan,
+            _ => return Err(CriterionError::Comparison(text.to_owned())),
+        };
+        let number = number.trim();
+        // A sign, a point at the end and the like are slips rather than numbers.
+        let value = number
+            .parse()
+            .ok()
+            .filter(|_| !number.starts_with('+') && !number.ends_with('.'))
+            .ok_or_else(|| CriterionError::Number(number.to_owned()))?;
+        Ok((Self { sign, value }, number.to_owned()))
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.sign.symbol(), self.value)
+    }
+}
+
+impl FromStr for Quantile {
+    type Err = CriterionError;
+
+    fn from_str(text: &str) -> Result<Self, CriterionError> {
+        let digits = text.strip_prefix('p').unwrap_or_default();
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let are_digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_written_well = whole.len() <= 2 && are_digits(whole) && are_digits(fraction);
+        let percent = is_written_well.then(|| digits.parse::<f64>().ok()).flatten();
+        percent
+            .filter(|percent| *percent > 0.0 && *percent < 100.0)
+            .map(|percent| Self { percent })
+            .ok_or_else(|| CriterionError::Quantile(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Quantile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{}", self.percent)
+    }
 }
 
 impl FromStr for Criterion {
@@ -50,24 +244,23 @@ impl FromStr for Criterion {
         if text == "theory" {
             return Ok(Self::Theory);
         }
-        let is_sign = |symbol: char| matches!(symbol, '<' | '>' | '=');
-        let (sign, number) = text.split_at(text.find(|c| !is_sign(c)).unwrap_or(text.len()));
-        let criterion: fn(f64) -> Self = match sign {
-            ">=" => Self::AtLeast,
-            ">" => Self::MoreThan,
-            "<=" => Self::AtMost,
-            "<" => Self::LessThan,
-            _ => return Err(CriterionError::Comparison(text.to_owned())),
+        let Some((first, rest)) = text.split_once(' ') else {
+            return Bound::rate(text).map(Self::Success);
         };
-        let number = number.trim();
-        let rate: f64 = number.parse().map_err(|_| CriterionError::Number(number.to_owned()))?;
-        if !(0.0..=1.0).contains(&rate) {
-            return Err(CriterionError::Rate(number.to_owned()));
+        let unknown = || CriterionError::Unknown(text.to_owned());
+        if let Some((_, time)) = Time::KEYS.iter().find(|(key, _)| *key == first) {
+            let (quantile, bound) = rest.split_once(' ').ok_or_else(unknown)?;
+            return Ok(Self::Time(*time, quantile.parse()?, Bound::time(bound)?));
         }
-        if (sign == ">" && rate == 1.0) || (sign == "<" && rate == 0.0) {
-            return Err(CriterionError::Impossible(text.to_owned()));
+        match first {
+            "theory" => Bound::rate(rest).map(Self::AsTheorySays),
+            "cause" => {
+                let (kind, bound) = rest.split_once(' ').ok_or_else(unknown)?;
+                Ok(Self::Cause(kind.to_owned(), Bound::rate(bound)?))
+            }
+            "causes" => Ok(Self::Causes(rest.split(", ").map(str::to_owned).collect())),
+            _ => Bound::rate(text).map(Self::Success),
         }
-        Ok(criterion(rate))
     }
 }
 
@@ -75,10 +268,11 @@ impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Theory => f.write_str("theory"),
-            Self::AtLeast(rate) => write!(f, ">= {rate}"),
-            Self::MoreThan(rate) => write!(f, "> {rate}"),
-            Self::AtMost(rate) => write!(f, "<= {rate}"),
-            Self::LessThan(rate) => write!(f, "< {rate}"),
+            Self::Success(bound) => bound.fmt(f),
+            Self::AsTheorySays(bound) => write!(f, "theory {bound}"),
+            Self::Time(time, quantile, bound) => write!(f, "{} {quantile} {bound}", time.key()),
+            Self::Cause(kind, bound) => write!(f, "cause {kind} {bound}"),
+            Self::Causes(kinds) => write!(f, "causes {}", kinds.join(", ")),
         }
     }
 }
@@ -89,21 +283,32 @@ mod tests {
 
     #[test]
     fn each_comparison_is_read_with_and_without_blanks() {
-        for (text, criterion) in [
-            ("theory", Criterion::Theory),
-            (">= 0.95", Criterion::AtLeast(0.95)),
-            (">=0.95", Criterion::AtLeast(0.95)),
-            ("  > 0 ", Criterion::MoreThan(0.0)),
-            ("<= 1", Criterion::AtMost(1.0)),
-            ("<  0.5", Criterion::LessThan(0.5)),
+        for (text, sign, value) in [
+            (">= 0.95", Sign::AtLeast, 0.95),
+            (">=0.95", Sign::AtLeast, 0.95),
+            ("  > 0 ", Sign::MoreThan, 0.0),
+            ("<= 1", Sign::AtMost, 1.0),
+            ("<  0.5", Sign::LessThan, 0.5),
         ] {
-            assert_eq!(text.parse(), Ok(criterion), "{text}");
+            assert_eq!(text.parse(), Ok(Criterion::Success(Bound { sign, value })), "{text}");
         }
     }
 
     #[test]
     fn a_criterion_reads_back_as_it_is_shown() {
-        for text in ["theory", ">= 0.95", "> 0.5", "<= 0.25", "< 1"] {
+        for text in [
+            "theory",
+            ">= 0.95",
+            "> 0.5",
+            "<= 0.25",
+            "< 1",
+            "theory >= 0.99",
+            "connected_ms p50 <= 54.5",
+            "returned_rtt p99.9 < 3",
+            "cause no-common-port >= 0.9",
+            "causes no-common-port",
+            "causes no-common-port, refused",
+        ] {
             assert_eq!(text.parse::<Criterion>().unwrap().to_string(), text);
         }
     }
@@ -111,16 +316,32 @@ mod tests {
     #[test]
     fn what_is_no_criterion_is_refused_with_its_reason() {
         for (text, message) in [
-            ("", "`` begins with none of >=, >, <= and <, and is not `theory`"),
-            ("= 1", "`= 1` begins with none of >=, >, <= and <, and is not `theory`"),
-            ("=> 0.9", "`=> 0.9` begins with none of >=, >, <= and <, and is not `theory`"),
+            ("", "`` begins with none of >=, >, <= and <"),
+            ("= 1", "`= 1` begins with none of >=, >, <= and <"),
+            ("=> 0.9", "`=> 0.9` begins with none of >=, >, <= and <"),
             (">= 95%", "`95%` is not a number"),
             (">=", "`` is not a number"),
             (">= 95", "95 is not a rate from 0 to 1"),
             (">= nan", "nan is not a rate from 0 to 1"),
             ("< -0.1", "-0.1 is not a rate from 0 to 1"),
-            ("> 1", "no rate can be > 1"),
-            ("< 0", "no rate can be < 0"),
+            ("> 1", "nothing can be > 1"),
+            ("< 0", "nothing can be < 0"),
+            ("theory >= 2", "2 is not a rate from 0 to 1"),
+            ("connected_ms p50 <= inf", "inf is not a time"),
+            ("connected_ms p50 < 0", "nothing can be < 0"),
+            (
+                "connected_ms p100 <= 5",
+                "`p100` is not a quantile: p50 is the median, p99 what 99 % stay below",
+            ),
+            (
+                "connected_ms p99. <= 5",
+                "`p99.` is not a quantile: p50 is the median, p99 what 99 % stay below",
+            ),
+            (">= 1.", "`1.` is not a number"),
+            (">= +1", "`+1` is not a number"),
+            (">= -0", "-0 is not a rate from 0 to 1"),
+            ("connected_ms p50", "`connected_ms p50` is no demand"),
+            ("cause refused", "`cause refused` is no demand"),
         ] {
             assert_eq!(text.parse::<Criterion>().unwrap_err().to_string(), message);
         }

@@ -1,35 +1,58 @@
 //! What is wrong with a scenario file, where, and what would be right.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
-/// Why a scenario cannot be used. As a [`Diagnostic`] it points into the file.
+use super::sources::Sources;
+
+/// Why a scenario cannot be used. As a [`Diagnostic`] it points into the file, and has everything
+/// else that is wrong with the scenario as related ones.
 #[derive(Debug, Clone, thiserror::Error, Diagnostic)]
 #[error("{message}")]
 pub(crate) struct Error {
     message: String,
-    label: String,
+    label: Box<str>,
     #[help]
-    help: String,
+    help: Box<str>,
     #[source_code]
     text: Option<Arc<NamedSource<String>>>,
     #[label("{label}")]
     span: Option<SourceSpan>,
+    #[related]
+    others: Vec<Self>,
 }
 
 impl Error {
-    /// A problem at a place of `text`, which is the content of `file`.
-    pub(super) fn new(file: &str, text: String, problem: Problem) -> Self {
+    /// Problems at places of `sources`, in the order of the text; `None` without any.
+    pub(super) fn of(sources: &Sources, problems: Vec<Problem>) -> Option<Self> {
+        let mut problems = problems;
+        problems.sort_by_key(|problem| sources.order(&problem.span));
+        let mut errors = problems.into_iter().map(|problem| Self::at(sources, problem));
+        let first = errors.next()?;
+        Some(Self { others: errors.collect(), ..first })
+    }
+
+    fn at(sources: &Sources, problem: Problem) -> Self {
+        let (text, span) = sources.locate(&problem.span);
         Self {
             message: problem.message,
-            label: problem.label,
-            help: problem.help,
-            text: Some(Arc::new(NamedSource::new(file, text))),
-            span: Some(problem.span.into()),
+            label: problem.label.into(),
+            help: problem.help.into(),
+            text: Some(text),
+            span: Some(span.into()),
+            others: Vec::new(),
         }
+    }
+
+    /// Each problem that it tells of by itself, in the order of the text.
+    pub(crate) fn each(self) -> Vec<Self> {
+        let mut first = self;
+        let others = std::mem::take(&mut first.others);
+        std::iter::once(first).chain(others).collect()
     }
 
     /// The file could not be read at all.
@@ -42,7 +65,8 @@ impl Error {
 
     /// The file as a whole is not a scenario.
     pub(super) fn whole_file(message: String, help: &str) -> Self {
-        Self { message, label: String::new(), help: help.to_owned(), text: None, span: None }
+        let help = help.into();
+        Self { message, label: Box::default(), help, text: None, span: None, others: Vec::new() }
     }
 }
 
@@ -55,7 +79,7 @@ pub(super) struct Problem {
     label: String,
     /// What would be right.
     help: String,
-    /// The place, in bytes.
+    /// The place, in bytes: see [`Sources`].
     span: Range<usize>,
 }
 
@@ -68,10 +92,61 @@ impl Problem {
     ) -> Self {
         Self { message: message.into(), label: label.into(), help: help.into(), span }
     }
+
+    /// Message and help, to be told of another place.
+    pub(super) fn into_words(self) -> (String, String) {
+        (self.message, self.help)
+    }
 }
 
 /// The result of checking a part of a scenario.
 pub(super) type Checked<T> = Result<T, Problem>;
+
+/// Everything found to be wrong so far. Reading goes on after a problem, with a value that is
+/// right in its place, so that the user is told of all at once.
+#[derive(Debug, Default)]
+pub(super) struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    /// Nobody reads more of them at once; what is wrong with thousands of cells is one mistake.
+    const MOST: usize = 100;
+
+    /// Notes a problem, once: each cell of a sweep finds it again.
+    pub(super) fn note(&self, problem: Problem) {
+        let mut all = self.0.borrow_mut();
+        let known = all.iter().any(|it| it.span == problem.span && it.message == problem.message);
+        if !known && all.len() < Self::MOST {
+            all.push(problem);
+        }
+    }
+
+    /// The value, or `None` after its problem is noted.
+    pub(super) fn noted<T>(&self, checked: Checked<T>) -> Option<T> {
+        checked.map_err(|problem| self.note(problem)).ok()
+    }
+
+    /// Whether one is on a key of this name, which stands in a wrong place or may be misspelt.
+    pub(super) fn are_on(&self, key: &str) -> bool {
+        let (name, meant) = (format!("{key}`"), format!("did you mean `{key}`"));
+        let is_on = |it: &Problem| it.message.ends_with(&name) || it.help.starts_with(&meant);
+        self.0.borrow().iter().any(is_on)
+    }
+
+    /// How many were noted.
+    pub(super) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// Whether as many were noted as are told.
+    pub(super) fn is_full(&self) -> bool {
+        self.count() >= Self::MOST
+    }
+
+    /// All of them.
+    pub(super) fn into_vec(self) -> Vec<Problem> {
+        self.0.into_inner()
+    }
+}
 
 /// The name that was probably meant, if one is similar enough.
 pub(super) fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {

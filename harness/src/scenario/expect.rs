@@ -1,68 +1,243 @@
 //! Expectations: `[[expect]]`.
+//!
+//! One of them may make several demands; each becomes an [`ExpectationPlan`] of its own, judged and
+//! reported by itself.
 
 use serde_json::Value as Json;
 
-use super::criterion::{Criterion, CriterionError};
+use super::criterion::{Bound, Criterion, CriterionError, Quantile, Time, TimeUnit};
 use super::error::{Checked, Problem, did_you_mean, list};
-use super::sweep::{Axis, same};
+use super::sweep::{Axis, Group, same};
 use super::tree::{Section, Value, to_json};
-use super::{keys, sweep};
+use super::{Cell, keys, sweep};
+use crate::diagnose::cause;
 use crate::event::{ExpectationPlan, Filter};
 
-const HELP: &str = "an expectation is written in double brackets, [[expect]], and below it \
-    `success = \">= 0.95\"` and, for some cells only, `where = { \"punch.rule\" = \"rolling\" }`";
+const HELP: &str = "an expectation is written in double brackets, [[expect]], and below it what is \
+    expected, `success = \">= 0.95\"` or `connected_ms = { p50 = \"<= 55\" }`, and, for some cells \
+    only, `where = { \"punch.rule\" = \"rolling\" }`";
 
-/// The expectations in the order of the file.
-pub(super) fn read(root: &Section<'_, '_>, axes: &[Axis<'_, '_>]) -> Checked<Vec<ExpectationPlan>> {
-    let Some(value) = root.get("expect") else { return Ok(Vec::new()) };
-    let expectation = |item: Value<'_, '_>| {
-        let section = item.table(HELP)?.only(keys::EXPECT)?;
-        let mut filter = Vec::new();
-        if let Some(cells) = section.get("where") {
-            filters(&cells.table(WHERE_HELP)?, "", axes, &mut filter)?;
+const SUCCESS_HELP: &str = "write a comparison (>=, >, <= or <) and a rate from 0 to 1, such as \
+    \">= 0.95\", or \"theory\"";
+
+const TIME_HELP: &str = "write quantiles and their bounds: connected_ms = { p50 = \"<= 54.5\", \
+    p99 = \"<= 65\" }";
+
+const CAUSE_HELP: &str = "write causes and their shares of all failures: \
+    cause = { \"buckets-disjoint\" = \">= 0.9\" }";
+
+const CAUSES_HELP: &str = "`causes` lists all causes that failures may have: \
+    causes = [\"buckets-disjoint\"]";
+
+/// The demands in the order of the file.
+pub(super) fn read(
+    root: &Section<'_, '_>,
+    groups: &[Group<Axis<'_>>],
+    cells: &[Cell],
+) -> Vec<ExpectationPlan> {
+    let Some(value) = root.get("expect") else { return Vec::new() };
+    let axes: Vec<&Axis<'_>> = groups.iter().flat_map(|group| &group.axes).collect();
+    let items = root.noted(value.items(HELP)).unwrap_or_default();
+    let mut plans = Vec::new();
+    for item in items {
+        let Some(section) = root.noted(item.clone().table(HELP)) else { continue };
+        let section = section.only(keys::EXPECT);
+        let filter = filter(&section, &axes, cells);
+        let demands = demands(&section);
+        if demands.is_empty() && !section.keys().any(|key| key.get_ref() != "where") {
+            let message = "this expectation expects nothing";
+            root.problems().note(item.problem(message, "needs `success`, or a time", HELP));
         }
-        Ok(ExpectationPlan { filter, success: success(&section)? })
+        for (criterion, place) in demands {
+            in_round_trips(&criterion, &place, &section, &filter, cells);
+            let filter = filter.clone();
+            plans.push(ExpectationPlan { filter, success: criterion.to_string() });
+        }
+    }
+    plans
+}
+
+/// What a section demands, each with its place.
+fn demands<'t, 's>(section: &Section<'t, 's>) -> Vec<(Criterion, Value<'t, 's>)> {
+    let mut demands = Vec::new();
+    for (key, value) in section.entries() {
+        let read = match key.get_ref().as_ref() {
+            "success" => success(&value).map(|criterion| vec![(criterion, value)]),
+            "theory" => rate(&value).map(|bound| vec![(Criterion::AsTheorySays(bound), value)]),
+            "cause" => shares(value),
+            "causes" => causes(&value).map(|criterion| vec![(criterion, value)]),
+            key => match Time::KEYS.iter().find(|(known, _)| *known == key) {
+                Some((_, time)) => quantiles(*time, value),
+                None => continue,
+            },
+        };
+        demands.extend(section.noted(read).into_iter().flatten());
+    }
+    demands
+}
+
+fn success(value: &Value<'_, '_>) -> Checked<Criterion> {
+    let text = value.text(SUCCESS_HELP)?;
+    if text.trim() == "theory" {
+        return Ok(Criterion::Theory);
+    }
+    Bound::rate(text).map(Criterion::Success).map_err(|error| unclear(value, &error, SUCCESS_HELP))
+}
+
+fn rate(value: &Value<'_, '_>) -> Checked<Bound> {
+    let help = Bound::RATE_HELP;
+    Bound::rate(value.text(help)?).map_err(|error| unclear(value, &error, help))
+}
+
+fn unclear(value: &Value<'_, '_>, error: &CriterionError, help: &str) -> Problem {
+    let message = format!("`{}` cannot be understood: {error}", value.path());
+    value.problem(message, "not a criterion", help)
+}
+
+type Demands<'t, 's> = Vec<(Criterion, Value<'t, 's>)>;
+
+fn quantiles<'t, 's>(time: Time, value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
+    let section = value.clone().table(TIME_HELP)?;
+    if section.is_empty() {
+        return Err(value.problem(
+            format!("`{}` is empty", value.path()),
+            "no quantile",
+            TIME_HELP,
+        ));
+    }
+    let mut demands = Vec::new();
+    for (key, value) in section.entries() {
+        let read = || {
+            let quantile: Quantile = key.get_ref().parse().map_err(|error: CriterionError| {
+                Problem::new(key.span(), error.to_string(), "not a quantile", TIME_HELP)
+            })?;
+            let text = value.text(TIME_HELP)?;
+            let bound = Bound::time(text).map_err(|error| unclear(&value, &error, TIME_HELP))?;
+            Ok((Criterion::Time(time, quantile, bound), value.clone()))
+        };
+        demands.extend(section.noted(read()));
+    }
+    Ok(demands)
+}
+
+fn shares<'t, 's>(value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
+    let section = value.clone().table(CAUSE_HELP)?;
+    if section.is_empty() {
+        return Err(value.problem("`cause` is empty", "no cause", CAUSE_HELP));
+    }
+    let mut demands = Vec::new();
+    for (key, value) in section.entries() {
+        let kind = key.get_ref().as_ref();
+        if let Err(help) = known_cause(kind) {
+            let message = format!("there is no cause \"{kind}\"");
+            section.problems().note(Problem::new(key.span(), message, "unknown cause", help));
+            continue;
+        }
+        let bound = section.noted(rate(&value));
+        demands.extend(bound.map(|bound| (Criterion::Cause(kind.to_owned(), bound), value)));
+    }
+    Ok(demands)
+}
+
+fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
+    let items = value.items(CAUSES_HELP)?;
+    if items.is_empty() {
+        let help = format!("{CAUSES_HELP}; where nothing may fail, write success = \">= 1\"");
+        return Err(value.problem("`causes` is empty", "no cause", help));
+    }
+    let kind = |item: &Value<'_, '_>| {
+        let kind = item.text(CAUSES_HELP)?;
+        known_cause(kind).map_err(|help| {
+            item.problem(format!("there is no cause \"{kind}\""), "unknown cause", help)
+        })?;
+        Ok(kind.to_owned())
     };
-    value.items(HELP)?.into_iter().map(expectation).collect()
+    items.iter().map(kind).collect::<Checked<_>>().map(Criterion::Causes)
+}
+
+fn known_cause(kind: &str) -> Result<(), String> {
+    let known = cause::names();
+    if known.contains(&kind) {
+        return Ok(());
+    }
+    Err(format!("{}the causes are {}", did_you_mean(kind, &known), list(&known)))
+}
+
+/// Notes a time in round trips that is expected of a cell without any delay.
+fn in_round_trips(
+    criterion: &Criterion,
+    place: &Value<'_, '_>,
+    section: &Section<'_, '_>,
+    filter: &[Filter],
+    cells: &[Cell],
+) {
+    let Criterion::Time(Time { unit: TimeUnit::RoundTrips, .. }, ..) = criterion else { return };
+    let zero = cells.iter().filter(|cell| selects(filter, cell));
+    if let Some(cell) = zero.into_iter().find(|cell| cell.setup.wan.rtt().is_zero()) {
+        let at = match cell.label() {
+            label if label.is_empty() => String::new(),
+            label => format!(" where {label}"),
+        };
+        section.problems().note(place.problem(
+            format!("the round-trip time is 0{at}: no time can be told in it"),
+            "in round trips",
+            "expect milliseconds, or leave these cells out with `where`",
+        ));
+    }
+}
+
+/// Whether an expectation with these conditions is meant for a cell.
+pub(super) fn selects(filter: &[Filter], cell: &Cell) -> bool {
+    filter.iter().all(|filter| {
+        cell.values.iter().any(|assignment| {
+            assignment.path == filter.path
+                && filter.values.iter().any(|value| same(value, &assignment.value))
+        })
+    })
 }
 
 const WHERE_HELP: &str = "`where` is a table of swept paths and their values: \
     where = { \"punch.rule\" = \"rolling\", \"peer.b.clock_offset_s\" = [0, 5] }";
 
-/// The criterion of an expectation, as written.
-fn success(section: &Section<'_, '_>) -> Checked<String> {
-    let value = section.require("success", CriterionError::HELP)?;
-    let text = value.text(CriterionError::HELP)?;
-    match text.parse::<Criterion>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => {
-            let message = format!("`success` cannot be understood: {error}");
-            Err(value.problem(message, "not a criterion", CriterionError::HELP))
-        }
+/// The conditions of a section's `where`, which hold for a cell at least.
+fn filter(section: &Section<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<Filter> {
+    let Some(value) = section.get("where") else { return Vec::new() };
+    let before = section.problems().count();
+    let mut filter = Vec::new();
+    if let Some(table) = section.noted(value.clone().table(WHERE_HELP)) {
+        filters(&table, "", axes, &mut filter);
     }
+    let is_right = section.problems().count() == before;
+    if is_right && !cells.is_empty() && !cells.iter().any(|cell| selects(&filter, cell)) {
+        section.problems().note(value.problem(
+            "no cell has all these values together",
+            "selects no cell",
+            "paths that are zipped in the [sweep] do not meet in every combination: `harness list \
+             --cells` shows the cells there are",
+        ));
+    }
+    filter
 }
 
 /// Reads the conditions of a `where`. A table that is no value of a swept path is a path without
 /// quotes, one key at a time.
-fn filters(
-    section: &Section<'_, '_>,
-    above: &str,
-    axes: &[Axis<'_, '_>],
-    found: &mut Vec<Filter>,
-) -> Checked<()> {
+fn filters(section: &Section<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &mut Vec<Filter>) {
     for (key, value) in section.entries() {
         let path = keys::join(above, key.get_ref());
         let problem = |message: String, label: &str, help: String| {
-            Err(Problem::new(key.span(), message, label, help))
+            section.problems().note(Problem::new(key.span(), message, label, help));
         };
         if found.iter().any(|earlier| earlier.path == path) {
             let message = format!("`where` has two conditions on `{path}`");
-            return problem(message, "the second one", WHERE_HELP.to_owned());
-        }
-        if let Some(axis) = axes.iter().find(|axis| axis.path == path) {
-            found.push(Filter { values: accepted(axis, &value)?, path });
+            problem(message, "the second one", WHERE_HELP.to_owned());
+        } else if let Some(axis) = axes.iter().find(|axis| axis.path == path) {
+            if let Some(values) = section.noted(accepted(axis, &value)) {
+                found.push(Filter { values, path });
+            }
         } else if value.raw().is_table() {
-            filters(&value.table(WHERE_HELP)?, &path, axes, found)?;
+            if let Some(table) = section.noted(value.table(WHERE_HELP)) {
+                filters(&table, &path, axes, found);
+            }
         } else {
             let swept: Vec<&str> = axes.iter().map(|axis| axis.path.as_str()).collect();
             let help = if swept.is_empty() {
@@ -70,14 +245,16 @@ fn filters(
             } else {
                 format!("{}the [sweep] has {}", did_you_mean(&path, &swept), list(&swept))
             };
-            return problem(format!("`{path}` is not swept"), "no cell differs in this", help);
+            problem(format!("`{path}` is not swept"), "no cell differs in this", help);
         }
     }
-    Ok(())
 }
 
+/// How many values of a path a message lists.
+const MOST_LISTED: usize = 20;
+
 /// The values of a swept path that a condition accepts, as the cells have them.
-fn accepted(axis: &Axis<'_, '_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
+fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     let found = |value: &Value<'_, '_>| {
         let value = to_json(value.raw());
         axis.json.iter().find(|known| same(known, &value)).cloned()
@@ -90,14 +267,14 @@ fn accepted(axis: &Axis<'_, '_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let wrong = to_json(value.raw());
         let known: Vec<String> = axis.json.iter().map(sweep::text).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        // A number that is written like another one is not meant for it.
+        let meant = wrong.as_str().map_or(String::new(), |wrong| did_you_mean(wrong, &known));
+        let more = known.len().saturating_sub(MOST_LISTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         value.problem(
             format!("no cell has the value {wrong} of `{}`", axis.path),
             "not among the swept values",
-            format!(
-                "{}its values are {}",
-                did_you_mean(&sweep::text(&wrong), &known),
-                list(&known)
-            ),
+            format!("{meant}its values are {}{more}", list(&known[..known.len().min(MOST_LISTED)])),
         )
     };
     if !value.raw().is_array() {

@@ -6,10 +6,14 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::error::{Checked, Error, Problem};
+use super::error::{Checked, Error, Problem, Problems};
 use super::keys::{self, NAME_HELP, is_name};
-use super::tree::Section;
-use super::{Scenario, expect, setup, sweep};
+use super::layers::{self, Flagged};
+use super::precision::{self, MOST_TRIALS, Precision};
+use super::sources::Sources;
+use super::sweep::{Axis, Group};
+use super::tree::{Section, Value};
+use super::{Overrides, Scenario, expect, setup, source, sweep};
 
 /// Larger files are no scenarios, but something else whose path was given by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -19,7 +23,7 @@ impl Scenario {
     ///
     /// # Errors
     /// When the file cannot be read, and for everything that is wrong with its content.
-    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path, overrides: &Overrides) -> Result<Self, Error> {
         let bytes = read_bytes(path).map_err(|error| Error::unreadable(path, &error))?;
         let file = path.display().to_string();
         if bytes.len() as u64 > MAX_BYTES {
@@ -29,17 +33,43 @@ impl Scenario {
             ));
         }
         match String::from_utf8(bytes) {
-            Ok(text) => Self::parse(&file, &text),
+            Ok(text) => Self::parse_with(&file, &text, overrides),
             Err(error) => Err(not_utf8(&file, &error)),
         }
     }
 
-    /// Checks a scenario. `file` is its path: for messages, and for its name if it gives none.
+    /// Checks a scenario. `file` is its path: for messages, for its name if it gives none, and for
+    /// the folder of what it extends.
     ///
     /// # Errors
     /// For everything that is wrong with `text`.
+    pub(crate) fn parse_with(file: &str, text: &str, overrides: &Overrides) -> Result<Self, Error> {
+        let layers = layers::load(file, text, overrides)?;
+        let problems = Problems::default();
+        let scenario = match layers.merged() {
+            Ok((mut tree, flagged)) => {
+                tree.remove("extends");
+                let source = layers.only_text().map_or_else(|| source::text(&tree), str::to_owned);
+                let scenario = scenario(file, &tree, &flagged, overrides, &problems);
+                scenario.map(|scenario| Self { source, ..scenario })
+            }
+            Err(wrong) => {
+                wrong.into_iter().for_each(|problem| problems.note(problem));
+                None
+            }
+        };
+        match (Error::of(&layers.sources, problems.into_vec()), scenario) {
+            (Some(error), _) => Err(error),
+            (None, scenario) => Ok(scenario.expect("what is missing is a problem")),
+        }
+    }
+
+    /// Checks a scenario without overrides.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse_with`].
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Error> {
-        scenario(file, text).map_err(|problem| Error::new(file, text.to_owned(), problem))
+        Self::parse_with(file, text, &Overrides::default())
     }
 }
 
@@ -47,6 +77,15 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads a file that a scenario extends.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = read_bytes(path)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
 
 fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
@@ -60,36 +99,106 @@ fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
         format!("byte 0x{byte:02x}"),
         "a scenario is a TOML file, and TOML files are UTF-8: save it with that encoding",
     );
-    Error::new(file, text, problem)
+    let mut sources = Sources::default();
+    sources.add(file, text);
+    Error::of(&sources, vec![problem]).expect("there is a problem")
 }
 
-fn scenario(file: &str, text: &str) -> Checked<Scenario> {
-    let tree = DeTable::parse(text).map_err(|error| syntax(&error, text))?;
-    let tree = tree.get_ref();
-    let root = Section::root(tree).only(keys::ROOT)?;
-    if root.is_empty() {
-        return Err(Problem::new(0..0, "the scenario is empty", "nothing here", TRIALS_HELP));
+/// The scenario of a tree; `None`, or one without meaning, after problems.
+fn scenario(
+    file: &str,
+    tree: &DeTable<'_>,
+    flagged: &[Flagged],
+    overrides: &Overrides,
+    problems: &Problems,
+) -> Option<Scenario> {
+    if tree.is_empty() {
+        problems.note(Problem::new(0..0, "the scenario is empty", "nothing here", TRIALS_HELP));
+        return None;
     }
+    let root = Section::root(tree, problems).only(keys::ROOT);
     // What stands in the file must be right, even where every cell has another value.
-    setup::read(&root)?;
-    let axes = sweep::axes(&root)?;
-    let cells = sweep::cells(tree, &axes)?;
-    let expectations = expect::read(&root, &axes)?;
-    let question = match root.get("question") {
-        Some(value) => Some(value.text("what the scenario asks, in quotes")?.to_owned()),
-        None => None,
-    };
-    let seed = match root.get("seed") {
-        Some(value) => Some(value.whole(0, u64::MAX, SEED_HELP)?),
-        None => None,
-    };
-    let name = name(file, &root)?;
-    // Last, because `trials` is missed here if it stands in a section by mistake.
-    let trials = root.require("trials", TRIALS_HELP)?.whole(1, 1_000_000, TRIALS_HELP)?;
-    let trials = u32::try_from(trials).expect("checked to be at most a million");
+    setup::read(&root);
+    let found = sweep::read(&root);
+    let size = root.noted(sweep::check_size(&found, &root, overrides.many_cells));
+    let texts = size.map(|()| sweep::range_texts(&found)).unwrap_or_default();
+    let groups = size.map(|()| sweep::axes(found, &texts, &root)).unwrap_or_default();
+    flags_have_effect(flagged, &groups, problems);
+    let cells = sweep::cells(tree, &groups, &root);
+    let expectations =
+        if size.is_some() { expect::read(&root, &groups, &cells) } else { Vec::new() };
+    let question = root.get("question").and_then(|value| {
+        root.noted(value.text("what the scenario asks, in quotes")).map(str::to_owned)
+    });
+    let seed = root.get("seed").and_then(|value| root.noted(value.whole(0, u64::MAX, SEED_HELP)));
+    let name = root.noted(name(file, &root));
+    // Last, because it is no news that `trials` is missing if it stands in a section by mistake.
+    let trials = trials(&root);
+    if trials.is_err() && root.get("trials").is_none() && problems.are_on("trials") {
+        return None;
+    }
+    let (trials, precision) = root.noted(trials)?;
     let file = file.to_owned();
-    let source = text.to_owned();
-    Ok(Scenario { name, file, question, source, trials, seed, cells, expectations })
+    Some(Scenario {
+        name: name?,
+        file,
+        question,
+        source: String::new(),
+        trials,
+        precision,
+        seed,
+        cells,
+        expectations,
+    })
+}
+
+fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {
+    let whole = |value: Value<'_, '_>, help: &str| {
+        let number = value.whole(1, u64::from(MOST_TRIALS), help)?;
+        Ok(u32::try_from(number).expect("checked to be at most a million"))
+    };
+    let Some(half_width) = root.get("precision") else {
+        if let Some(most) = root.get("trials_max") {
+            let message = "`trials_max` has no meaning without `precision`";
+            root.problems().note(most.problem(message, "the number is fixed", PRECISION_HELP));
+        }
+        return Ok((whole(root.require("trials", TRIALS_HELP)?, TRIALS_HELP)?, None));
+    };
+    let half_width = half_width.number(&keys::PRECISION)?;
+    let read = |key| root.get(key).map(|value| whole(value, PRECISION_HELP)).transpose();
+    let (fewest, most) = match (read("trials")?, read("trials_max")?) {
+        (None, None) => (precision::fewest(half_width), precision::most(half_width)),
+        (None, Some(most)) => (precision::fewest(half_width).min(most), most),
+        (Some(fewest), None) => (fewest, precision::most(half_width).max(fewest)),
+        (Some(fewest), Some(most)) if fewest <= most => (fewest, most),
+        (Some(_), Some(most)) => {
+            let place = root.require("trials", PRECISION_HELP)?;
+            let message = format!("`trials` is more than `trials_max`, {most}");
+            return Err(place.problem(message, "the fewest trials", PRECISION_HELP));
+        }
+    };
+    Ok((fewest, Some(Precision { half_width, trials_max: most })))
+}
+
+const PRECISION_HELP: &str = "with `precision = 0.02` each cell is tried until half of the width of \
+    its interval is at most that, but at least `trials` and at most `trials_max` times";
+
+/// A flag for a swept value would be without effect: the sweep puts its own in its place.
+fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: &Problems) {
+    for Flagged { path, place } in flagged {
+        let below = |axis: &&Axis<'_>| {
+            path.starts_with(&axis.path)
+                && matches!(path.as_bytes().get(axis.path.len()), None | Some(b'.'))
+        };
+        let Some(axis) = groups.iter().flat_map(|group| &group.axes).find(below) else { continue };
+        let swept = &axis.path;
+        let help = format!(
+            "run only the cells that have it with --filter '{swept}=…', or sweep other values \
+             with --set 'sweep.{swept}=[…]'"
+        );
+        let message = format!("`{swept}` is swept: each cell has its own");
+        problems.note(Problem::new(place.clone(), message, "without effect", help));
+    }
 }
 
 const TRIALS_HELP: &str = "`trials` says how often each cell is tried, a whole number from 1 to \
@@ -119,7 +228,7 @@ fn name(file: &str, root: &Section<'_, '_>) -> Checked<String> {
 }
 
 /// What the TOML parser says, in the words of somebody who may not know TOML well.
-fn syntax(error: &toml::de::Error, text: &str) -> Problem {
+pub(super) fn syntax(error: &toml::de::Error, text: &str, base: usize) -> Problem {
     const TOML: &str = "see https://toml.io for how TOML is written";
     let span = error.span().unwrap_or_default();
     let here = text.get(span.clone()).unwrap_or_default();
@@ -145,5 +254,5 @@ fn syntax(error: &toml::de::Error, text: &str) -> Problem {
         ),
         _ => (format!("this is not TOML: {wrong}"), expected.as_str(), TOML),
     };
-    Problem::new(span, message, label, help)
+    Problem::new(span.start + base..span.end + base, message, label, help)
 }

@@ -6,7 +6,19 @@ use super::error::{Problem, did_you_mean, list};
 
 /// The top level.
 pub(super) const ROOT: &[&str] = &[
-    "name", "question", "trials", "seed", "wan", "punch", "peer", "subject", "host", "sweep",
+    "extends",
+    "name",
+    "question",
+    "trials",
+    "precision",
+    "trials_max",
+    "seed",
+    "wan",
+    "punch",
+    "peer",
+    "subject",
+    "host",
+    "sweep",
     "expect",
 ];
 /// Those of them that are sections.
@@ -36,11 +48,27 @@ pub(super) const NAT: &[&str] = &[
     "icmp_limit",
 ];
 /// `start_s = { … }`
-pub(super) const DRAW: &[&str] = &["uniform"];
+pub(super) const DRAW: &[&str] = &["uniform", "normal", "exponential", "choice"];
+/// `{ normal = { … } }`
+pub(super) const NORMAL: &[&str] = &["mean", "sd", "min", "max"];
+/// `{ exponential = { … } }`
+pub(super) const EXPONENTIAL: &[&str] = &["mean", "min", "max"];
 /// `[subject]` and `[host.NAME]`
 pub(super) const COMMAND: &[&str] = &["command"];
 /// `[[expect]]`
-pub(super) const EXPECT: &[&str] = &["where", "success"];
+pub(super) const EXPECT: &[&str] = &[
+    "where",
+    "success",
+    "theory",
+    "connected_ms",
+    "connected_rtt",
+    "chosen_ms",
+    "chosen_rtt",
+    "returned_ms",
+    "returned_rtt",
+    "cause",
+    "causes",
+];
 
 /// Where each key belongs, to say so when it stands elsewhere. Top-level keys first.
 const HOMES: &[(&str, &[&str])] = &[
@@ -95,6 +123,15 @@ pub(super) const DELAY: Number = Number {
     max: 10_000.0,
     default: 25.0,
     example: "25",
+};
+pub(super) const PRECISION: Number = Number {
+    key: "precision",
+    meaning: "half of the width that the interval of a rate may have",
+    unit: "",
+    min: 0.001,
+    max: 0.5,
+    default: 0.5,
+    example: "0.02",
 };
 pub(super) const LOSS: Number = Number {
     key: "loss",

@@ -8,20 +8,28 @@
 //!
 //! What always holds: a [`Scenario`] has at least one cell, every number is finite and within its
 //! documented range, every placeholder of a command is known, every expectation selects a cell.
-//! Only [`Scenario::read`] does I/O. The first problem of a file is reported, not all of them.
+//! Only [`Scenario::read`] does I/O. Reading goes on after a problem, with a value that is right in
+//! its place, so that everything wrong with a scenario is reported at once.
 //!
 //! The tree is read by hand-written code ([`tree`], [`setup`]) rather than by serde, whose errors
 //! are a text without structure: what is wrong could not be told apart from what would be right.
 
 mod command;
 mod criterion;
+mod distribution;
 mod draw;
 mod error;
 mod expect;
 mod file;
+mod filter;
 mod keys;
+mod layers;
 mod nat;
+mod precision;
+pub(crate) mod schema;
 mod setup;
+mod source;
+mod sources;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -31,11 +39,14 @@ use std::time::Duration;
 
 use crate::event::{Assignment, ExpectationPlan};
 
-pub(crate) use crate::nat::{Nat, NatSpec, Unsolicited};
+pub(crate) use crate::nat::{Nat, NatSpec};
 pub(crate) use command::{Placeholder, expand};
-pub(crate) use criterion::Criterion;
+pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
 pub(crate) use draw::Draw;
 pub(crate) use error::{did_you_mean, list};
+pub(crate) use filter::CellFilter;
+pub(crate) use layers::Overrides;
+pub(crate) use precision::{Look, Precision, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::label;
 pub(crate) use tree::Named;
@@ -52,16 +63,41 @@ pub(crate) struct Scenario {
     pub file: String,
     /// What it asks.
     pub question: Option<String>,
-    /// The text that it was read from: read again, it gives the same scenario.
+    /// One text that says all of it, flags and extended files included: read again, it gives the
+    /// same scenario.
     pub source: String,
-    /// Trials in each cell, 1 to 1,000,000.
+    /// Trials in each cell, 1 to 1,000,000; the fewest where there is a precision.
     pub trials: u32,
+    /// When a cell has had enough trials, if it is not their number that is fixed.
+    pub precision: Option<Precision>,
     /// Seed of the run, if the file fixes it.
     pub seed: Option<u64>,
     /// Every combination of swept values, the first path varying slowest; one without a sweep.
     pub cells: Vec<Cell>,
     /// Expectations in the order of the file.
     pub expectations: Vec<ExpectationPlan>,
+}
+
+impl Scenario {
+    /// Gives every cell this number of trials, whatever the file says.
+    pub(crate) fn fix_trials(&mut self, trials: u32) {
+        self.trials = trials;
+        self.precision = None;
+    }
+
+    /// The cells that an expectation is on.
+    pub(crate) fn cells_of(&self, expectation: &ExpectationPlan) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|cell| expect::selects(&expectation.filter, cell))
+    }
+
+    /// Leaves only the cells that are meant, and the expectations that are on any of these.
+    pub(crate) fn retain(&mut self, mut is_meant: impl FnMut(&str, &Cell) -> bool) {
+        let Self { name, cells, expectations, .. } = self;
+        cells.retain(|cell| is_meant(name, cell));
+        expectations.retain(|expectation| {
+            cells.iter().any(|cell| expect::selects(&expectation.filter, cell))
+        });
+    }
 }
 
 /// One combination of swept values, and the setup it makes.
@@ -109,6 +145,38 @@ pub(crate) struct Setup {
     pub subject: Option<Subject>,
     /// Further public hosts, in the order of the file.
     pub hosts: Vec<HostSetup>,
+    /// What is drawn anew for each trial, beside the starts. The fields that these are for hold
+    /// their medians until a trial puts its own in: [`Setup::put`].
+    pub drawn: Vec<(Drawn, Draw)>,
+}
+
+/// A number of a setup that can be drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drawn {
+    /// [`WanSetup::delay`], in milliseconds.
+    Delay,
+    /// [`PeerSetup::clock_offset_s`] of the peer with that index.
+    ClockOffset(usize),
+}
+
+impl Drawn {
+    /// Its path in a scenario.
+    pub(crate) fn path(self) -> String {
+        match self {
+            Self::Delay => "wan.delay_ms".to_owned(),
+            Self::ClockOffset(side) => format!("peer.{}.clock_offset_s", SIDES[side]),
+        }
+    }
+}
+
+impl Setup {
+    /// Puts what was drawn for a trial into its place.
+    pub(crate) fn put(&mut self, drawn: Drawn, value: f64) {
+        match drawn {
+            Drawn::Delay => self.wan.delay = Duration::from_secs_f64(value / 1000.0),
+            Drawn::ClockOffset(side) => self.peers[side].clock_offset_s = value,
+        }
+    }
 }
 
 /// The network between the outermost NATs.

@@ -77,7 +77,7 @@ fn described(section: &Section<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
 }
 
 /// A day.
-const MOST_TIMEOUT_S: u64 = 86_400;
+pub(super) const MOST_TIMEOUT_S: u64 = 86_400;
 
 const SIMULTANEOUS_OPEN_HELP: &str = "`simultaneous_open` says whether a SYN from outside may meet \
     one from inside, or every SYN from outside is dropped: true or false, without quotes";

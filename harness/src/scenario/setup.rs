@@ -5,12 +5,14 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::command::{self, Runner};
+use super::distribution;
 use super::error::{Checked, Problem};
 use super::keys::{self, NAME_HELP, Number, is_name};
 use super::nat;
 use super::tree::{Named, Section, Value, type_name};
 use super::{
-    Draw, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
+    Draw, Drawn, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject,
+    WanSetup,
 };
 use crate::nat::possible::impossible_with_ipv6;
 
@@ -29,19 +31,29 @@ impl Named for Election {
 }
 
 /// Everything that a sweep can vary.
-pub(super) fn read(root: &Section<'_, '_>) -> Checked<Setup> {
-    let peers = root.section("peer", keys::PEERS)?;
-    let [a, b] = super::SIDES;
-    let hosts = hosts(root)?;
+pub(super) fn read(root: &Section<'_, '_>) -> Setup {
+    let peers = root.section("peer", keys::PEERS);
+    let hosts = root.noted(hosts(root)).unwrap_or_default();
+    let wan_section = root.section("wan", keys::WAN);
+    let delay = draw(&wan_section, &keys::DELAY);
+    let offset = |side| draw(&peers.section(side, keys::PEER), &keys::CLOCK_OFFSET);
+    let drawn = [(Drawn::Delay, delay.clone())]
+        .into_iter()
+        .chain(
+            super::SIDES.iter().enumerate().map(|(n, side)| (Drawn::ClockOffset(n), offset(side))),
+        )
+        .filter(|(_, draw)| !matches!(draw, Draw::Fixed(_)))
+        .collect();
     let setup = Setup {
-        wan: wan(&root.section("wan", keys::WAN)?)?,
-        peers: [peer(&peers.section(a, keys::PEER)?)?, peer(&peers.section(b, keys::PEER)?)?],
-        punch: punch(&root.section("punch", keys::PUNCH)?)?,
-        subject: subject(root, &hosts)?,
+        wan: wan(&wan_section, &delay),
+        peers: super::SIDES.map(|side| peer(&peers.section(side, keys::PEER), &offset(side))),
+        drawn,
+        punch: punch(&root.section("punch", keys::PUNCH)),
+        subject: root.noted(subject(root)).flatten(),
         hosts,
     };
-    possible(root, &setup)?;
-    Ok(setup)
+    root.noted(possible(root, &setup));
+    setup
 }
 
 /// What each section allows, but not both together.
@@ -51,78 +63,62 @@ fn possible(root: &Section<'_, '_>, setup: &Setup) -> Checked<()> {
     }
     let specs = setup.peers.iter().filter_map(|peer| peer.nat.spec());
     if let Some(contradiction) = specs.filter_map(impossible_with_ipv6).next() {
-        let family = root.section("wan", keys::WAN)?.require("family", "")?;
+        let family = root.section("wan", keys::WAN).require("family", "")?;
         return Err(family.problem(contradiction.reason, "IPv6", contradiction.instead));
     }
     Ok(())
 }
 
-fn wan(section: &Section<'_, '_>) -> Checked<WanSetup> {
-    Ok(WanSetup {
-        family: section.choice("family", Family::V4)?,
-        delay: Duration::from_secs_f64(section.number(&keys::DELAY)? / 1000.0),
-        loss: section.number(&keys::LOSS)?,
-    })
+fn wan(section: &Section<'_, '_>, delay: &Draw) -> WanSetup {
+    WanSetup {
+        family: section.noted(section.choice("family", Family::V4)).unwrap_or(Family::V4),
+        delay: Duration::from_secs_f64(delay.median() / 1000.0),
+        loss: number(section, &keys::LOSS),
+    }
 }
 
-fn punch(section: &Section<'_, '_>) -> Checked<PunchSetup> {
+fn punch(section: &Section<'_, '_>) -> PunchSetup {
     const LISTEN_HELP: &str = "`listen` says whether each port also has a listener: true or false, \
         without quotes";
-    Ok(PunchSetup {
-        rule: section.choice("rule", Rule::Rolling)?,
-        election: section.choice("election", Election::Nonce)?,
-        timeout_s: section.number(&keys::TIMEOUT)?,
-        max_clock_error_s: section.number(&keys::MAX_CLOCK_ERROR)?,
-        listen: section.get("listen").map_or(Ok(true), |value| value.flag(LISTEN_HELP))?,
-    })
+    let rule = section.choice("rule", Rule::Rolling);
+    let election = section.choice("election", Election::Nonce);
+    let listen = section.get("listen").and_then(|value| section.noted(value.flag(LISTEN_HELP)));
+    PunchSetup {
+        rule: section.noted(rule).unwrap_or(Rule::Rolling),
+        election: section.noted(election).unwrap_or(Election::Nonce),
+        timeout_s: number(section, &keys::TIMEOUT),
+        max_clock_error_s: number(section, &keys::MAX_CLOCK_ERROR),
+        listen: listen.unwrap_or(true),
+    }
 }
 
-fn peer(section: &Section<'_, '_>) -> Checked<PeerSetup> {
-    Ok(PeerSetup {
-        nat: match section.get("nat") {
-            Some(value) => nat::read(value)?,
-            None => Nat::home(),
-        },
-        clock_offset_s: section.number(&keys::CLOCK_OFFSET)?,
-        start: draw(section, &keys::START)?,
-        taken_ports: match section.get("taken_ports") {
-            None => 0,
-            Some(value) => usize::try_from(value.whole(0, 64, TAKEN_PORTS_HELP)?)
-                .expect("checked to be at most 64"),
-        },
-    })
+fn peer(section: &Section<'_, '_>, clock_offset: &Draw) -> PeerSetup {
+    let nat = section.get("nat").and_then(|value| section.noted(nat::read(value)));
+    let taken_ports = section.get("taken_ports").and_then(|value| {
+        let ports = section.noted(value.whole(0, 64, TAKEN_PORTS_HELP))?;
+        Some(usize::try_from(ports).expect("checked to be at most 64"))
+    });
+    PeerSetup {
+        nat: nat.unwrap_or_else(Nat::home),
+        clock_offset_s: clock_offset.median(),
+        start: draw(section, &keys::START),
+        taken_ports: taken_ports.unwrap_or_default(),
+    }
+}
+
+/// The number of a key, or how it is drawn; its default too where what stands there is wrong.
+fn draw(section: &Section<'_, '_>, spec: &Number) -> Draw {
+    let read = section.noted(distribution::read(section, spec));
+    read.unwrap_or(Draw::Fixed(spec.default))
+}
+
+/// The number of a key; its default too where what stands there is wrong.
+fn number(section: &Section<'_, '_>, spec: &Number) -> f64 {
+    section.noted(section.number(spec)).unwrap_or(spec.default)
 }
 
 const TAKEN_PORTS_HELP: &str = "`taken_ports` is how many of the scheduled ports another program \
     holds on the peer's host when the peer starts: a whole number from 0 to 64";
-
-/// A number of seconds, or bounds to draw it from.
-fn draw(section: &Section<'_, '_>, spec: &Number) -> Checked<Draw> {
-    let Some(value) = section.get(spec.key) else { return Ok(Draw::Fixed(spec.default)) };
-    if !value.raw().is_table() {
-        return Ok(Draw::Fixed(value.number(spec)?));
-    }
-    let help = format!(
-        "{}, or `{} = {{ uniform = [0, 2] }}` to draw it anew for each trial",
-        spec.help(),
-        spec.key
-    );
-    let bounds = value.section(keys::DRAW)?.require("uniform", &help)?;
-    let items = bounds.items(&help)?;
-    let [low, high] = items.as_slice() else {
-        let message = format!("`{}` must have two bounds, not {}", bounds.path(), items.len());
-        return Err(bounds.problem(message, "must be [low, high]", help));
-    };
-    let (low, high) = (low.number(spec)?, high.number(spec)?);
-    if low > high {
-        return Err(bounds.problem(
-            format!("`{}` has a lower bound above the upper one", bounds.path()),
-            format!("{low} is more than {high}"),
-            format!("write the lower bound first: [{high}, {low}]"),
-        ));
-    }
-    Ok(Draw::Uniform(low, high))
-}
 
 /// Each has an address of its own in a small network.
 const MOST_HOSTS: usize = 100;
@@ -141,28 +137,33 @@ fn hosts(root: &Section<'_, '_>) -> Checked<Vec<HostSetup>> {
     for (key, value) in section.entries() {
         let name = key.get_ref();
         if !is_name(name) {
-            return Err(Problem::new(
+            section.problems().note(Problem::new(
                 key.span(),
                 format!("\"{name}\" cannot be the name of a host"),
                 "not a name",
                 NAME_HELP,
             ));
+            continue;
         }
-        let section = value.table(HELP)?.only(keys::COMMAND)?;
-        hosts.push(HostSetup {
-            name: name.to_string(),
-            command: command(&section.require("command", HELP)?, Runner::Host, &names)?,
-        });
+        let read = || {
+            let section = value.table(HELP)?.only(keys::COMMAND);
+            command(&section.require("command", HELP)?, Runner::Host, &names)
+        };
+        let command = section.noted(read()).unwrap_or_default();
+        hosts.push(HostSetup { name: name.to_string(), command });
     }
     Ok(hosts)
 }
 
-fn subject(root: &Section<'_, '_>, hosts: &[HostSetup]) -> Checked<Option<Subject>> {
+fn subject(root: &Section<'_, '_>) -> Checked<Option<Subject>> {
     const HELP: &str = "the program under test and its arguments: \
         `command = [\"python3\", \"their.py\", \"{peer}\"]`; without [subject], our own punch is tested";
     let Some(value) = root.get("subject") else { return Ok(None) };
     let value = value.section(keys::COMMAND)?.require("command", HELP)?;
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    // By the names in the file: one that has something else wrong with it is still meant.
+    let hosts = root.get("host").and_then(|hosts| hosts.table("").ok());
+    let names: Vec<&str> =
+        hosts.iter().flat_map(Section::keys).map(|key| key.get_ref().as_ref()).collect();
     let command = command(&value, Runner::Peer, &names)?;
     if command.first().is_none_or(String::is_empty) {
         let message = format!("`{}` does not name a program", value.path());

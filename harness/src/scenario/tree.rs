@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::{Checked, Problem, did_you_mean, list};
+use super::error::{Checked, Problem, Problems, did_you_mean, list};
 use super::keys::{self, Number, join};
 
 /// Types whose values have names in the language.
@@ -25,16 +25,18 @@ pub(crate) trait Named: Copy + PartialEq + 'static {
 pub(super) struct Value<'t, 's> {
     path: String,
     node: &'t Spanned<DeValue<'s>>,
+    problems: &'t Problems,
 }
 
 impl<'t, 's> Value<'t, 's> {
-    pub(super) fn new(path: String, node: &'t Spanned<DeValue<'s>>) -> Self {
-        Self { path, node }
-    }
-
     /// Its dotted path.
     pub(super) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The same value, by another path.
+    pub(super) fn at(self, path: String) -> Self {
+        Self { path, ..self }
     }
 
     /// The value and its place.
@@ -142,15 +144,19 @@ impl<'t, 's> Value<'t, 's> {
         let DeValue::Array(items) = self.raw() else {
             return Err(self.not("a list", help));
         };
-        Ok(items.iter().map(|node| Self::new(self.path.clone(), node)).collect())
+        let item = |node| Self { path: self.path.clone(), node, problems: self.problems };
+        Ok(items.iter().map(item).collect())
     }
 
     /// A table whose keys are checked later, or never.
     pub(super) fn table(self, help: &str) -> Checked<Section<'t, 's>> {
         match self.raw() {
-            DeValue::Table(table) => {
-                Ok(Section { path: self.path, span: self.node.span(), table: Some(table) })
-            }
+            DeValue::Table(table) => Ok(Section {
+                path: self.path,
+                span: self.node.span(),
+                table: Some(table),
+                problems: self.problems,
+            }),
             DeValue::String(_)
             | DeValue::Integer(_)
             | DeValue::Float(_)
@@ -163,7 +169,7 @@ impl<'t, 's> Value<'t, 's> {
     /// A table that has none but these keys.
     pub(super) fn section(self, known: &[&str]) -> Checked<Section<'t, 's>> {
         let help = format!("write [{}] and below it its keys: {}", self.path, list(known));
-        self.table(&help)?.only(known)
+        Ok(self.table(&help)?.only(known))
     }
 }
 
@@ -173,21 +179,31 @@ pub(super) struct Section<'t, 's> {
     path: String,
     span: Range<usize>,
     table: Option<&'t DeTable<'s>>,
+    problems: &'t Problems,
 }
 
 impl<'t, 's> Section<'t, 's> {
-    /// The whole file.
-    pub(super) fn root(table: &'t DeTable<'s>) -> Self {
-        Self { path: String::new(), span: 0..0, table: Some(table) }
+    /// The whole file; what is found wrong with it is noted in `problems`.
+    pub(super) fn root(table: &'t DeTable<'s>, problems: &'t Problems) -> Self {
+        Self { path: String::new(), span: 0..0, table: Some(table), problems }
     }
 
-    /// Refuses every key but these.
-    pub(super) fn only(self, known: &[&str]) -> Checked<Self> {
-        let unknown = self.keys().find(|key| !known.contains(&key.get_ref().as_ref()));
-        match unknown {
-            Some(key) => Err(keys::unknown(&self.path, key.get_ref(), known, key.span())),
-            None => Ok(self),
+    /// What is found wrong.
+    pub(super) fn problems(&self) -> &'t Problems {
+        self.problems
+    }
+
+    /// The value, or `None` after its problem is noted.
+    pub(super) fn noted<T>(&self, checked: Checked<T>) -> Option<T> {
+        self.problems.noted(checked)
+    }
+
+    /// Notes every key but these as a problem.
+    pub(super) fn only(self, known: &[&str]) -> Self {
+        for key in self.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+            self.problems.note(keys::unknown(&self.path, key.get_ref(), known, key.span()));
         }
+        self
     }
 
     /// Its keys, in the order of the file.
@@ -199,10 +215,10 @@ impl<'t, 's> Section<'t, 's> {
     pub(super) fn entries(
         &self,
     ) -> impl Iterator<Item = (&'t Spanned<DeString<'s>>, Value<'t, 's>)> {
-        self.table
-            .into_iter()
-            .flat_map(DeTable::iter)
-            .map(|(key, node)| (key, Value::new(join(&self.path, key.get_ref()), node)))
+        self.table.into_iter().flat_map(DeTable::iter).map(|(key, node)| {
+            let path = join(&self.path, key.get_ref());
+            (key, Value { path, node, problems: self.problems })
+        })
     }
 
     /// Whether it has no keys at all.
@@ -213,7 +229,7 @@ impl<'t, 's> Section<'t, 's> {
     /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Option<Value<'t, 's>> {
         let node = self.table?.get(key)?;
-        Some(Value::new(join(&self.path, key), node))
+        Some(Value { path: join(&self.path, key), node, problems: self.problems })
     }
 
     /// The value of a key that must be there.
@@ -224,12 +240,15 @@ impl<'t, 's> Section<'t, 's> {
         })
     }
 
-    /// A table in this one that has none but these keys.
-    pub(super) fn section(&self, key: &str, known: &[&str]) -> Checked<Self> {
-        match self.get(key) {
-            Some(value) => value.section(known),
-            None => Ok(Self { path: join(&self.path, key), span: 0..0, table: None }),
-        }
+    /// A table in this one that has none but these keys; empty if it is not there, or no table.
+    pub(super) fn section(&self, key: &str, known: &[&str]) -> Self {
+        let found = self.get(key).and_then(|value| self.noted(value.section(known)));
+        found.unwrap_or_else(|| Self {
+            path: join(&self.path, key),
+            span: 0..0,
+            table: None,
+            problems: self.problems,
+        })
     }
 
     /// The number of a key, or its default.
@@ -256,11 +275,13 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn as_i128(integer: &toml::de::DeInteger<'_>) -> Option<i128> {
+/// A whole number, unless it is larger than any that means something.
+pub(super) fn as_i128(integer: &toml::de::DeInteger<'_>) -> Option<i128> {
     i128::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-fn as_f64(integer: &toml::de::DeInteger<'_>) -> Option<f64> {
+/// A whole number as a decimal one.
+pub(super) fn as_f64(integer: &toml::de::DeInteger<'_>) -> Option<f64> {
     as_i128(integer).map(|number| number as f64)
 }
 
@@ -314,7 +335,7 @@ pub(super) fn put<'s>(
 }
 
 /// `"home"` → `{ name = "home" }`
-fn expand_nat(nat: &mut Spanned<DeValue<'_>>) {
+pub(super) fn expand_nat(nat: &mut Spanned<DeValue<'_>>) {
     let name = nat.clone();
     let mut table = DeTable::new();
     table.insert(Spanned::new(name.span(), "name".into()), name);

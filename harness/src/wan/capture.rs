@@ -1,9 +1,10 @@
 //! Traffic as pcapng, for Wireshark and tshark.
 //!
-//! The section's comment says which trial it is and what came of it. Every port of the WAN is an interface of the capture. A packet stands on the interface it came
-//! from, at the time it came in (outbound), with its fate as a comment; delivered ones stand again
-//! on the interface they went to (inbound). Times are virtual: the trial's epoch plus the
-//! monotonic time since its begin, so that they are those of an exact clock in the lab.
+//! The section's comment says which trial it is and what came of it. Every port of the WAN is an
+//! interface of the capture. A packet stands on the interface it came from, at the time it came in
+//! (outbound), with its fate as a comment; delivered ones stand again on the interface they went to
+//! (inbound). Times are virtual: the trial's epoch plus the monotonic time since its begin, so that
+//! they are those of an exact clock in the lab.
 
 use std::{borrow::Cow, io::Write, time::Duration};
 
@@ -115,14 +116,18 @@ fn entries(traffic: &Traffic) -> Vec<Entry<'_>> {
     for packet in &traffic.packets {
         let comment = match packet.fate {
             Fate::InFlight { to } => format!("to {}, on its way at the end", name(to)),
-            Fate::Delivered { to, .. } => format!("to {}", name(to)),
+            Fate::Delivered { to, at } => {
+                let ms = at.since(packet.at).as_secs_f64() * 1000.0;
+                format!("to {} after {ms:.1} ms", name(to))
+            }
             Fate::Lost => "lost".to_owned(),
             Fate::NoRoute => "no route".to_owned(),
             Fate::Refused => "not taken by its destination".to_owned(),
         };
         entries.push((packet.at, packet.from, packet, OUTBOUND, Some(comment)));
         if let Fate::Delivered { to, at } = packet.fate {
-            entries.push((at, to, packet, INBOUND, None));
+            let comment = format!("from {}", name(packet.from));
+            entries.push((at, to, packet, INBOUND, Some(comment)));
         }
     }
     entries.sort_by_key(|entry| entry.0);

@@ -93,6 +93,8 @@ impl Bench {
             .env(MARK, &self.mark)
             .env("TMPDIR", self.path("tmp"))
             .env_remove("CARGO_TARGET_DIR")
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY")
             .env_remove("COLUMNS");
         command
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::bench::Bench;
 
 #[test]
@@ -145,6 +147,21 @@ fn a_folder_that_cannot_be_written_is_told_before_anything_is_measured() {
 fn wrong_usage_is_2_and_shows_what_would_be_right() {
     let bench = Bench::new();
     bench.write("hello.toml", "trials = 1\n");
+    bench.write("foreign.jsonl", "{\"level\":\"info\",\"msg\":\"started\"}\n");
+    for folder in ["empty", "newer", "old", "other"] {
+        fs::create_dir(bench.path(folder)).unwrap();
+    }
+    bench.write("newer/events.jsonl", "{\"event\":\"run-started\",\"schema\":99}\n");
+    for (folder, name) in [("old", "one"), ("other", "two")] {
+        let start = json!({
+            "event": "run-started", "schema": 1, "harness": "0.1.0", "started_unix_s": 0.0,
+            "jobs": 1, "scenarios": [{
+                "name": name, "file": "x.toml", "question": null, "seed": 1, "trials": 1,
+                "cells": [{"values": [], "rtt_ms": 10.0}], "expectations": [],
+            }],
+        });
+        bench.write(&format!("{folder}/events.jsonl"), &format!("{start}\n"));
+    }
     let cases: &[(&[&str], &str)] = &[
         (&[], "Usage: harness [OPTIONS] <FILE>..."),
         (&["run"], "<FILE>..."),
@@ -156,6 +173,20 @@ fn wrong_usage_is_2_and_shows_what_would_be_right() {
         (&["hello.toml", "--nonsense"], "'--nonsense'"),
         (&["report", "nowhere"], "cannot read nowhere"),
         (&["report", "hello.toml"], "hello.toml is no log of a run"),
+        (&["report"], "there is no run in target/harness: run a scenario, or name a folder"),
+        (&["report", "empty"], "empty holds no run: there is no events.jsonl in it"),
+        (&["report", "foreign.jsonl"], "foreign.jsonl is no log of a run"),
+        (&["report", "newer"], "newer/events.jsonl has format 99"),
+        (&["report", "--csv", "--json"], "'--csv' cannot be used with '--json'"),
+        (&["hello.toml", "--junit", "nowhere/x.xml"], "cannot write nowhere/x.xml"),
+        (&["hello.toml", "--csv", "empty"], "cannot write empty"),
+        (&["hello.toml", "--markdown", "hello.toml/x"], "cannot write hello.toml/x"),
+        (&["compare", "old"], "<SECOND>"),
+        (&["compare", "old", "nowhere"], "cannot read nowhere"),
+        (&["compare", "foreign.jsonl", "old"], "foreign.jsonl is no log of a run"),
+        (&["compare", "old", "newer"], "newer/events.jsonl has format 99"),
+        (&["compare", "old", "other"], "the runs have no cell in common"),
+        (&["compare", "old", "old", "--least-ms", "-1"], "0 to 1000000"),
     ];
     for (arguments, words) in cases {
         let ran = bench.harness(arguments);

@@ -120,6 +120,35 @@ fn without_iptables_the_message_names_the_package() {
     assert!(!ran.stderr.contains("/dev/net/tun"), "that is there: {}", ran.stderr);
 }
 
+const NO_NFT: &str = "
+    for file in /usr/sbin/nft /sbin/nft /usr/local/sbin/nft /usr/bin/nft; do
+        [ ! -e $file ] || mount --bind /dev/null $file
+    done";
+
+const TWO_NATS: &str = "trials = 2\nseed = 1\n[wan]\ndelay_ms = 5\n[sweep]\n\"peer.a.nat\" = [\"home\", \"full-cone\"]\n";
+
+#[test]
+fn without_nft_only_the_nats_that_need_it_are_errors() {
+    let bench = Bench::new();
+    bench.write("two.toml", TWO_NATS);
+    let ran = run_after(&bench, NO_NFT, None, &["two.toml", "--out", "out"]);
+    for words in ["nft is not installed", "install the package nftables", "NAT full-cone"] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    let verdicts: Vec<_> = ran.trials().iter().map(|it| it["verdict"].clone()).collect();
+    assert_eq!(verdicts.iter().filter(|it| *it == "success").count(), 2, "{verdicts:?}");
+    assert_eq!(verdicts.iter().filter(|it| *it == "error").count(), 2, "{verdicts:?}");
+
+    let doctor = run_after(&bench, NO_NFT, None, &["doctor"]);
+    doctor.assert_code(0);
+    assert!(doctor.stdout.contains("except the NATs full-cone, "), "{}", doctor.stdout);
+
+    fs::remove_dir_all(bench.path("out")).unwrap();
+    bench.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
+    let ran = run_after(&bench, NO_NFT, None, &["cone.toml", "--out", "out"]);
+    assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
+}
+
 #[test]
 fn one_message_names_everything_that_is_missing() {
     let bench = Bench::new();

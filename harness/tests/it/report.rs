@@ -1,8 +1,8 @@
 //! What a run prints and keeps, and that it can be reported again.
 
-use std::fs;
+use std::{fs, path::Path, process::Stdio};
 
-use crate::bench::{Bench, Ran};
+use crate::bench::{Bench, HARNESS, Ran};
 
 const HELLO: &str = r#"
 name = "hello"
@@ -31,7 +31,8 @@ fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
     let bench = Bench::new();
     let ran = bench.run(HELLO, &[]);
     assert_reported(&ran);
-    assert_eq!(ran.stderr, "hello: 1 cells x 6 trials, seed 1\n");
+    let size = "hello: 1 cell x 6 trials = 6 trials, seed 1\n";
+    assert!(ran.stderr.ends_with(size), "{}", ran.stderr);
 
     let events = ran.events();
     assert_eq!(events.len(), 8);
@@ -131,4 +132,154 @@ fn several_scenarios_share_a_run() {
     let names: Vec<_> = ran.summary()["scenarios"].as_array().unwrap().clone();
     assert_eq!(names.iter().map(|it| &it["name"]).collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(ran.trials().len(), 4);
+}
+
+/// What `report` prints for each file of a run's folder, but for JUnit, which it writes.
+const PRINTED: [(&str, &str); 3] =
+    [("--json", "summary.json"), ("--csv", "cells.csv"), ("--markdown", "summary.md")];
+
+#[test]
+fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
+    let bench = Bench::new();
+    let wanted = ["a.xml", "b.csv", "c.md"].map(|name| bench.path(name));
+    let [junit, csv, markdown] = wanted.each_ref().map(|path| path.to_str().unwrap());
+    let ran = bench.run(HELLO, &["--junit", junit, "--csv", csv, "--markdown", markdown]);
+    assert_reported(&ran);
+    let names = ["junit.xml", "cells.csv", "summary.md", "summary.json"];
+    let kept = names.map(|name| fs::read_to_string(ran.out.join(name)).unwrap());
+    for (path, kept) in wanted.iter().zip(&kept) {
+        assert_eq!(&fs::read_to_string(path).unwrap(), kept, "{}", path.display());
+    }
+    assert!(kept[0].contains("<testcase name=\"success &gt;= 0.5\" classname=\"hello\">"));
+    assert!(kept[1].starts_with("scenario,cell,rtt_ms,") && kept[1].lines().count() == 2);
+    assert!(kept[2].starts_with("## ✅ harness: 1 of 1 expectations met · 6 trials in "));
+
+    // Elsewhere, with nothing but the events.
+    let moved = bench.path("moved");
+    fs::create_dir(&moved).unwrap();
+    fs::copy(ran.out.join("events.jsonl"), moved.join("events.jsonl")).unwrap();
+    let moved = moved.to_str().unwrap();
+    for (option, name) in PRINTED {
+        let again = bench.harness(&["report", moved, option]);
+        again.assert_code(0);
+        let index = names.iter().position(|it| *it == name).unwrap();
+        assert_eq!(again.stdout, kept[index], "{option}");
+    }
+    let again = bench.path("again.xml");
+    bench.harness(&["report", moved, "--junit", again.to_str().unwrap()]).assert_code(0);
+    assert_eq!(fs::read_to_string(again).unwrap(), kept[0]);
+}
+
+#[test]
+fn github_actions_is_told_what_failed_and_gets_a_summary() {
+    let bench = Bench::new();
+    let text = HELLO.replace(">= 0.5", "< 0.1");
+    bench.write("hello.toml", &text);
+    let step = bench.write("step.md", "before\n");
+    let out = bench.path("out");
+    let run = |actions: &str| {
+        let mut command = bench.command(HARNESS);
+        command.args(["hello.toml", "--json", "--out", out.to_str().unwrap()]);
+        command.env("GITHUB_ACTIONS", actions).env("GITHUB_STEP_SUMMARY", &step);
+        bench.spawn(command, out.clone()).wait()
+    };
+    let ran = run("true");
+    ran.assert_code(1);
+    let error = "::error file=hello.toml,title=hello%3A expectation failed::6/6 100 %25";
+    assert!(ran.stderr.contains(error), "{}", ran.stderr);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap(), ran.summary());
+    let kept = fs::read_to_string(ran.out.join("summary.md")).unwrap();
+    assert!(kept.starts_with("## ❌ harness: 1 of 1 expectations failed"), "{kept}");
+    assert_eq!(fs::read_to_string(&step).unwrap(), format!("before\n{kept}"));
+
+    // The same again, from the events.
+    let mut command = bench.command(HARNESS);
+    command.args(["report", out.to_str().unwrap(), "--github"]).env("GITHUB_STEP_SUMMARY", &step);
+    let again = bench.spawn(command, out.clone()).wait();
+    again.assert_code(1);
+    assert!(again.stdout.starts_with(error), "{}", again.stdout);
+    assert_eq!(fs::read_to_string(&step).unwrap(), format!("before\n{kept}{kept}"));
+
+    fs::remove_dir_all(&out).unwrap();
+    let elsewhere = run("");
+    assert!(!elsewhere.stderr.contains("::error"), "{}", elsewhere.stderr);
+}
+
+/// A copy of a run whose trials from this one on failed.
+fn with_failures(run: &Path, to: &Path, from: u64) {
+    fs::create_dir(to).unwrap();
+    let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let lines = text.lines().map(|line| {
+        let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+        if event["event"] == "trial-finished" && event["trial"].as_u64().unwrap() >= from {
+            event["verdict"] = "failure".into();
+            event.as_object_mut().unwrap().remove("times");
+        }
+        event.to_string() + "\n"
+    });
+    let lines: String = lines.collect();
+    fs::write(to.join("events.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
+    let bench = Bench::new();
+    let ran = bench.run(HELLO, &["--trials", "20"]);
+    ran.assert_code(0);
+    let worse = bench.path("worse");
+    with_failures(&ran.out, &worse, 4);
+    let [first, second] = [&ran.out, &worse].map(|path| path.to_str().unwrap());
+
+    let same = bench.harness(&["compare", first, first]);
+    same.assert_code(0);
+    assert!(same.stdout.contains("no difference shown: 1 rate and 2 medians"), "{}", same.stdout);
+    let compared = bench.harness(&["compare", first, second]);
+    compared.assert_code(1);
+    assert!(compared.stdout.contains("20/20 100 %  4/20 20.0 %  -80.0 ["), "{}", compared.stdout);
+    assert!(compared.stdout.contains("WORSE: 1 rate worse"), "{}", compared.stdout);
+    let better = bench.harness(&["compare", second, first, "--json"]);
+    better.assert_code(0);
+    let json: serde_json::Value = serde_json::from_str(&better.stdout).unwrap();
+    assert_eq!(json["verdict"], "better");
+    assert_eq!(json["scenarios"][0]["cells"][0]["rate"]["change"], "better");
+}
+
+#[test]
+fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
+    let bench = Bench::new();
+    let ran = bench.run(HELLO, &[]);
+    let command = || {
+        let mut command = bench.command(HARNESS);
+        command.args(["report", ran.out.to_str().unwrap(), "--csv"]).stderr(Stdio::piped());
+        command
+    };
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command().stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("cannot write to standard output: No space left"), "{said}");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command().stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn a_report_that_finds_the_disk_full_says_so_and_leaves_the_old_one() {
+    let bench = Bench::new();
+    let ran = bench.run(HELLO, &[]);
+    let small = bench.path("small");
+    fs::create_dir(&small).unwrap();
+    // A folder with a report and hardly any room, in a mount namespace that ends with the harness.
+    let script = "mount -t tmpfs -o size=8k tmpfs small && echo old > small/x.xml && \
+        head -c 4096 /dev/zero > small/filler && \
+        \"$HARNESS\" report \"$RUN\" --junit small/x.xml > /dev/null; \
+        code=$?; cat small/x.xml; ls small; exit $code";
+    let mut command = bench.command("unshare");
+    command.args(["--mount", "sh", "-c", script]).env("HARNESS", HARNESS).env("RUN", &ran.out);
+    let full = bench.spawn(command, small).wait();
+    full.assert_code(5);
+    assert!(full.stderr.contains("cannot write small/x.xml: No space left"), "{}", full.stderr);
+    assert_eq!(full.stdout, "old\nfiller\nx.xml\n");
 }

@@ -3,7 +3,7 @@
 //!
 //! The rules stand in the order of their certainty, and the first that applies names the cause:
 //! what a process did ([`process`]), what became of a connection that stood ([`connection`]),
-//! whether the peers could meet at all ([`ports`]), and what happened to the SYNs ([`wire`]). All
+//! whether the peers could meet at all ([`mod@ports`]), and what happened to the SYNs ([`wire`]). All
 //! but those on buckets and elections need packets only, so that they hold for foreign punchers as
 //! well. What none of them can tell is `unknown`.
 //!
@@ -26,7 +26,7 @@ use super::{
     flow::{self, Flow, Place},
     times::Syns,
 };
-use crate::{event::Cause, lab::Side, wan::Traffic};
+use crate::{event::Cause, lab::Side, scenario::Named, wan::Traffic};
 
 /// The causes, and what each means. Those of errors of the bench are named `bench`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     NothingBound,
     /// A peer sent no SYN to the other.
     NoSyn,
+    /// A NAT let packets of a connection out without translating them.
+    NotTranslated,
     /// One peer had ended before a SYN of the other could reach it.
     NeverTogether,
     /// A connection stood, and the peers chose different ones.
@@ -75,38 +77,44 @@ pub(crate) enum Kind {
     Unknown,
 }
 
-impl Kind {
-    /// The name by which reports count it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::PeerCrashed => "peer-crashed",
-            Self::BytesDiffer => "bytes-differ",
-            Self::EndedBadly => "ended-badly",
-            Self::NothingBound => "nothing-bound",
-            Self::NoSyn => "no-syn",
-            Self::NeverTogether => "never-together",
-            Self::ElectionDisagreed => "election-disagreed",
-            Self::ElectionLost => "election-lost",
-            Self::NoPeer => "no-peer",
-            Self::BytesMissing => "bytes-missing",
-            Self::BucketsDisjoint => "buckets-disjoint",
-            Self::NoCommonPort => "no-common-port",
-            Self::PortRemapped => "port-remapped",
-            Self::HandshakeIncomplete => "handshake-incomplete",
-            Self::SynAnsweredRst => "syn-answered-rst",
-            Self::SynAnsweredIcmp => "syn-answered-icmp",
-            Self::SynLost => "syn-lost",
-            Self::NatDropsSyns => "nat-drops-syns",
-            Self::MappingExpired => "mapping-expired",
-            Self::SynUnanswered => "syn-unanswered",
-            Self::Unknown => "unknown",
-        }
-    }
+/// The names by which reports count them, and expectations know them.
+impl Named for Kind {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("peer-crashed", Self::PeerCrashed),
+        ("bytes-differ", Self::BytesDiffer),
+        ("ended-badly", Self::EndedBadly),
+        ("nothing-bound", Self::NothingBound),
+        ("no-syn", Self::NoSyn),
+        ("not-translated", Self::NotTranslated),
+        ("never-together", Self::NeverTogether),
+        ("election-disagreed", Self::ElectionDisagreed),
+        ("election-lost", Self::ElectionLost),
+        ("no-peer", Self::NoPeer),
+        ("bytes-missing", Self::BytesMissing),
+        ("buckets-disjoint", Self::BucketsDisjoint),
+        ("no-common-port", Self::NoCommonPort),
+        ("port-remapped", Self::PortRemapped),
+        ("handshake-incomplete", Self::HandshakeIncomplete),
+        ("syn-answered-rst", Self::SynAnsweredRst),
+        ("syn-answered-icmp", Self::SynAnsweredIcmp),
+        ("syn-lost", Self::SynLost),
+        ("nat-drops-syns", Self::NatDropsSyns),
+        ("mapping-expired", Self::MappingExpired),
+        ("syn-unanswered", Self::SynUnanswered),
+        ("unknown", Self::Unknown),
+    ];
+}
 
+impl Kind {
     /// The cause, with its evidence.
     fn because(self, evidence: String) -> Cause {
         Cause { kind: self.name().to_owned(), evidence }
     }
+}
+
+/// The names of all causes.
+pub(crate) fn names() -> Vec<&'static str> {
+    Kind::NAMES.iter().map(|(name, _)| *name).collect()
 }
 
 /// What is known of a peer at the end of a failed trial.
@@ -157,6 +165,7 @@ pub(crate) fn find(case: &Case<'_>) -> Cause {
         .or_else(|| process::ended_badly(case))
         .or_else(|| process::nothing_bound(case))
         .or_else(|| process::silent(case, &flows))
+        .or_else(|| connection::not_translated(&flows))
         .or_else(|| connection::stood(case, &flows))
         .or_else(|| process::never_together(case, &flows))
         .or_else(|| ports::disjoint(case, &flows))

@@ -19,8 +19,11 @@ use crate::{
     scenario::Family,
 };
 
-/// How long to wait for what should come.
+/// How long to wait for what should come: long enough for a SYN that is sent again.
 const COMES: Duration = Duration::from_secs(2);
+
+/// The same once something did not: the NAT is not as described, however long the rest takes.
+const IMPATIENT: Duration = Duration::from_millis(200);
 
 /// How long to wait for what should not, once all that should has come. Within one machine a packet
 /// takes some microseconds.
@@ -41,6 +44,7 @@ pub(super) struct Bench {
     pub(super) inside: [Vec<Packet>; 2],
     claimed: BTreeSet<(Transport, SocketAddr, SocketAddr)>,
     addresses: u8,
+    patience: Duration,
     buffer: Vec<u8>,
 }
 
@@ -81,6 +85,7 @@ impl Bench {
             inside: [Vec::new(), Vec::new()],
             claimed: BTreeSet::new(),
             addresses: 0,
+            patience: COMES,
             buffer: vec![0; 65_536],
         })
     }
@@ -157,6 +162,23 @@ impl Bench {
         flows.pop().ok_or_else(|| io::Error::other("one socket was opened"))
     }
 
+    /// Sends an ICMP echo request from a host; the socket takes the reply.
+    ///
+    /// # Errors
+    /// The kernel refuses the socket.
+    pub(super) fn ping(&self, host: usize, remote: IpAddr, id: u16) -> io::Result<Socket> {
+        let (domain, protocol) = match self.family {
+            Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
+            Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
+        };
+        self.hosts[host].namespace.run(|| {
+            let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
+            let request = packet::echo_request(self.family, id);
+            socket.send_to(&request, &SocketAddr::new(remote, 0).into())?;
+            Ok(socket)
+        })
+    }
+
     /// Listens for connections on a host.
     ///
     /// # Errors
@@ -177,10 +199,14 @@ impl Bench {
     /// A descriptor failed.
     pub(super) fn meet(&mut self, flows: &mut [Flow]) -> io::Result<()> {
         let mut looked = 0;
-        let deadline = monotonic_now() + COMES;
+        let deadline = monotonic_now() + self.patience;
         loop {
             self.claim(flows, &mut looked);
-            if flows.iter().all(|flow| flow.outside.is_some()) || monotonic_now() >= deadline {
+            if flows.iter().all(|flow| flow.outside.is_some()) {
+                return Ok(());
+            }
+            if monotonic_now() >= deadline {
+                self.patience = IMPATIENT;
                 return Ok(());
             }
             self.take(deadline)?;
@@ -246,7 +272,11 @@ impl Bench {
     /// # Errors
     /// A descriptor failed.
     pub(super) fn come(&mut self, come: impl Fn(&Self) -> bool) -> io::Result<()> {
-        self.wait(come, monotonic_now() + COMES)
+        self.wait(&come, monotonic_now() + self.patience)?;
+        if !come(self) {
+            self.patience = IMPATIENT;
+        }
+        Ok(())
     }
 
     /// Waits for a moment, or until `come`.
@@ -254,10 +284,10 @@ impl Bench {
     /// # Errors
     /// A descriptor failed.
     pub(super) fn watch_shortly(&mut self, come: impl Fn(&Self) -> bool) -> io::Result<()> {
-        self.wait(come, monotonic_now() + QUIET)
+        self.wait(&come, monotonic_now() + QUIET)
     }
 
-    fn wait(&mut self, come: impl Fn(&Self) -> bool, deadline: MonoTime) -> io::Result<()> {
+    fn wait(&mut self, come: &impl Fn(&Self) -> bool, deadline: MonoTime) -> io::Result<()> {
         while !come(self) && monotonic_now() < deadline {
             self.take(deadline)?;
         }

@@ -13,6 +13,7 @@ use crate::{
     scenario::{Family, Named},
 };
 const NOTHING: &str = "no packet came out";
+const PASSED_ON: &str = "passed on";
 const OWN: &str = "a port of its own";
 const SHARES: &str = "shares the port";
 
@@ -47,6 +48,12 @@ pub(super) fn checks(family: Family, wan: IpAddr, nat: &NatSpec, seen: &Seen) ->
         let expected = expected_unsolicited(family, udp, nat.unsolicited);
         add("unsolicited", expected.to_owned(), unsolicited(&seen.unsolicited));
     }
+    all.push(Check::new(
+        "ICMP errors",
+        PASSED_ON,
+        if seen.icmp_errors { PASSED_ON } else { "lost" },
+    ));
+    all.push(Check::new("ICMP echo", "works", works(seen.icmp_echoes)));
     if is_icmp(nat.unsolicited) {
         let expected = if nat.icmp_limit { "limited" } else { "every SYN is answered" };
         all.push(Check::new("ICMP limit", expected, &icmp_limit(seen.icmp_answers)));

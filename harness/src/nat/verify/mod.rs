@@ -5,11 +5,12 @@
 //!
 //! What always holds: a property is red if it was not seen, also where nothing at all was seen.
 //!
-//! Known limits: time-outs of more than 5 s are not waited for; the fate of ICMP errors about a
-//! mapping is not looked at; with IPv6 there is neither mapping nor hairpin to look at.
+//! Known limits: time-outs of more than 5 s are not waited for, those of UDP not at all; with IPv6
+//! there is neither mapping nor hairpin to look at.
 
 mod bench;
 mod classify;
+mod icmp;
 mod memory;
 mod packet;
 mod probe;
@@ -24,7 +25,7 @@ use std::{
 use self::{bench::Bench, probe::Probes};
 use super::NatSpec;
 use crate::{
-    lab::{self, BuildError},
+    lab::{self, BuildError, LoneNat},
     scenario::Family,
 };
 
@@ -98,18 +99,33 @@ impl Report {
     }
 }
 
+/// What became of the verification of a NAT.
+pub(crate) type Verified = Result<Report, VerifyError>;
+
 /// Builds a NAT and probes it. Takes some 100 ms, and the time-outs that it waits for.
 ///
 /// # Errors
 /// It could not be built or probed: that says nothing about what it does.
-pub(crate) fn verify(subject: &Subject) -> Result<Report, VerifyError> {
+pub(crate) fn verify(subject: &Subject) -> Verified {
     let Subject { family, nat, built } = subject;
-    let lone = lab::build_alone(*family, built)?;
+    let lone = build(*family, built)?;
     let mut bench = Bench::new(*family, lone)?;
     let report = examine(&mut bench, nat);
     // Closing the TUN device takes the kernel longer than everything else.
     thread::spawn(move || drop(bench));
     Ok(report?)
+}
+
+/// A kernel that is busy removing others may refuse for a moment; what a NAT does is looked at once.
+fn build(family: Family, nat: &NatSpec) -> Result<LoneNat, BuildError> {
+    const TRIES: u32 = 3;
+    let mut tries = 1;
+    loop {
+        match lab::build_alone(family, nat) {
+            Err(_) if tries < TRIES => tries += 1,
+            done => return done,
+        }
+    }
 }
 
 fn examine(bench: &mut Bench, nat: &NatSpec) -> io::Result<Report> {
@@ -122,7 +138,7 @@ fn examine(bench: &mut Bench, nat: &NatSpec) -> io::Result<Report> {
 }
 
 /// Verifies several NATs, some at once; the results are in the order of the subjects.
-pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Result<Report, VerifyError>> {
+pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Verified> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -132,7 +148,7 @@ pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Result<Report, VerifyError
             done.push((index, verify(subject)));
         }
     };
-    let mut all: Vec<(usize, Result<Report, VerifyError>)> = thread::scope(|scope| {
+    let mut all: Vec<(usize, Verified)> = thread::scope(|scope| {
         let workers: Vec<_> = (0..subjects.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()

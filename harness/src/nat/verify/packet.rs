@@ -3,9 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use etherparse::{
-    IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, LaxNetSlice, LaxSlicedPacket, PacketBuilder,
-    PacketBuilderStep, TcpHeader, TransportSlice,
+    IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Type, IpNumber, Ipv4Header,
+    Ipv6FlowLabel, Ipv6Header, LaxNetSlice, LaxSlicedPacket, PacketBuilder, PacketBuilderStep,
+    TcpHeader, TransportSlice,
 };
+
+use crate::scenario::Family;
 
 /// Receive window of the segments that are written.
 const WINDOW: u16 = 64_000;
@@ -30,6 +33,13 @@ pub(super) enum What {
     Segment(Segment),
     /// A UDP datagram.
     Datagram,
+    /// An ICMP echo request or reply.
+    Echo {
+        /// Whether it is a reply.
+        reply: bool,
+        /// Its identifier.
+        id: u16,
+    },
     /// An ICMP error about a packet to `about`.
     Unreachable {
         /// What it says.
@@ -86,6 +96,12 @@ impl Packet {
             TransportSlice::Udp(udp) => {
                 (ends(udp.source_port(), udp.destination_port()), What::Datagram)
             }
+            TransportSlice::Icmpv4(icmp) if matches!(icmp.type_u8(), 0 | 8) => {
+                (ends(0, 0), echo(icmp.type_u8() == 0, icmp.bytes5to8()))
+            }
+            TransportSlice::Icmpv6(icmp) if matches!(icmp.type_u8(), 128 | 129) => {
+                (ends(0, 0), echo(icmp.type_u8() == 129, icmp.bytes5to8()))
+            }
             TransportSlice::Icmpv4(icmp) => {
                 let error = match (icmp.type_u8(), icmp.code_u8()) {
                     (3, 3) => IcmpError::Port,
@@ -116,7 +132,7 @@ impl Packet {
         match self.what {
             What::Segment(it) => transport == Transport::Tcp && it.syn && it.ack.is_none(),
             What::Datagram => transport == Transport::Udp,
-            What::Unreachable { .. } => false,
+            What::Unreachable { .. } | What::Echo { .. } => false,
         }
     }
 
@@ -124,9 +140,14 @@ impl Packet {
     pub(super) fn segment(&self) -> Option<Segment> {
         match self.what {
             What::Segment(segment) => Some(segment),
-            What::Datagram | What::Unreachable { .. } => None,
+            What::Datagram | What::Unreachable { .. } | What::Echo { .. } => None,
         }
     }
+}
+
+fn echo(reply: bool, rest: [u8; 4]) -> What {
+    let [high, low, ..] = rest;
+    What::Echo { reply, id: u16::from_be_bytes([high, low]) }
 }
 
 fn addresses(net: &LaxNetSlice<'_>) -> Option<(IpAddr, IpAddr)> {
@@ -178,6 +199,40 @@ pub(super) fn udp(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(builder.size(payload.len()));
     builder.write(&mut bytes, payload).expect("a vector takes whatever is written");
     bytes
+}
+
+/// An ICMP error that a host cannot be reached, about this packet.
+pub(super) fn host_unreachable(from: IpAddr, to: IpAddr, about: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let written = match from {
+        IpAddr::V4(_) => ip(from, to).icmpv4_raw(3, 1, [0; 4]).write(&mut bytes, about),
+        IpAddr::V6(_) => ip(from, to).icmpv6_raw(1, 3, [0; 4]).write(&mut bytes, about),
+    };
+    written.expect("a vector takes whatever is written");
+    bytes
+}
+
+/// An ICMP echo reply.
+pub(super) fn echo_reply(from: IpAddr, to: IpAddr, id: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let written = match from {
+        IpAddr::V4(_) => ip(from, to).icmpv4_echo_reply(id, 1).write(&mut bytes, &[]),
+        IpAddr::V6(_) => ip(from, to).icmpv6_echo_reply(id, 1).write(&mut bytes, &[]),
+    };
+    written.expect("a vector takes whatever is written");
+    bytes
+}
+
+/// An ICMP echo request, without IP header, as a raw socket takes it.
+pub(super) fn echo_request(family: Family, id: u16) -> Vec<u8> {
+    let echo = IcmpEchoHeader { id, seq: 1 };
+    match family {
+        Family::V4 => {
+            Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(echo), &[]).to_bytes().to_vec()
+        }
+        // The kernel adds the checksum, which depends on the addresses.
+        Family::V6 => Icmpv6Header::new(Icmpv6Type::EchoRequest(echo)).to_bytes().to_vec(),
+    }
 }
 
 fn ip(from: IpAddr, to: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {

@@ -9,6 +9,7 @@ use socket2::Socket;
 
 use super::{
     bench::{Bench, Flow},
+    icmp::IcmpProbes,
     packet::{self, IcmpError, Packet, Segment, Transport, What},
 };
 use crate::{
@@ -26,6 +27,7 @@ const CONNECTS: u16 = 31;
 const OPENS: u16 = 32;
 const HAIRPIN_CLIENT: u16 = 33;
 const HAIRPIN_SERVER: u16 = 34;
+const ERRORS: u16 = 35;
 pub(super) const REMEMBERED: u16 = 40;
 
 /// Ports to which nobody inside has a mapping: they are below all that NATs allocate.
@@ -48,6 +50,10 @@ pub(super) struct Seen {
     pub(super) simultaneous_open: bool,
     /// Of many SYNs from one address, how many were answered with ICMP.
     pub(super) icmp_answers: usize,
+    /// Whether an ICMP error about a mapping comes to the inside host.
+    pub(super) icmp_errors: bool,
+    /// Whether an inside host gets replies to echo requests.
+    pub(super) icmp_echoes: bool,
 }
 
 /// What was seen with one transport.
@@ -129,6 +135,7 @@ pub(super) struct Probes {
     connect: Flow,
     simultaneous: Flow,
     many: IpAddr,
+    icmp: IcmpProbes,
 }
 
 #[derive(Debug)]
@@ -163,7 +170,8 @@ impl Probes {
         let connect = bench.open(0, Transport::Tcp, first + CONNECTS)?;
         let simultaneous = bench.open(0, Transport::Tcp, first + OPENS)?;
         let many = bench.fresh_address();
-        let all = Self { family: bench.family, tcp, udp, connect, simultaneous, many };
+        let icmp = IcmpProbes::send(bench, first + ERRORS)?;
+        let all = Self { family: bench.family, tcp, udp, connect, simultaneous, many, icmp };
         all.inject(bench)?;
         Ok(all)
     }
@@ -205,6 +213,8 @@ impl Probes {
             simultaneous_open: came(bench, simultaneous.remote, simultaneous.inside)
                 && from_us(simultaneous, &|it| it.syn && it.ack.is_some()),
             icmp_answers: bench.outside.iter().filter(to_many).count(),
+            icmp_errors: self.icmp.passes_errors(bench),
+            icmp_echoes: self.icmp.echoes(bench),
         }
     }
 }
@@ -376,7 +386,7 @@ fn answer(bench: &Bench, from: SocketAddr, to: SocketAddr) -> Answer {
         {
             Some(Answer::Icmp(error))
         }
-        What::Segment(_) | What::Datagram | What::Unreachable { .. } => None,
+        What::Segment(_) | What::Datagram | What::Unreachable { .. } | What::Echo { .. } => None,
     });
     answers.next().unwrap_or(Answer::Nothing)
 }

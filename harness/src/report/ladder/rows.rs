@@ -9,7 +9,7 @@ use punch::{
 
 use super::Story;
 use crate::{
-    diagnose::flow::{self, Flow, Place, Says, Seen, Speaker},
+    diagnose::flow::{self, Flow, Says, Seen, Speaker},
     lab::Side,
     wan::{Fate, Packet, tcp},
 };
@@ -74,8 +74,9 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
     }
     let flows = flow::flows(story.traffic, &story.places);
     for flow in &flows {
-        for (index, seen) in flow.packets.iter().enumerate() {
-            between_peers(&mut rows, story, flow, index, seen);
+        let spoke = Side::BOTH.map(|side| spoke(flow, side));
+        for seen in &flow.packets {
+            between_peers(&mut rows, story, flow, spoke, seen);
         }
     }
     for packet in &story.traffic.packets {
@@ -87,8 +88,15 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
     rows
 }
 
-/// A packet from one peer to the other: where it comes to the WAN, and where it arrives.
-fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usize, seen: &Seen) {
+/// A packet from one peer to the other: where it comes to the WAN, and where it arrives. `spoke` is
+/// since when each side's NAT had reason to let the other in.
+fn between_peers(
+    rows: &mut Vec<Row>,
+    story: &Story<'_>,
+    flow: &Flow,
+    spoke: [Option<MonoTime>; 2],
+    seen: &Seen,
+) {
     let (side, other) = (seen.from, seen.from.other());
     let [own, others] = [flow.port(side), flow.port(other)];
     let mut ports = if own == others { own.to_string() } else { format!("{own}>{others}") };
@@ -110,7 +118,9 @@ fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usi
     };
     rows.push(row(seen.at, from, Column::Wan, fate(seen.fate)));
     if let Some(at) = seen.delivered() {
-        let (to, end) = if gets_in(story.places[other.index()], flow, index, at) {
+        let open = story.places[other.index()].nats == 0
+            || spoke[other.index()].is_some_and(|since| since <= at);
+        let (to, end) = if gets_in(flow, seen, open) {
             (Column::peer(other), "")
         } else {
             (Column::nat(other), "not let in")
@@ -126,69 +136,65 @@ fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
     )
 }
 
-/// Whether the receiver's NAT passes on what came to it at that time, as far as can be told.
-fn gets_in(place: Place, flow: &Flow, index: usize, at: MonoTime) -> bool {
-    let seen = &flow.packets[index];
-    let receiver = seen.from.other();
+/// Since when a side's NAT lets the other side's packets in, as far as can be told: since its first
+/// packet, or from the beginning where its host accepts what it did not ask for.
+fn spoke(flow: &Flow, side: Side) -> Option<MonoTime> {
+    let first = flow.packets.iter().find(|seen| seen.from == side)?;
+    Some(if first.says == Says::SynAck { MonoTime::from_nanos(0) } else { first.at })
+}
+
+/// Whether the receiver's NAT, open or not, passes a packet on: what answers it tells.
+fn gets_in(flow: &Flow, seen: &Seen, open: bool) -> bool {
     match seen.refusal.map(|refusal| flow.packets[refusal].by) {
         Some(Speaker::Nat(..)) => false,
         Some(Speaker::Host(_)) => true,
-        None => {
-            place.nats == 0
-                || flow.packets.iter().any(|theirs| {
-                    let asked = theirs.at <= at;
-                    theirs.from == receiver && (asked || theirs.says == Says::SynAck)
-                })
-        }
+        None => open && seen.translated,
     }
 }
 
 /// A packet to or from a public host, or to nobody.
 fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
-    let says;
-    let ports;
-    if let Some(segment) = tcp::segment(&packet.bytes) {
-        says = match (segment.rst, segment.syn, segment.ack) {
+    // What systems say to their neighbours (MLD, RFC 3810) tells nothing of the peers.
+    if tcp::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
+        return Vec::new();
+    }
+    let says = if let Some(segment) = tcp::segment(&packet.bytes) {
+        match (segment.rst, segment.syn, segment.ack) {
             (true, _, _) => "RST",
             (_, true, false) => "SYN",
             (_, true, true) => "SYN-ACK",
             (_, false, _) if segment.data > 0 => "data",
             (_, false, _) => "ACK",
-        };
-        ports = format!("{}>{}", segment.source.port(), segment.destination.port());
+        }
+    } else if tcp::icmp_error(&packet.bytes).is_some() {
+        "ICMP"
     } else {
-        says = if tcp::icmp_error(&packet.bytes).is_some() { "ICMP" } else { "other" };
-        ports = tcp::destination(&packet.bytes).map_or_else(String::new, |to| format!("to {to}"));
-    }
-    let name = |port: usize| story.traffic.ports.get(port).map_or("?", String::as_str);
+        "other"
+    };
     let side = |port: usize| Side::BOTH.into_iter().find(|side| side.index() == port);
+    let name = |port: usize| {
+        let name = story.traffic.ports.get(port).map_or("?", String::as_str);
+        name.strip_prefix("host-").unwrap_or(name)
+    };
+    let address = || tcp::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
     let row = |at, from, to, says: String, end| Row {
         at,
         shape: Shape::Arrow { from, to, says, end },
-        ports: [ports.clone()].into(),
+        ports: BTreeSet::new(),
     };
     let mut rows = Vec::new();
-    let sender = side(packet.from);
-    if let Some(sender) = sender {
-        let says = match packet.fate {
-            Fate::Delivered { to, .. } | Fate::InFlight { to } if side(to).is_none() => {
-                format!("{says} to {}", name(to))
-            }
-            Fate::Delivered { .. }
-            | Fate::InFlight { .. }
-            | Fate::Lost
-            | Fate::NoRoute
-            | Fate::Refused => says.to_owned(),
+    if let Some(sender) = side(packet.from) {
+        let to = match packet.fate {
+            Fate::Delivered { to, .. } | Fate::InFlight { to } => name(to).to_owned(),
+            Fate::Lost | Fate::NoRoute | Fate::Refused => address(),
         };
+        let says = format!("{says} to {to}");
         rows.push(row(packet.at, Column::peer(sender), Column::Wan, says, fate(packet.fate)));
     }
     if let Fate::Delivered { to, at } = packet.fate
         && let Some(receiver) = side(to)
     {
-        let says = match sender {
-            Some(_) => says.to_owned(),
-            None => format!("{says} from {}", name(packet.from)),
-        };
+        let says = format!("{says} from {}", name(packet.from));
         rows.push(row(at, Column::Wan, Column::peer(receiver), says, ""));
     }
     rows

@@ -6,7 +6,7 @@ use crate::report::{
     stats::wilson,
     style::{Ink, Style},
     summary::CellSummary,
-    text::{paragraph, percent, value},
+    text::{cut, paragraph, percent, short_values},
 };
 
 /// Columns between the names of rows and the figures.
@@ -48,8 +48,7 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// Names the columns by their values if they fit, else by keys; `None` if nothing fits.
     fn new(grid: &'a Grid<'a>, labels: &'a Labels<'a>, width: usize) -> Option<Self> {
-        let names = |values: &[&serde_json::Value]| values.iter().map(|it| value(it)).collect();
-        let (rows, columns): (Vec<String>, Vec<String>) = (names(&grid.rows), names(&grid.columns));
+        let (rows, columns) = (short_values(&grid.rows), short_values(&grid.columns));
         let longest = |names: &[String]| names.iter().map(|it| it.chars().count()).max();
         let path = labels.names[grid.row_path].chars().count();
         let row_width = longest(&rows)?.max(path);
@@ -133,7 +132,7 @@ impl<'a> Layout<'a> {
         let text =
             format!("{text:>width$}{}", Mark::of(cell).sign(), width = self.column_width - 1);
         match cell.rate {
-            Some(rate) => style.shade(rate, &text),
+            Some(rate) => style.shade(rate, Mark::of(cell) != Mark::None, &text),
             None => text,
         }
     }
@@ -155,8 +154,8 @@ impl<'a> Layout<'a> {
         }
         let mut out = String::new();
         if let (Heads::Keys(keys), false) = (&self.heads, self.grid.is_square()) {
-            let keyed = keys.iter().zip(&self.grid.columns);
-            let keyed: Vec<_> = keyed.map(|(key, name)| format!("{key} {}", value(name))).collect();
+            let keyed = keys.iter().zip(short_values(&self.grid.columns));
+            let keyed: Vec<_> = keyed.map(|(key, name)| format!("{key} {name}")).collect();
             out.push_str(&paragraph(" ", &keyed.join(" · "), style.width));
         }
         if !parts.is_empty() {
@@ -177,12 +176,4 @@ fn letters(mut index: usize) -> String {
         }
         index -= 1;
     }
-}
-
-/// The text in at most so many columns.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    event::{Event, Prediction, Verdict},
+    event::{Event, PrecisionPlan, Prediction, Verdict},
     report::fixture::{
         caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
         trials,
@@ -209,4 +209,18 @@ fn the_full_report_lists_every_cell() {
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     assert!(text.contains("Successes in %"));
     assert_eq!(text.lines().filter(|line| line.contains("/50 ")).count(), 105, "{text}");
+}
+
+#[test]
+fn a_precision_that_was_not_reached_is_told() {
+    let mut plan = scenario("precise", 16, vec![cell(&[("wan.loss", 0.into())])]);
+    plan.cells.push(cell(&[("wan.loss", 1.into())]));
+    plan.precision = Some(PrecisionPlan { half_width: 0.1, trials_max: 60 });
+    let mut events = vec![started(vec![plan])];
+    events.extend(trials(0, 16, 16).chain(trials(1, 30, 60)));
+    let text = shown(&events, PLAIN);
+    let words = "precision 0.1 by 16 to 60 trials (not reached in 1 cell) in each of 2 cells";
+    // The line is wrapped.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(words), "{text}");
 }

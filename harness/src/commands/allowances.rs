@@ -1,0 +1,119 @@
+//! What an expectation allows at a number of trials, in words; by the rule that judges it.
+
+use crate::{
+    event::ExpectationPlan,
+    report::{
+        judge::{Allowance, rate_allowance, time_allowance, trials_to_decide},
+        text::count,
+    },
+    scenario::{Bound, Criterion, Scenario},
+};
+
+/// One line for each expectation of a scenario.
+pub(super) fn lines(scenario: &Scenario) -> Vec<String> {
+    let line = |expectation: &ExpectationPlan| {
+        let criterion: Criterion = expectation.success.parse().ok()?;
+        let subject = if matches!(criterion, Criterion::Success(_)) { "success " } else { "" };
+        let meant = scenario.cells_of(expectation).count();
+        let cells = match (meant, scenario.cells.len()) {
+            (_, 1) => String::new(),
+            (meant, all) if meant == all => format!(" in each of {all} cells"),
+            (meant, all) => format!(" in {meant} of {all} cells"),
+        };
+        Some(format!("{subject}{criterion}{cells}: {}", allowed(&criterion, most(scenario))))
+    };
+    scenario.expectations.iter().filter_map(line).collect()
+}
+
+/// Expectations on the rate that even the best result could not meet for certain.
+pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
+    // If all trials go alike, a cell with a precision stops after the fewest.
+    let trials = u64::from(scenario.trials);
+    let warning = |expectation: &ExpectationPlan| {
+        let criterion: Criterion = expectation.success.parse().ok()?;
+        let Criterion::Success(bound) = criterion else { return None };
+        if rate_allowance(bound, trials).passes_up_to.is_some() {
+            return None;
+        }
+        let best = if bound.sign.is_lower() { trials } else { 0 };
+        let enough = trials_to_decide(&criterion, best, trials)
+            .map_or_else(String::new, |enough| format!("; {enough} could"));
+        if scenario.precision.is_some() {
+            return Some(format!(
+                "a cell may be narrow enough after {trials} trials, which cannot prove success \
+                 {criterion}, whatever they show{enough}: set `trials`, the fewest there are"
+            ));
+        }
+        Some(format!(
+            "{trials} trials in a cell cannot prove success {criterion}, whatever they show{enough}"
+        ))
+    };
+    scenario.expectations.iter().filter_map(warning).collect()
+}
+
+/// The most trials that a cell may have.
+fn most(scenario: &Scenario) -> u64 {
+    u64::from(scenario.precision.map_or(scenario.trials, |precision| precision.trials_max))
+}
+
+fn allowed(criterion: &Criterion, trials: u64) -> String {
+    let with = |noun: &str| some(trials, noun);
+    match criterion {
+        Criterion::Theory => "fails with the first trial that goes otherwise".to_owned(),
+        Criterion::Causes(_) => "fails with the first failure of another cause".to_owned(),
+        Criterion::Success(bound) => {
+            let against = if bound.sign.is_lower() { "failure" } else { "success" };
+            words(&with("trial"), rate_allowance(*bound, trials), against)
+        }
+        Criterion::AsTheorySays(bound) => {
+            let against =
+                if bound.sign.is_lower() { "trial otherwise" } else { "trial as it says" };
+            words(&with("decided trial"), rate_allowance(*bound, trials), against)
+        }
+        Criterion::Time(_, quantile, bound) => {
+            let against = if bound.sign.is_lower() { "faster one" } else { "slower one" };
+            words(&with("success"), time_allowance(*quantile, *bound, trials), against)
+        }
+        Criterion::Cause(_, bound) => share_of_failures(*bound, trials),
+    }
+}
+
+fn words(with: &str, allowance: Allowance, against: &str) -> String {
+    let Allowance { passes_up_to, fails_from } = allowance;
+    let fails = match fails_from {
+        Some(least) => format!("fails from {least} on"),
+        None => "never fails".to_owned(),
+    };
+    match passes_up_to {
+        Some(0) => format!("with {with} passes without any {against}, {fails}"),
+        Some(most) => format!("with {with} passes with at most {}, {fails}", some(most, against)),
+        None => {
+            let fails = fails_from.map_or("it never fails".to_owned(), |least| {
+                format!("fails from {} on", some(least, against))
+            });
+            format!("{with} cannot prove it, whatever they show; {fails}")
+        }
+    }
+}
+
+/// `1 success`, `2 successes`
+fn some(number: u64, noun: &str) -> String {
+    match (number, noun) {
+        (2.., "success") => format!("{number} successes"),
+        (2.., "trial otherwise") => format!("{number} trials otherwise"),
+        (2.., "trial as it says") => format!("{number} trials as it says"),
+        _ => count(number, noun),
+    }
+}
+
+/// How many failures there will be is not known.
+fn share_of_failures(bound: Bound, trials: u64) -> String {
+    let enough = (1..=trials).find(|all| rate_allowance(bound, *all).passes_up_to.is_some());
+    let alike = if bound.sign.is_lower() { "all with" } else { "none with" };
+    match enough {
+        Some(enough) => {
+            format!("passes with {} or more, {alike} this cause", count(enough, "failure"))
+        }
+        None => format!("cannot be proven by {}, even if every one fails", count(trials, "trial")),
+    }
+}

@@ -1,0 +1,77 @@
+//! `harness list`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{INCAPABLE, Problem, check::size, say, scenarios::read};
+use crate::{
+    cli::ListArgs,
+    event::Assignment,
+    scenario::{Cell, Scenario},
+};
+
+/// `harness list`.
+pub(crate) fn list(args: &ListArgs) -> ExitCode {
+    let scenarios = match read(&args.scenarios) {
+        Ok(scenarios) => scenarios,
+        Err(problem) => return problem.exit(),
+    };
+    if args.json {
+        let listed: Vec<_> = scenarios.iter().map(|it| Listed::new(it, args.cells)).collect();
+        match serde_json::to_string_pretty(&listed) {
+            Ok(json) => say(&json),
+            Err(error) => return Problem(INCAPABLE, format!("no JSON: {error}")).exit(),
+        }
+        return ExitCode::SUCCESS;
+    }
+    for scenario in &scenarios {
+        let question = scenario.question.as_deref().unwrap_or("(asks nothing)");
+        say(&format!("{}: {question}", scenario.name));
+        say(&format!("  {}: {}", scenario.file, size(scenario)));
+        for cell in scenario.cells.iter().filter(|_| args.cells) {
+            let label = cell.label();
+            say(&format!("    {}", if label.is_empty() { "(nothing is swept)" } else { &label }));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// A scenario as JSON.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    file: &'a str,
+    question: Option<&'a str>,
+    /// How many.
+    cells: usize,
+    /// In each cell; the least with a precision.
+    trials: u32,
+    /// In each cell.
+    trials_max: u32,
+    /// Each cell, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<ListedCell<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedCell<'a> {
+    label: String,
+    values: &'a [Assignment],
+}
+
+impl<'a> Listed<'a> {
+    fn new(scenario: &'a Scenario, cells: bool) -> Self {
+        let listed = |cell: &'a Cell| ListedCell { label: cell.label(), values: &cell.values };
+        let precision = scenario.precision;
+        Self {
+            name: &scenario.name,
+            file: &scenario.file,
+            question: scenario.question.as_deref(),
+            cells: scenario.cells.len(),
+            trials: scenario.trials,
+            trials_max: precision.map_or(scenario.trials, |precision| precision.trials_max),
+            labels: cells.then(|| scenario.cells.iter().map(listed).collect()),
+        }
+    }
+}

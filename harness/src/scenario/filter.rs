@@ -1,0 +1,167 @@
+//! Which cells are meant: `--filter rule=rolling,delay_ms=5|50`.
+//!
+//! Conditions that are separated by commas must all hold. `PATH=VALUE` is on a swept path, or on
+//! its ending as reports show it (`rule`, `b.clock_offset_s`; where several paths end so, one of
+//! them is enough); `PATH!=VALUE` is its opposite. Values may be several, separated by `|`, and have
+//! `*` for any characters and `?` for one; numbers match by value, 5 and 5.0. A condition without
+//! `=` is a part of the scenario's name and cell, `skew: punch.rule=rolling`.
+
+use std::str::FromStr;
+
+use wildmatch::WildMatch;
+
+use super::error::{did_you_mean, list};
+use super::{Cell, Scenario, sweep};
+
+/// Conditions that must all hold.
+#[derive(Debug, Clone)]
+pub(crate) struct CellFilter(Vec<Condition>);
+
+#[derive(Debug, Clone)]
+enum Condition {
+    /// The text is a part of the name.
+    Part(String),
+    /// A swept path has, or has not, one of the values.
+    Value { path: String, values: Vec<String>, has: bool },
+}
+
+impl FromStr for CellFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::trim).map(condition).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    let Some((path, values)) = text.split_once('=') else {
+        if text.is_empty() {
+            return Err("a condition is empty: write PATH=VALUE, or a part of a cell's name".into());
+        }
+        return Ok(Condition::Part(text.to_owned()));
+    };
+    let (path, has) = path.strip_suffix('!').map_or((path, true), |path| (path, false));
+    let path = path.trim().to_owned();
+    if path.is_empty() {
+        return Err(format!("`{text}` has no path: write PATH=VALUE"));
+    }
+    let values = values.split('|').map(|value| value.trim().to_owned()).collect();
+    Ok(Condition::Value { path, values, has })
+}
+
+impl CellFilter {
+    /// Whether a cell is meant.
+    pub(crate) fn selects(&self, scenario: &str, cell: &Cell) -> bool {
+        self.0.iter().all(|condition| match condition {
+            Condition::Part(text) => format!("{scenario}: {}", cell.label()).contains(text),
+            Condition::Value { path, values, has } => {
+                let mut meant = cell.values.iter().filter(|it| is_meant(path, &it.path)).peekable();
+                let found = |value: &serde_json::Value| values.iter().any(|it| matches(it, value));
+                meant.peek().is_some() && meant.any(|it| found(&it.value)) == *has
+            }
+        })
+    }
+
+    /// Checks that each path is swept by one of the scenarios.
+    ///
+    /// # Errors
+    /// With what would be right.
+    pub(crate) fn check(&self, scenarios: &[Scenario]) -> Result<(), String> {
+        let first_cells = scenarios.iter().filter_map(|scenario| scenario.cells.first());
+        let swept: Vec<&str> =
+            first_cells.flat_map(|cell| &cell.values).map(|it| it.path.as_str()).collect();
+        for condition in &self.0 {
+            let Condition::Value { path, .. } = condition else { continue };
+            if swept.iter().any(|known| is_meant(path, known)) {
+                continue;
+            }
+            if swept.is_empty() {
+                return Err(format!("--filter: `{path}` is not swept: nothing is"));
+            }
+            let mut known = swept;
+            known.sort_unstable();
+            known.dedup();
+            let ends = known.iter().filter_map(|it| it.rsplit('.').next());
+            let near: Vec<&str> = known.iter().copied().chain(ends).collect();
+            return Err(format!(
+                "--filter: `{path}` is not swept: {}what is swept is {}",
+                did_you_mean(path, &near),
+                list(&known)
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a condition's path means a swept one: all of it, or its last keys.
+fn is_meant(path: &str, swept: &str) -> bool {
+    swept.strip_suffix(path).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+fn matches(pattern: &str, value: &serde_json::Value) -> bool {
+    match (pattern.parse::<f64>(), value.as_f64()) {
+        (Ok(wanted), Some(number)) => wanted == number,
+        _ => WildMatch::new(pattern).matches(&sweep::text(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        let text = "name = \"skew\"\ntrials = 1\n[sweep]\n\"punch.rule\" = [\"article\", \"rolling\"]\n\
+            \"peer.b.clock_offset_s\" = [-5, 0, 5]\n\"peer.a.nat\" = [\"home\", \"home-reject\"]";
+        Scenario::parse("test.toml", text).unwrap()
+    }
+
+    fn selected(filter: &str) -> usize {
+        let scenario = scenario();
+        let filter: CellFilter = filter.parse().unwrap();
+        filter.check(std::slice::from_ref(&scenario)).unwrap();
+        scenario.cells.iter().filter(|cell| filter.selects("skew", cell)).count()
+    }
+
+    #[test]
+    fn a_condition_selects_the_cells_that_have_the_value() {
+        for (filter, count) in [
+            ("punch.rule=rolling", 6),
+            ("rule=rolling", 6),
+            ("rule != rolling", 6),
+            ("rule=rolling,clock_offset_s=5", 2),
+            ("rule=rolling, b.clock_offset_s=5.0", 2),
+            ("clock_offset_s=5|-5", 8),
+            ("clock_offset_s!=5|-5", 4),
+            ("nat=home", 6),
+            ("nat=home*", 12),
+            ("nat=home?reject", 6),
+            ("rule=*,nat=home-*", 6),
+            ("skew", 12),
+            ("rule=rolling, peer.b.clock_offset_s=-5,home-reject", 1),
+            ("article", 6),
+            ("nothing like it", 0),
+            ("rule=roll", 0),
+        ] {
+            assert_eq!(selected(filter), count, "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        for (filter, message) in [
+            ("", "a condition is empty: write PATH=VALUE, or a part of a cell's name"),
+            ("rule=a,,b", "a condition is empty: write PATH=VALUE, or a part of a cell's name"),
+            ("=5", "`=5` has no path: write PATH=VALUE"),
+        ] {
+            assert_eq!(filter.parse::<CellFilter>().unwrap_err(), message);
+        }
+        let filter: CellFilter = "rul=rolling".parse().unwrap();
+        assert_eq!(
+            filter.check(&[scenario()]).unwrap_err(),
+            "--filter: `rul` is not swept: did you mean `rule`? what is swept is \
+             `peer.a.nat`, `peer.b.clock_offset_s`, `punch.rule`"
+        );
+        let plain = Scenario::parse("test.toml", "trials = 1").unwrap();
+        assert_eq!(filter.check(&[plain]).unwrap_err(), "--filter: `rul` is not swept: nothing is");
+    }
+}

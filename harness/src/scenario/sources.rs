@@ -1,0 +1,65 @@
+//! The texts that a scenario is made of: its file, those it extends, and flags of the command line.
+//!
+//! All are laid end to end, so that a place in any of them is one number: a value keeps its place
+//! when trees are merged, and a problem with it is told where it was written.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::NamedSource;
+
+/// The texts, in the order in which they were added: the scenario's own file first.
+#[derive(Debug, Default)]
+pub(super) struct Sources(Vec<Source>);
+
+#[derive(Debug)]
+struct Source {
+    text: Arc<NamedSource<String>>,
+    /// Place of its first byte.
+    base: usize,
+}
+
+impl Sources {
+    /// Adds a text, and says where it begins. `name` is what messages call it.
+    pub(super) fn add(&mut self, name: &str, text: String) -> usize {
+        // One more than its length, so that its end is not the beginning of the next.
+        let base = self.0.last().map_or(0, |last| last.base + last.text.inner().len() + 1);
+        self.0.push(Source { text: Arc::new(NamedSource::new(name, text)), base });
+        base
+    }
+
+    /// Each text and the place of its first byte.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.0.iter().map(|source| (source.base, source.text.inner().as_str()))
+    }
+
+    /// The text that a place lies in, and the place there.
+    pub(super) fn locate(&self, span: &Range<usize>) -> (Arc<NamedSource<String>>, Range<usize>) {
+        let found = self.0.iter().rev().find(|source| source.base <= span.start);
+        let source = found.expect("the first text begins at 0");
+        (Arc::clone(&source.text), span.start - source.base..span.end - source.base)
+    }
+
+    /// By what problems are sorted: place in the text, those of the whole file last.
+    pub(super) fn order(&self, span: &Range<usize>) -> (bool, usize) {
+        (*span == (0..0), span.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_leads_back_to_its_text() {
+        let mut sources = Sources::default();
+        assert_eq!(sources.add("one", "abc".to_owned()), 0);
+        assert_eq!(sources.add("two", "de".to_owned()), 4);
+        for (span, name, place) in
+            [(0..1, "one", 0..1), (3..3, "one", 3..3), (4..6, "two", 0..2), (6..6, "two", 2..2)]
+        {
+            let (text, found) = sources.locate(&span);
+            assert_eq!((text.name(), found), (name, place), "{span:?}");
+        }
+    }
+}

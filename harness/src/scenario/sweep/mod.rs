@@ -1,0 +1,415 @@
+//! Swept values: from `[sweep]` to cells.
+//!
+//! Each path is an axis, and so is each group of paths in `[[sweep.zip]]`, whose lists go together.
+//! Every combination of the axes is a cell. How many that makes is known, and judged, before a
+//! single one is made.
+
+mod path;
+mod range;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::ops::Range as Span;
+
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use self::path::SWEPT;
+use self::range::Range;
+use super::error::{Checked, Problem};
+use super::tree::{Section, Value, put, to_json};
+use super::{Cell, keys, setup};
+use crate::event::Assignment;
+
+pub(super) use self::range::is_range;
+
+/// More cells than this are meant only if the user says so.
+const MANY_CELLS: u128 = 10_000;
+
+/// No scenario has more cells than this: each takes some kilobytes while they are run.
+const MOST_CELLS: u128 = 1_000_000;
+
+const HELP: &str = "write a path in quotes and a list of values, or a range: \
+    \"peer.b.clock_offset_s\" = [0, 5, 10] or { from = 0, to = 10, step = 5 }";
+
+const ZIP_HELP: &str = "paths whose lists go together stand below [[sweep.zip]]: the first values \
+    of all make one cell, the second values the next";
+
+/// The keys of a range, for the schema and the documentation.
+pub(super) const RANGE: &[&str] = range::KEYS;
+
+/// One swept path and its values.
+#[derive(Debug)]
+pub(super) struct Axis<'s> {
+    /// Dotted path into the scenario.
+    pub path: String,
+    /// Its values as reports hold them; never empty. Only in a group is one there twice.
+    pub json: Vec<Json>,
+    /// Where the path stands in the file.
+    place: Span<usize>,
+    values: Vec<Spanned<DeValue<'s>>>,
+}
+
+/// Paths that vary together: one, or a group of `[[sweep.zip]]`.
+#[derive(Debug)]
+pub(super) struct Group<T> {
+    /// At least one, each with as many values.
+    pub axes: Vec<T>,
+}
+
+/// An axis whose values are not made yet.
+#[derive(Debug)]
+pub(super) struct Found<'t, 's> {
+    path: String,
+    place: Span<usize>,
+    values: Values<'t, 's>,
+}
+
+#[derive(Debug)]
+enum Values<'t, 's> {
+    List(Vec<Value<'t, 's>>),
+    Range(Range, Span<usize>),
+}
+
+impl Values<'_, '_> {
+    fn count(&self) -> u128 {
+        match self {
+            Self::List(items) => items.len() as u128,
+            Self::Range(range, _) => u128::from(range.count),
+        }
+    }
+}
+
+/// Reads `[sweep]`, but makes no values of its ranges. What is wrong with a path is noted, and the
+/// path left out.
+pub(super) fn read<'t, 's>(root: &Section<'t, 's>) -> Vec<Group<Found<'t, 's>>> {
+    let Some(value) = root.get("sweep") else { return Vec::new() };
+    let Some(section) = root.noted(value.clone().table(HELP)) else { return Vec::new() };
+    if section.is_empty() {
+        root.problems().note(value.problem("`sweep` is empty", "no path and no values", HELP));
+    }
+    let mut groups = Vec::new();
+    let mut paths = Vec::new();
+    for (key, value) in section.entries() {
+        if key.get_ref() == "zip" {
+            zipped(&value, root, &mut paths, &mut groups);
+        } else {
+            let mut found = Vec::new();
+            collect(key, value, key.get_ref(), root, &mut paths, &mut found);
+            groups.extend(found.into_iter().map(|found| Group { axes: vec![found] }));
+        }
+    }
+    groups
+}
+
+/// Checks how many cells the groups make.
+pub(super) fn check_size(
+    groups: &[Group<Found<'_, '_>>],
+    root: &Section<'_, '_>,
+    many_are_meant: bool,
+) -> Checked<()> {
+    let count = |group: &Group<Found<'_, '_>>| group.axes[0].values.count();
+    let cells = groups.iter().fold(1_u128, |cells, group| cells.saturating_mul(count(group)));
+    let most = if many_are_meant { MOST_CELLS } else { MANY_CELLS };
+    if cells <= most {
+        return Ok(());
+    }
+    let counts: Vec<String> = groups
+        .iter()
+        .map(|group| {
+            let paths: Vec<_> = group.axes.iter().map(|axis| format!("`{}`", axis.path)).collect();
+            format!("{} of {}", count(group), paths.join(" with "))
+        })
+        .collect();
+    let combines = format!("it combines {}", counts.join(", "));
+    let help = if cells <= MOST_CELLS {
+        format!("{combines}; if so many are meant, say --yes")
+    } else {
+        format!("{combines}; {MOST_CELLS} are the most there can be: sweep fewer values")
+    };
+    let place = root.entries().find(|(key, _)| key.get_ref() == "sweep").map(|(key, _)| key.span());
+    let message = format!("the sweep has {cells} cells");
+    Err(Problem::new(place.unwrap_or_default(), message, "every combination is a cell", help))
+}
+
+/// The values of all ranges as TOML, in the order of `groups`: what [`axes`] borrows from.
+pub(super) fn range_texts(groups: &[Group<Found<'_, '_>>]) -> Vec<String> {
+    let ranges = groups.iter().flat_map(|group| &group.axes).map(|found| match &found.values {
+        Values::List(_) => String::new(),
+        Values::Range(range, _) => range.text(),
+    });
+    ranges.collect()
+}
+
+/// The groups with all their values.
+pub(super) fn axes<'x>(
+    groups: Vec<Group<Found<'_, 'x>>>,
+    range_texts: &'x [String],
+    root: &Section<'_, '_>,
+) -> Vec<Group<Axis<'x>>> {
+    let mut texts = range_texts.iter();
+    let mut all = Vec::new();
+    for group in groups {
+        let alone = group.axes.len() == 1;
+        let axis = |found: Found<'_, 'x>| {
+            let text = texts.next().expect("one for each path");
+            let Found { path, place, values } = found;
+            let values = match values {
+                Values::List(items) if alone => distinct(&path, items, root),
+                Values::List(items) => items.iter().map(|item| item.node().clone()).collect(),
+                Values::Range(_, place) => range_values(text, &place),
+            };
+            let json = values.iter().map(|value| to_json(value.get_ref())).collect();
+            Axis { path, json, place, values }
+        };
+        all.push(Group { axes: group.axes.into_iter().map(axis).collect() });
+    }
+    all
+}
+
+fn range_values<'x>(text: &'x str, place: &Span<usize>) -> Vec<Spanned<DeValue<'x>>> {
+    match DeValue::parse(text).map(Spanned::into_inner) {
+        Ok(DeValue::Array(items)) => {
+            items.into_iter().map(|item| Spanned::new(place.clone(), item.into_inner())).collect()
+        }
+        _ => unreachable!("a range writes a list of numbers"),
+    }
+}
+
+/// The items of a list, without those that are there a second time.
+fn distinct<'s>(
+    path: &str,
+    items: Vec<Value<'_, 's>>,
+    root: &Section<'_, '_>,
+) -> Vec<Spanned<DeValue<'s>>> {
+    let mut json: Vec<Json> = Vec::new();
+    let mut values = Vec::new();
+    for item in items {
+        let this = to_json(item.raw());
+        if json.iter().any(|earlier| same(earlier, &this)) {
+            root.problems().note(item.problem(
+                format!("`{path}` has the value {this} twice"),
+                "the second time",
+                "leave it out: the cells would be the same",
+            ));
+            continue;
+        }
+        json.push(this);
+        values.push(item.node().clone());
+    }
+    values
+}
+
+/// Every combination of the swept values, the first path varying slowest. Without meaning if a
+/// problem was noted.
+pub(super) fn cells<'x>(
+    tree: &DeTable<'x>,
+    groups: &[Group<Axis<'x>>],
+    root: &Section<'_, '_>,
+) -> Vec<Cell> {
+    let mut bare = tree.clone();
+    for key in keys::ROOT.iter().filter(|key| !SWEPT.contains(key)) {
+        bare.remove(*key);
+    }
+    // A value for `peer.a.nat` must not undo one for `peer.a.nat.unsolicited`.
+    let mut shallow_first: Vec<(usize, usize)> = (0..groups.len())
+        .flat_map(|group| (0..groups[group].axes.len()).map(move |axis| (group, axis)))
+        .collect();
+    shallow_first.sort_by_key(|&(group, axis)| groups[group].axes[axis].path.split('.').count());
+
+    let count: usize = groups.iter().map(|group| group.axes[0].values.len()).product();
+    let mut cells: Vec<Cell> = Vec::with_capacity(count);
+    // By a hash of the setup as it reads in full: floats have none of their own.
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    let hasher = BuildHasherDefault::<fnv::FnvHasher>::default();
+    for index in 0..count {
+        let chosen = digits(groups, index);
+        let mut tree = bare.clone();
+        for &(group, axis) in &shallow_first {
+            let Axis { path, place, values, .. } = &groups[group].axes[axis];
+            let path: Vec<&str> = path.split('.').collect();
+            put(&mut tree, &path, place, values[chosen[group]].clone());
+        }
+        let setup = setup::read(&Section::root(&tree, root.problems()));
+        let cell = Cell { values: assignments(groups, &chosen), setup };
+        if root.problems().is_full() {
+            break;
+        }
+        let hash = hasher.hash_one(format!("{:?}", cell.setup));
+        if let Some(&earlier) = seen.get(&hash)
+            && cells[earlier].setup == cell.setup
+            && root.problems().count() == 0
+        {
+            root.problems().note(same_cells(groups, &chosen, (&cells[earlier], earlier), &cell));
+        }
+        seen.insert(hash, index);
+        cells.push(cell);
+    }
+    cells
+}
+
+fn assignments(groups: &[Group<Axis<'_>>], chosen: &[usize]) -> Vec<Assignment> {
+    let all = groups.iter().zip(chosen).flat_map(|(group, &value)| {
+        group.axes.iter().map(move |axis| Assignment {
+            path: axis.path.clone(),
+            value: axis.json[value].clone(),
+        })
+    });
+    all.collect()
+}
+
+/// The problem that a swept value makes no difference, as where another one takes its place.
+fn same_cells(
+    groups: &[Group<Axis<'_>>],
+    later: &[usize],
+    (earlier_cell, earlier): (&Cell, usize),
+    later_cell: &Cell,
+) -> Problem {
+    let earlier = digits(groups, earlier);
+    let differing = (0..groups.len()).find(|&group| earlier[group] != later[group]);
+    let group = differing.expect("two cells differ in one of their values");
+    let axis = &groups[group].axes[0];
+    Problem::new(
+        axis.values[later[group]].span(),
+        format!("this value of `{}` makes no difference", axis.path),
+        "two cells are the same",
+        format!("`{}` sets up the same as `{}`", later_cell.label(), earlier_cell.label()),
+    )
+}
+
+/// Swept values in one line: `punch.rule=rolling, peer.b.clock_offset_s=5`. Empty without any.
+pub(crate) fn label(values: &[Assignment]) -> String {
+    let part = |Assignment { path, value }: &Assignment| format!("{path}={}", text(value));
+    values.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// A value as it is shown: strings without quotes.
+pub(super) fn text(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether two values are the same one for a reader: 5 and 5.0 are.
+pub(super) fn same(one: &Json, other: &Json) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// Reads one entry of `[sweep]`. A table there is a range, or a path without quotes, one key at a
+/// time.
+fn collect<'t, 's>(
+    key: &'t Spanned<toml::de::DeString<'s>>,
+    value: Value<'t, 's>,
+    path: &str,
+    root: &Section<'t, 's>,
+    paths: &mut Vec<String>,
+    found: &mut Vec<Found<'t, 's>>,
+) {
+    if let DeValue::Table(table) = value.raw()
+        && !is_range(table)
+    {
+        let Some(section) = root.noted(value.table(HELP)) else { return };
+        for (key, value) in section.entries() {
+            collect(key, value, &keys::join(path, key.get_ref()), root, paths, found);
+        }
+        return;
+    }
+    let problem = |message: String, label: &str, help: &str| {
+        root.problems().note(Problem::new(key.span(), message, label, help));
+    };
+    if let Err((message, help)) = path::check(path, root) {
+        return problem(message, "this path", &help);
+    }
+    if paths.iter().any(|earlier| earlier == path) {
+        return problem(format!("`{path}` is swept twice"), "the second time", HELP);
+    }
+    let value = value.at(path.to_owned());
+    if let Some(values) = root.noted(values(value)) {
+        paths.push(path.to_owned());
+        found.push(Found { path: path.to_owned(), place: key.span(), values });
+    }
+}
+
+fn values<'t, 's>(value: Value<'t, 's>) -> Checked<Values<'t, 's>> {
+    if value.raw().is_table() {
+        let place = value.node().span();
+        return Ok(Values::Range(Range::read(value)?, place));
+    }
+    if !value.raw().is_array() {
+        let path = format!("sweep.{}", value.path());
+        return Err(value.at(path).not("a list of values", HELP));
+    }
+    let items = value.items(HELP)?;
+    if items.is_empty() {
+        let message = format!("the sweep of `{}` has no values", value.path());
+        return Err(value.problem(message, "empty", HELP));
+    }
+    Ok(Values::List(items))
+}
+
+/// Reads `[sweep.zip]` or each `[[sweep.zip]]`.
+fn zipped<'t, 's>(
+    value: &Value<'t, 's>,
+    root: &Section<'t, 's>,
+    paths: &mut Vec<String>,
+    groups: &mut Vec<Group<Found<'t, 's>>>,
+) {
+    let tables = if value.raw().is_table() {
+        vec![value.clone()]
+    } else {
+        root.noted(value.items(ZIP_HELP)).unwrap_or_default()
+    };
+    for table in tables {
+        let Some(section) = root.noted(table.clone().table(ZIP_HELP)) else { continue };
+        let mut axes = Vec::new();
+        let before = root.problems().count();
+        for (key, value) in section.entries() {
+            collect(key, value, key.get_ref(), root, paths, &mut axes);
+        }
+        if root.problems().count() == before {
+            match check_zip(&axes, &table) {
+                Ok(()) => groups.push(Group { axes }),
+                Err(problem) => root.problems().note(problem),
+            }
+        }
+    }
+}
+
+fn check_zip(axes: &[Found<'_, '_>], table: &Value<'_, '_>) -> Checked<()> {
+    let [first, others @ ..] = axes else {
+        return Err(table.problem("`sweep.zip` is empty", "no paths", ZIP_HELP));
+    };
+    if others.is_empty() {
+        let message = format!("`sweep.zip` has only one path, `{}`", first.path);
+        let help = format!("{ZIP_HELP}; a path alone stands below [sweep]");
+        return Err(Problem::new(first.place.clone(), message, "goes with nothing", help));
+    }
+    let wanted = first.values.count();
+    match others.iter().find(|axis| axis.values.count() != wanted) {
+        None => Ok(()),
+        Some(axis) => Err(Problem::new(
+            axis.place.clone(),
+            format!(
+                "`{}` has {} values, `{}` has {wanted}: they cannot go together",
+                axis.path,
+                axis.values.count(),
+                first.path
+            ),
+            "another length",
+            ZIP_HELP,
+        )),
+    }
+}
+
+/// Which value of each group the cell of that index has.
+fn digits(groups: &[Group<Axis<'_>>], mut index: usize) -> Vec<usize> {
+    let mut digits = vec![0; groups.len()];
+    for (digit, group) in digits.iter_mut().zip(groups).rev() {
+        let count = group.axes[0].values.len();
+        *digit = index % count;
+        index /= count;
+    }
+    digits
+}

@@ -1,0 +1,129 @@
+//! What flags and other files bring into a scenario.
+
+use super::*;
+
+fn read(file: &Path, set: &[&str]) -> Result<Scenario, String> {
+    let set = set.iter().map(|flag| (*flag).to_owned()).collect();
+    Scenario::read(file, &Overrides { set, many_cells: false })
+        .map_err(|error| error.each().iter().map(rendered).collect::<Vec<_>>().join("\n"))
+}
+
+/// A folder with a scenario that extends another.
+fn family(base: &str, child: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("bases")).unwrap();
+    std::fs::write(folder.path().join("bases/base.toml"), base).unwrap();
+    let file = folder.path().join("child.toml");
+    std::fs::write(&file, format!("extends = \"bases/base.toml\"\n{child}")).unwrap();
+    (folder, file)
+}
+
+const BASE: &str = "name = \"base\"\ntrials = 5\nquestion = \"?\"\n\
+    [wan]\ndelay_ms = 10\nloss = 0.1\n\
+    [peer.a]\nnat = \"home-reject\"\nstart_s = { uniform = [0, 1] }\n\
+    [sweep]\n\"punch.rule\" = [\"article\", \"rolling\"]\n\"peer.b.start_s\" = [1, 2, 3]\n\
+    [[expect]]\nsuccess = \">= 0.5\"\n[[expect]]\nsuccess = \">= 0.6\"";
+
+#[test]
+fn sections_are_merged_and_all_else_is_replaced() {
+    let (_folder, file) = family(
+        BASE,
+        "trials = 7\n[wan]\ndelay_ms = 20\n\
+         [peer.a]\nstart_s = { choice = [4] }\nnat = { unsolicited = \"icmp-port\" }\n\
+         [sweep]\npunch.rule = [\"rolling\"]\n[[expect]]\nsuccess = \">= 0.9\"",
+    );
+    let scenario = read(&file, &[]).unwrap();
+    assert_eq!((scenario.name.as_str(), scenario.trials), ("child", 7));
+    assert_eq!(scenario.question.as_deref(), Some("?"));
+    let labels: Vec<String> = scenario.cells.iter().map(Cell::label).collect();
+    let expected = [1, 2, 3].map(|s| format!("punch.rule=rolling, peer.b.start_s={s}"));
+    assert_eq!(labels, expected);
+    let setup = &scenario.cells[0].setup;
+    assert_eq!((setup.wan.delay, setup.wan.loss), (Duration::from_millis(20), 0.1));
+    assert_eq!(setup.peers[0].start, Draw::Choice(vec![4.0]));
+    let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
+    assert_eq!((nat.name, nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
+    let expected: Vec<&str> =
+        scenario.expectations.iter().map(|expectation| expectation.success.as_str()).collect();
+    assert_eq!(expected, [">= 0.9"]);
+}
+
+/// A run keeps this text, so that its trials can be replayed when the files have changed.
+#[test]
+fn the_source_of_a_scenario_alone_says_all_that_its_layers_did() {
+    let (_folder, file) = family(
+        BASE,
+        "seed = 18446744073709551615\nquestion = \"Why \\\"so\\\"? \\\\ \\u0001\\u007F\"\n\
+         [host.\"x-1\"]\ncommand = [\"a\", \"{{\"]\n[wan]\ndelay_ms = 2.50\n\
+         [[sweep.zip]]\n\"wan.loss\" = [0, 0.5]\nwan.family = [\"ipv4\", \"ipv6\"]",
+    );
+    let flags = ["punch.timeout_s=7", "sweep.punch.listen=[true, false]"];
+    let scenario = read(&file, &flags).unwrap();
+    assert!(!scenario.source.contains("extends"), "{}", scenario.source);
+    let again = Scenario::parse(&file.display().to_string(), &scenario.source).unwrap();
+    assert_eq!(again, scenario);
+    // A file alone is kept as it is, comments and all.
+    let alone = "# Why?\ntrials = 1\n";
+    assert_eq!(parse(alone).source, alone);
+}
+
+#[test]
+fn a_mistake_is_told_where_it_stands() {
+    let (folder, file) = family(&BASE.replace("loss = 0.1", "loss = 10"), "[wan]\ndelay = 5");
+    let report = read(&file, &["punch.rule=x", "wan.dealy_ms=7"]).unwrap_err();
+    let report = report.replace(&format!("{}/", folder.path().display()), "");
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn flags_stand_above_all_files() {
+    let (_folder, file) = family(BASE, "[wan]\ndelay_ms = 20");
+    let scenario = read(
+        &file,
+        &[
+            "wan.delay_ms=30",
+            "wan.delay_ms = 40",
+            "peer.b.nat=none",
+            "sweep.punch.rule=[\"rolling\"]",
+            "name=other",
+            "peer.a.nat.syn_timeout_s=9",
+        ],
+    )
+    .unwrap();
+    assert_eq!((scenario.name.as_str(), scenario.cells.len()), ("other", 3));
+    let setup = &scenario.cells[0].setup;
+    assert_eq!(setup.wan.delay, Duration::from_millis(40));
+    assert_eq!(setup.peers[1].nat, Nat::Public);
+    let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
+    assert_eq!((nat.name, nat.timeouts.syn_s), ("home-reject", Some(9)));
+}
+
+#[test]
+fn flags_that_mean_nothing_are_refused() {
+    let (_folder, file) = family(BASE, "");
+    let flags = [
+        "wan.delay_ms",
+        "wan.delay_ms=",
+        "[wan]",
+        "a=1\nb=2",
+        "extends=other.toml",
+        "peer.b.start_s=5",
+        "punch.rule.x=5",
+        "wan=5",
+    ];
+    let reports = flags.map(|flag| format!("# {flag}\n{}", read(&file, &[flag]).unwrap_err()));
+    insta::assert_snapshot!(reports.join("\n"));
+}
+
+#[test]
+fn a_chain_that_is_too_long_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..10 {
+        let text = format!("extends = \"{}.toml\"\n", number + 1);
+        std::fs::write(folder.path().join(format!("{number}.toml")), text).unwrap();
+    }
+    std::fs::write(folder.path().join("10.toml"), "trials = 1").unwrap();
+    let report = read(&folder.path().join("0.toml"), &[]).unwrap_err();
+    assert!(report.contains("more than 8 files in a row"), "{report}");
+    assert!(read(&folder.path().join("3.toml"), &[]).is_ok());
+}

@@ -1,0 +1,344 @@
+//! NATs are proven by probing, and the proof notices every property that is not as described.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::bench::{self, Bench, HARNESS, Ran};
+
+/// What `nats verify --json` says of each NAT: its name, and the properties that differ.
+fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
+    let report: Value = serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr));
+    let differing = |nat: &Value| {
+        let all = nat["properties"].as_array().unwrap_or_else(|| panic!("{nat}"));
+        assert!(all.len() >= 10, "{nat}");
+        let wrong = all.iter().filter(|it| it["holds"] == false);
+        wrong.map(|it| it["property"].as_str().unwrap().to_owned()).collect()
+    };
+    let nats = report.as_array().unwrap().iter();
+    nats.map(|nat| (nat["nat"].as_str().unwrap().to_owned(), differing(nat))).collect()
+}
+
+/// Verifies NATs; none of them may differ.
+fn assert_as_described(arguments: &[&str], count: usize) {
+    let bench = Bench::new();
+    let ran = bench.harness(&[&["nats", "verify", "--json"], arguments].concat());
+    let verdicts = verdicts(&ran);
+    ran.assert_code(0);
+    assert_eq!(verdicts.len(), count);
+    for (nat, differing) in verdicts {
+        assert_eq!(differing, BTreeSet::new(), "{nat}");
+    }
+}
+
+#[test]
+fn every_nat_of_the_catalogue_does_what_it_says() {
+    assert_as_described(&[], 13);
+}
+
+#[test]
+fn every_firewall_that_stands_for_a_nat_with_ipv6_does_what_it_says() {
+    assert_as_described(&["--ipv6"], 8);
+}
+
+/// Behaviours that no NAT of the catalogue has, and combinations of them.
+#[test]
+fn nats_made_from_the_vocabulary_do_what_they_say() {
+    let mut nats = Vec::new();
+    for mapping in ["endpoint-independent", "address-dependent", "address-and-port-dependent"] {
+        for (filtering, hairpin) in [
+            ("endpoint-independent", "external"),
+            ("address-dependent", "none"),
+            ("address-and-port-dependent", "internal"),
+        ] {
+            for allocation in ["preserving", "random", "sequential", "block"] {
+                nats.push(format!(
+                    "{{ mapping = \"{mapping}\", filtering = \"{filtering}\", \
+                     allocation = \"{allocation}\", hairpin = \"{hairpin}\" }}"
+                ));
+            }
+        }
+    }
+    for answer in ["icmp-admin", "icmp-host", "reset", "open"] {
+        nats.push(format!("{{ unsolicited = \"{answer}\", icmp_limit = false }}"));
+        nats.push(format!("{{ name = \"full-cone\", unsolicited = \"{answer}\" }}"));
+    }
+    nats.push("{ name = \"full-cone\", syn_timeout_s = 1, established_timeout_s = 2 }".to_owned());
+    nats.push("{ simultaneous_open = false, allocation = \"sequential\" }".to_owned());
+    nats.push("{ allocation = \"fixed-delta\", delta = 30000 }".to_owned());
+    nats.push("{ allocation = \"block\", block = [30000, 31999] }".to_owned());
+    let names: Vec<&str> = nats.iter().map(String::as_str).collect();
+    assert_as_described(&names, nats.len());
+}
+
+/// What is described, what is built instead, and the properties in which they differ.
+const SABOTAGE: &[(&str, &str, &[&str])] = &[
+    (
+        "symmetric",
+        "{ mapping = \"endpoint-independent\", allocation = \"random\" }",
+        &["mapping", "UDP mapping"],
+    ),
+    (
+        "{ mapping = \"endpoint-independent\", allocation = \"random\" }",
+        "{ mapping = \"address-dependent\", allocation = \"random\" }",
+        &["mapping", "UDP mapping"],
+    ),
+    ("symmetric", "symmetric-sequential", &["allocation", "UDP allocation"]),
+    ("symmetric-sequential", "symmetric-preserving", &["allocation", "UDP allocation"]),
+    (
+        "fixed-delta",
+        "{ allocation = \"fixed-delta\", delta = 1001 }",
+        &["allocation", "UDP allocation"],
+    ),
+    (
+        "port-block",
+        "{ allocation = \"block\", block = [51440, 51951] }",
+        &["allocation", "UDP allocation"],
+    ),
+    (
+        "home",
+        "{ allocation = \"preserving\" }",
+        &["second host, other destination", "UDP second host, other destination"],
+    ),
+    (
+        "address-restricted",
+        "{ name = \"full-cone\", hairpin = \"internal\" }",
+        &["filtering", "UDP filtering"],
+    ),
+    (
+        "address-restricted",
+        "{ name = \"address-restricted\", filtering = \"address-and-port-dependent\" }",
+        &["filtering", "UDP filtering"],
+    ),
+    ("full-cone", "{ name = \"full-cone\", hairpin = \"none\" }", &["hairpin", "UDP hairpin"]),
+    ("full-cone", "{ name = \"full-cone\", hairpin = \"internal\" }", &["hairpin", "UDP hairpin"]),
+    ("home", "home-reject", &["unsolicited"]),
+    ("home-reject", "icmp-reject", &["unsolicited"]),
+    ("icmp-reject", "{ unsolicited = \"icmp-admin\" }", &["unsolicited"]),
+    ("{ unsolicited = \"icmp-host\" }", "home", &["unsolicited", "ICMP limit"]),
+    ("linux-router", "home-reject", &["UDP unsolicited"]),
+    ("icmp-reject", "{ unsolicited = \"icmp-port\", icmp_limit = false }", &["ICMP limit"]),
+    ("home", "no-simultaneous-open", &["simultaneous open"]),
+    ("no-simultaneous-open", "home", &["simultaneous open"]),
+    ("{ syn_timeout_s = 2 }", "{ syn_timeout_s = 4 }", &["time-out of a SYN"]),
+    (
+        "{ established_timeout_s = 2 }",
+        "{ established_timeout_s = 4 }",
+        &["time-out when established"],
+    ),
+    ("{ close_timeout_s = 2 }", "{ close_timeout_s = 4 }", &["time-out when closed"]),
+    ("{ close_timeout_s = 4 }", "{ close_timeout_s = 1 }", &["time-out when closed"]),
+];
+
+#[test]
+fn every_property_that_is_not_as_described_is_named() {
+    for several in SABOTAGE.chunks(6) {
+        // One for each: they find nothing of the others left.
+        let benches: Vec<Bench> = several.iter().map(|_| Bench::new()).collect();
+        let running: Vec<_> = benches
+            .iter()
+            .zip(several)
+            .map(|(bench, (described, built, _))| {
+                let arguments = ["nats", "verify", described, "--built", built, "--json"];
+                bench.start_harness(&arguments, bench.path("none"))
+            })
+            .collect();
+        for (running, (described, built, expected)) in running.into_iter().zip(several) {
+            let ran = running.wait();
+            let (_, differing) = verdicts(&ran).pop().unwrap();
+            let expected = expected.iter().map(ToString::to_string).collect();
+            assert_eq!(differing, expected, "{described}, built as {built}: {}", ran.stdout);
+            ran.assert_code(1);
+        }
+    }
+}
+
+/// A program in the place of one that loads rules: it passes them on, changed by `sed`.
+fn tampered(bench: &Bench, program: &str, script: &str) -> String {
+    let folder = bench.path("tampered");
+    fs::create_dir_all(&folder).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let usual = format!("{path}:/usr/sbin:/sbin");
+    let text = format!("#!/bin/sh\nPATH={usual}\nsed '{script}' | {program} \"$@\"\n");
+    let file = folder.join(program);
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{path}", folder.display())
+}
+
+/// What no NAT of the vocabulary does wrong: rules that were changed on their way to the kernel.
+#[test]
+fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
+    for (program, ipv6, sed, expected) in [
+        (
+            "iptables-restore",
+            false,
+            "1i *raw\\n-A PREROUTING -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP\\nCOMMIT",
+            &["connection", "simultaneous open"][..],
+        ),
+        (
+            "iptables-restore",
+            false,
+            "1i *raw\\n-A PREROUTING -s 100.64.101.2 -p udp -j DROP\\nCOMMIT",
+            &["UDP second host, same destination", "UDP second host, other destination"],
+        ),
+        (
+            "iptables-restore",
+            false,
+            "1i *raw\\n-A PREROUTING -i wan -p icmp -j DROP\\nCOMMIT",
+            &["ICMP errors", "ICMP echo"],
+        ),
+        (
+            "ip6tables-restore",
+            true,
+            "1i *nat\\n-A POSTROUTING -o wan -p tcp -j MASQUERADE\\nCOMMIT",
+            &["translation"],
+        ),
+    ] {
+        let bench = Bench::new();
+        let path = tampered(&bench, program, sed);
+        let mut command = bench.command(HARNESS);
+        command.args(["nats", "verify", "home", "--json"]).env("PATH", path);
+        if ipv6 {
+            command.arg("--ipv6");
+        }
+        let ran = bench.spawn(command, bench.path("none")).wait();
+        let (_, differing) = verdicts(&ran).pop().unwrap();
+        ran.assert_code(1);
+        for property in expected {
+            assert!(differing.contains(*property), "{property}: {differing:?}");
+        }
+    }
+}
+
+const TWO_NATS: &str = r#"
+    name = "two"
+    trials = 2
+    seed = 1
+    [wan]
+    delay_ms = 2
+    [sweep]
+    "peer.a.nat" = ["home", "home-reject"]
+"#;
+
+#[test]
+fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
+    let bench = Bench::new();
+    let file = bench.write("two.toml", TWO_NATS);
+    let path = tampered(&bench, "iptables-restore", "s/-j REJECT.*/-j DROP/");
+    let run = |name: &str, option: Option<&str>| {
+        let out = bench.path(name);
+        let mut command = bench.command(HARNESS);
+        command.arg(&file).arg("--out").arg(&out).args(option).env("PATH", &path);
+        bench.spawn(command, out).wait()
+    };
+    let ran = run("verified", None);
+    for trial in ran.trials() {
+        let (verdict, kind) = match trial["cell"].as_u64().unwrap() {
+            0 => ("success", &Value::Null),
+            _ => ("error", &trial["cause"]["kind"]),
+        };
+        assert_eq!(trial["verdict"], verdict, "{trial}");
+        assert!(kind.is_null() || kind == "nat", "{trial}");
+    }
+    let warning = "warning: nothing is measured on NAT home-reject: unsolicited should be \
+        \"reset\", and was seen to be \"drop\"";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    assert!(ran.stdout.contains("was seen to be"), "{}", ran.stdout);
+    ran.assert_code(3);
+    let log = fs::read_to_string(ran.out.join("events.jsonl")).unwrap();
+    let started: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let nats = started["nats"].as_array().unwrap();
+    let names: Vec<_> = nats.iter().map(|nat| nat["nat"].as_str().unwrap()).collect();
+    assert_eq!(names, ["home", "home-reject"]);
+    assert_eq!(nats[0].get("differences"), None);
+    assert_eq!(nats[1]["differences"].as_array().unwrap().len(), 1);
+
+    let ran = run("not-verified", Some("--no-verify"));
+    assert_eq!(ran.trials().len(), 4);
+    assert!(ran.trials().iter().all(|trial| trial["verdict"] == "success"), "{:?}", ran.trials());
+    ran.assert_code(0);
+}
+
+#[test]
+fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
+    let bench = Bench::new();
+    let only = TWO_NATS.replace("\"home\", \"home-reject\"", "\"home-reject\"");
+    let file = bench.write("one.toml", &only);
+    let out = bench.path("out");
+    let mut command = bench.command(HARNESS);
+    let path = tampered(&bench, "iptables-restore", "s/-j REJECT.*/-j DROP/");
+    command.arg(&file).arg("--out").arg(&out).env("PATH", path);
+    let ran = bench.spawn(command, out.clone()).wait();
+    ran.assert_code(5);
+    assert!(ran.stderr.contains("NAT home-reject: unsolicited should be"), "{}", ran.stderr);
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_script_that_is_shown_makes_the_nat() {
+    let bench = Bench::new();
+    let list: Value = serde_json::from_str(&bench.harness(&["nats", "--json"]).stdout).unwrap();
+    for entry in list.as_array().unwrap() {
+        let name = entry["name"].as_str().unwrap();
+        let shown = bench.harness(&["nats", "show", name]);
+        shown.assert_code(0);
+        let mut shell = Command::new("unshare")
+            .args(["--net", "sh", "-eu"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .spawn()
+            .unwrap();
+        let rules = "\nnft list ruleset\n";
+        let script = shown.stdout.clone() + rules;
+        shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        let done = shell.wait_with_output().unwrap();
+        assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+        let loaded = String::from_utf8_lossy(&done.stdout).contains("srcnat");
+        assert_eq!(loaded, name != "none", "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_nat_is_refused_with_what_would_be() {
+    let bench = Bench::new();
+    for (arguments, message) in [
+        (&["show", "hoem"][..], "there is no NAT \"hoem\": did you mean `home`?"),
+        (&["verify", "home", "symetric"], "did you mean `symmetric`?"),
+        (&["verify", "none"], "there is nothing to verify"),
+        (&["show", "symmetric", "--ipv6"], "with IPv6 nothing is translated"),
+        (&["verify", "{ mapping = \"address-dependent\" }"], "contradicts the rest of this NAT"),
+        (&["show", "{ unsolicited = 1 }"], "must be a string"),
+        (&["verify", "{ nat = "], "that is not a NAT"),
+    ] {
+        let ran = bench.harness(&[&["nats"], arguments].concat());
+        ran.assert_code(2);
+        assert!(ran.stderr.contains(message), "{message}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_verification_at_once() {
+    let bench = Bench::new();
+    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+    // It has begun: the isolated process is there.
+    running.inner();
+    let begun = bench::now();
+    running.signal(Signal::SIGINT);
+    let ran = running.wait();
+    ran.assert_code(130);
+    assert!(begun.elapsed() < Duration::from_secs(3), "its time-outs alone take more");
+    assert!(ran.stderr.contains("interrupted"), "{}", ran.stderr);
+}
