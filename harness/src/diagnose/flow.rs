@@ -186,7 +186,7 @@ impl Flow {
         if !sent.clone().any(|seen| others.iter().any(|syn| seen.accepts(syn))) {
             return None;
         }
-        let heard = self.packets.iter().filter(|seen| seen.from != side);
+        let heard = self.packets.iter().filter(|seen| seen.from != side && seen.translated);
         heard
             .filter_map(|seen| {
                 let at = seen.delivered()?;
@@ -207,14 +207,23 @@ impl Flow {
 
     /// Notes for each refusal which SYN it answers: the latest that had arrived by then.
     fn match_refusals(&mut self) {
+        // SYNs that nothing has refused: few, however long the flow is.
+        let mut open: Vec<usize> = Vec::new();
         for index in 0..self.packets.len() {
-            let refusal = &self.packets[index];
-            let answered = self.packets[..index].iter().rposition(|syn| {
-                let arrived = syn.delivered().is_some_and(|at| at <= refusal.at);
-                let open = syn.from != refusal.from && syn.refusal.is_none();
-                open && syn.is_syn() && arrived && refusal.refuses(syn)
+            let seen = &self.packets[index];
+            if seen.is_syn() {
+                open.push(index);
+            }
+            if !matches!(seen.says, Says::Rst | Says::Icmp(_)) {
+                continue;
+            }
+            let answered = open.iter().rposition(|syn| {
+                let syn = &self.packets[*syn];
+                let arrived = syn.delivered().is_some_and(|at| at <= seen.at);
+                syn.from != seen.from && arrived && seen.refuses(syn)
             });
-            if let Some(syn) = answered {
+            if let Some(answered) = answered {
+                let syn = open.remove(answered);
                 self.packets[syn].refusal = Some(index);
             }
         }

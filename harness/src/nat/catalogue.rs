@@ -167,8 +167,7 @@ mod tests {
         assert_eq!(spec("fixed-delta").first_outside_port(2024), Some(3024));
         assert_eq!(spec("fixed-delta").first_outside_port(65_000), None);
         assert_eq!(spec("symmetric").first_outside_port(2024), None);
-        assert!(spec("full-cone").forwards_syn(Sender::Stranger));
-        assert!(!spec("address-restricted").forwards_syn(Sender::Stranger));
+        assert!(spec("full-cone").forwards_syn(Sender::OtherPort));
         assert!(spec("address-restricted").forwards_syn(Sender::OtherPort));
         assert!(!spec("home").forwards_syn(Sender::OtherPort));
         assert!(!spec("no-simultaneous-open").forwards_syn(Sender::Contacted));

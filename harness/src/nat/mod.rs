@@ -236,14 +236,12 @@ pub(crate) struct Timeouts {
 }
 
 /// Who sends to a mapping from outside, as its filtering sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// An address and port to which the inside endpoint has sent.
     Contacted,
     /// Another port of such an address.
     OtherPort,
-    /// An address to which it has not sent.
-    Stranger,
 }
 
 impl NatSpec {
@@ -283,8 +281,7 @@ impl NatSpec {
     /// SYN.
     pub(crate) fn forwards(&self, from: Sender) -> bool {
         match self.filtering {
-            Filtering::EndpointIndependent => true,
-            Filtering::AddressDependent => from <= Sender::OtherPort,
+            Filtering::EndpointIndependent | Filtering::AddressDependent => true,
             Filtering::AddressAndPortDependent => from == Sender::Contacted,
         }
     }

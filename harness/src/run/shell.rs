@@ -109,6 +109,8 @@ struct Guide {
     /// How each peer punches.
     punch: [String; 2],
     wan: String,
+    /// What `nsenter` needs from outside where the lab is in a user namespace.
+    as_user: String,
 }
 
 impl Guide {
@@ -123,7 +125,7 @@ impl Guide {
                 Nat::Behind(nat) => format!("behind NAT {}", nat.name),
             };
             hosts.push((format!("peer {side}  {:<15} {behind}", host.address), enter(host)));
-            let name = side.to_string().to_uppercase();
+            let name = in_names(side);
             environment.push((format!("NET_{name}"), enter(host)));
         }
         for ((name, address), host) in lab.addresses.iter().zip(&lab.hosts) {
@@ -134,33 +136,51 @@ impl Guide {
         let program = std::env::current_exe()?.display().to_string();
         let punch = Side::BOTH.map(|side| punch_command(&program, setup, lab, side));
         for (side, command) in Side::BOTH.into_iter().zip(&punch) {
-            let name = side.to_string().to_uppercase();
+            let name = in_names(side);
             environment.push((format!("PUNCH_{name}"), command.clone()));
         }
         let delay_ms = setup.wan.delay.as_secs_f64() * 1000.0;
         let wan = format!("{delay_ms} ms each way, loss {}", setup.wan.loss);
-        Ok(Self { environment, hosts, punch, wan })
+        let as_user = if in_initial_user_namespace() {
+            String::new()
+        } else {
+            format!(" --preserve-credentials --user={}/ns/user", bench.process.display())
+        };
+        Ok(Self { environment, hosts, punch, wan, as_user })
     }
 
     fn banner(&self, visit: &Visit<'_>) -> String {
         let mut text = format!(
-            "{}\nyou are in peer {}; the lab is removed when this shell ends\n",
+            "{}\nyou are in peer {}; the lab is removed when this shell ends\n\
+             hosts, and how to enter them from another terminal:\n",
             visit.title, visit.side
         );
         for (host, enter) in &self.hosts {
-            let _ = writeln!(text, "  {host:<48} nsenter --net={enter}");
+            let _ = writeln!(text, "  {host:<48} nsenter{} --net={enter}", self.as_user);
         }
         let _ = writeln!(text, "  WAN     {}", self.wan);
+        let [here, there] = [visit.side, visit.side.other()].map(in_names);
         let _ = writeln!(
             text,
-            "to punch, run both at about the same time, each in its peer (here in $PUNCH_A and \
-             $PUNCH_B, and the namespaces in $NET_A and so on):"
+            "to punch, run both at about the same time, each in its peer; or from here:\n  \
+             eval \"nsenter --net=$NET_{there} $PUNCH_{there}\" & eval \"$PUNCH_{here}\""
         );
         for (side, command) in Side::BOTH.into_iter().zip(&self.punch) {
             let _ = writeln!(text, "  {side}: {command}");
         }
         text
     }
+}
+
+/// A side in the name of a variable.
+fn in_names(side: Side) -> String {
+    side.to_string().to_uppercase()
+}
+
+/// Whether this process has the user namespace of the machine, in which every user is mapped.
+fn in_initial_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// The namespace as a file that a process of the same user can enter: it is held by a descriptor

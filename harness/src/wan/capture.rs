@@ -115,14 +115,18 @@ fn entries(traffic: &Traffic) -> Vec<Entry<'_>> {
     for packet in &traffic.packets {
         let comment = match packet.fate {
             Fate::InFlight { to } => format!("to {}, on its way at the end", name(to)),
-            Fate::Delivered { to, .. } => format!("to {}", name(to)),
+            Fate::Delivered { to, at } => {
+                let ms = at.since(packet.at).as_secs_f64() * 1000.0;
+                format!("to {} after {ms:.1} ms", name(to))
+            }
             Fate::Lost => "lost".to_owned(),
             Fate::NoRoute => "no route".to_owned(),
             Fate::Refused => "not taken by its destination".to_owned(),
         };
         entries.push((packet.at, packet.from, packet, OUTBOUND, Some(comment)));
         if let Fate::Delivered { to, at } = packet.fate {
-            entries.push((at, to, packet, INBOUND, None));
+            let comment = format!("from {}", name(packet.from));
+            entries.push((at, to, packet, INBOUND, Some(comment)));
         }
     }
     entries.sort_by_key(|entry| entry.0);

@@ -118,6 +118,31 @@ const CERTAIN: &[Certain] = &[
              NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
     },
     Certain {
+        name: "reset-with-ipv6",
+        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'home-reject'\n\
+            [peer.b]\nnat = 'home-reject'\nstart_s = 0.5",
+        manner: "once",
+        kind: "syn-answered-rst",
+        evidence: &["NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
+    },
+    Certain {
+        // Without a firewall, it is the host itself that answers.
+        name: "reset-by-hosts",
+        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'linux-router'\n\
+            [peer.b]\nnat = 'linux-router'\nstart_s = 0.5",
+        manner: "once",
+        kind: "syn-answered-rst",
+        evidence: &["host b answered RST to a's SYN, host a answered RST to b's SYN"],
+    },
+    Certain {
+        name: "icmp-with-ipv6",
+        scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 1.5\n[peer.b]\nnat = 'icmp-reject'\n\
+            start_s = 0.5",
+        manner: "once",
+        kind: "syn-answered-icmp",
+        evidence: &["NAT b answered ICMP port unreachable to a's SYN"],
+    },
+    Certain {
         name: "icmp",
         scenario: "[punch]\ntimeout_s = 1.5\n[peer.a]\nnat = 'icmp-reject'\n\
             [peer.b]\nnat = 'icmp-reject'\nstart_s = 0.5",
@@ -125,7 +150,7 @@ const CERTAIN: &[Certain] = &[
         kind: "syn-answered-icmp",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
              NAT b answered ICMP port unreachable to a's SYN, \
-             host a answered RST to b's SYN (which left NAT a untranslated)"],
+             host a answered RST to "],
     },
     Certain {
         name: "loss",
@@ -146,6 +171,15 @@ const CERTAIN: &[Certain] = &[
         ],
     },
     Certain {
+        name: "no-simultaneous-open",
+        scenario: "[punch]\ntimeout_s = 0.7\n\
+            [peer.a]\nnat = { name = 'home', simultaneous_open = false }\n\
+            [peer.b]\nnat = { name = 'home', simultaneous_open = false }\nstart_s = 0.2",
+        manner: "",
+        kind: "nat-drops-syns",
+        evidence: &["NAT a drops every SYN from outside: # SYNs of b that could have passed"],
+    },
+    Certain {
         name: "swallowed",
         scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.5",
         manner: "deaf",
@@ -161,6 +195,16 @@ const CERTAIN: &[Certain] = &[
         kind: "handshake-incomplete",
         evidence: &[
             "on port 4321 host a answered b's SYN with SYN-ACK, sent twice, lost never; b never acknowledged it",
+        ],
+    },
+    Certain {
+        name: "raw",
+        scenario: "[punch]\ntimeout_s = 2\n[peer.b]\nstart_s = 0.6",
+        manner: "syn-then-listen",
+        kind: "not-translated",
+        evidence: &[
+            "on port 4321 NAT a let # of a's # packets out untranslated, the first (SYN-ACK) # ms \
+             after the first packet of all: b cannot know whose they are",
         ],
     },
     Certain {

@@ -148,8 +148,9 @@ fn only_failures_are_captured_if_so_asked() {
     );
     ran.assert_code(0);
     let captures = std::fs::read_dir(ran.out.join("captures")).unwrap();
-    let names: Vec<_> = captures.map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names, ["scenario-0-1-0.pcapng"]);
+    let mut names: Vec<_> = captures.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["scenario-0-1-0.ladder.txt", "scenario-0-1-0.pcapng"]);
     let seen = capture::read(&ran.out.join("captures/scenario-0-1-0.pcapng"));
     assert!(seen.iter().all(|seen| is_syn(seen) && seen.comment == "lost"), "{seen:#?}");
 }

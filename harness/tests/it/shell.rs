@@ -1,11 +1,11 @@
 //! A lab left standing, with a shell in one of its peers.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
 
 use crate::{
-    bench::{Bench, HARNESS, REMOVAL, Running, interfaces, wait_for},
+    bench::{Bench, HARNESS, REMOVAL, Running, interfaces, program, python, wait_for},
     processes::Footprint,
 };
 
@@ -78,6 +78,22 @@ fn the_lab_goes_with_the_shell_however_it_ends() {
         wait_for("everything to go", REMOVAL, all_gone);
         bench.assert_nothing_left();
     }
+}
+
+/// Ctrl-C ends what runs in the shell, not the shell and not the lab; and whoever started the
+/// harness has the terminal again.
+#[test]
+fn the_terminal_is_the_shells_and_then_its_callers_again() {
+    let bench = Bench::new();
+    bench.write("lab.toml", SCENARIO);
+    let mut command = bench.command(&python());
+    command.arg(program("terminal.py")).arg(format!("{HARNESS} shell lab.toml a"));
+    // Of all shells, this one makes itself the terminal's foreground group for sure. Without its
+    // configuration, its prompt is known.
+    let shell = bench.write("shell", "#!/bin/sh\nPS1='ready> ' exec bash --norc -i\n");
+    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
+    command.env("SHELL", shell).env("TERM", "dumb");
+    bench.spawn(command, bench.path("none")).wait().assert_code(0);
 }
 
 #[test]

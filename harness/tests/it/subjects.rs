@@ -1,10 +1,10 @@
 //! Punchers that are not our own, well and ill behaved.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, now, pause, program, python, wait_for};
+use crate::bench::{Bench, HARNESS, now, pause, program, python, wait_for};
 
 #[test]
 fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
@@ -37,6 +37,50 @@ fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
         assert!(trial["times"]["connected_ms"].as_f64().unwrap() >= 10.0, "{trial}");
         assert_eq!(trial["times"]["returned_ms"], Value::Null, "{trial}");
     }
+}
+
+/// The article as a program of its own, written from its text, and `punch --profile article`: on
+/// either side of a lab, at whatever time the trial's seed says.
+#[test]
+fn punch_connects_with_the_article_as_a_program_on_either_side() {
+    let bench = Bench::new();
+    let article = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/programs/article.py");
+    let (python, article) = (python(), article.canonicalize().unwrap());
+    let clocks = "--wan-ip={self} --clock-offset={clock_offset_s} --timeout={timeout_s} {peer}";
+    let command = |articles_side: &str| {
+        format!(
+            "if [ {{side}} = {articles_side} ]; then exec {python} {} {clocks}; \
+             else exec {HARNESS} peer --profile=article --quiet {clocks}; fi",
+            article.display()
+        )
+    };
+    let ran = bench.run(
+        &format!(
+            r#"
+            trials = 3
+            # No trial that begins at the edge of a window: its peers may choose different ones.
+            seed = 1
+            [wan]
+            delay_ms = 5
+            [punch]
+            timeout_s = 8
+            [peer.b]
+            start_s = 0.1
+            [sweep]
+            "peer.b.nat" = ["home", "home-reject"]
+            "subject.command" = [
+                ["/bin/sh", "-c", "{}"],
+                ["/bin/sh", "-c", "{}"],
+            ]
+            "#,
+            command("a"),
+            command("b"),
+        ),
+        &[],
+    );
+    ran.assert_code(0);
+    let failed: Vec<_> = ran.trials().into_iter().filter(|t| t["verdict"] != "success").collect();
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
     if sent.inbound {
         return None;
     }
-    assert_eq!((sent.comment.as_str(), sent.destination), ("to host-sink", SINK));
+    assert!(sent.comment.starts_with("to host-sink after "), "{}", sent.comment);
+    assert_eq!(sent.destination, SINK);
     let same = |seen: &&Seen| seen.kind == sent.kind && seen.source == sent.source;
     let arrived = all
         .iter()

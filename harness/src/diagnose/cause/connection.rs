@@ -6,7 +6,7 @@ use punch::{Event, Failure, core::event::What, core::time::MonoTime};
 
 use super::{Case, Kind, count, ms, process, sides};
 use crate::{
-    diagnose::flow::{Flow, Says},
+    diagnose::flow::{Flow, Says, Seen},
     event::Cause,
     lab::Side,
 };
@@ -22,6 +22,38 @@ pub(super) fn stood(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
             .or_else(|| disagreed_by_bytes(case, &stood))
             .unwrap_or_else(|| unused(case, &stood, first, first_up)),
     )
+}
+
+/// A NAT whose connection tracking takes packets for invalid passes them on as they are, from an
+/// inside address, so that the other side cannot know them. Linux does so where it has seen a part
+/// of a handshake only, such as after the ICMP error that ended the first try.
+pub(super) fn not_translated(flows: &[Flow]) -> Option<Cause> {
+    let raw = |flow: &Flow, side: Side| {
+        let of_side = |seen: &&Seen| seen.from == side && seen.says != Says::Rst;
+        let all = flow.packets.iter().filter(of_side);
+        (all.clone().filter(|seen| !seen.translated).count(), all.count())
+    };
+    let accepted = |flow: &&Flow| flow.packets.iter().any(|seen| seen.says == Says::SynAck);
+    let begun: Vec<&Flow> = flows.iter().filter(accepted).collect();
+    let worst = Side::BOTH
+        .into_iter()
+        .flat_map(|side| begun.iter().map(move |flow| (raw(flow, side), side, *flow)))
+        .max_by_key(|((count, _), _, _)| *count);
+    let ((count, all), side, flow) = worst?;
+    let every = begun.iter().all(|flow| Side::BOTH.into_iter().any(|side| raw(flow, side).0 > 0));
+    let first = flow.packets.iter().find(|seen| seen.from == side && !seen.translated)?;
+    let begun = flow.packets.first().map_or(first.at, |seen| seen.at);
+    let evidence = || {
+        format!(
+            "on {} NAT {side} let {count} of {side}'s {all} packets out untranslated, the first \
+             ({}) {} after the first packet of all: {} cannot know whose they are",
+            between(flow),
+            first.says,
+            ms(first.at.since(begun)),
+            side.other()
+        )
+    };
+    (every && count > 0).then(|| Kind::NotTranslated.because(evidence()))
 }
 
 /// Both sides chose, as they report, and not the same connection.

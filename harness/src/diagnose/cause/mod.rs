@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     NothingBound,
     /// A peer sent no SYN to the other.
     NoSyn,
+    /// A NAT let packets of a connection out without translating them.
+    NotTranslated,
     /// One peer had ended before a SYN of the other could reach it.
     NeverTogether,
     /// A connection stood, and the peers chose different ones.
@@ -83,6 +85,7 @@ impl Named for Kind {
         ("ended-badly", Self::EndedBadly),
         ("nothing-bound", Self::NothingBound),
         ("no-syn", Self::NoSyn),
+        ("not-translated", Self::NotTranslated),
         ("never-together", Self::NeverTogether),
         ("election-disagreed", Self::ElectionDisagreed),
         ("election-lost", Self::ElectionLost),
@@ -162,6 +165,7 @@ pub(crate) fn find(case: &Case<'_>) -> Cause {
         .or_else(|| process::ended_badly(case))
         .or_else(|| process::nothing_bound(case))
         .or_else(|| process::silent(case, &flows))
+        .or_else(|| connection::not_translated(&flows))
         .or_else(|| connection::stood(case, &flows))
         .or_else(|| process::never_together(case, &flows))
         .or_else(|| ports::disjoint(case, &flows))

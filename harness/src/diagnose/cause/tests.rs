@@ -77,6 +77,30 @@ fn an_answer_that_a_nat_lets_out_untranslated_is_an_answer_that_says_so() {
 }
 
 #[test]
+fn a_connection_whose_packets_a_nat_does_not_translate_is_told_so() {
+    let mut tape = Tape::new();
+    tape.connected(100, 7);
+    for ms in [300, 400, 500] {
+        tape.tcp(ms, Side::A, [7; 2], Flags::Ack, 63, b"hello");
+        let source = &mut tape.traffic.packets.last_mut().unwrap().bytes[12..16];
+        source.copy_from_slice(&[100, 64, 1, 2]);
+    }
+    insta::assert_snapshot!(cause(&tape), @"not-translated: on port 7 NAT a let 3 of a's 5 packets out untranslated, the first (ACK) 200 ms after the first packet of all: b cannot know whose they are");
+    // Another connection was well, so that this one explains nothing.
+    tape.connected(100, 8);
+    assert!(cause(&tape).starts_with("bytes-missing: "), "{}", cause(&tape));
+}
+
+#[test]
+fn every_cause_is_described() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    for (name, _) in Kind::NAMES {
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn icmp_is_matched_with_the_segment_that_it_quotes() {
     let mut tape = Tape::new();
     tape.syn(100, Side::A, [7; 2]).syn(110, Side::B, [7; 2]).icmp(150, Side::B, 7).icmp(
@@ -129,7 +153,7 @@ fn a_nat_that_lets_no_syn_in_is_told_where_the_other_could_not_help() {
     let mut tape = Tape::new();
     tape.places[0].drops_syns = true;
     tape.syn(100, Side::A, [7; 2]).syn(200, Side::B, [7; 2]);
-    insta::assert_snapshot!(cause(&tape), @"");
+    insta::assert_snapshot!(cause(&tape), @"nat-drops-syns: NAT a drops every SYN from outside: 1 SYN of b that could have passed");
     // This one could have passed at b, whose NAT is well.
     tape.syn(1100, Side::A, [7; 2]);
     assert!(cause(&tape).starts_with("syn-unanswered: "), "{}", cause(&tape));

@@ -200,10 +200,9 @@ fn dropped(case: &Case<'_>, arrived: &[(&Flow, &Seen)]) -> Option<Cause> {
         .into_iter()
         .filter(|side| at(*side) > 0)
         .map(|side| {
-            let syns = count(at(side), "SYN");
+            let (syns, other) = (count(at(side), "SYN"), side.other());
             format!(
-                "NAT {side} drops every SYN from outside: {syns} of {} that fitted",
-                side.other()
+                "NAT {side} drops every SYN from outside: {syns} of {other} that could have passed"
             )
         })
         .collect();

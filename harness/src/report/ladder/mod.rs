@@ -42,8 +42,19 @@ pub(crate) struct Story<'a> {
     pub(crate) ended: [(MonoTime, &'a str); 2],
 }
 
+/// Packets that a ladder shows: beyond these, the capture is the better place to look.
+const MOST_PACKETS: usize = 20_000;
+
 /// The ladder as text, each line at most some 110 characters long.
 pub(crate) fn render(story: &Story<'_>) -> String {
+    let traffic = story.traffic;
+    let shown = Traffic {
+        ports: traffic.ports.clone(),
+        packets: traffic.packets.iter().take(MOST_PACKETS).cloned().collect(),
+        ..Traffic::default()
+    };
+    let left_out = traffic.packets.len() - shown.packets.len();
+    let story = &Story { traffic: &shown, title: story.title.clone(), ..*story };
     let rows = fold::together(rows::rows(story));
     let mut text = String::new();
     for line in &story.title {
@@ -54,8 +65,11 @@ pub(crate) fn render(story: &Story<'_>) -> String {
     for line in fold::repeats(rows) {
         text += &draw::line(story, &line);
     }
-    if story.traffic.not_kept > 0 {
-        text += &format!("{} more packets were not kept\n", story.traffic.not_kept);
+    if left_out > 0 {
+        text += &format!("{left_out} more packets are in the capture only\n");
+    }
+    if traffic.not_kept > 0 {
+        text += &format!("{} more packets were not kept\n", traffic.not_kept);
     }
     text
 }

@@ -9,7 +9,7 @@ use punch::{
 
 use super::Story;
 use crate::{
-    diagnose::flow::{self, Flow, Place, Says, Seen, Speaker},
+    diagnose::flow::{self, Flow, Says, Seen, Speaker},
     lab::Side,
     wan::{Fate, Packet, tcp},
 };
@@ -74,8 +74,9 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
     }
     let flows = flow::flows(story.traffic, &story.places);
     for flow in &flows {
-        for (index, seen) in flow.packets.iter().enumerate() {
-            between_peers(&mut rows, story, flow, index, seen);
+        let spoke = Side::BOTH.map(|side| spoke(flow, side));
+        for seen in &flow.packets {
+            between_peers(&mut rows, story, flow, spoke, seen);
         }
     }
     for packet in &story.traffic.packets {
@@ -87,8 +88,15 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
     rows
 }
 
-/// A packet from one peer to the other: where it comes to the WAN, and where it arrives.
-fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usize, seen: &Seen) {
+/// A packet from one peer to the other: where it comes to the WAN, and where it arrives. `spoke` is
+/// since when each side's NAT had reason to let the other in.
+fn between_peers(
+    rows: &mut Vec<Row>,
+    story: &Story<'_>,
+    flow: &Flow,
+    spoke: [Option<MonoTime>; 2],
+    seen: &Seen,
+) {
     let (side, other) = (seen.from, seen.from.other());
     let [own, others] = [flow.port(side), flow.port(other)];
     let mut ports = if own == others { own.to_string() } else { format!("{own}>{others}") };
@@ -110,7 +118,9 @@ fn between_peers(rows: &mut Vec<Row>, story: &Story<'_>, flow: &Flow, index: usi
     };
     rows.push(row(seen.at, from, Column::Wan, fate(seen.fate)));
     if let Some(at) = seen.delivered() {
-        let (to, end) = if gets_in(story.places[other.index()], flow, index, at) {
+        let open = story.places[other.index()].nats == 0
+            || spoke[other.index()].is_some_and(|since| since <= at);
+        let (to, end) = if gets_in(flow, seen, open) {
             (Column::peer(other), "")
         } else {
             (Column::nat(other), "not let in")
@@ -126,25 +136,28 @@ fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
     )
 }
 
-/// Whether the receiver's NAT passes on what came to it at that time, as far as can be told.
-fn gets_in(place: Place, flow: &Flow, index: usize, at: MonoTime) -> bool {
-    let seen = &flow.packets[index];
-    let receiver = seen.from.other();
+/// Since when a side's NAT lets the other side's packets in, as far as can be told: since its first
+/// packet, or from the beginning where its host accepts what it did not ask for.
+fn spoke(flow: &Flow, side: Side) -> Option<MonoTime> {
+    let first = flow.packets.iter().find(|seen| seen.from == side)?;
+    Some(if first.says == Says::SynAck { MonoTime::from_nanos(0) } else { first.at })
+}
+
+/// Whether the receiver's NAT, open or not, passes a packet on: what answers it tells.
+fn gets_in(flow: &Flow, seen: &Seen, open: bool) -> bool {
     match seen.refusal.map(|refusal| flow.packets[refusal].by) {
         Some(Speaker::Nat(..)) => false,
         Some(Speaker::Host(_)) => true,
-        None => {
-            place.nats == 0
-                || flow.packets.iter().any(|theirs| {
-                    let asked = theirs.at <= at;
-                    theirs.from == receiver && (asked || theirs.says == Says::SynAck)
-                })
-        }
+        None => open && seen.translated,
     }
 }
 
 /// A packet to or from a public host, or to nobody.
 fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
+    // What systems say to their neighbours (MLD, RFC 3810) tells nothing of the peers.
+    if tcp::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
+        return Vec::new();
+    }
     let says;
     let ports;
     if let Some(segment) = tcp::segment(&packet.bytes) {

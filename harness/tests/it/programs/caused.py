@@ -21,7 +21,7 @@ def left():
 
 def connect(port):
     """Sends a SYN; the kernel repeats it each second. None where it was refused."""
-    connection = socket.socket()
+    connection = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     connection.settimeout(left())
     connection.bind(("", port))
@@ -83,6 +83,24 @@ def one_syn():
     wait(None)
 
 
+def syn_then_listen():
+    """a's SYN-ACK comes from another socket than its SYN did, and its NAT does not expect it."""
+    if side == "b":
+        return exchange(connect(4321))
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.bind(("", 4321))
+    connection.connect_ex((peer, 4321))
+    time.sleep(0.2)
+    connection.close()
+    listener = socket.create_server(("", 4321))
+    listener.settimeout(left())
+    try:
+        exchange(listener.accept()[0])
+    except OSError:
+        sys.exit(1)
+
+
 def split():
     """Each side talks on a connection of its own choice, and listens on that one only."""
     ports = {"a": [4001, 4002], "b": [4002, 4001]}[side]
@@ -118,5 +136,5 @@ def then_fail():
     sys.exit("changed my mind")
 
 
-manners = [once, other_ports, deaf, half_deaf, one_syn, split, mute, then_fail]
+manners = [once, other_ports, deaf, half_deaf, one_syn, syn_then_listen, split, mute, then_fail]
 {function.__name__: function for function in manners}[manner.replace("-", "_")]()
