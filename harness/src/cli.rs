@@ -122,7 +122,7 @@ pub(crate) struct RunArgs {
     pub(crate) reports: ReportFiles,
 
     /// Write what passed the WAN as pcapng into the run folder, of all trials or of those that did
-    /// not succeed.
+    /// not succeed; of these, the packets as a ladder in text as well.
     #[arg(
         long,
         value_enum,

@@ -229,6 +229,9 @@ pub(crate) enum Prediction {
 /// Times of a success in milliseconds, all from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Times {
+    /// The first port up on either side: as the peers report.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) up_ms: Option<f64>,
     /// The first port up on both sides: as the peers report, or else as the packets tell.
     pub(crate) connected_ms: Option<f64>,
     /// The COMMIT answered: both sides know which connection it is.
@@ -264,6 +267,9 @@ pub(crate) struct PeerReport {
     pub(crate) ports: Vec<u16>,
     /// SYNs it sent on the WAN.
     pub(crate) syns: u32,
+    /// Processor time of its process, in user and kernel mode, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) cpu_ms: Option<f64>,
 }
 
 /// How the run ended.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{INCAPABLE, Problem, USAGE, say};
+use super::{INCAPABLE, Problem, USAGE, ready, say};
 use crate::{
     cli::{NatsArgs, NatsCommand, ShowNatArgs, VerifyNatsArgs},
     doctor,
@@ -11,7 +11,7 @@ use crate::{
         catalogue::{self, CATALOGUE},
         possible::impossible_with_ipv6,
         show,
-        verify::{self, Subject, text},
+        verify::{Subject, text},
     },
     report::style::Style,
     scenario::{Family, did_you_mean, list, nat_from_text},
@@ -70,7 +70,7 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
     }
     let needed: Vec<_> = subjects.iter().map(|subject| (family, subject.built)).collect();
     doctor::prepare(&needed).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
-    let results = verify::verify_all(&subjects);
+    let (subjects, results) = ready::verify_all(subjects)?;
     if args.json {
         say_json(&text::json(&subjects, &results));
     } else {

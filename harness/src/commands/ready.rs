@@ -9,9 +9,9 @@ use crate::{
     event::NatVerified,
     nat::{
         NatSpec,
-        verify::{self, Report, Subject, VerifyError},
+        verify::{self, Subject, Verified},
     },
-    run::{Refused, refusal},
+    run::{Refused, interruptible, refusal},
     scenario::{Family, Named, Setup},
 };
 
@@ -51,7 +51,7 @@ pub(super) fn prepare<'a>(
     }
     doctor::prepare(&there).map_err(|missing| incapable(&missing))?;
     if verify {
-        verified(&there, &mut ready);
+        verified(there, &mut ready)?;
     } else {
         for kind in there {
             if let Err(missing) = doctor::probe(&[kind]) {
@@ -94,10 +94,10 @@ fn sort_out(all: &[Kind], refused: &mut Vec<Refused>) -> (Vec<Kind>, Vec<Missing
     (there, reasons)
 }
 
-fn verified(kinds: &[Kind], ready: &mut Ready) {
-    let subjects: Vec<Subject> =
-        kinds.iter().map(|&(family, nat)| Subject { family, nat, built: nat }).collect();
-    let results = verify::verify_all(&subjects);
+fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
+    let subjects =
+        kinds.into_iter().map(|(family, nat)| Subject { family, nat, built: nat }).collect();
+    let (subjects, results) = verify_all(subjects)?;
     let (mut right, mut properties) = (0, 0);
     for (Subject { family, nat, .. }, result) in subjects.iter().zip(results) {
         let reason = match &result {
@@ -125,9 +125,20 @@ fn verified(kinds: &[Kind], ready: &mut Ready) {
         };
         ready.messages.push(format!("{nats} ({properties} properties)"));
     }
+    Ok(())
 }
 
-fn event(family: Family, nat: &NatSpec, result: &Result<Report, VerifyError>) -> NatVerified {
+/// Verifies several NATs, unless the user interrupts.
+pub(super) fn verify_all(subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<Verified>), Problem> {
+    let verified = interruptible(move || {
+        let results = verify::verify_all(&subjects);
+        (subjects, results)
+    });
+    let verified = verified.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
+    verified.map_err(|code| Problem(code, "interrupted: nothing was measured".to_owned()))
+}
+
+fn event(family: Family, nat: &NatSpec, result: &Verified) -> NatVerified {
     let (properties, differences, error) = match result {
         Ok(report) => {
             (report.checks.len(), report.differences().map(ToString::to_string).collect(), None)

@@ -54,7 +54,11 @@ pub(crate) fn times(
         let [a, b] = events.map(|events| when(events, pick));
         Some(from_start(a?.max(b?)))
     };
+    let up = events
+        .iter()
+        .filter_map(|events| when(events, |what| matches!(what, What::Connected { .. })));
     Some(Times {
+        up_ms: up.min().map(from_start),
         connected_ms: connected(events).or_else(|| seen_connected(traffic)).map(from_start),
         chosen_ms: of_both(|what| matches!(what, What::Decided { .. })),
         returned_ms: of_both(|what| matches!(what, What::Returned { .. })),

@@ -75,6 +75,7 @@ pub(crate) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished 
         },
         theory: Theory { prediction: Prediction::Should, reason: "a port in common".to_owned() },
         times: success.then_some(Times {
+            up_ms: Some(50.2 + jitter),
             connected_ms: Some(50.4 + jitter),
             chosen_ms: Some(101.0 + jitter),
             returned_ms: Some(151.2 + 2.0 * jitter),
@@ -87,6 +88,7 @@ pub(crate) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished 
             spawn_to_syn_ms: Some(3.0 + jitter),
             exit: "exit 0".to_owned(),
             syns: 8,
+            cpu_ms: Some(7.5),
             ..PeerReport::default()
         }),
     }

@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod draws;
+mod interruptible;
 mod peer;
 mod queue;
 mod record;
@@ -12,10 +13,12 @@ mod single;
 mod standing;
 mod subject;
 mod trial;
+mod usage;
 
 pub(crate) use self::{
     dispatch::{Dispatch, Ended, run},
     draws::TrialSeed,
+    interruptible::interruptible,
     record::Captures,
     refused::{Refused, refusal},
     shell::{Left, Visit, visit},

@@ -21,6 +21,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
+use super::usage;
 use crate::lab::NetNs;
 
 /// What a peer may print before the rest is not looked at.
@@ -90,6 +91,8 @@ pub(crate) struct Ended {
     pub(crate) complaint: String,
     /// How it ended.
     pub(crate) exit: Exit,
+    /// The processor time it used, where the kernel tells.
+    pub(crate) spent: Option<Duration>,
 }
 
 /// Where each side is: bytes received, or ended. Both peers of a trial share it.
@@ -171,10 +174,10 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
     }
     let done = || progress.send_modify(|sides| sides[task.index] = true);
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let (exit, ended) = {
+    let (exit, spent, ended) = {
         let ending = async {
-            let exit = end(&mut child, stdin, progress, task.limit).await;
-            exit.map(|exit| (exit, monotonic_now()))
+            let ending = end(&mut child, stdin, progress, task.limit).await;
+            ending.map(|(exit, spent)| (exit, spent, monotonic_now()))
         };
         let reading = async {
             tokio::join!(
@@ -198,15 +201,16 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
         ending
     };
     done();
+    let mut spent = spent;
     if exit == Exit::Killed {
         // It may have ended in this moment.
         let _ = child.start_kill();
-        let _ = child.wait().await;
+        (_, spent) = reap(&mut child).await;
     }
     let said = String::from_utf8_lossy(&errors);
     let complaint = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let complaint = complaint.unwrap_or_default().to_owned();
-    Ok(Ended { started, ended, output, complaint, exit })
+    Ok(Ended { started, ended, output, complaint, exit, spent })
 }
 
 /// Waits for the end of a process: by itself, at `limit`, or [`END`] after both sides are done and
@@ -216,7 +220,7 @@ async fn end(
     stdin: Option<ChildStdin>,
     progress: &Progress,
     limit: Instant,
-) -> io::Result<Exit> {
+) -> io::Result<(Exit, Option<Duration>)> {
     let overdue = async {
         let mut sides = progress.subscribe();
         // The sender lives as long as the trial.
@@ -225,9 +229,18 @@ async fn end(
         sleep_until(limit.min(Instant::now() + END)).await;
     };
     tokio::select! {
-        status = child.wait() => status.map(Exit::Status),
-        () = overdue => Ok(Exit::Killed),
+        (status, spent) = reap(child) => status.map(|status| (Exit::Status(status), spent)),
+        () = overdue => Ok((Exit::Killed, None)),
     }
+}
+
+/// Waits for the end of a process, and for what it has cost.
+async fn reap(child: &mut Child) -> (io::Result<ExitStatus>, Option<Duration>) {
+    let spent = match child.id() {
+        Some(pid) => usage::at_end(pid).await.ok(),
+        None => None,
+    };
+    (child.wait().await, spent)
 }
 
 /// Which part of too much output is kept.

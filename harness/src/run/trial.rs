@@ -312,6 +312,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             exit: exits[index].clone(),
             ports: cause::ports(&case.peers[index]).into_iter().collect(),
             syns: syns[index].count,
+            cpu_ms: seen.peers[index].spent.map(milliseconds),
         }
     });
     TrialFinished {

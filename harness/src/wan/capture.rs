@@ -1,9 +1,10 @@
 //! Traffic as pcapng, for Wireshark and tshark.
 //!
-//! The section's comment says which trial it is and what came of it. Every port of the WAN is an interface of the capture. A packet stands on the interface it came
-//! from, at the time it came in (outbound), with its fate as a comment; delivered ones stand again
-//! on the interface they went to (inbound). Times are virtual: the trial's epoch plus the
-//! monotonic time since its begin, so that they are those of an exact clock in the lab.
+//! The section's comment says which trial it is and what came of it. Every port of the WAN is an
+//! interface of the capture. A packet stands on the interface it came from, at the time it came in
+//! (outbound), with its fate as a comment; delivered ones stand again on the interface they went to
+//! (inbound). Times are virtual: the trial's epoch plus the monotonic time since its begin, so that
+//! they are those of an exact clock in the lab.
 
 use std::{borrow::Cow, io::Write, time::Duration};
 

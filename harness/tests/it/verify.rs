@@ -6,11 +6,13 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
+    time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::bench::{Bench, HARNESS, Ran};
+use crate::bench::{self, Bench, HARNESS, Ran};
 
 /// What `nats verify --json` says of each NAT: its name, and the properties that differ.
 fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
@@ -325,4 +327,18 @@ fn what_is_no_nat_is_refused_with_what_would_be() {
         assert!(ran.stderr.contains(message), "{message}: {}", ran.stderr);
         assert_eq!(ran.stdout, "");
     }
+}
+
+#[test]
+fn an_interrupt_ends_a_verification_at_once() {
+    let bench = Bench::new();
+    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+    // It has begun: the isolated process is there.
+    running.inner();
+    let begun = bench::now();
+    running.signal(Signal::SIGINT);
+    let ran = running.wait();
+    ran.assert_code(130);
+    assert!(begun.elapsed() < Duration::from_secs(3), "its time-outs alone take more");
+    assert!(ran.stderr.contains("interrupted"), "{}", ran.stderr);
 }

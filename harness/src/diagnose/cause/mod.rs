@@ -3,7 +3,7 @@
 //!
 //! The rules stand in the order of their certainty, and the first that applies names the cause:
 //! what a process did ([`process`]), what became of a connection that stood ([`connection`]),
-//! whether the peers could meet at all ([`ports`]), and what happened to the SYNs ([`wire`]). All
+//! whether the peers could meet at all ([`mod@ports`]), and what happened to the SYNs ([`wire`]). All
 //! but those on buckets and elections need packets only, so that they hold for foreign punchers as
 //! well. What none of them can tell is `unknown`.
 //!

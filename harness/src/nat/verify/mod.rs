@@ -99,11 +99,14 @@ impl Report {
     }
 }
 
+/// What became of the verification of a NAT.
+pub(crate) type Verified = Result<Report, VerifyError>;
+
 /// Builds a NAT and probes it. Takes some 100 ms, and the time-outs that it waits for.
 ///
 /// # Errors
 /// It could not be built or probed: that says nothing about what it does.
-pub(crate) fn verify(subject: &Subject) -> Result<Report, VerifyError> {
+pub(crate) fn verify(subject: &Subject) -> Verified {
     let Subject { family, nat, built } = subject;
     let lone = build(*family, built)?;
     let mut bench = Bench::new(*family, lone)?;
@@ -135,7 +138,7 @@ fn examine(bench: &mut Bench, nat: &NatSpec) -> io::Result<Report> {
 }
 
 /// Verifies several NATs, some at once; the results are in the order of the subjects.
-pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Result<Report, VerifyError>> {
+pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Verified> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -145,7 +148,7 @@ pub(crate) fn verify_all(subjects: &[Subject]) -> Vec<Result<Report, VerifyError
             done.push((index, verify(subject)));
         }
     };
-    let mut all: Vec<(usize, Result<Report, VerifyError>)> = thread::scope(|scope| {
+    let mut all: Vec<(usize, Verified)> = thread::scope(|scope| {
         let workers: Vec<_> = (0..subjects.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()

@@ -4,10 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Check, Report, Subject, VerifyError};
+use super::{Check, Subject, Verified};
 use crate::{nat::show::behaviour_json, scenario::Named};
-
-type Verified = Result<Report, VerifyError>;
 
 /// Every property of every NAT, and a line about them all.
 pub(crate) fn render(subjects: &[Subject], results: &[Verified]) -> String {
@@ -30,18 +28,29 @@ pub(crate) fn render(subjects: &[Subject], results: &[Verified]) -> String {
     for (subject, check) in &wrong {
         let _ = writeln!(text, "{}: {check}", subject.nat);
     }
-    let nats = subjects.len();
     let errors = results.iter().filter(|result| result.is_err()).count();
     let verdict = match (wrong.len(), errors) {
         (0, 0) => "all as described".to_owned(),
-        (0, errors) => format!("{errors} could not be verified"),
-        (wrong, 0) => format!("{wrong} differ from the description"),
-        (wrong, errors) => {
-            format!("{wrong} differ from the description, {errors} NATs could not be verified")
-        }
+        (0, errors) => not_verified(errors),
+        (wrong, 0) => different(wrong),
+        (wrong, errors) => format!("{}, {}", different(wrong), not_verified(errors)),
     };
-    let _ = writeln!(text, "{nats} NATs, {properties} properties: {verdict}");
+    let counts =
+        [count(subjects.len(), "NAT", "NATs"), count(properties, "property", "properties")];
+    let _ = writeln!(text, "{}: {verdict}", counts.join(", "));
     text
+}
+
+fn different(properties: usize) -> String {
+    count(properties, "differs from the description", "differ from the description")
+}
+
+fn not_verified(nats: usize) -> String {
+    format!("{} could not be verified", count(nats, "NAT", "NATs"))
+}
+
+fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 fn table(checks: &[Check]) -> String {
@@ -92,7 +101,13 @@ fn property_json(check: &Check) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{nat::catalogue::HOME, scenario::Family};
+    use crate::{
+        nat::{
+            catalogue::HOME,
+            verify::{Report, VerifyError},
+        },
+        scenario::Family,
+    };
 
     #[test]
     fn what_differs_is_marked_and_said_again_at_the_end() {

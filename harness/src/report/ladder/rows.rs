@@ -158,50 +158,43 @@ fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
     if tcp::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
         return Vec::new();
     }
-    let says;
-    let ports;
-    if let Some(segment) = tcp::segment(&packet.bytes) {
-        says = match (segment.rst, segment.syn, segment.ack) {
+    let says = if let Some(segment) = tcp::segment(&packet.bytes) {
+        match (segment.rst, segment.syn, segment.ack) {
             (true, _, _) => "RST",
             (_, true, false) => "SYN",
             (_, true, true) => "SYN-ACK",
             (_, false, _) if segment.data > 0 => "data",
             (_, false, _) => "ACK",
-        };
-        ports = format!("{}>{}", segment.source.port(), segment.destination.port());
+        }
+    } else if tcp::icmp_error(&packet.bytes).is_some() {
+        "ICMP"
     } else {
-        says = if tcp::icmp_error(&packet.bytes).is_some() { "ICMP" } else { "other" };
-        ports = tcp::destination(&packet.bytes).map_or_else(String::new, |to| format!("to {to}"));
-    }
-    let name = |port: usize| story.traffic.ports.get(port).map_or("?", String::as_str);
+        "other"
+    };
     let side = |port: usize| Side::BOTH.into_iter().find(|side| side.index() == port);
+    let name = |port: usize| {
+        let name = story.traffic.ports.get(port).map_or("?", String::as_str);
+        name.strip_prefix("host-").unwrap_or(name)
+    };
+    let address = || tcp::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
     let row = |at, from, to, says: String, end| Row {
         at,
         shape: Shape::Arrow { from, to, says, end },
-        ports: [ports.clone()].into(),
+        ports: BTreeSet::new(),
     };
     let mut rows = Vec::new();
-    let sender = side(packet.from);
-    if let Some(sender) = sender {
-        let says = match packet.fate {
-            Fate::Delivered { to, .. } | Fate::InFlight { to } if side(to).is_none() => {
-                format!("{says} to {}", name(to))
-            }
-            Fate::Delivered { .. }
-            | Fate::InFlight { .. }
-            | Fate::Lost
-            | Fate::NoRoute
-            | Fate::Refused => says.to_owned(),
+    if let Some(sender) = side(packet.from) {
+        let to = match packet.fate {
+            Fate::Delivered { to, .. } | Fate::InFlight { to } => name(to).to_owned(),
+            Fate::Lost | Fate::NoRoute | Fate::Refused => address(),
         };
+        let says = format!("{says} to {to}");
         rows.push(row(packet.at, Column::peer(sender), Column::Wan, says, fate(packet.fate)));
     }
     if let Fate::Delivered { to, at } = packet.fate
         && let Some(receiver) = side(to)
     {
-        let says = match sender {
-            Some(_) => says.to_owned(),
-            None => format!("{says} from {}", name(packet.from)),
-        };
+        let says = format!("{says} from {}", name(packet.from));
         rows.push(row(at, Column::Wan, Column::peer(receiver), says, ""));
     }
     rows

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
+use etherparse::PacketBuilder;
 use punch::{ClockOffset, core::event::What, core::time::WallTime};
 
 use super::*;
 use crate::{
-    diagnose::tape::{Flags, Tape, at},
+    diagnose::tape::{self, Flags, Tape, at},
     lab::Side::{A, B},
-    wan::Fate,
+    wan::{Fate, Packet},
 };
 
 fn rendered(tape: &Tape) -> String {
@@ -68,5 +69,27 @@ fn a_public_host_has_no_nat_in_front() {
     let mut tape = Tape::new();
     tape.places[1].nats = 0;
     tape.syn(100, A, [7; 2]).tcp(150, B, [7; 2], Flags::Rst, 64, b"");
+    insta::assert_snapshot!(rendered(&tape));
+}
+
+#[test]
+fn packets_to_public_hosts_and_to_nobody_say_where_they_go() {
+    let mut tape = Tape::new();
+    tape.traffic.ports = ["a-wan", "b-wan", "host-stun"].map(str::to_owned).into();
+    let mut from = |ms, source: [u8; 4], destination: [u8; 4], port: usize, fate: Fate| {
+        let mut bytes = Vec::new();
+        let syn = PacketBuilder::ipv4(source, destination, 63).tcp(7, 9, 1, 64_000).syn();
+        syn.write(&mut bytes, b"").unwrap();
+        let bytes = bytes.into_boxed_slice();
+        let packet = Packet { at: at(ms), from: port, fate, length: bytes.len(), bytes };
+        tape.traffic.packets.push(packet);
+    };
+    let host = [192, 0, 2, 10];
+    let delivered = |ms, to| Fate::Delivered { to, at: at(ms) };
+    from(100, tape::A, host, 0, delivered(150, 2));
+    from(200, host, tape::A, 2, delivered(250, 0));
+    from(300, tape::A, [192, 0, 2, 99], 0, Fate::NoRoute);
+    // Neighbours only.
+    from(400, tape::A, [224, 0, 0, 22], 0, Fate::NoRoute);
     insta::assert_snapshot!(rendered(&tape));
 }
