@@ -134,8 +134,13 @@ pub(crate) struct ExpectationPlan {
     #[serde(rename = "where")]
     pub(crate) filter: Vec<Filter>,
     /// What must hold, in words that [`crate::scenario::Criterion`] reads: `>= 0.95` and `theory` are
-    /// on the success of each cell, others begin with what they are on.
-    pub(crate) success: String,
+    /// on the success of each cell, others begin with what they are on. Logs of 0.1.0 may call it
+    /// `success`.
+    #[serde(alias = "success")]
+    pub(crate) expected: String,
+    /// Its line in the scenario's own file, from 1; absent where it comes from another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) line: Option<usize>,
 }
 
 /// One condition of an expectation's `where`.

@@ -12,7 +12,7 @@ use crate::{
 /// One line for each expectation of a scenario.
 pub(super) fn lines(scenario: &Scenario) -> Vec<String> {
     let line = |expectation: &ExpectationPlan| {
-        let criterion: Criterion = expectation.success.parse().ok()?;
+        let criterion: Criterion = expectation.expected.parse().ok()?;
         let subject = if matches!(criterion, Criterion::Success(_)) { "success " } else { "" };
         let meant = scenario.cells_of(expectation).count();
         let cells = match (meant, scenario.cells.len()) {
@@ -30,7 +30,7 @@ pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
     // If all trials go alike, a cell with a precision stops after the fewest.
     let trials = u64::from(scenario.trials);
     let warning = |expectation: &ExpectationPlan| {
-        let criterion: Criterion = expectation.success.parse().ok()?;
+        let criterion: Criterion = expectation.expected.parse().ok()?;
         let Criterion::Success(bound) = criterion else { return None };
         if rate_allowance(bound, trials).passes_up_to.is_some() {
             return None;

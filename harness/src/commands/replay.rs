@@ -79,7 +79,10 @@ fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
     let ended = runtime()?.block_on(single(&bench, &found.trial));
     let again = match ended.map_err(|error| Problem(INCAPABLE, error.to_string()))? {
         Ok(again) => again,
-        Err(interrupted) => return Ok(interrupted),
+        Err(interrupted) => {
+            eprintln!("harness: interrupted: nothing can be said of the trial");
+            return Ok(interrupted);
+        }
     };
     if again.verdict != Verdict::Error {
         let ladder = captures.ladder(&found.trial.slug);

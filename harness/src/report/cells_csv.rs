@@ -5,7 +5,7 @@ use csv::{Terminator, WriterBuilder};
 use crate::report::{
     judge::Judgement,
     stats::{Bounds, Quantiles},
-    summary::{CellSummary, ScenarioSummary, Summary},
+    summary::{CellSummary, CostSummary, ScenarioSummary, Summary, TimesSummary},
 };
 
 /// Columns before those of the swept paths.
@@ -33,6 +33,18 @@ const COUNTS: [&str; 18] = [
     "spawn_to_syn_p50_ms",
 ];
 
+/// The last columns: of the busier peer of each success, then of each failure.
+const COSTS: [&str; 8] = [
+    "success_syns_p50",
+    "success_syns_max",
+    "success_cpu_ms_p50",
+    "success_cpu_ms_max",
+    "failure_syns_p50",
+    "failure_syns_max",
+    "failure_cpu_ms_p50",
+    "failure_cpu_ms_max",
+];
+
 /// The whole report; a figure that does not exist is empty. Swept values have a column for each
 /// path, named by it.
 pub(crate) fn render(summary: &Summary) -> String {
@@ -47,13 +59,15 @@ pub(crate) fn render(summary: &Summary) -> String {
     let mut write = |record: Vec<String>| {
         out.write_record(record).expect("all lines have the columns of the first, in memory");
     };
-    let times = ["connected_ms", "chosen_ms", "returned_ms"].into_iter().flat_map(|figure| {
-        ["p50", "p90", "p99"].into_iter().flat_map(move |quantile| {
-            ["", "_low", "_high"].map(|end| format!("{figure}_{quantile}{end}"))
-        })
-    });
+    let times =
+        ["up_ms", "connected_ms", "chosen_ms", "returned_ms"].into_iter().flat_map(|figure| {
+            ["p50", "p90", "p99"].into_iter().flat_map(move |quantile| {
+                ["", "_low", "_high"].map(|end| format!("{figure}_{quantile}{end}"))
+            })
+        });
     let names = FIRST.iter().chain(&paths).chain(&COUNTS).map(|name| (*name).to_owned());
-    write(names.chain(times).collect());
+    let costs = COSTS.iter().map(|name| (*name).to_owned());
+    write(names.chain(times).chain(costs).collect());
     for scenario in &summary.scenarios {
         for (index, cell) in scenario.cells.iter().enumerate() {
             write(line(scenario, index, cell, &paths));
@@ -99,8 +113,10 @@ fn line(
         cell.verdict.map_or("", word).to_owned(),
         figure(cell.spawn_to_syn_p50_ms),
     ]);
-    let times = [cell.times.connected_ms, cell.times.chosen_ms, cell.times.returned_ms];
+    let TimesSummary { up_ms, connected_ms, chosen_ms, returned_ms } = cell.times;
+    let times = [up_ms, connected_ms, chosen_ms, returned_ms];
     line.extend(times.into_iter().flat_map(quantiles));
+    line.extend([cell.cost, cell.cost_of_failures].into_iter().flat_map(costs));
     line
 }
 
@@ -116,6 +132,12 @@ fn quantiles(of: Option<Quantiles>) -> [String; 9] {
     ];
     let mut all = p50.into_iter().chain(p90).chain(p99);
     std::array::from_fn(|_| all.next().unwrap_or_default())
+}
+
+fn costs(of: CostSummary) -> [String; 4] {
+    let CostSummary { syns, cpu_ms } = of;
+    [syns.map(|it| it.p50), syns.map(|it| it.max), cpu_ms.map(|it| it.p50), cpu_ms.map(|it| it.max)]
+        .map(figure)
 }
 
 fn figure(value: Option<f64>) -> String {
@@ -160,6 +182,9 @@ mod tests {
         assert_eq!(column(&records, "verdict")[..3], ["pass", "inconclusive", "fail"]);
         assert_eq!(column(&records, "connected_ms_p99_high")[0], "", "200 values bound no p99");
         assert_ne!(column(&records, "connected_ms_p50_low")[0], "");
+        assert_ne!(column(&records, "up_ms_p50")[0], "");
+        assert_eq!(column(&records, "success_cpu_ms_max")[0], "7.5");
+        assert_eq!(column(&records, "failure_syns_p50")[..2], ["", "8"]);
     }
 
     #[test]
@@ -171,7 +196,9 @@ mod tests {
         let records = records(&events);
         assert_eq!(column(&records, "scenario"), ["one", "two, too"]);
         assert_eq!(column(&records, "subject.command"), [odd, ""]);
-        for name in ["rate", "rate_low", "rate_high", "verdict", "connected_ms_p50"] {
+        for name in
+            ["rate", "rate_low", "rate_high", "verdict", "connected_ms_p50", "success_syns_max"]
+        {
             assert_eq!(column(&records, name), ["", ""], "{name}");
         }
         assert_eq!(column(&records, "errors"), ["1", "0"]);

@@ -40,7 +40,7 @@ impl Finding {
         Self {
             verdict: expectation.verdict,
             measured,
-            expected: expectation.success.clone(),
+            expected: expectation.expected.clone(),
             condition: labels.condition(&expectation.filter),
             remark,
             cell: worst.map(|worst| worst.cell),
@@ -65,7 +65,7 @@ impl Finding {
         } else {
             (measured, String::new())
         };
-        let (expected, condition) = (expectation.success.clone(), String::new());
+        let (expected, condition) = (expectation.expected.clone(), String::new());
         let cell = Some(at.cell);
         Self { verdict: at.verdict, measured, expected, condition, remark, cell }
     }
@@ -80,7 +80,7 @@ impl Finding {
 }
 
 fn is_theory(expectation: &ExpectationSummary) -> bool {
-    expectation.success == "theory"
+    expectation.expected == "theory"
 }
 
 fn by_theory(expectation: &ExpectationSummary, cells: &[CellSummary]) -> (String, String) {
@@ -130,7 +130,7 @@ fn by_rate(
 
 /// What was measured in a cell, in the terms of the expectation.
 fn measured_in(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
-    match expectation.success.parse() {
+    match expectation.expected.parse() {
         Ok(criterion) => measured::words(&criterion, &at, cell),
         Err(_) => rate(cell.successes, cell.judged()),
     }
@@ -143,7 +143,7 @@ fn trials(number: u64) -> String {
 /// The cell that decides an expectation: the worst verdict, then the rate farthest on the wrong
 /// side; the first of equals.
 fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<CellVerdict> {
-    let upper_bound = expectation.success.contains('<');
+    let upper_bound = expectation.expected.contains('<');
     let badness = |verdict: &CellVerdict| {
         let rate = cells.get(verdict.cell).and_then(|cell| cell.rate);
         let figure = verdict.measured.map(|it| it.value).or(rate).unwrap_or(0.0);
@@ -164,7 +164,7 @@ fn how_to_decide(expectation: &ExpectationSummary, cell: &CellSummary) -> String
     if cell.judged() == 0 {
         return "Every trial there ended in an error of the bench".to_owned();
     }
-    let criterion = expectation.success.parse().ok();
+    let criterion = expectation.expected.parse().ok();
     if !matches!(criterion, None | Some(Criterion::Success(_))) {
         return "More trials may decide it".to_owned();
     }

@@ -33,9 +33,13 @@ pub(crate) fn cell(values: &[(&str, Value)]) -> CellPlan {
 }
 
 /// An expectation on the cells where the path has the value.
-pub(crate) fn expect(success: &str, filter: Option<(&str, Value)>) -> ExpectationPlan {
+pub(crate) fn expect(expected: &str, filter: Option<(&str, Value)>) -> ExpectationPlan {
     let filter = filter.map(|(path, value)| Filter { path: path.to_owned(), values: vec![value] });
-    ExpectationPlan { filter: filter.into_iter().collect(), success: success.to_owned() }
+    ExpectationPlan {
+        filter: filter.into_iter().collect(),
+        expected: expected.to_owned(),
+        line: Some(7),
+    }
 }
 
 /// A run of the scenarios that has just started.

@@ -19,6 +19,8 @@ const MOST: usize = 10;
 struct Annotation {
     level: Level,
     file: String,
+    /// In the file, from 1.
+    line: Option<usize>,
     title: String,
     text: String,
 }
@@ -52,6 +54,7 @@ pub(crate) fn render(summary: &Summary) -> String {
         all.push(Annotation {
             level: Level::Warning,
             file: String::new(),
+            line: None,
             title: "the run was cut short".to_owned(),
             text: text.to_owned(),
         });
@@ -61,9 +64,9 @@ pub(crate) fn render(summary: &Summary) -> String {
 
 fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
     let scenario = labels.scenario;
-    let mut add = |level: Level, title: String, text: String| {
+    let mut add = |level: Level, line: Option<usize>, title: String, text: String| {
         let title = format!("{}: {title}", scenario.name);
-        all.push(Annotation { level, file: scenario.file.clone(), title, text });
+        all.push(Annotation { level, file: scenario.file.clone(), line, title, text });
     };
     for expectation in &scenario.expectations {
         let finding = Finding::of(expectation, labels);
@@ -85,16 +88,16 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
                 let _infallible = write!(text, "\n{}", replay(None, &trial));
             }
         }
-        add(level, title.to_owned(), text);
+        add(level, expectation.line, title.to_owned(), text);
     }
     if let Some((title, text)) = spoiled(scenario, labels) {
-        add(Level::Warning, title, text);
+        add(Level::Warning, None, title, text);
     }
-    let expected = scenario.expectations.iter().any(|it| it.success.starts_with("theory"));
+    let expected = scenario.expectations.iter().any(|it| it.expected.starts_with("theory"));
     let otherwise: u64 = scenario.cells.iter().map(|cell| cell.theory.otherwise()).sum();
     if let (false, 1.., Some(trial)) = (expected, otherwise, labels.telling_trial()) {
         let title = format!("{} against theory", count(otherwise, "trial"));
-        add(Level::Warning, title, replay(None, &trial));
+        add(Level::Warning, None, title, replay(None, &trial));
     }
 }
 
@@ -113,11 +116,12 @@ fn lines(level: Level, all: &[Annotation]) -> String {
     let mut out = String::new();
     // The last of too many makes room for saying so.
     let shown = if chosen.len() > MOST { MOST - 1 } else { chosen.len() };
-    for Annotation { file, title, text, .. } in &chosen[..shown] {
+    for Annotation { file, line, title, text, .. } in &chosen[..shown] {
         let file =
             if file.is_empty() { String::new() } else { format!("file={},", property(file)) };
+        let line = line.map_or_else(String::new, |line| format!("line={line},"));
         let (command, title) = (level.command(), property(title));
-        let _infallible = writeln!(out, "::{command} {file}title={title}::{}", data(text));
+        let _infallible = writeln!(out, "::{command} {file}{line}title={title}::{}", data(text));
     }
     if shown < chosen.len() {
         let (command, more) = (level.command(), chosen.len() - shown);

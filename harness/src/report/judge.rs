@@ -64,13 +64,13 @@ impl Measures<'_> {
     }
 }
 
-/// Times of successes: until connected, chosen and returned.
+/// Times of successes: until up, connected, chosen and returned.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Samples<'a> {
     /// In milliseconds.
-    pub ms: [&'a [f64]; 3],
+    pub ms: [&'a [f64]; 4],
     /// In round-trip times of each trial.
-    pub rtt: [&'a [f64]; 3],
+    pub rtt: [&'a [f64]; 4],
 }
 
 impl<'a> Samples<'a> {
@@ -80,9 +80,10 @@ impl<'a> Samples<'a> {
             TimeUnit::RoundTrips => &self.rtt,
         };
         match time.moment {
-            Moment::Connected => samples[0],
-            Moment::Chosen => samples[1],
-            Moment::Returned => samples[2],
+            Moment::Up => samples[0],
+            Moment::Connected => samples[1],
+            Moment::Chosen => samples[2],
+            Moment::Returned => samples[3],
         }
     }
 }
@@ -300,7 +301,7 @@ mod tests {
     }
 
     fn time(criterion: &str, sample: &[f64]) -> Judgement {
-        let times = Samples { ms: [sample, &[], &[]], rtt: [&[], &[], sample] };
+        let times = Samples { ms: [&[], sample, &[], &[]], rtt: [sample, &[], &[], sample] };
         judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0
     }
 
@@ -331,6 +332,8 @@ mod tests {
         assert_eq!(time("connected_ms p50 > 61", &sample), Judgement::Fail);
         assert_eq!(time("returned_rtt p50 <= 61", &sample), Judgement::Pass);
         assert_eq!(time("returned_ms p50 <= 61", &sample), Judgement::Inconclusive, "no values");
+        assert_eq!(time("up_rtt p50 <= 61", &sample), Judgement::Pass);
+        assert_eq!(time("up_ms p50 <= 61", &sample), Judgement::Inconclusive, "no values");
     }
 
     #[test]

@@ -172,6 +172,7 @@ fn figures(cell: &CellSummary) -> String {
         }
     }
     let times = [
+        ("up", cell.times.up_ms),
         ("connected", cell.times.connected_ms),
         ("chosen", cell.times.chosen_ms),
         ("returned", cell.times.returned_ms),

@@ -365,6 +365,19 @@ mod tests {
     }
 
     #[test]
+    fn an_expectation_may_have_the_name_that_it_first_had() {
+        let mut events = events();
+        let Event::RunStarted(started) = &mut events[0] else { panic!("the first one") };
+        started.scenarios[0].expectations = vec![crate::report::fixture::expect("theory", None)];
+        let text = serde_json::to_string(&events[0]).unwrap();
+        let old = text.replace(r#""expected":"theory","line":7"#, r#""success":"theory""#);
+        assert_ne!(old, text);
+        let Event::RunStarted(read) = serde_json::from_str(&old).unwrap() else { panic!("{old}") };
+        let expectation = &read.scenarios[0].expectations[0];
+        assert_eq!((expectation.expected.as_str(), expectation.line), ("theory", None));
+    }
+
+    #[test]
     fn what_holds_no_run_is_told_so() {
         let folder = tempfile::tempdir().unwrap();
         let message = read(folder.path()).unwrap_err().to_string();

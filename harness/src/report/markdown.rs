@@ -154,7 +154,10 @@ impl ScenarioReport<'_> {
             let mut row = vec![
                 escaped(&self.labels.cell(index)),
                 escaped(&rate(cell.successes, cell.judged())),
-                cell.theory.otherwise().to_string(),
+                match cell.theory.decided() {
+                    0 => "–".to_owned(),
+                    _ => cell.theory.otherwise().to_string(),
+                },
                 cell.errors.to_string(),
                 connected,
                 returned,

@@ -6,7 +6,7 @@ use crate::{
     event::{Assignment, BenchLateness, Event, Filter, PrecisionPlan},
     report::{
         judge::{Judgement, Measured},
-        stats::{Interval, Quantiles},
+        stats::{Interval, Quantiles, quantile},
         tally::{Tally, TallyError},
     },
 };
@@ -136,6 +136,12 @@ pub(crate) struct CellSummary {
     /// Median, over both peers of all trials with a verdict, of the time from start to first SYN,
     /// in milliseconds.
     pub spawn_to_syn_p50_ms: Option<f64>,
+    /// What the successes cost.
+    #[serde(default)]
+    pub cost: CostSummary,
+    /// What the failures cost: mostly until the peers gave up.
+    #[serde(default)]
+    pub cost_of_failures: CostSummary,
     /// What theory says of the trials with a verdict.
     pub theory: TheorySummary,
     /// Why trials failed, most frequent first.
@@ -166,12 +172,45 @@ impl CellSummary {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TimesSummary {
+    /// The first port up on either side, where the peers report it.
+    #[serde(default)]
+    pub up_ms: Option<Quantiles>,
     /// The first port up on both sides.
     pub connected_ms: Option<Quantiles>,
     /// Both sides know which connection it is.
     pub chosen_ms: Option<Quantiles>,
     /// Bytes may flow on both sides.
     pub returned_ms: Option<Quantiles>,
+}
+
+/// What trials cost the busier peer of each; errors of the bench are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct CostSummary {
+    /// SYNs that it sent on the WAN; absent without trials.
+    pub syns: Option<Typical>,
+    /// Processor time of its process in milliseconds, in user and kernel mode, as the kernel tells it;
+    /// absent where that is not known.
+    pub cpu_ms: Option<Typical>,
+}
+
+/// The median and the greatest of some figures.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Typical {
+    /// The median.
+    pub p50: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+impl Typical {
+    /// Those of a sample in any order; `None` of an empty one.
+    pub(crate) fn of(sample: &[f64]) -> Option<Self> {
+        let mut sorted = sample.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Some(Self { p50: quantile(&sorted, 0.5)?, max: *sorted.last()? })
+    }
 }
 
 /// What theory says of the trials with a verdict; errors of the bench are left out.
@@ -194,6 +233,11 @@ impl TheorySummary {
     /// Trials that theory decides.
     pub(crate) fn decided(&self) -> u64 {
         self.should + self.should_not
+    }
+
+    /// Trials that failed as theory says.
+    pub(crate) fn predicted_failures(&self) -> u64 {
+        self.should_not - self.unexpected_successes.count
     }
 
     /// Trials that went otherwise than theory says.
@@ -238,8 +282,13 @@ pub(crate) struct ExpectationSummary {
     /// Cells whose values are among these; empty for every cell.
     #[serde(rename = "where")]
     pub filter: Vec<Filter>,
-    /// The criterion as written in the file.
-    pub success: String,
+    /// What must hold in each cell: `>= 0.95` and `theory` are on its successes, others begin with
+    /// what they are on, such as `connected_ms p50 <= 54.5`.
+    #[serde(alias = "success")]
+    pub expected: String,
+    /// Its line in the scenario's own file, from 1; absent where it comes from another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
     /// Over all its cells; inconclusive if it applies to none.
     pub verdict: Judgement,
     /// The cells it applies to.

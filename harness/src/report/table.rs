@@ -10,7 +10,7 @@ use crate::{
         judge::Judgement,
         stats::{Bounds, Quantiles},
         style::{Ink, Style},
-        summary::CellSummary,
+        summary::{CellSummary, Typical},
         text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
 };
@@ -68,6 +68,33 @@ pub(super) fn lay_out(
     let lines = lines(&table);
     lines.iter().map(|line| paint(line, style).unwrap_or_else(|| line.clone()) + "\n").collect()
 }
+
+/// What the trials of each cell cost the busier peer; empty if nothing is known of it.
+pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
+    let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
+    let figures: [([&str; 2], Cost, Show); 4] = [
+        (["SYNs of a", "success"], |cell| cell.cost.syns, |value| format!("{value}")),
+        (["CPU ms of a", "success"], |cell| cell.cost.cpu_ms, milliseconds),
+        (["SYNs of a", "failure"], |cell| cell.cost_of_failures.syns, |value| format!("{value}")),
+        (["CPU ms of a", "failure"], |cell| cell.cost_of_failures.cpu_ms, milliseconds),
+    ];
+    let shown = figures.iter().filter(|(_, of, _)| cells.iter().any(|cell| of(cell).is_some()));
+    let figures: Vec<_> = shown
+        .map(|(heading, of, show)| {
+            let text = |Typical { p50, max }| format!("{} / {}", show(p50), show(max));
+            let cells = cells.iter().map(|cell| of(cell).map_or(NONE.to_owned(), text));
+            Column::right(*heading, cells.collect())
+        })
+        .collect();
+    if figures.is_empty() {
+        return String::new();
+    }
+    lay_out(&[value_columns(&swept), figures].concat(), style, |_, _| None)
+}
+
+/// A cost figure of a cell, and how it is shown.
+type Cost = fn(&CellSummary) -> Option<Typical>;
+type Show = fn(f64) -> String;
 
 /// A column with a heading of two lines.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 //! The order of the trials does not matter: the same trials give the same summary with any number
 //! of jobs, in shards and from a merged log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::{
@@ -14,8 +14,8 @@ use crate::{
         judge::{Decided, Judgement, Measures, Samples, judge},
         stats::{Quantiles, wilson},
         summary::{
-            CauseSummary, CellSummary, CellVerdict, ExpectationSummary, RunState, SCHEMA,
-            ScenarioSummary, Summary, TheorySummary, TimesSummary, Unexpected,
+            CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, RunState,
+            SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical, Unexpected,
         },
     },
     scenario::Criterion,
@@ -33,6 +33,19 @@ pub(crate) enum TallyError {
     /// A trial of a cell that was not planned.
     #[error("trial {trial} belongs to cell {cell} of scenario {scenario}, which the run never had")]
     UnknownCell {
+        /// Index of the scenario.
+        scenario: usize,
+        /// Index of the cell.
+        cell: usize,
+        /// Index of the trial.
+        trial: u32,
+    },
+    /// A trial is run once.
+    #[error(
+        "trial {scenario}.{cell}.{trial} is told of twice: were logs put together? report each run \
+         by itself"
+    )]
+    Twice {
         /// Index of the scenario.
         scenario: usize,
         /// Index of the cell.
@@ -78,7 +91,14 @@ impl Tally {
     pub(crate) fn add(&mut self, event: &Event) -> Result<(), TallyError> {
         match event {
             Event::RunStarted(_) => return Err(TallyError::SecondStart),
-            Event::TrialFinished(trial) => self.cell(trial)?.add(trial),
+            Event::TrialFinished(trial) => {
+                let cell = self.cell(trial)?;
+                if !cell.seen.insert(trial.trial) {
+                    let &TrialFinished { scenario, cell, trial, .. } = &**trial;
+                    return Err(TallyError::Twice { scenario, cell, trial });
+                }
+                cell.add(trial);
+            }
             // Which trials there are says the same.
             Event::CellDecided(_) => {}
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
@@ -134,9 +154,9 @@ struct ScenarioTally {
 impl ScenarioTally {
     fn new(plan: &ScenarioPlan) -> Result<Self, TallyError> {
         let criteria = plan.expectations.iter().map(|expectation| {
-            expectation.success.parse().map_err(|_| TallyError::Criterion {
+            expectation.expected.parse().map_err(|_| TallyError::Criterion {
                 scenario: plan.name.clone(),
-                criterion: expectation.success.clone(),
+                criterion: expectation.expected.clone(),
             })
         });
         Ok(Self {
@@ -201,7 +221,8 @@ fn judge_expectation(
         .collect();
     ExpectationSummary {
         filter: plan.filter.clone(),
-        success: plan.success.clone(),
+        expected: plan.expected.clone(),
+        line: plan.line,
         verdict: Judgement::of_all(verdicts.iter().map(|verdict| verdict.verdict))
             .unwrap_or(Judgement::Inconclusive),
         cells: verdicts,
@@ -237,15 +258,20 @@ fn judge_scenario(expectations: &[ExpectationSummary], cells: &[CellSummary]) ->
 struct CellTally {
     /// Round-trip time of trials that do not say theirs.
     rtt_ms: f64,
-    /// Times until connected, chosen and returned, in round-trip times.
-    in_rtt: [Vec<f64>; 3],
+    /// Indices of the trials so far.
+    seen: BTreeSet<u32>,
+    /// Times until up, connected, chosen and returned, in round-trip times.
+    in_rtt: [Vec<f64>; 4],
     successes: u64,
     failures: u64,
     errors: u64,
+    up_ms: Vec<f64>,
     connected_ms: Vec<f64>,
     chosen_ms: Vec<f64>,
     returned_ms: Vec<f64>,
     spawn_to_syn_ms: Vec<f64>,
+    cost: CostTally,
+    cost_of_failures: CostTally,
     failure_causes: Causes,
     error_causes: Causes,
     disturbances: Causes,
@@ -264,7 +290,7 @@ impl CellTally {
 
     fn samples(&self) -> Samples<'_> {
         Samples {
-            ms: [&self.connected_ms, &self.chosen_ms, &self.returned_ms],
+            ms: [&self.up_ms, &self.connected_ms, &self.chosen_ms, &self.returned_ms],
             rtt: self.in_rtt.each_ref().map(Vec::as_slice),
         }
     }
@@ -274,9 +300,11 @@ impl CellTally {
             Verdict::Success => {
                 self.successes += 1;
                 self.add_times(trial);
+                self.cost.add(trial);
             }
             Verdict::Failure => {
                 self.failures += 1;
+                self.cost_of_failures.add(trial);
                 self.failure_causes.add(trial.trial, trial.cause.as_ref());
             }
             Verdict::Error => {
@@ -299,11 +327,12 @@ impl CellTally {
 
     fn add_times(&mut self, trial: &TrialFinished) {
         if let Some(times) = trial.times {
+            self.up_ms.extend(times.up_ms);
             self.connected_ms.extend(times.connected_ms);
             self.chosen_ms.extend(times.chosen_ms);
             self.returned_ms.extend(times.returned_ms);
             let rtt_ms = trial.rtt_ms.unwrap_or(self.rtt_ms);
-            let all_ms = [times.connected_ms, times.chosen_ms, times.returned_ms];
+            let all_ms = [times.up_ms, times.connected_ms, times.chosen_ms, times.returned_ms];
             for (in_rtt, ms) in self.in_rtt.iter_mut().zip(all_ms) {
                 in_rtt.extend(ms.map(|ms| ms / rtt_ms));
             }
@@ -342,11 +371,14 @@ impl CellTally {
             rate: (judged > 0).then(|| self.successes as f64 / judged as f64),
             interval: wilson(self.successes, judged),
             times: TimesSummary {
+                up_ms: Quantiles::of(&self.up_ms),
                 connected_ms: Quantiles::of(&self.connected_ms),
                 chosen_ms: Quantiles::of(&self.chosen_ms),
                 returned_ms: Quantiles::of(&self.returned_ms),
             },
             spawn_to_syn_p50_ms: Quantiles::of(&self.spawn_to_syn_ms).map(|all| all.p50),
+            cost: self.cost.summary(),
+            cost_of_failures: self.cost_of_failures.summary(),
             theory: TheorySummary {
                 should: self.should,
                 should_not: self.should_not,
@@ -360,6 +392,26 @@ impl CellTally {
             worst_lateness: self.worst_lateness,
             verdict: None,
         }
+    }
+}
+
+/// What trials cost the busier peer of each.
+#[derive(Debug, Clone, Default)]
+struct CostTally {
+    syns: Vec<f64>,
+    cpu_ms: Vec<f64>,
+}
+
+impl CostTally {
+    fn add(&mut self, trial: &TrialFinished) {
+        self.syns.extend(trial.peers.iter().map(|peer| f64::from(peer.syns)).reduce(f64::max));
+        // One figure alone might be that of the idler peer.
+        let [a, b] = trial.peers.each_ref().map(|peer| peer.cpu_ms);
+        self.cpu_ms.extend(a.zip(b).map(|(a, b)| a.max(b)));
+    }
+
+    fn summary(&self) -> CostSummary {
+        CostSummary { syns: Typical::of(&self.syns), cpu_ms: Typical::of(&self.cpu_ms) }
     }
 }
 
@@ -501,6 +553,11 @@ mod tests {
         assert_eq!(of(&[finished(false)]), TallyError::NotStarted);
         assert_eq!(of(&[start(), start()]), TallyError::SecondStart);
         let stranger = event(trial(1, 0, Verdict::Success));
+        let once = || event(trial(0, 7, Verdict::Success));
+        assert_eq!(
+            of(&[start(), once(), once()]).to_string(),
+            "trial 0.0.7 is told of twice: were logs put together? report each run by itself"
+        );
         let unknown = TallyError::UnknownCell { scenario: 0, cell: 1, trial: 0 };
         assert_eq!(of(&[start(), stranger]), unknown);
         let mut plan = scenario("home", 1, Vec::new());

@@ -75,6 +75,7 @@ impl<'a> ScenarioReport<'a> {
 
     fn render(&self) -> String {
         let sections = [
+            self.costs(),
             self.expectations(),
             self.against_theory(),
             self.failures(),
@@ -132,6 +133,19 @@ impl<'a> ScenarioReport<'a> {
         let table =
             if shown.is_empty() { String::new() } else { table::render(&shown, self.style) };
         (table, paragraph("", &more, self.style.width))
+    }
+
+    /// What it cost the peers: where different subjects are compared, and in a full report.
+    fn costs(&self) -> String {
+        let cells = &self.scenario.cells;
+        let swept = cells.first().map_or(&[][..], |cell| &cell.values);
+        if !self.view.full && swept.iter().all(|it| it.path != "subject.command") {
+            return String::new();
+        }
+        match table::costs(cells, self.style) {
+            table if table.is_empty() => table,
+            table => self.title("Cost of a trial to the busier peer (median / worst)") + &table,
+        }
     }
 
     fn heading(&self) -> String {
@@ -229,12 +243,15 @@ impl<'a> ScenarioReport<'a> {
         let cells = &self.scenario.cells;
         let all: u64 = cells.iter().map(|cell| cell.failures).sum();
         let against: u64 = cells.iter().map(|cell| cell.theory.unexpected_failures.count).sum();
-        let decided = cells.iter().any(|cell| cell.theory.decided() > 0);
-        let title = match (decided, against) {
-            (false, _) => format!("Failures: {all}"),
-            (true, 0) => format!("Failures: {all}, none of them against theory"),
-            (true, against) if against == all => format!("Failures: {all}, all against theory"),
-            (true, against) => format!("Failures: {all}, {against} of them against theory"),
+        let predicted: u64 = cells.iter().map(|cell| cell.theory.predicted_failures()).sum();
+        let title = match (against, predicted, all - against - predicted) {
+            (0, 0, _) => format!("Failures: {all}"),
+            (0, _, 0) => format!("Failures: {all}, none of them against theory"),
+            (_, 0, 0) => format!("Failures: {all}, all against theory"),
+            (against, _, 0) => format!("Failures: {all}, {against} of them against theory"),
+            (against, _, open) => {
+                format!("Failures: {all}, {against} against theory, {open} it does not decide")
+            }
         };
         self.causes(&title, |cell| &cell.failure_causes)
     }

@@ -70,6 +70,8 @@ pub(crate) struct Time {
 /// Until when a time is measured; see [`crate::event::Times`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
+    /// The first port up on either side.
+    Up,
     /// The first port up on both sides.
     Connected,
     /// Both sides know which connection it is.
@@ -90,6 +92,8 @@ pub(crate) enum TimeUnit {
 impl Time {
     /// Every key of an expectation that is on a time.
     pub(crate) const KEYS: &'static [(&'static str, Self)] = &[
+        ("up_ms", Self::new(Moment::Up, TimeUnit::Milliseconds)),
+        ("up_rtt", Self::new(Moment::Up, TimeUnit::RoundTrips)),
         ("connected_ms", Self::new(Moment::Connected, TimeUnit::Milliseconds)),
         ("connected_rtt", Self::new(Moment::Connected, TimeUnit::RoundTrips)),
         ("chosen_ms", Self::new(Moment::Chosen, TimeUnit::Milliseconds)),
@@ -303,6 +307,8 @@ mod tests {
             "<= 0.25",
             "< 1",
             "theory >= 0.99",
+            "up_ms p50 <= 28",
+            "up_rtt p90 < 1.5",
             "connected_ms p50 <= 54.5",
             "returned_rtt p99.9 < 3",
             "cause no-common-port >= 0.9",

@@ -29,11 +29,13 @@ const CAUSE_HELP: &str = "write causes and their shares of all failures: \
 const CAUSES_HELP: &str = "`causes` lists all causes that failures may have: \
     causes = [\"buckets-disjoint\"]";
 
-/// The demands in the order of the file.
+/// The demands in the order of the file. `own_text` is what the scenario's own file says, without
+/// those that it extends.
 pub(super) fn read(
     root: &Section<'_, '_>,
     groups: &[Group<Axis<'_>>],
     cells: &[Cell],
+    own_text: &str,
 ) -> Vec<ExpectationPlan> {
     let Some(value) = root.get("expect") else { return Vec::new() };
     let axes: Vec<&Axis<'_>> = groups.iter().flat_map(|group| &group.axes).collect();
@@ -51,10 +53,17 @@ pub(super) fn read(
         for (criterion, place) in demands {
             in_round_trips(&criterion, &place, &section, &filter, cells);
             let filter = filter.clone();
-            plans.push(ExpectationPlan { filter, success: criterion.to_string() });
+            let line = line_of(place.node().span().start, own_text);
+            plans.push(ExpectationPlan { filter, expected: criterion.to_string(), line });
         }
     }
     plans
+}
+
+/// The line of a place, from 1, if it is in this text, which is the first one.
+fn line_of(place: usize, own_text: &str) -> Option<usize> {
+    let before = own_text.as_bytes().get(..place).filter(|_| place < own_text.len())?;
+    Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)
 }
 
 /// What a section demands, each with its place.

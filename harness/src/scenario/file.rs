@@ -50,7 +50,8 @@ impl Scenario {
             Ok((mut tree, flagged)) => {
                 tree.remove("extends");
                 let source = layers.only_text().map_or_else(|| source::text(&tree), str::to_owned);
-                let scenario = scenario(file, &tree, &flagged, overrides, &problems);
+                let scenario =
+                    scenario((file, layers.own_text()), &tree, &flagged, overrides, &problems);
                 scenario.map(|scenario| Self { source, ..scenario })
             }
             Err(wrong) => {
@@ -104,9 +105,10 @@ fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
     Error::of(&sources, vec![problem]).expect("there is a problem")
 }
 
-/// The scenario of a tree; `None`, or one without meaning, after problems.
+/// The scenario of a tree, whose own file is given with its text; `None`, or one without meaning,
+/// after problems.
 fn scenario(
-    file: &str,
+    (file, own_text): (&str, &str),
     tree: &DeTable<'_>,
     flagged: &[Flagged],
     overrides: &Overrides,
@@ -126,7 +128,7 @@ fn scenario(
     flags_have_effect(flagged, &groups, problems);
     let cells = sweep::cells(tree, &groups, &root);
     let expectations =
-        if size.is_some() { expect::read(&root, &groups, &cells) } else { Vec::new() };
+        if size.is_some() { expect::read(&root, &groups, &cells, own_text) } else { Vec::new() };
     let question = root.get("question").and_then(|value| {
         root.noted(value.text("what the scenario asks, in quotes")).map(str::to_owned)
     });

@@ -60,6 +60,8 @@ pub(super) const EXPECT: &[&str] = &[
     "where",
     "success",
     "theory",
+    "up_ms",
+    "up_rtt",
     "connected_ms",
     "connected_rtt",
     "chosen_ms",

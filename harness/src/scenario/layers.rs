@@ -158,6 +158,11 @@ impl Layers {
         texts.next().is_none().then_some(first)
     }
 
+    /// The text of the scenario's own file: places below its length are in it.
+    pub(super) fn own_text(&self) -> &str {
+        self.sources.texts().next().map_or("", |(_, text)| text)
+    }
+
     /// All texts as one tree, every place being one of the sources; and what flags set.
     ///
     /// # Errors

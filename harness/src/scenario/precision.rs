@@ -2,8 +2,8 @@
 //!
 //! With `precision`, a cell is looked at after its first `trials` trials, and then each time their
 //! number has grown by a quarter, until half of the width of its 95 % Wilson interval is at most
-//! `precision`, or it has had `trials_max`, or nothing but errors of the bench. Each look is at all of the trials with the lowest
-//! indices and at no other, so that which trials run depends on what these showed, and never on the
+//! `precision`, or it has had `trials_max`, or nothing but errors of the bench. Each look is at all
+//! of the trials with the lowest indices and at no other, so that which trials run depends on what these showed, and never on the
 //! order in which they ended, on the number of jobs or on other cells.
 //!
 //! The rule asks only how wide the interval is, not where it lies nor what is expected of it: it

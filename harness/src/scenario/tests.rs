@@ -200,7 +200,7 @@ mod right {
         let cells: Vec<_> =
             scenario.cells.iter().map(|cell| cell.values[0].value.clone()).collect();
         assert_eq!(filter.values, cells);
-        assert_eq!(scenario.expectations[0].success, ">= 0.5");
+        assert_eq!(scenario.expectations[0].expected, ">= 0.5");
     }
 
     #[test]

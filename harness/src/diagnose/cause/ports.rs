@@ -83,27 +83,57 @@ fn buckets_disjoint(case: &Case<'_>, schedules: [&[Phase]; 2]) -> Cause {
         }
     });
     let mut evidence = format!("a used {a}, b {b}: no port in common at any time");
-    if let Some(ahead_s) = clock_difference_s(case) {
-        let (ahead, behind) = if ahead_s < 0.0 { ("a", "b") } else { ("b", "a") };
-        let difference = ahead_s.abs();
-        evidence += &format!("; {ahead}'s clock was {difference:.3} s ahead of {behind}'s");
+    let starts = case.peers.each_ref().map(|peer| peer.events.iter().find_map(Started::of));
+    if let [Some(a), Some(b)] = starts {
+        let looked_once = schedules.iter().all(|phases| phases.len() == 1);
+        evidence += &of_clocks_and_starts(a, b, looked_once);
     }
     Kind::BucketsDisjoint.because(evidence)
 }
 
-/// How far b's clock is ahead of a's, as both report what they read.
-fn clock_difference_s(case: &Case<'_>) -> Option<f64> {
-    let [a, b] = case.peers.each_ref().map(|peer| peer.events.iter().find_map(reading));
-    let nanos = b? - a?;
-    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-    let seconds = nanos as f64 / 1e9;
-    Some(seconds)
+/// The start of an attempt, as its peer reports it.
+#[derive(Debug, Clone, Copy)]
+struct Started {
+    /// The peer's clock minus the monotonic one, in nanoseconds.
+    clock_ns: i128,
+    /// When it was, on the monotonic clock, in nanoseconds.
+    at_ns: i128,
 }
 
-/// A clock's reading minus the monotonic clock's, in nanoseconds.
-fn reading(event: &Event) -> Option<i128> {
-    let What::Started { wall_ns, .. } = &event.what else { return None };
-    Some(i128::from(*wall_ns) - i128::from(event.at.as_nanos()))
+impl Started {
+    fn of(event: &Event) -> Option<Self> {
+        let What::Started { wall_ns, .. } = &event.what else { return None };
+        let at_ns = i128::from(event.at.as_nanos());
+        Some(Self { clock_ns: i128::from(*wall_ns) - at_ns, at_ns })
+    }
+}
+
+/// What put two peers into different buckets: how far their clocks were apart and, where each looked
+/// at its clock at its start alone, how far their starts were.
+fn of_clocks_and_starts(a: Started, b: Started, looked_once: bool) -> String {
+    let clocks = match apart(b.clock_ns - a.clock_ns) {
+        None => "; their clocks agreed".to_owned(),
+        Some((ahead, behind, seconds)) => {
+            format!("; {ahead}'s clock was {seconds:.3} s ahead of {behind}'s")
+        }
+    };
+    let starts = match apart(b.at_ns - a.at_ns).filter(|_| looked_once) {
+        None => String::new(),
+        Some((later, earlier, seconds)) => format!(
+            "; {later} started {seconds:.3} s after {earlier}, and each read its clock at its start \
+             alone"
+        ),
+    };
+    clocks + &starts
+}
+
+/// Who has the greater value, who the lesser one, and by how many seconds; `None` below half a
+/// millisecond. Positive where b has the greater one.
+fn apart(nanos: i128) -> Option<(&'static str, &'static str, f64)> {
+    let (greater, lesser) = if nanos < 0 { ("a", "b") } else { ("b", "a") };
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    let seconds = nanos.unsigned_abs() as f64 / 1e9;
+    (seconds >= 0.0005).then_some((greater, lesser, seconds))
 }
 
 /// A side's source port on the WAN that is not the one that the other aims at.

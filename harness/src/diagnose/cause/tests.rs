@@ -193,6 +193,16 @@ fn buckets_in_common_at_different_times_are_none() {
 }
 
 #[test]
+fn a_stagger_alone_may_put_peers_into_different_buckets() {
+    let mut tape = Tape::new();
+    let started = |wall_ns| What::Started { peer: String::new(), rule: None, wall_ns };
+    tape.event(0, Side::A, started(5_000_000_000)).ports(0, Side::A, 41, &[7]);
+    tape.event(9900, Side::B, started(14_900_000_000)).ports(9900, Side::B, 42, &[8]);
+    tape.syn(10, Side::A, [7; 2]).syn(9910, Side::B, [8; 2]);
+    insta::assert_snapshot!(cause(&tape), @"buckets-disjoint: a used bucket 41, b bucket 42: no port in common at any time; their clocks agreed; b started 9.900 s after a, and each read its clock at its start alone");
+}
+
+#[test]
 fn a_syn_ack_that_is_lost_leaves_a_handshake_half_done() {
     let mut tape = Tape::new();
     let ports = [7; 2];

@@ -232,6 +232,36 @@ fn the_full_report_lists_every_cell() {
     assert_eq!(text.lines().filter(|line| line.contains("/50 ")).count(), 105, "{text}");
 }
 
+/// Two subjects, of which one needs more SYNs and does not tell its processor time.
+fn subjects() -> Vec<Event> {
+    let cells = ["ours {peer}", "theirs --both {peer}"]
+        .map(|command| cell(&[("subject.command", command.into())]));
+    let mut events = vec![started(vec![scenario("subjects", 5, cells.to_vec())])];
+    events.extend(trials(0, 5, 5));
+    events.extend((0..5).map(|number| {
+        let verdict = if number < 3 { Verdict::Success } else { Verdict::Failure };
+        let mut trial = trial(1, number, verdict);
+        trial.peers[1].syns = 40 + number;
+        trial.peers[0].cpu_ms = None;
+        event(trial)
+    }));
+    events.push(finished(false));
+    events
+}
+
+#[test]
+fn what_subjects_cost_is_compared() {
+    insta::assert_snapshot!(shown(&subjects(), PLAIN));
+}
+
+#[test]
+fn what_trials_cost_is_told_in_full_reports() {
+    let summary = Summary::from_events(&skew()).unwrap();
+    assert!(!render(&summary, view(PLAIN)).contains("Cost of a trial"));
+    let text = render(&summary, View { full: true, ..view(PLAIN) });
+    insta::assert_snapshot!(text.split("\n\n").find(|it| it.starts_with("Cost")).unwrap());
+}
+
 #[test]
 fn a_precision_that_was_not_reached_is_told() {
     let mut plan = scenario("precise", 16, vec![cell(&[("wan.loss", 0.into())])]);

@@ -43,7 +43,7 @@ fn each_demand_of_an_expectation_is_one_of_its_own() {
          theory = \">= 0.99\"\ncause.syn-lost = \"<= 0.1\"\ncauses = [\"syn-lost\", \"no-peer\"]",
     );
     let demands: Vec<&str> =
-        scenario.expectations.iter().map(|expectation| expectation.success.as_str()).collect();
+        scenario.expectations.iter().map(|expectation| expectation.expected.as_str()).collect();
     assert_eq!(
         demands,
         [

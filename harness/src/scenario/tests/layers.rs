@@ -44,8 +44,11 @@ fn sections_are_merged_and_all_else_is_replaced() {
     let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
     assert_eq!((nat.name, nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
     let expected: Vec<&str> =
-        scenario.expectations.iter().map(|expectation| expectation.success.as_str()).collect();
+        scenario.expectations.iter().map(|expectation| expectation.expected.as_str()).collect();
     assert_eq!(expected, [">= 0.9"]);
+    let own = std::fs::read_to_string(&file).unwrap();
+    let line = own.lines().position(|line| line.starts_with("success")).unwrap() + 1;
+    assert_eq!(scenario.expectations[0].line, Some(line));
 }
 
 /// A run keeps this text, so that its trials can be replayed when the files have changed.
@@ -60,7 +63,11 @@ fn the_source_of_a_scenario_alone_says_all_that_its_layers_did() {
     let flags = ["punch.timeout_s=7", "sweep.punch.listen=[true, false]"];
     let scenario = read(&file, &flags).unwrap();
     assert!(!scenario.source.contains("extends"), "{}", scenario.source);
-    let again = Scenario::parse(&file.display().to_string(), &scenario.source).unwrap();
+    let mut again = Scenario::parse(&file.display().to_string(), &scenario.source).unwrap();
+    for expectation in &mut again.expectations {
+        // The source is one text, so all are in it; the file itself has none of these.
+        assert!(expectation.line.take().is_some());
+    }
     assert_eq!(again, scenario);
     // A file alone is kept as it is, comments and all.
     let alone = "# Why?\ntrials = 1\n";
