@@ -319,7 +319,7 @@ pub(crate) struct ShowNatArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 all do what they say, 1 one does not, 2 usage, 5 this machine \
-    cannot build one."
+    cannot build one, 130/143 interrupted."
 )]
 pub(crate) struct VerifyNatsArgs {
     /// NATs of the catalogue, or tables as in a scenario: '{ allocation = "random" }'; by default

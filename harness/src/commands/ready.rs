@@ -56,7 +56,7 @@ pub(super) fn prepare<'a>(
         for kind in there {
             if let Err(missing) = doctor::probe(&[kind]) {
                 let (family, nat) = kind;
-                ready.refused.push(Refused { family, nat, reason: missing.to_string() });
+                ready.refused.push(Refused { family, nat, reason: missing.what });
             }
         }
     }

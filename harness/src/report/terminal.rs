@@ -107,9 +107,13 @@ impl<'a> ScenarioReport<'a> {
             return (all(), String::new());
         }
         let mut shown: Vec<_> =
-            cells.iter().filter(|cell| calls_for_attention(cell)).cloned().collect();
+            cells.iter().enumerate().filter(|(_, cell)| calls_for_attention(cell)).collect();
         let remarkable = shown.len();
+        // The worst stay if not all can, in their order.
+        shown.sort_by_key(|(_, cell)| Mark::of(cell));
         shown.truncate(MOST_ROWS);
+        shown.sort_by_key(|(index, _)| *index);
+        let shown: Vec<_> = shown.into_iter().map(|(_, cell)| cell.clone()).collect();
         let more = match (remarkable, cells.len() - shown.len()) {
             (0, all) => format!(
                 "None of the {all} cells calls for attention; `harness report --full` lists them."
@@ -261,9 +265,10 @@ impl<'a> ScenarioReport<'a> {
     }
 }
 
-/// Whether a person should look at a cell: it is not as expected, or the bench had its part in it.
+/// Whether a person should look at a cell: it is not as expected, or the bench failed in it. Trials
+/// that the bench disturbed are many on a busy machine, and have a section of their own.
 fn calls_for_attention(cell: &CellSummary) -> bool {
-    Mark::of(cell) != Mark::None || cell.errors > 0 || cell.disturbed > 0 || cell.trials == 0
+    Mark::of(cell) != Mark::None || cell.errors > 0 || cell.trials == 0
 }
 
 /// `1 cell calls`, `2 cells call`.

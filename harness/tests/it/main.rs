@@ -15,6 +15,7 @@
 mod bench;
 mod capture;
 mod causes;
+mod classified;
 mod exit_codes;
 mod hosts;
 mod language;

@@ -285,6 +285,28 @@ fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
 }
 
 #[test]
+fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
+    let bench = Bench::new();
+    let file = bench.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
+    // As nft does where the kernel lacks a module, it says why and fails.
+    let path = tampered(&bench, "nft", "s/dnat/dnat to nowhere/");
+    for option in [None, Some("--no-verify")] {
+        let out = bench.path(option.unwrap_or("verified"));
+        let mut command = bench.command(HARNESS);
+        command.arg(&file).arg("--out").arg(&out).args(option).env("PATH", &path);
+        let ran = bench.spawn(command, out).wait();
+        ran.assert_code(3);
+        for trial in ran.trials() {
+            let expected = if trial["cell"] == 0 { "success" } else { "error" };
+            assert_eq!(trial["verdict"], expected, "{trial}");
+        }
+        let warning = "warning: nothing is measured on NAT full-cone: ";
+        assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+        assert!(ran.stdout.contains("rules of NAT"), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn the_script_that_is_shown_makes_the_nat() {
     let bench = Bench::new();
     let list: Value = serde_json::from_str(&bench.harness(&["nats", "--json"]).stdout).unwrap();

@@ -5,8 +5,9 @@
 //!
 //! What always holds: a property is red if it was not seen, also where nothing at all was seen.
 //!
-//! Known limits: time-outs of more than 5 s are not waited for, those of UDP not at all; with IPv6
-//! there is neither mapping nor hairpin to look at.
+//! Known limits: time-outs of more than 5 s are not waited for, those of UDP not at all, and that of
+//! closed connections not where a mapping outlives them (filtering that is not address-and-port-
+//! dependent); with IPv6 there is neither mapping nor hairpin to look at.
 
 mod bench;
 mod classify;

@@ -204,6 +204,27 @@ fn a_heat_map_marks_what_is_wrong_and_shades_what_is_measured() {
 }
 
 #[test]
+fn of_too_many_remarkable_cells_the_worst_are_listed() {
+    let mut events = matrix();
+    for event in &mut events {
+        if let Event::TrialFinished(trial) = event
+            && trial.cell < 60
+        {
+            // Theory decides nothing here, which leaves the expectation open.
+            trial.theory.prediction = Prediction::Depends;
+        }
+    }
+    let text = shown(&events, PLAIN);
+    assert_eq!(text.lines().filter(|line| line.contains("/50 ")).count(), 40, "{text}");
+    let against = " symmetric-preserving  symmetric-preserving   1/50  2.0 %";
+    assert!(text.lines().any(|line| line.starts_with(against)), "{text}");
+    assert!(
+        text.contains("65 cells are left out; 21 more cells call for attention too."),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_full_report_lists_every_cell() {
     let summary = Summary::from_events(&matrix()).unwrap();
     let text = render(&summary, View { full: true, ..view(PLAIN) });
