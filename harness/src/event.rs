@@ -234,7 +234,8 @@ pub(crate) enum Prediction {
 /// Times of a success in milliseconds, all from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Times {
-    /// The first port up on either side: as the peers report.
+    /// The first port up on either side: as the peers report, or else as the packets tell of the
+    /// connections that stood.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) up_ms: Option<f64>,
     /// The first port up on both sides: as the peers report, or else as the packets tell.

@@ -41,7 +41,7 @@ pub(crate) fn syns(traffic: &Traffic, peer: usize) -> Syns {
 }
 
 /// The times of a success, all from the later of the two first SYNs on the WAN. Where the peers
-/// report no events, the packets tell when they were connected.
+/// report no events, the packets tell when they were up and connected.
 pub(crate) fn times(
     events: [&[Event]; 2],
     first_syns: [Option<MonoTime>; 2],
@@ -57,9 +57,10 @@ pub(crate) fn times(
     let up = events
         .iter()
         .filter_map(|events| when(events, |what| matches!(what, What::Connected { .. })));
+    let (seen_up, seen_connected) = seen(traffic).unzip();
     Some(Times {
-        up_ms: up.min().map(from_start),
-        connected_ms: connected(events).or_else(|| seen_connected(traffic)).map(from_start),
+        up_ms: up.min().or(seen_up).map(from_start),
+        connected_ms: connected(events).or(seen_connected).map(from_start),
         chosen_ms: of_both(|what| matches!(what, What::Decided { .. })),
         returned_ms: of_both(|what| matches!(what, What::Returned { .. })),
     })
@@ -80,9 +81,9 @@ fn connected(events: [&[Event]; 2]) -> Option<MonoTime> {
     a.iter().filter_map(|(port, at)| Some((*at).max(*b.get(port)?))).min()
 }
 
-/// When the first connection was up at both of its ends, by what was delivered to them: an end is
-/// up with the first ACK, since it acknowledges its SYN.
-fn seen_connected(traffic: &Traffic) -> Option<MonoTime> {
+/// When a connection that stood was first up at one of its ends, and when one was at both, by what
+/// was delivered to them: an end is up with the first ACK, since it acknowledges its SYN.
+fn seen(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
     let mut up: BTreeMap<BTreeSet<SocketAddr>, BTreeMap<usize, MonoTime>> = BTreeMap::new();
     for packet in &traffic.packets {
         let Fate::Delivered { to, at } = packet.fate else { continue };
@@ -94,8 +95,9 @@ fn seen_connected(traffic: &Traffic) -> Option<MonoTime> {
             up.entry(ends).or_default().entry(to).or_insert(at);
         }
     }
-    let both = up.values().filter(|ends| ends.len() == 2);
-    both.filter_map(|ends| ends.values().copied().max()).min()
+    let both = || up.values().filter(|ends| ends.len() == 2);
+    let first = both().filter_map(|ends| ends.values().copied().min()).min()?;
+    Some((first, both().filter_map(|ends| ends.values().copied().max()).min()?))
 }
 
 /// When each local port was first up.
@@ -107,4 +109,28 @@ fn ports_up(events: &[Event]) -> BTreeMap<u16, MonoTime> {
         }
     }
     up
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        diagnose::tape::{Flags, Tape},
+        lab::Side,
+    };
+
+    #[test]
+    fn packets_tell_when_a_puncher_without_events_was_up_and_connected() {
+        let mut tape = Tape::new();
+        let ports = [7; 2];
+        tape.syn(0, Side::A, ports).syn(20, Side::B, ports);
+        tape.tcp(50, Side::B, ports, Flags::SynAck, 64, b"");
+        tape.tcp(70, Side::A, ports, Flags::SynAck, 64, b"");
+        // Nothing comes of this one, though its SYN-ACK arrived first.
+        tape.syn(1, Side::A, [8; 2]).tcp(30, Side::B, [8; 2], Flags::SynAck, 64, b"");
+        let first = [0, 1].map(|peer| syns(&tape.traffic, peer).first);
+        let times = times([&[], &[]], first, &tape.traffic).unwrap();
+        assert_eq!((times.up_ms, times.connected_ms), (Some(80.0), Some(100.0)));
+        assert_eq!((times.chosen_ms, times.returned_ms), (None, None));
+    }
 }

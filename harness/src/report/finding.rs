@@ -61,7 +61,7 @@ impl Finding {
                 format!("{} of {} as theory says", decided - theory.otherwise(), trials(decided));
             (measured, String::new())
         } else if at.verdict == Judgement::Inconclusive {
-            (measured, how_to_decide(expectation, cell))
+            (measured, how_to_decide(expectation, at, cell))
         } else {
             (measured, String::new())
         };
@@ -123,7 +123,7 @@ fn by_rate(
         remarks.push(format!("{alike} of {all} cells {verb},{worst}{at_cell}"));
     }
     if worst.verdict == Judgement::Inconclusive {
-        remarks.push(how_to_decide(expectation, cell));
+        remarks.push(how_to_decide(expectation, worst, cell));
     }
     (measured_in(expectation, worst, cell), remarks.join(". "))
 }
@@ -157,7 +157,8 @@ fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option
 }
 
 /// What to do about an expectation that the trials of the cell leave open.
-fn how_to_decide(expectation: &ExpectationSummary, cell: &CellSummary) -> String {
+fn how_to_decide(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
+    let is_measured = at.measured.is_some();
     if cell.trials == 0 {
         return "No trial was run there".to_owned();
     }
@@ -165,6 +166,9 @@ fn how_to_decide(expectation: &ExpectationSummary, cell: &CellSummary) -> String
         return "Every trial there ended in an error of the bench".to_owned();
     }
     let criterion = expectation.expected.parse().ok();
+    if matches!(criterion, Some(Criterion::Time(..))) && cell.successes > 0 && !is_measured {
+        return "What runs there does not report it, and packets do not tell it".to_owned();
+    }
     if !matches!(criterion, None | Some(Criterion::Success(_))) {
         return "More trials may decide it".to_owned();
     }

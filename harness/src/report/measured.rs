@@ -20,7 +20,11 @@ pub(super) fn words(criterion: &Criterion, verdict: &CellVerdict, cell: &CellSum
         }
         Criterion::Time(time, quantile, _) => {
             let Some(Measured { value, interval, count }) = verdict.measured else {
-                return "no success to take a time of".to_owned();
+                return match cell.successes {
+                    0 => "no success to take a time of".to_owned(),
+                    1 => "the one success has no such time".to_owned(),
+                    all => format!("none of the {all} successes has such a time"),
+                };
             };
             let unit = match time.unit {
                 TimeUnit::Milliseconds => "ms",

@@ -172,7 +172,7 @@ impl CellSummary {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TimesSummary {
-    /// The first port up on either side, where the peers report it.
+    /// The first port up on either side.
     #[serde(default)]
     pub up_ms: Option<Quantiles>,
     /// The first port up on both sides.

@@ -73,10 +73,10 @@ pub(super) fn lay_out(
 pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
     let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
     let figures: [([&str; 2], Cost, Show); 4] = [
-        (["SYNs of a", "success"], |cell| cell.cost.syns, |value| format!("{value}")),
-        (["CPU ms of a", "success"], |cell| cell.cost.cpu_ms, milliseconds),
-        (["SYNs of a", "failure"], |cell| cell.cost_of_failures.syns, |value| format!("{value}")),
-        (["CPU ms of a", "failure"], |cell| cell.cost_of_failures.cpu_ms, milliseconds),
+        (["success", "SYNs"], |cell| cell.cost.syns, |value| format!("{value}")),
+        (["success", "CPU ms"], |cell| cell.cost.cpu_ms, milliseconds),
+        (["failure", "SYNs"], |cell| cell.cost_of_failures.syns, |value| format!("{value}")),
+        (["failure", "CPU ms"], |cell| cell.cost_of_failures.cpu_ms, milliseconds),
     ];
     let shown = figures.iter().filter(|(_, of, _)| cells.iter().any(|cell| of(cell).is_some()));
     let figures: Vec<_> = shown

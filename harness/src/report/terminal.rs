@@ -144,7 +144,7 @@ impl<'a> ScenarioReport<'a> {
         }
         match table::costs(cells, self.style) {
             table if table.is_empty() => table,
-            table => self.title("Cost of a trial to the busier peer (median / worst)") + &table,
+            table => self.title("Cost of a trial to its busier peer (median / worst)") + &table,
         }
     }
 

@@ -153,7 +153,10 @@ pub(crate) fn spawn(
             let _context = runtime.enter();
             command.spawn()
         })
-    })?;
+    });
+    // The system does not say what it did not find.
+    let child =
+        child.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
     let leader = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     Ok((child, Group(leader)))
 }

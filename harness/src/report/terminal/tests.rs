@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    event::{Event, PrecisionPlan, Prediction, Verdict},
+    event::{Event, PrecisionPlan, Prediction, Times, Verdict},
     report::fixture::{
         caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
         trials,
@@ -247,6 +247,18 @@ fn subjects() -> Vec<Event> {
     }));
     events.push(finished(false));
     events
+}
+
+#[test]
+fn a_time_that_no_success_has_is_not_left_to_more_trials() {
+    let all = (0..6).map(|number| {
+        let mut trial = trial(0, number, Verdict::Success);
+        trial.times = trial.times.map(|times| Times { chosen_ms: None, ..times });
+        event(trial)
+    });
+    let text = shown(&run("foreign", 1, &["chosen_ms p50 <= 90"], all.collect()), PLAIN);
+    assert!(text.contains("none of the 6 successes has such a time, expected chosen_ms"), "{text}");
+    assert!(text.contains("What runs there does not report it"), "{text}");
 }
 
 #[test]
