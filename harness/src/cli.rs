@@ -225,7 +225,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, group = "format", conflicts_with_all = ["run", "junit"])]
     pub(crate) schema: bool,
 
-    /// List every cell in the table, even where a heat map shows them.
+    /// List every cell in the table, even where a heat map shows them, and what its trials cost.
     #[arg(long, conflicts_with = "format")]
     pub(crate) full: bool,
 

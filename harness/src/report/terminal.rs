@@ -35,7 +35,7 @@ pub(crate) struct View<'a> {
     pub folder: Option<&'a Path>,
     /// Width, colours, characters.
     pub style: Style,
-    /// Whether the table lists all cells even where a heat map shows them.
+    /// Whether the table lists all cells even where a heat map shows them, and what they cost.
     pub full: bool,
 }
 

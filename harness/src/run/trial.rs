@@ -35,7 +35,7 @@ use crate::{
         cause::{self, Case, Evidence},
         flow::Place,
         oracle::{self, Running},
-        times::{self, milliseconds},
+        times::{self, Syns, milliseconds},
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
     lab::{Host, Side},
@@ -257,30 +257,11 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     let events = seen.events.each_ref().map(Vec::as_slice);
     let syns = [0, 1].map(|peer| times::syns(&seen.traffic, peer));
     let first_syns = syns.each_ref().map(|syns| syns.first);
-    let received = |side: Side| {
-        seen.peers[side.index()].output == draws.tokens[side.other().index()].as_bytes()
-    };
-    let foreign = trial.setup.subject.is_some();
     let exits = seen.peers.each_ref().map(|peer| exit_words(peer.exit));
-    let evidence = Side::BOTH.map(|side| {
-        let peer = &seen.peers[side.index()];
-        let received = received(side);
-        Evidence {
-            exit: &exits[side.index()],
-            crashed: crashed(peer.exit, foreign),
-            failed: failed(peer.exit),
-            ran: [peer.started, peer.ended],
-            complaint: &peer.complaint,
-            events: events[side.index()],
-            received,
-            garbled: !received && !peer.output.is_empty(),
-            syns: &syns[side.index()],
-        }
-    });
-    let well = |side: Side| received(side) && !failed(seen.peers[side.index()].exit);
-    let success = Side::BOTH.into_iter().all(well);
+    let peers = evidence(trial, draws, seen, &exits, &syns);
+    let success = peers.iter().all(|peer| peer.received && !peer.failed);
     let case = Case {
-        peers: evidence,
+        peers,
         places: seen.places,
         traffic: &seen.traffic,
         begin: seen.begin,
@@ -325,6 +306,32 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         peers,
         ..empty(trial)
     }
+}
+
+/// What is known of each peer at its end.
+fn evidence<'a>(
+    trial: &Trial,
+    draws: &Draws,
+    seen: &'a Seen,
+    exits: &'a [String; 2],
+    syns: &'a [Syns; 2],
+) -> [Evidence<'a>; 2] {
+    let foreign = trial.setup.subject.is_some();
+    Side::BOTH.map(|side| {
+        let peer = &seen.peers[side.index()];
+        let received = peer.output == draws.tokens[side.other().index()].as_bytes();
+        Evidence {
+            exit: &exits[side.index()],
+            crashed: crashed(peer.exit, foreign),
+            failed: failed(peer.exit),
+            ran: [peer.started, peer.ended],
+            complaint: &peer.complaint,
+            events: &seen.events[side.index()],
+            received,
+            garbled: !received && !peer.output.is_empty(),
+            syns: &syns[side.index()],
+        }
+    })
 }
 
 /// What disturbed a trial, if its bench was too late.

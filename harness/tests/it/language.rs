@@ -73,7 +73,7 @@ fn a_cell_stops_when_its_interval_is_narrow_and_the_log_says_so() {
     }
     let summary = one.summary();
     let expectations = summary["scenarios"][0]["expectations"].as_array().unwrap();
-    let demands: Vec<_> = expectations.iter().map(|it| it["success"].as_str().unwrap()).collect();
+    let demands: Vec<_> = expectations.iter().map(|it| it["expected"].as_str().unwrap()).collect();
     assert_eq!(demands, ["connected_rtt p10 <= 1000", "cause port-remapped >= 0.5"]);
     assert_eq!(expectations[0]["verdict"], "pass", "{}", one.stdout);
     assert_eq!(expectations[1]["verdict"], "pass", "{}", one.stdout);

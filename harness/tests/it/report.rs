@@ -185,7 +185,7 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
     };
     let ran = run("true");
     ran.assert_code(1);
-    let error = "::error file=hello.toml,title=hello%3A expectation failed::6/6 100 %25";
+    let error = "::error file=hello.toml,line=11,title=hello%3A expectation failed::6/6 100 %25";
     assert!(ran.stderr.contains(error), "{}", ran.stderr);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap(), ran.summary());
     let kept = fs::read_to_string(ran.out.join("summary.md")).unwrap();
