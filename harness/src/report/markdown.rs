@@ -148,11 +148,14 @@ impl ScenarioReport<'_> {
     fn cells(&self) -> String {
         let cells = &self.scenario.cells;
         let has_verdict = cells.iter().any(|cell| cell.verdict.is_some());
+        // Without a sweep the only cell has no name.
+        let has_labels = !self.labels.names.is_empty();
         let rows = cells.iter().take(MOST_CELLS).enumerate().map(|(index, cell)| {
             let times = [cell.times.connected_ms, cell.times.returned_ms].map(quantiles);
             let [connected, returned] = times;
-            let mut row = vec![
-                escaped(&self.labels.cell(index)),
+            let label = has_labels.then(|| escaped(&self.labels.cell(index)));
+            let mut row = Vec::from_iter(label);
+            row.extend([
                 escaped(&rate(cell.successes, cell.judged())),
                 match cell.theory.decided() {
                     0 => "–".to_owned(),
@@ -161,20 +164,20 @@ impl ScenarioReport<'_> {
                 cell.errors.to_string(),
                 connected,
                 returned,
-            ];
+            ]);
             if has_verdict {
                 row.push(cell.verdict.map_or("", sign).to_owned());
             }
             row
         });
-        let mut heads = vec![
-            "cell",
+        let mut heads = if has_labels { vec!["cell"] } else { Vec::new() };
+        heads.extend([
             "successes [95 % interval]",
             "against theory",
             "bench errors",
             "connected ms p50 / p90 / p99",
             "returned ms p50 / p90 / p99",
-        ];
+        ]);
         if has_verdict {
             heads.push("");
         }
@@ -204,8 +207,8 @@ impl ScenarioReport<'_> {
             let CauseSummary { kind, evidence, .. } = cause.first;
             let evidence = evidence.trim_end_matches('.');
             let colon = if evidence.is_empty() { "" } else { ": " };
-            let text = format!("{kind}**{colon}{} (trial {trial}{at})", escaped(evidence));
-            format!("{} × **{text}", cause.count)
+            let text = escaped(&format!("{colon}{evidence} (trial {trial}{at})"));
+            format!("{} × **{}**{text}", cause.count, escaped(kind))
         });
         list(title, lines.collect())
     }

@@ -42,3 +42,20 @@ fn one_cell_with_errors_and_odd_names() {
     events.push(finished(true));
     insta::assert_snapshot!(markdown(&events));
 }
+
+#[test]
+fn names_of_cells_and_disturbances_are_text_and_nothing_else() {
+    let cells = ["@all <b>", "[x](y)"].map(|command| cell(&[("subject.command", command.into())]));
+    let mut events = vec![started(vec![scenario("odd", 2, cells.to_vec())])];
+    let mut disturbed = trial(0, 0, Verdict::Failure);
+    disturbed.disturbed = Some("late: *very* @all".to_owned());
+    events.extend([event(disturbed), finished(false)]);
+    let text = markdown(&events);
+    for (raw, escaped) in [("@all", "\\@all"), ("very", "\\*very\\*")] {
+        assert_eq!(text.matches(raw).count(), text.matches(escaped).count(), "{raw} in {text}");
+    }
+    assert!(
+        !text.contains("<b>") && text.contains("(trial 0.0.0 at command = \\@all &lt;b&gt;)"),
+        "{text}"
+    );
+}

@@ -6,7 +6,7 @@ use crate::report::{
     stats::wilson,
     style::{Ink, Style},
     summary::CellSummary,
-    text::{cut, paragraph, percent, short_values},
+    text::{count, cut, paragraph, percent, short_values},
 };
 
 /// Columns between the names of rows and the figures.
@@ -113,7 +113,8 @@ impl<'a> Layout<'a> {
         match (judged().min(), judged().max()) {
             (Some(least @ 1..), Some(most)) if least == most => {
                 let proven = percent(wilson(most, most).low);
-                format!(" of {most} trials a cell ({most} of {most} prove {proven} %)")
+                let trials = count(most, "trial");
+                format!(" of {trials} a cell ({most} of {most} prove {proven} %)")
             }
             (Some(least), Some(most)) => format!(" of {least} to {most} trials a cell"),
             _ => String::new(),
