@@ -342,7 +342,7 @@ impl Connection {
         self.remote
     }
 
-    /// Whether this side chose the connection. Exactly one side did: a ready-made tie-breaker.
+    /// Whether this side leads. Exactly one side does: a ready-made tie-breaker.
     pub fn role(&self) -> Role {
         self.role
     }

@@ -254,7 +254,8 @@ impl Attempt {
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
         self.tally.answers += 1;
-        let crowd = u32::try_from(self.slots.len().div_ceil(USUAL_PORTS)).unwrap_or(u32::MAX);
+        let in_use = self.slots.values().filter(|slot| slot.scheduled).count();
+        let crowd = u32::try_from(in_use.div_ceil(USUAL_PORTS).max(1)).unwrap_or(u32::MAX);
         let pause = self.slots.get_mut(&port).map_or(PAUSE, |slot| {
             slot.refusals = slot.refusals.saturating_add(1);
             slot.mean_pause(crowd)
