@@ -205,3 +205,50 @@ fn connections_beyond_any_need_are_not_accepted() {
     attempt.handle_connected(at(2), SocketId(1), local, remote);
     assert!(attempt.wants(SocketId(1)) > 0, "its own connects are not hindered");
 }
+
+/// The pauses after refusals on the only port that can be bound, in milliseconds.
+fn pauses_at(index: u16, refusals: usize) -> Vec<f64> {
+    let mut attempt = attempt(Some((4000..4004).collect()), WallTime::from_secs(0));
+    let opened = actions(&mut attempt);
+    let of = |port: u16| connecting(&opened, port).unwrap();
+    for port in (4000..4004).filter(|port| *port != 4000 + index) {
+        attempt.handle_unavailable(at(0), of(port), "in use");
+    }
+    let (mut now, mut socket) = (at(0), of(4000 + index));
+    actions(&mut attempt);
+    let mut pauses = Vec::new();
+    while pauses.len() < refusals {
+        attempt.handle_refused(now, socket, true, "refused");
+        let refused = now;
+        let next = loop {
+            if let Some(next) = connecting(&actions(&mut attempt), 4000 + index) {
+                break next;
+            }
+            now = attempt.poll_timeout().expect("it goes on");
+            attempt.handle_timeout(now);
+        };
+        socket = next;
+        pauses.push(now.since(refused).as_secs_f64() * 1000.0);
+    }
+    pauses
+}
+
+/// The figures are those of `PROTOCOL.md`.
+#[test]
+fn pauses_after_refusals_grow_as_the_protocol_says() {
+    let assert_around = |pauses: &[f64], mean_ms: f64| {
+        let within = mean_ms / 2.0..=mean_ms * 1.5;
+        assert!(pauses.iter().all(|pause| within.contains(pause)), "{mean_ms}: {pauses:?}");
+        #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+        let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
+        assert!((mean / mean_ms - 1.0).abs() < 0.3, "{mean} instead of {mean_ms}");
+    };
+    // Patient ones, whose sockets are never replaced for another reason.
+    let eager = pauses_at(0, 400);
+    assert_eq!(eager[..5], [0.0; 5]);
+    assert_around(&eager[5..175], 34.0);
+    assert_around(&eager[175..], 68.0);
+    let other = pauses_at(2, 100);
+    assert_around(&other[..7], 140.0);
+    assert_around(&other[7..], 560.0);
+}
