@@ -133,7 +133,8 @@ mod tests {
     /// Whatever this machine has: BBR is the one that needs something done.
     fn kinds() -> Vec<String> {
         let kinds = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
-        kinds.unwrap().split_whitespace().map(str::to_owned).collect()
+        let kinds = kinds.expect("Linux lists them");
+        kinds.split_whitespace().map(str::to_owned).collect()
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Connections over loopback whose packets can be withheld, for the tests of this folder.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is test code, which clippy knows of functions marked as tests only"
+)]
+
 use std::{net::Ipv4Addr, sync::mpsc, time::Duration};
 
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
