@@ -58,7 +58,7 @@ pub mod cli;
 pub mod core;
 pub mod io;
 
-pub use crate::core::attempt::Failure;
+pub use crate::core::attempt::{Failure, MOST_FIXED_PORTS};
 pub use crate::core::event::Event;
 pub use crate::{
     core::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},

@@ -1,6 +1,6 @@
 //! Punchers that are not our own, well and ill behaved.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use serde_json::Value;
 
@@ -83,6 +83,52 @@ fn punch_connects_with_the_article_as_a_program_on_either_side() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
+/// Both ways at once, through two NATs, and to the last byte.
+#[test]
+fn a_large_transfer_arrives_whole_in_both_directions() {
+    const LENGTH: usize = 64 << 20;
+    const SIDES: [(&str, &str); 2] = [("a", "b"), ("b", "a")];
+    let bench = Bench::new();
+    // The line that the harness looks for goes first, and comes out when all the rest has.
+    let script = bench.write(
+        "transfer.sh",
+        r#"folder=$1 side=$2; shift 2
+        { read -r line; echo "$line"; exec cat "$folder/sent-$side"; } | "$@" |
+        { read -r line; cat > "$folder/received-$side"; echo "$line"; }"#,
+    );
+    for (side, _) in SIDES {
+        let make = format!("head -c {LENGTH} /dev/urandom > sent-{side}");
+        assert!(bench.command("/bin/sh").args(["-c", &make]).status().unwrap().success());
+    }
+    let ran = bench.run(
+        &format!(
+            r#"
+            trials = 1
+            [wan]
+            delay_ms = 2
+            [punch]
+            timeout_s = 30
+            [subject]
+            command = [
+                "/bin/sh", "{}", "{}", "{{side}}",
+                "{HARNESS}", "peer", "--quiet", "--clock-offset={{clock_offset_s}}", "{{peer}}",
+            ]
+            "#,
+            script.display(),
+            script.parent().unwrap().display(),
+        ),
+        &[],
+    );
+    ran.assert_code(0);
+    assert_eq!(ran.trials()[0]["verdict"], "success", "{ran:?}");
+    for (sender, receiver) in SIDES {
+        let sent = fs::read(bench.path(&format!("sent-{sender}"))).unwrap();
+        let received = fs::read(bench.path(&format!("received-{receiver}"))).unwrap();
+        assert_eq!((sent.len(), received.len()), (LENGTH, LENGTH));
+        assert!(sent == received, "from {sender} to {receiver}");
+    }
+}
+
 #[test]
 fn each_placeholder_is_what_the_peer_is_told() {
     let bench = Bench::new();
@@ -108,7 +154,7 @@ fn each_placeholder_is_what_the_peer_is_told() {
         ),
         &[],
     );
-    let mut told: Vec<Vec<String>> = std::fs::read_to_string(log)
+    let mut told: Vec<Vec<String>> = fs::read_to_string(log)
         .unwrap()
         .lines()
         .map(|line| line.split(' ').map(str::to_owned).collect())

@@ -8,9 +8,6 @@ use std::{
 
 use super::Problem;
 
-/// The article's own suggestion for a first try.
-const FIRST_TRY: &str = "127.0.0.1";
-
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -29,12 +26,6 @@ pub(super) struct Peer {
 /// The address of a name, or the address itself; IPv6 may stand in brackets and have a scope. The
 /// port is not looked at: it follows from the clock.
 pub(super) fn resolve(peer: &str, family: Option<Family>) -> Result<Peer, Problem> {
-    if peer == FIRST_TRY {
-        return Err(Problem::usage(
-            "127.0.0.1 is this machine itself, and would connect to itself: \
-             punch --loopback shows both sides on one machine",
-        ));
-    }
     let bare = peer.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(peer);
     if bare.is_empty() {
         return Err(Problem::usage("the peer's address is empty"));
@@ -116,7 +107,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_peer_says_why() {
-        assert!(message(resolve("127.0.0.1", None)).contains("--loopback"));
         assert!(message(resolve("[]", None)).contains("empty"));
         // A NUL is refused before any server is asked.
         assert!(message(resolve("no\0name", None)).contains("neither an address nor a name"));

@@ -53,9 +53,9 @@ pub enum Scheme {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Role {
-    /// This side chooses.
+    /// This side decides with whom: it has the larger nonce, or the greater WAN address.
     Leader,
-    /// The peer chooses.
+    /// The peer decides with whom; by `nonce` this side then takes the connection.
     Follower,
 }
 

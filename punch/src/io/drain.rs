@@ -80,7 +80,6 @@ fn drain(
     let mut events = Events::new();
     while !open.is_empty() || unfinished.is_some() {
         let now = monotonic_now();
-        let Some(mut left) = time_left(started, now, &mut open) else { break };
         let settled = |(socket, _): &mut (Socket, Pace)| {
             now.since(started) >= BOUND || !socket::awaits_acknowledgment(socket)
         };
@@ -88,6 +87,7 @@ fn drain(
             pace.finish(&socket);
             continue;
         }
+        let Some(mut left) = time_left(started, now, &mut open) else { break };
         if unfinished.is_some() {
             left = left.min(LOOK);
         }
@@ -158,5 +158,49 @@ impl Loser {
         if !self.fin_sent {
             self.fin_sent = self.socket.shutdown(std::net::Shutdown::Write).is_ok();
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::io::testing::{deaf, pair, wait};
+
+    /// The last frame is lost for a while, or for good: meanwhile the steady pace stays, and then
+    /// the connection is as the system makes them.
+    #[test]
+    fn the_chosen_connection_keeps_its_pace_until_the_peer_has_the_last_frame() {
+        for comes_through in [true, false] {
+            // Where nobody may choose BBR, there is nothing to put back.
+            let Some([near, far]) = pair("bbr") else { return };
+            let is = |name: &[u8]| near.tcp_congestion().unwrap().starts_with(name);
+            let pace = Pace::steady(&near).release(&near).expect("BBR was replaced");
+            deaf(&far);
+            socket::send(&near, b"an ACK").unwrap();
+            let started = monotonic_now();
+            let unfinished = Some((near.try_clone().unwrap(), pace));
+            let draining = Draining::start(Vec::new(), Role::Follower, unfinished);
+            wait(Duration::from_millis(300));
+            assert!(is(b"reno"), "the frame is still in doubt");
+            if comes_through {
+                far.detach_filter().unwrap();
+            }
+            draining.wait();
+            assert!(is(b"bbr"));
+            let elapsed = monotonic_now().since(started);
+            assert_eq!(elapsed < BOUND, comes_through, "{elapsed:?}");
+        }
+    }
+
+    /// The dup of a connection must not outlive its use: its user's FIN waits for it.
+    #[test]
+    fn a_connection_whose_last_frame_has_arrived_is_let_go_at_once() {
+        let Some([near, far]) = pair("bbr") else { return };
+        let pace = Pace::steady(&near).release(&near).expect("BBR was replaced");
+        let unfinished = Some((near.try_clone().unwrap(), pace));
+        let _draining = Draining::start(Vec::new(), Role::Follower, unfinished);
+        drop(near);
+        far.set_read_timeout(Some(BOUND / 2)).unwrap();
+        assert_eq!(socket::read(&far, &mut [0; 1]).unwrap(), 0, "the user's FIN");
     }
 }

@@ -8,5 +8,7 @@ mod pace;
 mod puncher;
 mod run;
 mod socket;
+#[cfg(all(test, target_os = "linux"))]
+mod testing;
 
 pub use puncher::{Canceller, Connection, ElectionKind, Error, Losers, Puncher};

@@ -15,6 +15,10 @@ const SOON_US: libc::c_int = 20_000;
 #[cfg(target_os = "linux")]
 const USUAL_US: libc::c_int = 200_000;
 
+/// The congestion control in place of BBR: every Linux has it.
+#[cfg(target_os = "linux")]
+const MEANWHILE: &[u8] = b"reno";
+
 /// A socket whose kernel repeats at a steady pace, and what it had before.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
@@ -39,7 +43,7 @@ impl Pace {
         // BBR keeps the slow start threshold at infinity, and the kernel takes no stream for thin
         // before its first slow start is over.
         let congestion = socket.tcp_congestion().ok().filter(|name| name.starts_with(b"bbr"));
-        let replaced = |_: &Vec<u8>| socket.set_tcp_congestion(b"reno").is_ok();
+        let replaced = |_: &Vec<u8>| socket.set_tcp_congestion(MEANWHILE).is_ok();
         Self { congestion: congestion.filter(replaced) }
     }
 
@@ -60,10 +64,14 @@ impl Pace {
         self.congestion.is_some().then_some(self)
     }
 
-    /// Puts the congestion control back, as soon as nothing sent is in doubt.
+    /// Puts the congestion control back, as soon as nothing sent is in doubt; unless the connection's
+    /// user has chosen another meanwhile.
     #[cfg(target_os = "linux")]
     pub(crate) fn finish(self, socket: &Socket) {
-        if let Some(name) = self.congestion {
+        let still = |name: Vec<u8>| name.starts_with(MEANWHILE);
+        if let Some(name) = self.congestion
+            && socket.tcp_congestion().is_ok_and(still)
+        {
             let _ = socket.set_tcp_congestion(&name);
         }
     }
@@ -73,10 +81,10 @@ impl Pace {
     pub(crate) fn finish(self, _: &Socket) {}
 }
 
-/// Sets `TCP_RTO_MIN_US`; older kernels refuse it.
+/// Sets `TCP_RTO_MIN_US`; older kernels refuse it, which is told.
 #[cfg(target_os = "linux")]
 #[expect(clippy::cast_possible_truncation, reason = "the size of an int fits in 32 bits")]
-fn set_minimum(socket: &Socket, microseconds: libc::c_int) {
+fn set_minimum(socket: &Socket, microseconds: libc::c_int) -> bool {
     const TCP_RTO_MIN_US: libc::c_int = 45;
     // SAFETY: the descriptor is open, and the value is an int of the length that is said.
     unsafe {
@@ -86,15 +94,27 @@ fn set_minimum(socket: &Socket, microseconds: libc::c_int) {
             TCP_RTO_MIN_US,
             (&raw const microseconds).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
-        );
+        ) == 0
     }
+}
+
+/// Whether the kernel takes a bound on the timeout.
+#[cfg(all(test, target_os = "linux"))]
+fn knows_bound(socket: &Socket) -> bool {
+    set_minimum(socket, SOON_US)
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::time::Duration;
+
     use socket2::{Domain, Protocol, Type};
 
     use super::*;
+    use crate::io::{
+        socket,
+        testing::{deaf, pair, wait},
+    };
 
     #[test]
     fn a_connection_is_given_back_with_the_congestion_control_it_had() {
@@ -108,5 +128,46 @@ mod tests {
             pace.finish(&socket);
         }
         assert_eq!(socket.tcp_congestion().unwrap(), before);
+    }
+
+    /// Whatever this machine has: BBR is the one that needs something done.
+    fn kinds() -> Vec<String> {
+        let kinds = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+        let kinds = kinds.expect("Linux lists them");
+        kinds.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn lost_frames_are_repeated_steadily_under_every_congestion_control() {
+        for kind in kinds() {
+            let Some([near, far]) = pair(&kind) else { continue };
+            let pace = Pace::steady(&near);
+            deaf(&far);
+            socket::send(&near, b"an ACK").unwrap();
+            wait(Duration::from_millis(250));
+            let repeats = socket::repeats(&near);
+            // A timeout that doubles from 20 ms has passed three times by then, or once from 200 ms.
+            // Kernels before 6.15 know no bound but that one.
+            assert!(repeats >= if knows_bound(&near) { 6 } else { 1 }, "{kind}: {repeats}");
+            far.detach_filter().unwrap();
+            if let Some(pace) = pace.release(&near) {
+                pace.finish(&near);
+            }
+            assert!(near.tcp_congestion().unwrap().starts_with(kind.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_the_user_has_chosen_meanwhile_stays() {
+        for kind in kinds() {
+            let Some([near, _far]) = pair(&kind) else { continue };
+            let pace = Pace::steady(&near);
+            let other = if kind == "cubic" { "reno" } else { "cubic" };
+            near.set_tcp_congestion(other.as_bytes()).unwrap();
+            if let Some(pace) = pace.release(&near) {
+                pace.finish(&near);
+            }
+            assert!(near.tcp_congestion().unwrap().starts_with(other.as_bytes()), "{kind}");
+        }
     }
 }

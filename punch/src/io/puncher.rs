@@ -19,7 +19,7 @@ use super::{
     socket,
 };
 use crate::core::{
-    attempt::{Attempt, Config, Failure, PortSource},
+    attempt::{Attempt, Config, Failure, MOST_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
     election::{Role, Scheme},
     event::Event,
@@ -112,7 +112,8 @@ impl Puncher {
     }
 
     /// These ports instead of those of the clock, for callers who have signalling: both peers need
-    /// the same ones, in the same order (every other one leaves repeats to the kernel).
+    /// the same ones, in the same order (the first two are tried most often, every other one leaves
+    /// repeats to the kernel), and at most [`MOST_FIXED_PORTS`].
     #[must_use]
     pub fn fixed_ports(mut self, ports: impl Into<Vec<u16>>) -> Self {
         self.fixed_ports = Some(ports.into());
@@ -261,7 +262,11 @@ impl Puncher {
                 let buckets = Buckets::new(self.rule, self.max_clock_error);
                 Ok(PortSource::Clock { buckets, schedule: self.schedule })
             }
-            Some(ports) if ports.is_empty() || ports.contains(&0) => Err(Error::FixedPorts),
+            Some(ports)
+                if ports.is_empty() || ports.len() > MOST_FIXED_PORTS || ports.contains(&0) =>
+            {
+                Err(Error::FixedPorts)
+            }
             Some(ports) => Ok(PortSource::Fixed(ports.clone())),
         }
     }
@@ -337,7 +342,7 @@ impl Connection {
         self.remote
     }
 
-    /// Whether this side chose the connection. Exactly one side did: a ready-made tie-breaker.
+    /// Whether this side leads. Exactly one side does: a ready-made tie-breaker.
     pub fn role(&self) -> Role {
         self.role
     }
@@ -415,7 +420,7 @@ pub enum Error {
         /// The peer's.
         peer: IpAddr,
     },
-    /// Fixed ports must be at least one, and none of them 0.
+    /// Fixed ports must be 1 to [`MOST_FIXED_PORTS`], and none of them 0.
     FixedPorts,
     /// The `wan-ip` election needs two different addresses.
     EqualWanAddresses(IpAddr),
@@ -462,7 +467,9 @@ impl fmt::Display for Error {
             Self::MixedFamilies { local, peer } => {
                 write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
             }
-            Self::FixedPorts => write!(f, "fixed ports: give at least one, from 1 to 65535"),
+            Self::FixedPorts => {
+                write!(f, "fixed ports: give 1 to {MOST_FIXED_PORTS} of them, each from 1 to 65535")
+            }
             Self::EqualWanAddresses(address) => write!(
                 f,
                 "both WAN addresses are {address}, so that neither leads; use the nonce election"
@@ -510,6 +517,10 @@ impl fmt::Display for Failure {
             }
             Self::ElectionLost => {
                 "the peer was met, but the two did not agree on a connection in time; try again"
+            }
+            Self::ConnectionLost => {
+                "the two agreed on a connection, and it ended at once: the peer was stopped, or a \
+                 NAT reset it; try again"
             }
         })
     }

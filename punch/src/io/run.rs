@@ -123,10 +123,7 @@ impl<'a> Shell<'a> {
             self.report();
             match self.attempt.outcome() {
                 Some(Outcome::Elected { socket, role }) => return self.hand_over(socket, role),
-                Some(Outcome::Failed(failure)) => {
-                    self.close_all(Role::Leader, None).wait();
-                    return Err(RunError::Failed(failure));
-                }
+                Some(Outcome::Failed(failure)) => return Err(self.fail(failure, Role::Leader)),
                 None => {}
             }
             if self.cancelled.load(Ordering::Acquire) {
@@ -331,12 +328,18 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Closes everything, and waits until it is closed.
+    fn fail(mut self, failure: Failure, role: Role) -> RunError {
+        self.close_all(role, None).wait();
+        RunError::Failed(failure)
+    }
+
     fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, RunError> {
-        let chosen = self.open.remove(&id).ok_or_else(|| {
-            io::Error::other("the chosen connection was closed while it was handed over")
-        })?;
-        self.poller.delete(&chosen.socket)?;
-        let (local, remote) = socket::endpoints(&chosen.socket)?;
+        let Some((chosen, (local, remote))) = self.take_standing(id) else {
+            let reason = Failure::ConnectionLost;
+            (self.observer)(&Event { at: monotonic_now(), what: What::Failed { reason } });
+            return Err(self.fail(reason, role));
+        };
         let _ = chosen.socket.set_tcp_nodelay(false);
         let mut unfinished = None;
         if let Some(pace) = chosen.pace.release(&chosen.socket) {
@@ -351,6 +354,14 @@ impl<'a> Shell<'a> {
         (self.observer)(&Event { at: monotonic_now(), what });
         let draining = self.close_all(role, unfinished);
         Ok(Elected { socket: chosen.socket, local, remote, role, draining })
+    }
+
+    /// The chosen connection and its ends, unless it was reset meanwhile.
+    fn take_standing(&mut self, id: SocketId) -> Option<(Open, (SocketAddr, SocketAddr))> {
+        let chosen = self.open.remove(&id)?;
+        self.poller.delete(&chosen.socket).ok()?;
+        let ends = socket::endpoints(&chosen.socket).ok()?;
+        Some((chosen, ends))
     }
 
     /// Closes everything that is still open, in the background; what was chosen may have its pace

@@ -79,6 +79,12 @@ pub(crate) fn state(socket: &Socket) -> TcpState {
     }
 }
 
+/// How often something was sent again on a connection.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn repeats(socket: &Socket) -> u32 {
+    info(socket).map_or(0, |info| info.tcpi_total_retrans)
+}
+
 /// Whether something that was sent on a connection has not been acknowledged by the peer's kernel.
 #[cfg(target_os = "linux")]
 pub(crate) fn awaits_acknowledgment(socket: &Socket) -> bool {

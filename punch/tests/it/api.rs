@@ -12,11 +12,11 @@ use std::{
 };
 
 use punch::{
-    Connection, ElectionKind, Error, Event, Failure, Puncher, Role,
+    Connection, ElectionKind, Error, Event, Failure, MOST_FIXED_PORTS, Puncher, Role,
     core::{
         event::What,
         time::MonoTime,
-        wire::{Frame, Hello, Nonce, SessionTag},
+        wire::{Frame, Hello, MAX_FRAME, Nonce, SessionTag},
     },
     io::clock::monotonic_now,
 };
@@ -269,6 +269,43 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
     });
 }
 
+/// Answers a HELLO as a leader, with HELLO and COMMIT.
+fn lead(mut socket: &Socket, session: &str) {
+    let mut hello = [0; MAX_FRAME];
+    socket.read_exact(&mut hello).unwrap();
+    let mut follower = Nonce([0; 16]);
+    follower.0.copy_from_slice(&hello[14..30]);
+    let session = SessionTag::new(session);
+    let own = Hello { session, nonce: Nonce([0xff; 16]), connection: 1, port: 1 };
+    for frame in [Frame::Hello(own), Frame::Commit(follower)] {
+        socket.write_all(&frame.encode()).unwrap();
+    }
+}
+
+#[test]
+fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
+    let net = Net(10);
+    let (mut leader, mut seen) = (None, Vec::new());
+    let mut leads = |event: &Event| {
+        if let What::Ports { ports, .. } = &event.what {
+            // The listeners stand before the ports are reported.
+            let socket = stranger(net.address(1), SocketAddr::new(net.address(0), ports[0]));
+            leader = Some(thread::spawn(move || {
+                lead(&socket, "api test 10");
+                socket
+            }));
+        }
+        if let What::Decided { .. } = &event.what {
+            reset(leader.take().unwrap().join().unwrap());
+        }
+        seen.push(event.what.clone());
+    };
+    let result = net.puncher(0).connect_with(net.address(1), &mut leads);
+    assert!(matches!(result, Err(Error::Failed(Failure::ConnectionLost))), "{result:?}");
+    let reason = Failure::ConnectionLost;
+    assert_eq!(seen.last(), Some(&What::Failed { reason }));
+}
+
 #[test]
 fn what_cannot_be_is_refused_before_anything_is_sent() {
     let net = Net(9);
@@ -283,4 +320,8 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
     assert!(matches!(foreign, Err(Error::NotLocal(_))), "{foreign:?}");
     let equal = net.puncher(0).election(ElectionKind::WanIp { own: peer }).connect(peer);
     assert!(matches!(equal, Err(Error::EqualWanAddresses(_))), "{equal:?}");
+    for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MOST_FIXED_PORTS + 1]] {
+        let ports = net.puncher(0).fixed_ports(ports).connect(peer);
+        assert!(matches!(ports, Err(Error::FixedPorts)), "{ports:?}");
+    }
 }

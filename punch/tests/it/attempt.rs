@@ -11,7 +11,7 @@ use punch::core::{
     election::{Role, Scheme},
     schedule::Schedule,
     time::{MonoTime, WallTime},
-    wire::SessionTag,
+    wire::{Nonce, SessionTag},
 };
 
 use crate::schedule::{ROLLING_TWINS, WINDOW_S, buckets, ports_at, ports_of};
@@ -25,13 +25,22 @@ fn at(ms: u64) -> MonoTime {
 
 /// An attempt that leads, under the `rolling` rule or with these ports.
 fn attempt(ports: Option<Vec<u16>>, wall: WallTime) -> Attempt {
+    attempt_by(Scheme::WanIp { leads: true }, ports, wall)
+}
+
+fn nonce_attempt() -> Attempt {
+    let scheme = Scheme::Nonce { own: Nonce([5; 16]), session: SessionTag::default() };
+    attempt_by(scheme, Some(vec![4000]), WallTime::from_secs(0))
+}
+
+fn attempt_by(scheme: Scheme, ports: Option<Vec<u16>>, wall: WallTime) -> Attempt {
     let (buckets, schedule) = (buckets(Rule::Rolling), Schedule::ChaCha20);
     let clock = PortSource::Clock { buckets, schedule };
     let config = Config {
         peer: PEER,
         ports: ports.map_or(clock, PortSource::Fixed),
         session: SessionTag::default(),
-        scheme: Scheme::WanIp { leads: true },
+        scheme,
         listen: true,
         timeout: Duration::from_secs(120),
         seed: [7; 32],
@@ -179,4 +188,67 @@ fn strangers_are_not_accepted_and_a_socket_that_met_itself_is_closed() {
     attempt.handle_connected(at(1), SocketId(1), own, own);
     assert_eq!(actions(&mut attempt), [Action::Close { socket: SocketId(1) }]);
     assert_eq!(attempt.outcome(), None);
+}
+
+/// Whoever shares the peer's address may open connections without end, and say nothing on them.
+#[test]
+fn connections_beyond_any_need_are_not_accepted() {
+    let mut attempt = nonce_attempt();
+    let from = |port: u16| SocketAddr::new(PEER, port);
+    let accepted: Vec<SocketId> = (0..1000)
+        .filter_map(|port| attempt.handle_accepted(at(0), ends(4000).0, from(port)))
+        .collect();
+    assert!((16..=128).contains(&accepted.len()), "{}", accepted.len());
+    attempt.handle_closed(at(1), accepted[0]);
+    assert!(attempt.handle_accepted(at(1), ends(4000).0, from(1)).is_some(), "room for one");
+    let (local, remote) = ends(4000);
+    attempt.handle_connected(at(2), SocketId(1), local, remote);
+    assert!(attempt.wants(SocketId(1)) > 0, "its own connects are not hindered");
+}
+
+/// The pauses after refusals on the only port that can be bound, in milliseconds.
+fn pauses_at(index: u16, refusals: usize) -> Vec<f64> {
+    let mut attempt = attempt(Some((4000..4004).collect()), WallTime::from_secs(0));
+    let opened = actions(&mut attempt);
+    let of = |port: u16| connecting(&opened, port).unwrap();
+    for port in (4000..4004).filter(|port| *port != 4000 + index) {
+        attempt.handle_unavailable(at(0), of(port), "in use");
+    }
+    let (mut now, mut socket) = (at(0), of(4000 + index));
+    actions(&mut attempt);
+    let mut pauses = Vec::new();
+    while pauses.len() < refusals {
+        attempt.handle_refused(now, socket, true, "refused");
+        let refused = now;
+        let next = loop {
+            if let Some(next) = connecting(&actions(&mut attempt), 4000 + index) {
+                break next;
+            }
+            now = attempt.poll_timeout().expect("it goes on");
+            attempt.handle_timeout(now);
+        };
+        socket = next;
+        pauses.push(now.since(refused).as_secs_f64() * 1000.0);
+    }
+    pauses
+}
+
+/// The figures are those of `PROTOCOL.md`.
+#[test]
+fn pauses_after_refusals_grow_as_the_protocol_says() {
+    let assert_around = |pauses: &[f64], mean_ms: f64| {
+        let within = mean_ms / 2.0..=mean_ms * 1.5;
+        assert!(pauses.iter().all(|pause| within.contains(pause)), "{mean_ms}: {pauses:?}");
+        #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+        let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
+        assert!((mean / mean_ms - 1.0).abs() < 0.3, "{mean} instead of {mean_ms}");
+    };
+    // Patient ones, whose sockets are never replaced for another reason.
+    let eager = pauses_at(0, 400);
+    assert_eq!(eager[..5], [0.0; 5]);
+    assert_around(&eager[5..175], 34.0);
+    assert_around(&eager[175..], 68.0);
+    let other = pauses_at(2, 100);
+    assert_around(&other[..7], 140.0);
+    assert_around(&other[7..], 560.0);
 }

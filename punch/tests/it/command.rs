@@ -127,6 +127,8 @@ fn the_events_file_tells_the_same_as_the_json_on_standard_error() {
 fn mistakes_are_told_before_anything_is_sent() {
     for (args, says) in [
         (&["127.0.0.1"][..], "--loopback"),
+        (&["127.1"], "--loopback"),
+        (&["::1"], "--loopback"),
         (&["--bind", "127.0.0.9", "127.0.0.9"], "this machine itself"),
         (&["--bind", "192.0.2.77", "127.0.0.9"], "no address of this machine"),
         (&["--bind", "::1", "127.0.0.9"], "not of the same family"),
@@ -148,10 +150,13 @@ fn mistakes_are_told_before_anything_is_sent() {
 
 #[test]
 fn nobody_there_is_told_with_exit_code_1() {
-    let args = ["--bind", "127.90.7.1", "--timeout", "0.5", "127.90.7.2"];
-    let output = finish(punch(&args), Vec::new());
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("refused throughout"), "{}", stderr(&output));
+    // To 127.0.0.1 as well, from any other address of this machine.
+    for peer in ["127.90.7.2", "127.0.0.1"] {
+        let args = ["--bind", "127.90.7.1", "--timeout", "0.5", peer];
+        let output = finish(punch(&args), Vec::new());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("refused throughout"), "{}", stderr(&output));
+    }
 }
 
 #[test]

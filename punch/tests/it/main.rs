@@ -9,6 +9,8 @@ mod command;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod oddities;
+#[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod protocol;

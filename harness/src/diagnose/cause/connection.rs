@@ -144,9 +144,10 @@ fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: 
         evidence += &format!(" and {} {left} later", process::exit(peer));
     }
     let reasons = case.peers.each_ref().map(process::reported);
-    let kind = if reasons.contains(&Some(Failure::ElectionLost)) {
+    let lost = |reason| reasons.contains(&Some(reason));
+    let kind = if lost(Failure::ElectionLost) || lost(Failure::ConnectionLost) {
         Kind::ElectionLost
-    } else if reasons.contains(&Some(Failure::NoPeer)) {
+    } else if lost(Failure::NoPeer) {
         Kind::NoPeer
     } else {
         Kind::BytesMissing

@@ -13,6 +13,9 @@ use crate::core::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u32);
 
+/// How many fixed ports keep to 250 SYNs in any second, refused or not.
+pub const MOST_FIXED_PORTS: usize = 64;
+
 /// Where the ports come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PortSource {
@@ -23,7 +26,8 @@ pub enum PortSource {
         /// Bucket to ports.
         schedule: Schedule,
     },
-    /// Given, for callers who have signalling.
+    /// Given, for callers who have signalling: at most [`MOST_FIXED_PORTS`], or the attempt sends
+    /// more SYNs in a second than it should.
     Fixed(Vec<u16>),
 }
 
@@ -124,4 +128,6 @@ pub enum Failure {
     NoPeer,
     /// A peer was met, but the two did not agree on a connection in time.
     ElectionLost,
+    /// The two agreed on a connection, and it ended before it could be handed over.
+    ConnectionLost,
 }

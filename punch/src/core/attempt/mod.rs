@@ -13,6 +13,7 @@
 //! source of [`Action::Connect`].
 
 mod interface;
+mod tally;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -25,7 +26,10 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-pub use self::interface::{Action, Config, Failure, Outcome, PortSource, SocketId};
+pub use self::interface::{
+    Action, Config, Failure, MOST_FIXED_PORTS, Outcome, PortSource, SocketId,
+};
+use self::tally::Tally;
 use super::{
     bucket::{Buckets, Rule},
     election::{Election, Output, Reject},
@@ -53,9 +57,13 @@ const EAGER_PORTS: usize = 2;
 const PROMPT_REFUSALS: u32 = 5;
 
 /// Mean pause after a refusal on an eager port, and on any other: together with
-/// [`PROMPT_REFUSALS`] 16 ports send at most 250 SYNs in any second.
+/// [`PROMPT_REFUSALS`] 16 ports send at most 250 SYNs in any second. Where there are more (fixed
+/// ones), the pause of the others grows with their number.
 const EAGER_PAUSE: Duration = Duration::from_millis(34);
 const PAUSE: Duration = Duration::from_millis(140);
+
+/// How many ports these pauses are made for: those of two buckets.
+const USUAL_PORTS: usize = 2 * ROLLING_PORTS;
 
 /// Refusals after which a port pauses for longer, and by how much. Eager ports do so after some six
 /// seconds: by then the peer has most likely not been started. The others do after one second, since
@@ -73,6 +81,10 @@ const RESYN_SPREAD: Duration = Duration::from_millis(300);
 
 /// How long a SYN may take to be answered: two round trips of a second each.
 const HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// Accepted connections that are kept beside the attempt's own: a peer needs one a port, and whoever
+/// else shares its address must not take all descriptors of this process.
+const MOST_ACCEPTED: usize = 64;
 
 /// The attempt. See the module for the order of calls.
 #[derive(Debug)]
@@ -121,16 +133,6 @@ enum SlotState {
     Up { socket: SocketId },
     /// The port cannot be bound.
     Unavailable,
-}
-
-/// What has been seen, to tell why an attempt failed.
-#[derive(Debug, Default)]
-struct Tally {
-    connects: u32,
-    local_errors: u32,
-    answers: u32,
-    connections: u32,
-    hellos: u32,
 }
 
 impl Attempt {
@@ -217,15 +219,16 @@ impl Attempt {
         self.connection_up(now, socket, local, remote, false);
     }
 
-    /// A listener accepted a connection. Returns its number, or `None` if it is a stranger's and
-    /// the shell should close it.
+    /// A listener accepted a connection. Returns its number, or `None` if it is a stranger's, or one
+    /// too many, and the shell should close it.
     pub fn handle_accepted(
         &mut self,
         now: MonoTime,
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SocketId> {
-        if self.outcome.is_some() || remote.ip().to_canonical() != self.config.peer {
+        let crowded = self.sockets.len() >= self.slots.len() + MOST_ACCEPTED;
+        if self.outcome.is_some() || crowded || remote.ip().to_canonical() != self.config.peer {
             return None;
         }
         let socket = self.new_socket(local.port());
@@ -251,9 +254,11 @@ impl Attempt {
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
         self.tally.answers += 1;
+        let in_use = self.slots.values().filter(|slot| slot.scheduled).count();
+        let crowd = u32::try_from(in_use.div_ceil(USUAL_PORTS).max(1)).unwrap_or(u32::MAX);
         let pause = self.slots.get_mut(&port).map_or(PAUSE, |slot| {
             slot.refusals = slot.refusals.saturating_add(1);
-            slot.mean_pause()
+            slot.mean_pause(crowd)
         });
         self.drop_socket(now, socket, pause);
     }
@@ -540,33 +545,18 @@ impl Attempt {
 }
 
 impl Slot {
-    /// Mean of the random pause after the latest refusal.
-    fn mean_pause(&self) -> Duration {
+    /// Mean of the random pause after the latest refusal, where there are `crowd` times the usual
+    /// number of ports.
+    fn mean_pause(&self, crowd: u32) -> Duration {
         let (prompt, haste, pause) = match self.manner.eager {
             true => (PROMPT_REFUSALS, EAGER_HASTE, EAGER_PAUSE),
-            false => (0, HASTE, PAUSE),
+            false => (0, HASTE, PAUSE * crowd),
         };
         let (until, longer) = haste;
         match self.refusals {
             refusals if refusals <= prompt => Duration::ZERO,
             refusals if refusals <= until => pause,
             _ => pause * longer,
-        }
-    }
-}
-
-impl Tally {
-    fn reason(&self) -> Failure {
-        if self.hellos > 0 {
-            Failure::ElectionLost
-        } else if self.connections > 0 {
-            Failure::NoPeer
-        } else if self.answers > 0 {
-            Failure::Refused
-        } else if self.local_errors > 0 && self.local_errors == self.connects {
-            Failure::Unreachable
-        } else {
-            Failure::NoAnswer
         }
     }
 }

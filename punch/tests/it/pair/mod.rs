@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 use punch::core::{
-    attempt::{Failure, PortSource},
+    attempt::{Failure, MOST_FIXED_PORTS, PortSource},
     bucket::Rule,
     event::What,
     schedule::Schedule,
@@ -317,6 +317,16 @@ fn refusals_never_make_a_flood_of_syns() {
         let report = trial.run();
         assert_eq!(report.agreed(), None);
         most = report.syns.iter().map(|syns| most_in_a_second(syns)).fold(most, usize::max);
+    }
+    let many = (3000..).take(MOST_FIXED_PORTS).collect::<Vec<u16>>();
+    for seed in seeds(4) {
+        let trial = Trial {
+            unsolicited: [Unsolicited::Reset; 2],
+            ports: [0, 1].map(|_| PortSource::Fixed(many.clone())),
+            timeout: Duration::from_secs(4),
+            ..trial(seed, 0, [0, 20_000_000_000], [BUCKET_BEGINS; 2])
+        };
+        most = trial.run().syns.iter().map(|syns| most_in_a_second(syns)).fold(most, usize::max);
     }
     println!("at most {most} SYNs in a second");
     assert!(most <= 250, "{most} SYNs in a second");
