@@ -211,7 +211,10 @@ mod tests {
             for wide in ["'none'", "'full-cone'", "'address-restricted'"] {
                 assert_eq!(between(changes, wide), SOON, "{changes} {wide}");
                 let deaf = with(changes, wide, "punch.listen = false");
-                assert_eq!(deaf, Ways::None, "{changes} {wide}");
+                // The host behind it answers with RST, and then a random port is drawn again.
+                let redraws = matches!(deaf, Ways::Chance(_));
+                assert_eq!(redraws, changes == "'symmetric'", "{changes} {wide}");
+                assert!(redraws || deaf == Ways::None, "{changes} {wide}");
             }
         }
     }
