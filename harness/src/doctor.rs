@@ -1,11 +1,6 @@
 //! What this machine must have, and one message about what is missing.
 
-use std::{
-    collections::BTreeSet,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{collections::BTreeSet, path::Path, thread};
 
 use crate::{
     isolate::{self, IsolateError},
@@ -32,8 +27,9 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Checks that the machine has what these NATs need, and moves this process into its namespaces. On success, or where the
-/// namespaces are there but something else is missing, the isolated child returns.
+/// Checks that the machine has what these NATs need, and moves this process into its namespaces. On
+/// success, or where the namespaces are there but something else is missing, the isolated child
+/// returns.
 ///
 /// # Errors
 /// Everything that is missing.
@@ -117,15 +113,11 @@ fn fixed_program(command: &[String]) -> Option<String> {
 
 /// Whether `execvp` finds it: anywhere in `PATH`, or exactly there if it has a slash.
 fn can_be_started(program: &str) -> bool {
-    let executable = |path: PathBuf| {
-        let file = path.metadata().ok().filter(std::fs::Metadata::is_file);
-        file.is_some_and(|file| file.permissions().mode() & 0o111 != 0)
-    };
     if program.contains('/') {
-        return executable(Path::new(program).to_owned());
+        return lab::is_executable(Path::new(program));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| executable(folder.join(program)))
+    std::env::split_paths(&path).any(|folder| lab::is_executable(&folder.join(program)))
 }
 
 fn tun_device() -> Option<Missing> {

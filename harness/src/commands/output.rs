@@ -64,7 +64,7 @@ pub(super) fn print(format: Format, summary: &Summary, folder: &Path) -> Result<
     emit(&rendered(format, summary, folder))
 }
 
-/// Prints text to standard output; see [`print`].
+/// Prints text to standard output; see [`print()`].
 pub(super) fn emit(text: &str) -> Result<(), Problem> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

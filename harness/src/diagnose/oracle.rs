@@ -7,7 +7,8 @@
 //! does not know.
 //!
 //! Known limit: that a NAT with random ports happens to give the very port that the other expects
-//! is taken for impossible; with 16 ports it happens in 1 of 4,000 trials.
+//! is taken for impossible where it draws one for each inside port only; with 16 ports that is 1 of
+//! 4,000 trials.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,12 +48,19 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Th
     if setup.subject.is_some() {
         return depends("the rule of a foreign subject is not known");
     }
+    if setup.wan.loss >= 1.0 {
+        return theory(Prediction::ShouldNot, "every packet is lost".to_owned());
+    }
     let timeout = Duration::from_secs_f64(setup.punch.timeout_s);
     let rtt = setup.wan.rtt();
     let from = peers[0].start.max(peers[1].start);
     let until = peers[0].start.min(peers[1].start) + timeout;
     if until <= from {
         return theory(Prediction::ShouldNot, "the peers never run at the same time".to_owned());
+    }
+    if until - from < setup.wan.delay {
+        let reason = "the later peer's packets come when the other has given up".to_owned();
+        return theory(Prediction::ShouldNot, reason);
     }
     let ways = ways(setup);
     let patience = match ways {
@@ -259,6 +267,8 @@ mod tests {
         let loss = format!("{text}\n[wan]\nloss = 0.5");
         let theory = predict_text(&loss, EDGE, [0.0; 2], 0.0);
         assert_eq!(theory.prediction, Prediction::ShouldNot, "loss does not help");
+        let theory = predict_text("[wan]\nloss = 1", EDGE, [0.0; 2], 0.0);
+        assert_eq!(theory.prediction, Prediction::ShouldNot, "every packet is lost");
     }
 
     #[test]
@@ -278,5 +288,8 @@ mod tests {
         assert_eq!(theory.prediction, Prediction::ShouldNot);
         let theory = predict_text(text, EDGE, [0.0, 1.9], 0.0);
         assert_eq!(theory.prediction, Prediction::Depends, "too short to be sure");
+        let far = format!("{text}\n[wan]\ndelay_ms = 200");
+        let theory = predict_text(&far, EDGE, [0.0, 1.9], 0.0);
+        assert_eq!(theory.prediction, Prediction::ShouldNot, "no packet comes in time");
     }
 }

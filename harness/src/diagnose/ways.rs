@@ -6,10 +6,12 @@
 //! tracking, which makes most NATs, forgets a mapping as soon as a RST comes back, but not when an
 //! ICMP error does.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
+
+use punch::Rule;
 
 use crate::{
-    nat::{Filtering, Nat, Sender, Unsolicited},
+    nat::{Allocation, Filtering, Mapping, Nat, PortBlock, Sender, Unsolicited},
     scenario::Setup,
 };
 
@@ -40,8 +42,8 @@ struct End<'a> {
     nat: &'a Nat,
     /// Whether its peer also listens on its ports.
     listens: bool,
-    /// Whether its peer sends fresh SYNs, where others leave repeats to the kernel.
-    repeats: bool,
+    /// From which bucket its peer takes its ports.
+    rule: Rule,
 }
 
 impl End<'_> {
@@ -99,6 +101,32 @@ impl End<'_> {
         let_in && (same_port || self.listens)
     }
 
+    /// Whether its peer sends fresh SYNs, where others leave repeats to the kernel.
+    fn repeats(self) -> bool {
+        self.rule == Rule::Rolling
+    }
+
+    /// Whether its NAT may draw a port that the other end expects, by more than the chance of the
+    /// few mappings that an attempt needs (1 in 4,000 with 16 ports).
+    fn may_hit(self, other: Self) -> bool {
+        let Some(nat) = self.nat.spec() else { return false };
+        let scheduled = scheduled(self.rule);
+        let meets =
+            |PortBlock { first, last }| first <= *scheduled.end() && last >= *scheduled.start();
+        if !nat.allocation.drawn_from().is_some_and(meets) {
+            return false;
+        }
+        // Any SYN of the other end comes to a listener by any of the mappings: 1 in 200 trials, and
+        // 1 in 4 where there is a mapping for every SYN.
+        let met = self.is_wide() && self.listens;
+        // A RST ends a mapping, so that each new SYN draws again: some 100 a second, 1 in 50 trials.
+        let redraws = nat.mapping == Mapping::AddressAndPortDependent
+            && matches!(nat.allocation, Allocation::Random | Allocation::Sequential);
+        let expects = other.is_addressed()
+            && other.nat.spec().is_none_or(|nat| nat.forwards_syn(Sender::Contacted));
+        met || (redraws && other.resets() && expects)
+    }
+
     /// Whether its NAT is one that drops, keeps what it has seen, and lets the peer's SYN in.
     fn is_plain(self) -> bool {
         self.nat
@@ -107,12 +135,20 @@ impl End<'_> {
     }
 }
 
+/// The ports among which a rule's are, holes included.
+fn scheduled(rule: Rule) -> RangeInclusive<u16> {
+    match rule {
+        Rule::Rolling => 2024..=32_767,
+        Rule::Article => 30_000..=49_999,
+    }
+}
+
 /// The ways between the peers of a setup.
 pub(super) fn ways(setup: &Setup) -> Ways {
     let [a, b] = setup.peers.each_ref().map(|peer| End {
         nat: &peer.nat,
         listens: setup.punch.listen,
-        repeats: setup.punch.rule == punch::Rule::Rolling,
+        rule: setup.punch.rule,
     });
     let rtt = setup.wan.rtt();
     let forgets = |limit: Option<u32>, needed: Duration| {
@@ -120,6 +156,9 @@ pub(super) fn ways(setup: &Setup) -> Ways {
     };
     let timeouts = [a, b].map(|end| end.nat.spec().map(|nat| nat.timeouts).unwrap_or_default());
     match (a.admits(b), b.admits(a)) {
+        (false, false) if a.may_hit(b) || b.may_hit(a) => {
+            Ways::Chance("a NAT draws so many ports that it may draw one that is expected")
+        }
         (false, false) => Ways::None,
         _ if timeouts.iter().any(|t| forgets(t.syn_s, rtt + Duration::from_secs(1))) => {
             Ways::Chance("a NAT forgets a SYN before its answer can be there")
@@ -131,7 +170,7 @@ pub(super) fn ways(setup: &Setup) -> Ways {
             Ways::Chance("a NAT answers every single SYN with an ICMP error")
         }
         (true, true) if a.is_plain() && b.is_plain() => Ways::Within(Duration::ZERO),
-        _ if !a.repeats => Ways::Chance("it takes another SYN, and this rule sends few"),
+        _ if !a.repeats() => Ways::Chance("it takes another SYN, and this rule sends few"),
         (true, true) if a.resets() && b.resets() => Ways::Within(CROSSING),
         // A NAT that refuses simultaneous open cannot answer with a RST, and one that changes ports
         // needs a wide one: so where only one end admits the other, it does so at any moment.
@@ -172,9 +211,33 @@ mod tests {
             for wide in ["'none'", "'full-cone'", "'address-restricted'"] {
                 assert_eq!(between(changes, wide), SOON, "{changes} {wide}");
                 let deaf = with(changes, wide, "punch.listen = false");
-                assert_eq!(deaf, Ways::None, "{changes} {wide}");
+                // The host behind it answers with RST, and then a random port is drawn again.
+                let redraws = matches!(deaf, Ways::Chance(_));
+                assert_eq!(redraws, changes == "'symmetric'", "{changes} {wide}");
+                assert!(redraws || deaf == Ways::None, "{changes} {wide}");
             }
         }
+    }
+
+    #[test]
+    fn a_nat_that_draws_many_ports_may_draw_one_that_is_expected() {
+        let chance = |ways: Ways| matches!(ways, Ways::Chance(_));
+        // Seen on real NATs, each within a hundred trials.
+        for resets in ["'home-reject'", "'linux-router'"] {
+            assert!(chance(between("'symmetric'", resets)), "{resets}");
+            // Its ports are none of the rolling rule's.
+            assert_eq!(between("'symmetric-sequential'", resets), Ways::None, "{resets}");
+        }
+        let cone = "{ allocation = 'random', filtering = 'endpoint-independent' }";
+        assert!(chance(between(cone, "'symmetric-sequential'")));
+        let deaf = with(cone, "'symmetric-sequential'", "punch.listen = false");
+        assert_eq!(deaf, Ways::None, "nobody takes a SYN from another port");
+        let article = "punch.rule = 'article'\npunch.listen = false";
+        assert!(chance(with("'symmetric-sequential'", "'none'", article)));
+        // A mapping that stays is drawn once.
+        let stays = "{ allocation = 'random', mapping = 'endpoint-independent' }";
+        assert_eq!(between(stays, "'home-reject'"), Ways::None);
+        assert_eq!(between("'symmetric'", "'icmp-reject'"), Ways::None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     io::Write,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -238,12 +238,13 @@ fn apply_rules(tool: Tool, text: &str) -> io::Result<Child> {
     let name = tool.program();
     let program =
         find_program(name).ok_or_else(|| io::Error::other(format!("{name} is not installed")))?;
-    let mut child = Command::new(program)
+    let mut child = Command::new(&program)
         .args(tool.arguments())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()?;
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(text.as_bytes())?;
     }
@@ -272,5 +273,14 @@ fn finish_rules(router: &NetNs, applying: Applying, side: Side) -> Result<(), Bu
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|dir| dir.join(name)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .chain(usual)
+        .map(|dir| dir.join(name))
+        .find(|file| is_executable(file))
+}
+
+/// Whether it is a file that somebody may execute.
+pub(crate) fn is_executable(file: &Path) -> bool {
+    let file = file.metadata().ok().filter(fs::Metadata::is_file);
+    file.is_some_and(|file| file.permissions().mode() & 0o111 != 0)
 }

@@ -15,7 +15,7 @@ use std::{fmt, net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
     address::Network,
-    build::{BuildError, build, build_alone, find_program},
+    build::{BuildError, build, build_alone, find_program, is_executable},
     netns::NetNs,
 };
 use crate::{nat::Nat, scenario::Family};

@@ -124,6 +124,12 @@ pub(crate) const DELTA: u16 = 1000;
 /// The block of `block` unless a scenario gives one: 512 ports, a usual size for a subscriber.
 pub(crate) const BLOCK: PortBlock = PortBlock { first: 61_440, last: 61_951 };
 
+/// The ports that `sequential` goes through before it begins again.
+pub(crate) const SEQUENTIAL: PortBlock = PortBlock { first: 40_000, last: 41_023 };
+
+/// The ports that `random` draws from.
+pub(crate) const RANDOM: PortBlock = PortBlock { first: 1024, last: 65_535 };
+
 impl Named for Allocation {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("preserving", Self::Preserving),
@@ -151,6 +157,16 @@ impl Allocation {
     /// two inside hosts then share it.
     pub(crate) fn follows_inside_port(self) -> bool {
         matches!(self, Self::PreservingOverloading | Self::FixedDelta(_))
+    }
+
+    /// The ports that it gives to new mappings, where they do not follow from the inside port.
+    pub(crate) fn drawn_from(self) -> Option<PortBlock> {
+        match self {
+            Self::Random => Some(RANDOM),
+            Self::Sequential => Some(SEQUENTIAL),
+            Self::Block(block) => Some(block),
+            Self::Preserving | Self::PreservingOverloading | Self::FixedDelta(_) => None,
+        }
     }
 
     /// The mapping that usually goes with it.

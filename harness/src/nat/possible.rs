@@ -34,11 +34,11 @@ pub(crate) fn impossible_with_ipv6(nat: &NatSpec) -> Option<Impossible> {
     (!nat.preserves_ports()).then(|| Impossible {
         key: "allocation",
         reason: format!(
-            "with IPv6 nothing is translated, so that no NAT can have {} ports",
+            "with IPv6 nothing is translated, so that there cannot be {}",
             if nat.mapping == Mapping::EndpointIndependent {
-                nat.allocation.name()
+                format!("allocation \"{}\"", nat.allocation.name())
             } else {
-                nat.mapping.name()
+                format!("mapping \"{}\"", nat.mapping.name())
             }
         ),
         instead: "take \"ipv4\", or NATs that preserve ports".to_owned(),

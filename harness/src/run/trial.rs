@@ -278,11 +278,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         start: started[side.index()],
         skew: skew(trial.setup.peers[side.index()].clock_offset_s),
     });
-    let late = [0, 1].map(|side| started[side].saturating_sub(seen.starts[side]));
-    let bench = BenchLateness {
-        wan_ms: milliseconds(seen.traffic.lateness),
-        start_ms: milliseconds(late[0].max(late[1])),
-    };
+    let bench = lateness(seen, started);
     let peers = Side::BOTH.map(|side| {
         let index = side.index();
         PeerReport {
@@ -332,6 +328,15 @@ fn evidence<'a>(
             syns: &syns[side.index()],
         }
     })
+}
+
+/// How late the bench was with the packets and with the starts of the peers.
+fn lateness(seen: &Seen, started: [Duration; 2]) -> BenchLateness {
+    let late = [0, 1].map(|side| started[side].saturating_sub(seen.starts[side]));
+    BenchLateness {
+        wan_ms: milliseconds(seen.traffic.lateness),
+        start_ms: milliseconds(late[0].max(late[1])),
+    }
 }
 
 /// What disturbed a trial, if its bench was too late.

@@ -61,10 +61,12 @@ fn possible(root: &Section<'_, '_>, setup: &Setup) -> Checked<()> {
     if setup.wan.family != Family::V6 {
         return Ok(());
     }
-    let specs = setup.peers.iter().filter_map(|peer| peer.nat.spec());
-    if let Some(contradiction) = specs.filter_map(impossible_with_ipv6).next() {
+    for (side, peer) in super::SIDES.iter().zip(&setup.peers) {
+        let Some(nat) = peer.nat.spec() else { continue };
+        let Some(contradiction) = impossible_with_ipv6(nat) else { continue };
         let family = root.section("wan", keys::WAN).require("family", "")?;
-        return Err(family.problem(contradiction.reason, "IPv6", contradiction.instead));
+        let reason = format!("`peer.{side}.nat` is {nat}, but {}", contradiction.reason);
+        return Err(family.problem(reason, "IPv6", contradiction.instead));
     }
     Ok(())
 }

@@ -125,6 +125,16 @@ const NO_NFT: &str = "
         [ ! -e $file ] || mount --bind /dev/null $file
     done";
 
+/// A file of its name is no program.
+#[test]
+fn an_nft_that_nobody_may_execute_is_none() {
+    let bench = Bench::new();
+    bench.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
+    let plain = NO_NFT.replace("/dev/null", "/etc/passwd");
+    let ran = run_after(&bench, &plain, None, &["cone.toml", "--out", "out"]);
+    assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
+}
+
 const TWO_NATS: &str = "trials = 2\nseed = 1\n[wan]\ndelay_ms = 5\n[sweep]\n\"peer.a.nat\" = [\"home\", \"full-cone\"]\n";
 
 #[test]

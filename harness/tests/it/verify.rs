@@ -48,6 +48,9 @@ fn every_nat_of_the_catalogue_does_what_it_says() {
 #[test]
 fn every_firewall_that_stands_for_a_nat_with_ipv6_does_what_it_says() {
     assert_as_described(&["--ipv6"], 8);
+    // Without a firewall nothing tells what it has forgotten.
+    let open = "{ name = \"full-cone\", unsolicited = \"open\", syn_timeout_s = 1 }";
+    assert_as_described(&["--ipv6", open], 1);
 }
 
 /// Behaviours that no NAT of the catalogue has, and combinations of them.

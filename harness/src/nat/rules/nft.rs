@@ -9,17 +9,15 @@ use std::{fmt::Write, net::IpAddr};
 
 use super::{LAN, WAN};
 use crate::nat::{
-    Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Timeouts, Unsolicited,
+    Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, RANDOM, SEQUENTIAL, Timeouts,
+    Unsolicited,
 };
 
-/// How long a table remembers an endpoint that no longer sends, unless the NAT says otherwise.
+/// How long a table remembers an endpoint after its last packet, unless the NAT says otherwise.
 const MEMORY_S: u32 = 300;
 
 /// Entries of a table; beyond it the NAT allocates as if it had forgotten.
 const ENTRIES: u32 = 4096;
-
-/// Ports that `sequential` goes through before it begins again.
-const SEQUENTIAL: PortBlock = PortBlock { first: 40_000, last: 41_023 };
 
 /// Ports of a block that are used at most: long lists take long to load.
 const MOST_TURNS: u32 = 1024;
@@ -210,7 +208,8 @@ fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
             rule(format!("{TRANSPORT} snat ip to {wan}:1024-32767{random}"));
         }
         Allocation::Random => {
-            rule(format!("{TRANSPORT} snat ip to {wan}:1024-65535 fully-random"));
+            let PortBlock { first, last } = RANDOM;
+            rule(format!("{TRANSPORT} snat ip to {wan}:{first}-{last} fully-random"));
         }
         Allocation::Sequential => {
             let PortBlock { first, last } = SEQUENTIAL;

@@ -7,7 +7,8 @@
 //!
 //! Known limits: time-outs of more than 5 s are not waited for, those of UDP not at all, and that of
 //! closed connections not where a mapping outlives them (filtering that is not address-and-port-
-//! dependent); with IPv6 there is neither mapping nor hairpin to look at.
+//! dependent); with IPv6 there is neither mapping nor hairpin to look at, nor a time-out where
+//! everything is let in.
 
 mod bench;
 mod classify;
