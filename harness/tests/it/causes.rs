@@ -241,6 +241,19 @@ const CERTAIN: &[Certain] = &[
             "; b sent # bytes and ended with exit 1 # ms later",
         ],
     },
+    Certain {
+        // The SYNs cross. a is up 1.6 s after its start, b 1.95 s: b hears a at 2.4 s, before its own
+        // deadline, but what b says would reach a at 2.75 s, after a's.
+        name: "too-late",
+        scenario: "delay_ms = 800\n[punch]\ntimeout_s = 2.4\n[peer.b]\nstart_s = 0.35",
+        manner: "",
+        kind: "election-lost",
+        evidence: &[
+            " connections stood, the first on port # # ms after the later start",
+            "; a sent # bytes and ended with exit 1 # ms later",
+            "; b sent # bytes and ended with exit 1 # ms later",
+        ],
+    },
 ];
 
 fn write_all(bench: &Bench) -> Vec<String> {

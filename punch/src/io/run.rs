@@ -345,7 +345,11 @@ impl<'a> Shell<'a> {
         if let Some(pace) = chosen.pace.release(&chosen.socket) {
             match role {
                 // The ACK is on its way, and the leader waits for it.
-                Role::Follower => unfinished = Some((chosen.socket.try_clone()?, pace)),
+                Role::Follower => match chosen.socket.try_clone() {
+                    Ok(same) => unfinished = Some((same, pace)),
+                    // Out of descriptors: a lost ACK may come late.
+                    Err(_) => pace.finish(&chosen.socket),
+                },
                 Role::Leader => pace.finish(&chosen.socket),
             }
         }
