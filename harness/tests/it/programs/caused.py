@@ -72,14 +72,19 @@ def half_deaf():
     exchange(connect(4321))
 
 
-def one_syn():
-    # A repeated SYN would remind the NAT.
+def send_syn():
+    """One, which is not repeated."""
     connection = socket.socket()
     connection.setblocking(False)
     connection.bind(("", 4321))
     connection.connect_ex((peer, 4321))
     time.sleep(0.2)
     connection.close()
+
+
+def one_syn():
+    # A repeated SYN would remind the NAT.
+    send_syn()
     wait(None)
 
 
@@ -87,12 +92,7 @@ def syn_then_listen():
     """a's SYN-ACK comes from another socket than its SYN did, and its NAT does not expect it."""
     if side == "b":
         return exchange(connect(4321))
-    connection = socket.socket()
-    connection.setblocking(False)
-    connection.bind(("", 4321))
-    connection.connect_ex((peer, 4321))
-    time.sleep(0.2)
-    connection.close()
+    send_syn()
     listener = socket.create_server(("", 4321))
     listener.settimeout(left())
     try:
