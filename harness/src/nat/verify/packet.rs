@@ -1,14 +1,14 @@
 //! Packets that verification reads and writes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use etherparse::{
     IcmpEchoHeader, Icmpv4Header, Icmpv4Type, Icmpv6Header, Icmpv6Type, IpNumber, Ipv4Header,
-    Ipv6FlowLabel, Ipv6Header, LaxNetSlice, LaxSlicedPacket, PacketBuilder, PacketBuilderStep,
-    TcpHeader, TransportSlice,
+    Ipv6FlowLabel, Ipv6Header, LaxSlicedPacket, PacketBuilder, PacketBuilderStep, TcpHeader,
+    TransportSlice,
 };
 
-use crate::scenario::Family;
+use crate::{scenario::Family, wan::tcp::addresses};
 
 /// Receive window of the segments that are written.
 const WINDOW: u16 = 64_000;
@@ -80,7 +80,7 @@ impl Packet {
     /// Reads an IP packet; `None` for what verification has no use for.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let sliced = LaxSlicedPacket::from_ip(bytes).ok()?;
-        let (source, destination) = addresses(sliced.net.as_ref()?)?;
+        let (source, destination) = addresses(bytes)?;
         let ends = |from, to| (SocketAddr::new(source, from), SocketAddr::new(destination, to));
         let ((source, destination), what) = match sliced.transport? {
             TransportSlice::Tcp(tcp) => {
@@ -150,31 +150,13 @@ fn echo(reply: bool, rest: [u8; 4]) -> What {
     What::Echo { reply, id: u16::from_be_bytes([high, low]) }
 }
 
-fn addresses(net: &LaxNetSlice<'_>) -> Option<(IpAddr, IpAddr)> {
-    match net {
-        LaxNetSlice::Ipv4(ip) => {
-            Some((ip.header().source_addr().into(), ip.header().destination_addr().into()))
-        }
-        LaxNetSlice::Ipv6(ip) => {
-            Some((ip.header().source_addr().into(), ip.header().destination_addr().into()))
-        }
-        LaxNetSlice::Arp(_) => None,
-    }
-}
-
 /// The destination of the packet that an ICMP error quotes, of which eight bytes of transport are
 /// there at least.
 fn about(quoted: &[u8]) -> Option<SocketAddr> {
-    let (address, transport): (IpAddr, usize) = match quoted.first()? >> 4 {
-        4 => {
-            let octets: [u8; 4] = quoted.get(16..20)?.try_into().ok()?;
-            (Ipv4Addr::from(octets).into(), usize::from(quoted[0] & 15) * 4)
-        }
-        6 => {
-            let octets: [u8; 16] = quoted.get(24..40)?.try_into().ok()?;
-            (Ipv6Addr::from(octets).into(), 40)
-        }
-        _ => return None,
+    let (_, address) = addresses(quoted)?;
+    let transport = match address {
+        IpAddr::V4(_) => usize::from(quoted[0] & 15) * 4,
+        IpAddr::V6(_) => 40,
     };
     let port: [u8; 2] = quoted.get(transport + 2..transport + 4)?.try_into().ok()?;
     Some(SocketAddr::new(address, u16::from_be_bytes(port)))

@@ -10,7 +10,10 @@ use super::{
     fold::Line,
     rows::{Column, Row, Shape},
 };
-use crate::{diagnose::flow::Place, lab::Side};
+use crate::{
+    diagnose::{flow::Place, times},
+    lab::Side,
+};
 
 /// Width of the part with the columns.
 const WIDTH: usize = 71;
@@ -63,7 +66,7 @@ pub(super) fn line(story: &Story<'_>, line: &Line) -> String {
 }
 
 fn milliseconds(story: &Story<'_>, at: MonoTime) -> String {
-    format!("{:.1}", at.since(story.begin).as_secs_f64() * 1000.0)
+    format!("{:.1}", times::milliseconds(at.since(story.begin)))
 }
 
 /// The time of day that a peer's clock reads.
