@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod scenario;
 mod wan;
+mod words;
 
 use std::process::ExitCode;
 

@@ -2,11 +2,9 @@
 
 use crate::{
     event::ExpectationPlan,
-    report::{
-        judge::{Allowance, rate_allowance, time_allowance, trials_to_decide},
-        text::count,
-    },
+    report::judge::{Allowance, rate_allowance, time_allowance, trials_to_decide},
     scenario::{Bound, Criterion, Scenario},
+    words::count,
 };
 
 /// One line for each expectation of a scenario.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{allowances, say, scenarios::read};
-use crate::{cli::CheckArgs, report::text::count, scenario::Scenario};
+use crate::{cli::CheckArgs, scenario::Scenario, words::count};
 
 /// `harness check`.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
@@ -33,7 +33,7 @@ pub(super) fn size(scenario: &Scenario) -> String {
     let trials = scenario.trials;
     match scenario.precision {
         None => {
-            let each = count(u64::from(trials), "trial");
+            let each = count(trials, "trial");
             format!("{} x {each} = {}", count(cells, "cell"), count(all(trials), "trial"))
         }
         Some(precision) => {

@@ -6,9 +6,10 @@ use crate::{
         labels::Labels,
         measured,
         summary::{CellSummary, CellVerdict, ExpectationSummary},
-        text::{count, rate},
+        text::rate,
     },
     scenario::Criterion,
+    words::count,
 };
 
 /// An expectation and what was measured, in words.
@@ -95,7 +96,7 @@ fn by_theory(expectation: &ExpectationSummary, cells: &[CellSummary]) -> (String
     let remark = match (undecided.count(), depends) {
         (0, 0) => String::new(),
         (0, depends) => format!("{} more that theory does not decide", trials(depends)),
-        (cells, _) => format!("in {} theory decided no trial", count(cells as u64, "cell")),
+        (cells, _) => format!("in {} theory decided no trial", count(cells, "cell")),
     };
     (measured, remark)
 }

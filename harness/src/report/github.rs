@@ -3,12 +3,14 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{
-    finding::Finding,
-    judge::Judgement,
-    labels::{Labels, replay},
-    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
-    text::count,
+use crate::{
+    report::{
+        finding::Finding,
+        judge::Judgement,
+        labels::{Labels, replay},
+        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+    },
+    words::count,
 };
 
 /// GitHub shows at most ten errors and ten warnings of a step.
@@ -107,7 +109,7 @@ fn spoiled(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, S
     let cells = scenario.cells.iter().filter(spoiled).count();
     let cause = labels.causes(|cell| &cell.error_causes);
     let cause = cause.first().filter(|_| cells > 0)?;
-    let title = format!("{} with errors of the bench only", count(cells as u64, "cell"));
+    let title = format!("{} with errors of the bench only", count(cells, "cell"));
     Some((title, format!("{}: {}", cause.first.kind, cause.first.evidence)))
 }
 

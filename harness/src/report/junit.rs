@@ -9,13 +9,16 @@ use std::{fmt::Write as _, time::Duration};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::report::{
-    finding::Finding,
-    judge::Judgement,
-    labels::{Labels, replay},
-    stats::Quantiles,
-    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
-    text::{count, milliseconds, rate},
+use crate::{
+    report::{
+        finding::Finding,
+        judge::Judgement,
+        labels::{Labels, replay},
+        stats::Quantiles,
+        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        text::{milliseconds, rate},
+    },
+    words::count,
 };
 
 /// The whole report. The commands in it name the folder of the run `RUN`, so that the same events

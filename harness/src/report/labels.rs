@@ -6,8 +6,9 @@ use crate::{
     event::{Assignment, Filter, PrecisionPlan},
     report::{
         summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
-        text::{cell_label, count, short_names, value},
+        text::{cell_label, short_names, value},
     },
+    words::count,
 };
 
 /// A scenario, and what its cells and trials are called.
@@ -79,7 +80,7 @@ impl<'a> Labels<'a> {
                 };
                 let missed = match self.scenario.cells.iter().filter(is_wide).count() {
                     0 => String::new(),
-                    cells => format!(" (not reached in {})", count(cells as u64, "cell")),
+                    cells => format!(" (not reached in {})", count(cells, "cell")),
                 };
                 format!("precision {half_width} by {least} to {trials_max} trials{missed}")
             }

@@ -5,9 +5,10 @@ use crate::{
         judge::Measured,
         stats::Bounds,
         summary::{CellSummary, CellVerdict},
-        text::{count, rate},
+        text::rate,
     },
     scenario::{Criterion, TimeUnit},
+    words::count,
 };
 
 /// What a cell showed of what a criterion is on.

@@ -1,9 +1,12 @@
 //! A run in one line: what came of it, how much was run.
 
-use crate::report::{
-    judge::Judgement,
-    summary::{RunState, Summary},
-    text::{count, duration},
+use crate::{
+    report::{
+        judge::Judgement,
+        summary::{RunState, Summary},
+        text::duration,
+    },
+    words::count,
 };
 
 /// Whether a run has no verdict: nothing was expected, and nothing went wrong.
@@ -31,9 +34,9 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
     let mut facts = vec![result];
     let only_errors = cells().filter(|cell| cell.trials > 0 && cell.judged() == 0).count();
     if only_errors > 0 {
-        facts.push(format!("{} with errors only", count(only_errors as u64, "cell")));
+        facts.push(format!("{} with errors only", count(only_errors, "cell")));
     }
-    let run = count(cells().map(|cell| cell.trials).sum(), "trial");
+    let run = count(cells().map(|cell| cell.trials).sum::<u64>(), "trial");
     facts.push(match (summary.state, summary.elapsed_s) {
         (RunState::Finished, Some(elapsed_s)) => format!("{run} in {}", duration(elapsed_s)),
         (RunState::Interrupted, Some(elapsed_s)) => {
@@ -43,7 +46,7 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
         (RunState::Unfinished, _) => format!("{run} so far (killed, or still running)"),
     });
     if let Some(retries @ 1..) = summary.lab_retries {
-        facts.push(format!("labs rebuilt {}", count(u64::from(retries), "time")));
+        facts.push(format!("labs rebuilt {}", count(retries, "time")));
     }
     facts
 }

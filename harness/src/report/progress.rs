@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     event::{Event, Verdict},
-    report::text::{count, duration},
+    report::text::duration,
+    words::count,
 };
 
 /// Pause between plain lines.

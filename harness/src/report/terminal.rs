@@ -8,18 +8,21 @@ mod heat_map;
 
 use std::path::Path;
 
-use crate::report::{
-    finding::Finding,
-    grid::Mark,
-    labels::{Found, Labels, replay},
-    outcome,
-    style::{Ink, Style},
-    summary::{
-        CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
-        Unexpected,
+use crate::{
+    report::{
+        finding::Finding,
+        grid::Mark,
+        labels::{Found, Labels, replay},
+        outcome,
+        style::{Ink, Style},
+        summary::{
+            CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
+            Unexpected,
+        },
+        table::{self, ink, word},
+        text::{paragraph, rtt},
     },
-    table::{self, ink, word},
-    text::{count, paragraph, rtt},
+    words::count,
 };
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
@@ -290,7 +293,7 @@ fn calls_for_attention(cell: &CellSummary) -> bool {
 
 /// `1 cell calls`, `2 cells call`.
 fn call(number: usize, noun: &str) -> String {
-    count(number as u64, noun) + if number == 1 { " calls" } else { " call" }
+    count(number, noun) + if number == 1 { " calls" } else { " call" }
 }
 
 fn trials(number: u64) -> String {

@@ -61,11 +61,6 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// `1 trial`, `2 trials`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
 /// A value of a scenario file on one short line, strings without quotes, tables as
 /// `name unsolicited=reset`.
 pub(super) fn value(value: &Value) -> String {

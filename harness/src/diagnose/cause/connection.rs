@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use punch::{Event, Failure, core::event::What, core::time::MonoTime};
 
-use super::{Case, Kind, count, ms, process, sides};
+use super::{Case, Kind, ms, process, sides};
 use crate::{
     diagnose::flow::{Flow, Says, Seen},
     event::Cause,
     lab::Side,
+    words::count,
 };
 
 /// Where the packets show a whole handshake, the cause lies in what came after it.

@@ -26,7 +26,7 @@ use super::{
     flow::{self, Flow, Place},
     times::Syns,
 };
-use crate::{event::Cause, lab::Side, scenario::Named, wan::Traffic};
+use crate::{event::Cause, lab::Side, scenario::Named, wan::Traffic, words::count};
 
 /// The causes, and what each means. Those of errors of the bench are named `bench`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,11 +199,6 @@ fn sides<'a>(case: &'a Case<'a>) -> impl Iterator<Item = (Side, &'a Evidence<'a>
 fn ms(duration: Duration) -> String {
     let tenths = (duration.as_secs_f64() * 10_000.0).round() / 10.0;
     format!("{tenths} ms")
-}
-
-/// `1 SYN`, `2 SYNs`
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// `port 7`, `ports 7 and 9`, `16 ports such as 7`

@@ -2,12 +2,13 @@
 
 use punch::{Failure, core::event::What};
 
-use super::{Case, Evidence, Kind, count, ms, sides};
+use super::{Case, Evidence, Kind, ms, sides};
 use crate::{
     diagnose::flow::{Flow, Says},
     event::Cause,
     lab::Side,
     wan::{Fate, tcp},
+    words::count,
 };
 
 pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
@@ -61,7 +62,7 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         let nowhere = lost.count();
         evidence = format!(
             "peer {side} sent {}, none of them for peer {}",
-            count(usize::try_from(peer.syns.count).unwrap_or(usize::MAX), "SYN"),
+            count(peer.syns.count, "SYN"),
             side.other()
         );
         if nowhere > 0 {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use punch::core::time::MonoTime;
 
-use super::{Case, Kind, connection::between, count, ms, ports_in_words};
+use super::{Case, Kind, connection::between, ms, ports_in_words};
 use crate::{
     diagnose::flow::{Flow, Says, Seen},
     event::Cause,
     lab::Side,
     wan::Fate,
+    words::count,
 };
 
 /// A handshake that was begun and not completed: some host accepted a SYN.

@@ -22,6 +22,7 @@ use crate::{
         summary::{CellSummary, RunState, ScenarioSummary, Summary},
         tally::TallyError,
     },
+    words::count,
 };
 
 pub(crate) use self::terminal::render;
@@ -326,9 +327,8 @@ fn missing(run: &Summary, other: &Summary) -> Vec<String> {
 
 /// `skew (10 cells), hello (1 cell)`.
 fn contents(summary: &Summary) -> String {
-    let scenario = |it: &ScenarioSummary| {
-        format!("{} ({})", it.name, super::text::count(it.cells.len() as u64, "cell"))
-    };
+    let scenario =
+        |it: &ScenarioSummary| format!("{} ({})", it.name, count(it.cells.len(), "cell"));
     match summary.scenarios.len() {
         0 => "none".to_owned(),
         _ => summary.scenarios.iter().map(scenario).collect::<Vec<_>>().join(", "),

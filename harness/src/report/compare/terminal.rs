@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use super::{CellComparison, Change, Comparison, ScenarioComparison, TimeComparison};
-use crate::report::{
-    style::{Ink, Style},
-    summary::RunState,
-    table::{self, Column},
-    text::{count, milliseconds, paragraph, rate_parts},
+use crate::{
+    report::{
+        style::{Ink, Style},
+        summary::RunState,
+        table::{self, Column},
+        text::{milliseconds, paragraph, rate_parts},
+    },
+    words::count,
 };
 
 /// Cells that are listed before those without a difference are left out.
@@ -64,7 +67,7 @@ fn intervals(comparison: &Comparison) -> String {
     format!(
         "{}, second less first, in intervals that hold all together with {} %. Medians count as \
          different from {least_ms} ms on.",
-        count(*differences as u64, "difference"),
+        count(*differences, "difference"),
         confidence * 100.0,
     )
 }
@@ -85,7 +88,7 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
         ([seed, _], Some(false)) => format!("seed {seed}, but the scenario differs"),
         ([seed, _], None) => format!("seed {seed} in both"),
     };
-    let cells = count(all as u64, "cell");
+    let cells = count(all, "cell");
     let mut out =
         format!("{}: {cells} in both, {seeds}\n\n", style.paint(Ink::Bold, &scenario.name));
     if !shown.is_empty() {
@@ -224,7 +227,7 @@ fn last_line(comparison: &Comparison, style: Style) -> String {
         let (rates, times) = (number(change, rate), number(change, times));
         let all = [(rates, "rate"), (times, "median")];
         let named = all.into_iter().filter(|(number, _)| *number > 0);
-        let named: Vec<_> = named.map(|(number, what)| count(number as u64, what)).collect();
+        let named: Vec<_> = named.map(|(number, what)| count(number, what)).collect();
         (!named.is_empty()).then(|| format!("{} {}", named.join(" and "), lower(change)))
     };
     let parts = [Change::Worse, Change::Better, Change::NoDifferenceShown, Change::NotComparable];

@@ -1,12 +1,15 @@
 //! The heat map of a two-dimensional sweep: one figure a cell, readable without colours.
 
-use crate::report::{
-    grid::{Grid, Mark, short_percent},
-    labels::Labels,
-    stats::wilson,
-    style::{Ink, Style},
-    summary::CellSummary,
-    text::{count, cut, paragraph, percent, short_values},
+use crate::{
+    report::{
+        grid::{Grid, Mark, short_percent},
+        labels::Labels,
+        stats::wilson,
+        style::{Ink, Style},
+        summary::CellSummary,
+        text::{cut, paragraph, percent, short_values},
+    },
+    words::count,
 };
 
 /// Columns between the names of rows and the figures.
