@@ -38,7 +38,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run scenarios and judge their expectations.
     Run(RunArgs),
-    /// Check scenarios without running them, and say what would be run.
+    /// Check scenarios without running them: everything wrong at once, what would be run, and how many
+    /// failures each expectation allows.
     Check(CheckArgs),
     /// List scenarios: what they ask, their cells and trials.
     List(ListArgs),
