@@ -11,7 +11,7 @@ use std::{
 use super::{
     Host, Lab, LabSpec, LoneNat, Side, WanEnd,
     address::{self, Network},
-    link::{LinkError, with_links},
+    link::{End, LinkError, with_links},
     netns::NetNs,
     tun,
 };
@@ -117,7 +117,9 @@ pub(crate) fn build_alone(family: Family, nat: &NatSpec) -> Result<LoneNat, Buil
     router.run(|| {
         with_links(async |links| {
             links.cable(&second_lan, INSIDE, &second).await?;
-            links.configure(&second_lan, second_gateway).await
+            links.configure(&second_lan, second_gateway).await?;
+            let second = address::second_inside(family, side).address;
+            links.neighbour(&second_lan, second, End::Far).await
         })
         .step(lan)
     })?;
@@ -189,7 +191,8 @@ fn nat_router(
     let port = wan_interface(wan)?;
     with_links(async |links| {
         links.cable(LAN, INSIDE, host).await?;
-        links.configure(LAN, address::gateway(family, side)).await
+        links.configure(LAN, address::gateway(family, side)).await?;
+        links.neighbour(LAN, address::inside(family, side).address, End::Far).await
     })
     .step(|| format!("LAN of NAT {side}"))?;
     Ok((port, Applying { program, sysctls: late }))
@@ -200,6 +203,7 @@ fn inside_host(own: Network, gateway: Network) -> Result<(), LinkError> {
     with_links(async |links| {
         links.loopback_up().await?;
         links.configure(INSIDE, own).await?;
+        links.neighbour(INSIDE, gateway.address, End::Near).await?;
         links.default_via(gateway.address).await
     })
 }

@@ -25,6 +25,19 @@ use super::{address::Network, netns::NetNs};
 /// How long a cable may take to carry packets.
 const CARRIES: Duration = Duration::from_secs(2);
 
+/// The link-layer addresses of a cable's two ends, the near one first; locally administered. Each
+/// cable is a network of its own.
+const ENDS: [[u8; 6]; 2] = [[0x02, 0, 0, 0, 0, 0x01], [0x02, 0, 0, 0, 0, 0x02]];
+
+/// An end of a cable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    /// Where the cable was laid from.
+    Near,
+    /// The other one.
+    Far,
+}
+
 /// An error of rtnetlink, or of the socket to it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
@@ -107,17 +120,34 @@ impl Links {
         let mut far_end = LinkMessage::default();
         far_end.attributes.push(LinkAttribute::IfName(peer_name.to_owned()));
         far_end.attributes.push(LinkAttribute::NetNsFd(peer.raw_fd()));
+        let [near, far] = ENDS.map(|end| LinkAttribute::Address(end.to_vec()));
+        far_end.attributes.push(far);
         let veth = LinkVeth::new(name, peer_name)
+            .append_extra_attribute(near)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end)))
             .build();
         Ok(self.handle.link().add(veth).execute().await?)
     }
 
+    /// Says who is at the given end of a cable that begins or ends here.
+    ///
+    /// So that nobody has to ask: an answer that is lost costs the first second of a trial. With
+    /// IPv6 the kernel is deaf to the question until a worker of its has joined the group that it
+    /// goes to.
+    pub(crate) async fn neighbour(
+        &self,
+        name: &str,
+        neighbour: IpAddr,
+        end: End,
+    ) -> Result<(), LinkError> {
+        let request = self.handle.neighbours().add(index_of(name)?, neighbour);
+        Ok(request.link_layer_address(&ENDS[end as usize]).execute().await?)
+    }
+
     /// Waits until a cable carries packets from this end, which is up as the other one is.
     ///
     /// A worker of the kernel sees to that some time after the last of the two ends was brought up;
-    /// until then, whatever is sent is dropped. A reply to ARP lost so costs the first second of a
-    /// trial.
+    /// until then, whatever is sent is dropped.
     pub(crate) async fn until_it_carries(&self, name: &str) -> Result<(), LinkError> {
         let index = index_of(name)?;
         let carries = async {

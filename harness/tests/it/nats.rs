@@ -26,7 +26,7 @@ fn one_side_late(late: &str) -> String {
         [punch]
         timeout_s = 5
         [peer.{late}]
-        start_s = 1
+        start_s = 2
         [sweep]
         "wan.family" = {FAMILIES:?}
         "peer.{late}.nat.unsolicited" = {ANSWERS:?}
@@ -36,7 +36,7 @@ fn one_side_late(late: &str) -> String {
     )
 }
 
-/// For a second only one peer runs: all its SYNs are unsolicited at the other's NAT.
+/// For two seconds only one peer runs: all its SYNs are unsolicited at the other's NAT.
 #[test]
 fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
     let bench = Bench::new();
@@ -50,6 +50,7 @@ fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
     for (late, side) in ["a", "b"].iter().enumerate() {
         for cell in 0..FAMILIES.len() * ANSWERS.len() {
             let capture = out.join(format!("captures/late-{side}-{cell}-0.pcapng"));
+            println!("{}", capture.display());
             assert_answers(&capture::read(&capture), late, ANSWERS[cell % ANSWERS.len()]);
         }
     }

@@ -107,3 +107,26 @@ fn a_cell_or_peer_that_is_not_there_is_told() {
     );
     start(&bench, &["c"]).wait().assert_code(2);
 }
+
+/// An answer that is lost would cost a trial its first second.
+#[test]
+fn nobody_has_to_ask_for_a_neighbour() {
+    let bench = Bench::new();
+    for (set, gateway) in [("ipv4", "100.64.1.1"), ("ipv6", "2001:db8:1::1")] {
+        let family = format!("wan.family={set}");
+        let script = r#"
+            echo from b | eval "nsenter --net=$NET_B $PUNCH_B" > /dev/null 2>&1 &
+            echo from a | eval "$PUNCH_A" > /dev/null
+            wait
+            ip neighbour > neighbours
+            grep OutNeighborSolicits /proc/net/snmp6 > questions
+        "#;
+        start(&bench, &["a", "--set", &family, "--command", script]).wait().assert_code(0);
+        let neighbours = fs::read_to_string(bench.path("neighbours")).unwrap();
+        let expected = format!("{gateway} dev eth0 lladdr 02:00:00:00:00:01 PERMANENT");
+        let lines: Vec<&str> = neighbours.lines().map(str::trim).collect();
+        assert_eq!(lines, [expected]);
+        let questions = fs::read_to_string(bench.path("questions")).unwrap();
+        assert!(questions.trim_end().ends_with("\t0"), "{questions}");
+    }
+}
