@@ -3,8 +3,6 @@
 //! Kept in the library so that other programs can start themselves as a peer: [`main`] is all
 //! there is to the binary.
 
-#![expect(clippy::print_stderr, reason = "a command speaks to its user")]
-
 mod args;
 mod events;
 mod interrupt;
@@ -14,7 +12,11 @@ mod peer;
 mod progress;
 mod relay;
 
-use std::{ffi::OsString, io, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser};
 
@@ -68,6 +70,15 @@ impl Problem {
     const fn silent(code: u8) -> Self {
         Self { code, message: None }
     }
+
+    /// Standard output takes no more.
+    fn unwritten(error: &io::Error) -> Self {
+        match error.kind() {
+            // Whoever read it has seen enough.
+            io::ErrorKind::BrokenPipe => Self::silent(NOT_CONNECTED),
+            _ => Self::failed(format!("standard output cannot be written: {error}")),
+        }
+    }
 }
 
 impl From<Error> for Problem {
@@ -87,17 +98,26 @@ impl From<Error> for Problem {
 
 fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
     if let Some(shell) = args.completions {
-        clap_complete::generate(shell, &mut Args::command(), "punch", &mut io::stdout());
-        return Ok(());
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Args::command(), "punch", &mut text);
+        return print(&text);
     }
     if args.man {
-        let page = clap_mangen::Man::new(Args::command());
-        return page.render(&mut io::stdout()).map_err(|error| Problem::failed(error.to_string()));
+        let mut text = Vec::new();
+        let made = clap_mangen::Man::new(Args::command()).render(&mut text);
+        return made
+            .map_err(|error| Problem::failed(error.to_string()))
+            .and_then(|()| print(&text));
     }
     if args.loopback {
         return loopback::run(args, progress);
     }
     connect(args, progress)
+}
+
+fn print(text: &[u8]) -> Result<(), Problem> {
+    let mut output = io::stdout();
+    output.write_all(text).and_then(|()| output.flush()).map_err(|error| Problem::unwritten(&error))
 }
 
 fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {

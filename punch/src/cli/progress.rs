@@ -1,5 +1,7 @@
 //! What the user sees on standard error while the command runs.
 
+use std::io::{self, Write};
+
 use crate::core::event::{Event, What};
 
 /// How progress is shown.
@@ -22,10 +24,10 @@ impl Progress {
         }
         if self.json {
             if let Ok(line) = serde_json::to_string(event) {
-                eprintln!("{line}");
+                write(&line);
             }
         } else if let Some(text) = text(event) {
-            eprintln!("punch: {text}");
+            write(&format!("punch: {text}"));
         }
     }
 
@@ -42,11 +44,16 @@ impl Progress {
     fn message(self, kind: &str, text: &str, hidden: bool) {
         if hidden {
         } else if self.json {
-            eprintln!("{}", serde_json::json!({ "event": kind, "message": text }));
+            write(&serde_json::json!({ "event": kind, "message": text }).to_string());
         } else {
-            eprintln!("punch: {text}");
+            write(&format!("punch: {text}"));
         }
     }
+}
+
+/// Whoever read standard error may have seen enough: that ends neither attempt nor connection.
+fn write(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// What a person wants to see while waiting.

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{NOT_CONNECTED, Problem, interrupt::Interrupt};
+use super::{Problem, interrupt::Interrupt};
 
 /// Relays until both directions are at their end. The end of standard input is sent on as a half
 /// close, so that either side may go on alone.
@@ -24,14 +24,9 @@ pub(super) fn relay(stream: &TcpStream, interrupt: &Interrupt) -> Result<(), Pro
         .map_err(|error| broken(&error))?;
     match copy(&mut &*stream, &mut io::stdout().lock()) {
         Ok(()) => {}
-        Err(Broken::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // Whoever read this command's output has seen enough.
-            let _ = stream.shutdown(Shutdown::Both);
-            return Err(Problem::silent(NOT_CONNECTED));
-        }
         Err(Broken::Writing(error)) => {
             let _ = stream.shutdown(Shutdown::Both);
-            return Err(Problem::failed(format!("standard output cannot be written: {error}")));
+            return Err(Problem::unwritten(&error));
         }
         Err(Broken::Reading(error)) => return Err(broken(&error)),
     }

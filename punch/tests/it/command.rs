@@ -218,6 +218,22 @@ fn the_manual_and_the_completions_are_made() {
     }
 }
 
+/// Such as `punch PEER 2>&1 | head -1` and `punch --man | head -1`.
+#[test]
+fn who_reads_no_more_of_what_is_said_ends_nothing() {
+    let [mut a, b] = pair(11, &["--json"], &["--quiet"]);
+    drop(a.stderr.take());
+    let a = thread::spawn(move || finish(a, b"said".to_vec()));
+    assert_eq!(finish(b, Vec::new()).stdout, b"said");
+    assert_eq!(a.join().unwrap().status.code(), Some(0));
+    for args in [&["--man"][..], &["--completions", "bash"]] {
+        let mut child = punch(args);
+        drop(child.stdout.take());
+        let output = finish(child, Vec::new());
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(1), ""), "{args:?}");
+    }
+}
+
 #[test]
 fn the_demonstration_shows_both_sides() {
     let output = finish(punch(&["--loopback"]), Vec::new());
