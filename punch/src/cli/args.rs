@@ -120,7 +120,13 @@ pub(super) struct Args {
     pub(super) quiet: bool,
 
     /// Show both sides on this machine, over 127.0.0.1 and 127.0.0.2.
-    #[arg(long, conflicts_with_all = ["peer", "bind", "exec", "ntp", "profile"])]
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "peer", "election", "profile", "wan_ip", "ntp", "session", "bind", "ipv4", "ipv6", "exec",
+            "events"
+        ]
+    )]
     pub(super) loopback: bool,
 
     /// Print completions for a shell.

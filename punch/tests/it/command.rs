@@ -139,6 +139,8 @@ fn mistakes_are_told_before_anything_is_sent() {
         (&["--timeout", "-1", "127.0.0.9"], "--timeout"),
         (&["--events", "/nowhere/events", "127.0.0.9"], "/nowhere/events cannot be written"),
         (&["--profile", "article", "--rule", "rolling", "127.0.0.9"], "--profile"),
+        (&["--loopback", "--events", "/tmp/events"], "--events"),
+        (&["--loopback", "--session", "other"], "--session"),
         (&[], "<PEER>"),
     ] {
         let output = finish(punch(args), Vec::new());
