@@ -1,10 +1,17 @@
 //! How far this machine's clock is off, by an SNTP server (RFC 4330). Feature `ntp`.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
 use rsntp::SntpClient;
 
 use crate::core::time::ClockOffset;
+
+/// Where a server listens unless it is said.
+const PORT: u16 = 123;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,18 +25,36 @@ pub struct Reading {
     pub round_trip_s: f64,
 }
 
-/// Asks a server, `name` or `name:port` (port 123 by default). Blocks for 3 s at most.
+/// Asks a server: a name or an address, with its port where that is not 123 (`name:port`,
+/// `[address]:port`). Waits for its answer for 3 s at most.
 ///
 /// # Errors
 /// The name does not resolve, the server does not answer, or it says that it does not know.
 pub fn ask(server: &str) -> io::Result<Reading> {
+    let server = resolve(server)?;
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
     let mut client = SntpClient::new();
     client.set_timeout(PATIENCE);
+    client.set_bind_address((any, 0).into());
     let result = client.synchronize(server).map_err(io::Error::other)?;
     let seconds = result.clock_offset().as_secs_f64();
     let offset = ClockOffset::from_secs_f64(seconds)
         .ok_or_else(|| io::Error::other(format!("an offset of {seconds} s is not a clock's")))?;
     Ok(Reading { offset, round_trip_s: result.round_trip_delay().as_secs_f64() })
+}
+
+/// The address that the system prefers.
+fn resolve(server: &str) -> io::Result<SocketAddr> {
+    let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
+    let mut found = match bare.parse::<IpAddr>() {
+        Ok(address) => return Ok((address, PORT).into()),
+        Err(_) if server.contains(':') => server.to_socket_addrs()?,
+        Err(_) => (server, PORT).to_socket_addrs()?,
+    };
+    found.next().ok_or_else(|| io::Error::other("it has no address"))
 }
 
 #[cfg(test)]
@@ -43,8 +68,8 @@ mod tests {
     const ERA: i128 = 2_208_988_800;
 
     /// Answers one question with the time of a clock that is `ahead_s` ahead of this machine's.
-    fn server(ahead_s: i64) -> String {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    fn server(address: &str, ahead_s: i64) -> String {
+        let socket = UdpSocket::bind((address, 0)).unwrap();
         let address = socket.local_addr().unwrap().to_string();
         thread::spawn(move || {
             let mut packet = [0; 48];
@@ -65,10 +90,23 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_behind_is_put_forward_and_one_ahead_back() {
-        for ahead_s in [37, -37] {
-            let reading = ask(&server(ahead_s)).unwrap();
+        for (address, ahead_s) in [("127.0.0.1", 37), ("127.0.0.1", -37), ("::1", 37)] {
+            let reading = ask(&server(address, ahead_s)).unwrap();
             let error = reading.offset.as_nanos() - ahead_s * 1_000_000_000;
             assert!(error.abs() < 500_000_000, "{ahead_s}: {}", reading.offset);
+        }
+    }
+
+    #[test]
+    fn servers_may_be_given_with_a_port_or_without() {
+        for (given, address) in [
+            ("192.0.2.1", "192.0.2.1:123"),
+            ("192.0.2.1:9", "192.0.2.1:9"),
+            ("2001:db8::1", "[2001:db8::1]:123"),
+            ("[2001:db8::1]", "[2001:db8::1]:123"),
+            ("[2001:db8::1]:9", "[2001:db8::1]:9"),
+        ] {
+            assert_eq!(resolve(given).unwrap(), address.parse().unwrap(), "{given}");
         }
     }
 
