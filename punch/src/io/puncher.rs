@@ -503,7 +503,9 @@ impl fmt::Display for Failure {
             Self::NothingBound => {
                 "none of the ports could be bound; another program, or another punch, holds them"
             }
-            Self::Unreachable => "every connect failed on this machine; is there a route?",
+            Self::Unreachable => {
+                "every connect failed on this machine: no route to the peer, or no file descriptor left"
+            }
             Self::NoAnswer => {
                 "nobody answered; is the peer running, with the same rule and a clock that is right?"
             }

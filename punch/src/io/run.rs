@@ -17,7 +17,7 @@ use super::{
     clock::monotonic_now,
     drain::Draining,
     pace::Pace,
-    socket::{self, OpenError, TcpState},
+    socket::{self, Answer, OpenError, TcpState},
 };
 use crate::core::{
     attempt::{Action, Attempt, Failure, Outcome, SocketId},
@@ -219,10 +219,8 @@ impl<'a> Shell<'a> {
     fn abandon(&mut self, id: SocketId) -> io::Result<()> {
         let silent =
             |open: &Open| open.connecting && socket::state(&open.socket) == TcpState::SynSent;
-        if self.open.get(&id).is_some_and(silent)
-            && let Some(open) = self.open.remove(&id)
-        {
-            self.poller.delete(&open.socket)?;
+        if self.open.get(&id).is_some_and(silent) {
+            self.close_connecting(id)?;
             self.attempt.handle_abandoned(monotonic_now(), id);
         }
         Ok(())
@@ -240,23 +238,35 @@ impl<'a> Shell<'a> {
     fn connect_event(&mut self, id: SocketId) -> io::Result<()> {
         let Some(open) = self.open.get_mut(&id) else { return Ok(()) };
         let now = monotonic_now();
-        if let Some(error) = open.socket.take_error()? {
-            self.poller.delete(&open.socket)?;
-            self.open.remove(&id);
-            self.attempt.handle_refused(now, id, true, &error.to_string());
-            return Ok(());
-        }
-        match socket::endpoints(&open.socket) {
-            Ok((local, remote)) => {
+        match socket::answer(&open.socket)? {
+            Answer::Connected(local, remote) => {
                 open.connecting = false;
                 open.pace = tune(&open.socket);
                 self.attempt.handle_connected(now, id, local, remote);
-                self.rearm(id)
+                self.rearm(id)?;
+            }
+            Answer::Refused(error) => {
+                self.close_connecting(id)?;
+                self.attempt.handle_refused(now, id, true, &error.to_string());
+            }
+            Answer::Silence => {
+                self.close_connecting(id)?;
+                self.attempt.handle_abandoned(now, id);
             }
             // Woken for nothing.
-            Err(_) => {
-                self.poller.modify(&open.socket, polling::Event::writable(Source::Socket(id).key()))
+            Answer::Pending => {
+                let event = polling::Event::writable(Source::Socket(id).key());
+                self.poller.modify(&open.socket, event)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Closes a socket of which the peer knows nothing, or no more.
+    fn close_connecting(&mut self, id: SocketId) -> io::Result<()> {
+        match self.open.remove(&id) {
+            Some(open) => self.poller.delete(&open.socket),
+            None => Ok(()),
         }
     }
 

@@ -14,13 +14,27 @@ use super::pace;
 pub(crate) enum OpenError {
     /// The port cannot be used here.
     Bind(io::Error),
-    /// The connect failed at once, on this machine.
+    /// This machine has no socket left, or knows no way: it may later.
     Connect(io::Error),
+}
+
+/// What has become of a connect.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The connection stands; local and remote address.
+    Connected(SocketAddr, SocketAddr),
+    /// A RST or an ICMP error came back.
+    Refused(io::Error),
+    /// Nothing came back, however often the kernel has repeated the SYN.
+    Silence,
+    /// There is none yet.
+    Pending,
 }
 
 /// A non-blocking socket connecting from `local` to `remote`, both concrete.
 pub(crate) fn connect(local: SocketAddr, remote: SocketAddr) -> Result<Socket, OpenError> {
-    let socket = bound(local).map_err(OpenError::Bind)?;
+    let socket = unbound(local).map_err(OpenError::Connect)?;
+    socket.bind(&local.into()).map_err(OpenError::Bind)?;
     match socket.connect(&remote.into()) {
         Ok(()) => Ok(socket),
         Err(error) if is_in_progress(&error) => Ok(socket),
@@ -30,9 +44,22 @@ pub(crate) fn connect(local: SocketAddr, remote: SocketAddr) -> Result<Socket, O
 
 /// A non-blocking listener on `local`.
 pub(crate) fn listen(local: SocketAddr) -> io::Result<Socket> {
-    let socket = bound(local)?;
+    let socket = unbound(local)?;
+    socket.bind(&local.into())?;
     socket.listen(16)?;
     Ok(socket)
+}
+
+/// Asks a socket that was connecting what became of it.
+pub(crate) fn answer(socket: &Socket) -> io::Result<Answer> {
+    Ok(match socket.take_error()? {
+        Some(error) if error.kind() == io::ErrorKind::TimedOut => Answer::Silence,
+        Some(error) => Answer::Refused(error),
+        None => match endpoints(socket) {
+            Ok((local, remote)) => Answer::Connected(local, remote),
+            Err(_) => Answer::Pending,
+        },
+    })
 }
 
 /// The address that this machine would send from to reach `peer`. Sends nothing: a UDP connect
@@ -139,7 +166,8 @@ fn is_in_progress(error: &io::Error) -> bool {
     in_progress || error.kind() == io::ErrorKind::WouldBlock
 }
 
-fn bound(local: SocketAddr) -> io::Result<Socket> {
+/// A socket with the options for punching from `local`, to be bound there.
+fn unbound(local: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if local.is_ipv6() {
@@ -152,7 +180,6 @@ fn bound(local: SocketAddr) -> io::Result<Socket> {
         socket.set_reuse_port(true)?;
     }
     pace::prepare(&socket);
-    socket.bind(&local.into())?;
     Ok(socket)
 }
 
@@ -173,3 +200,35 @@ pub(crate) fn send(socket: &Socket, bytes: &[u8]) -> io::Result<()> {
 const NO_SIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 const NO_SIGNAL: std::ffi::c_int = 0;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use super::*;
+    use crate::io::testing::wait;
+
+    /// Or a peer that was never there would pass for one whose NAT refuses.
+    #[test]
+    fn a_syn_that_nobody_answers_is_not_taken_for_refused() {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let full = unbound(local).unwrap();
+        full.bind(&local.into()).unwrap();
+        full.listen(0).unwrap();
+        let full_at = full.local_addr().unwrap().as_socket().unwrap();
+        // A queue for none holds one; the kernel drops what comes after.
+        let _first = connect(local, full_at).unwrap();
+        let socket = connect(local, full_at).unwrap();
+        assert!(matches!(answer(&socket).unwrap(), Answer::Pending));
+        socket.set_tcp_user_timeout(Some(Duration::from_millis(100))).unwrap();
+        for _ in 0..100 {
+            wait(Duration::from_millis(100));
+            match answer(&socket).unwrap() {
+                Answer::Pending => {}
+                Answer::Silence => return,
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("the kernel goes on for ten seconds");
+    }
+}

@@ -118,7 +118,7 @@ pub enum Outcome {
 pub enum Failure {
     /// None of the ports could be bound.
     NothingBound,
-    /// Every connect failed on this machine, such as for want of a route.
+    /// Every connect failed on this machine, for want of a route or of sockets.
     Unreachable,
     /// Nothing came back from the peer's address.
     NoAnswer,

@@ -236,7 +236,7 @@ impl Attempt {
         Some(socket)
     }
 
-    /// A connect was answered by a refusal (`by_network`), or failed on this machine.
+    /// A connect was answered by a refusal (`by_network`), or could not be begun on this machine.
     pub fn handle_refused(
         &mut self,
         now: MonoTime,
@@ -288,8 +288,8 @@ impl Attempt {
         }
     }
 
-    /// A connecting socket was closed as [`Action::Abandon`] asked, having sent a SYN that nobody
-    /// answered.
+    /// A connecting socket was closed as [`Action::Abandon`] asked, or given up by the system, having
+    /// sent a SYN that nobody answered.
     pub fn handle_abandoned(&mut self, now: MonoTime, socket: SocketId) {
         if self.outcome.is_none() {
             self.drop_socket(now, socket, Duration::ZERO);
