@@ -24,6 +24,9 @@ use crate::core::{election::Role, time::MonoTime};
 /// How long the follower waits for the leader's FIN, and both for the end of a connection.
 const BOUND: Duration = Duration::from_secs(2);
 
+/// How often a loser is read at a time, so that a peer that floods keeps nobody waiting.
+const READS_AT_ONCE: usize = 64;
+
 /// How often the connection that was handed over is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -32,15 +35,17 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Draining(Option<JoinHandle<()>>);
 
 impl Draining {
-    /// Closes `losers` on a thread of its own, within some seconds.
+    /// Closes `losers` on a thread of its own, within some seconds. What can be done at once is done
+    /// at once: where the process ends before the thread, its kernel has nothing to reset.
     pub(crate) fn start(
         losers: Vec<Socket>,
         role: Role,
         unfinished: Option<(Socket, Pace)>,
     ) -> Self {
         // A socket that has only sent SYNs is closed silently: nothing is known of it elsewhere.
-        let losers: Vec<Socket> =
-            losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent).collect();
+        let losers = losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent);
+        let mut losers: Vec<Loser> = losers.map(Loser::new).collect();
+        losers.retain_mut(|loser| !loser.advance(role));
         if losers.is_empty() && unfinished.is_none() {
             return Self(None);
         }
@@ -59,18 +64,10 @@ impl Draining {
     }
 }
 
-fn drain(
-    losers: Vec<Socket>,
-    role: Role,
-    mut unfinished: Option<(Socket, Pace)>,
-) -> io::Result<()> {
+fn drain(losers: Vec<Loser>, role: Role, mut unfinished: Option<(Socket, Pace)>) -> io::Result<()> {
     let poller = Poller::new()?;
     let mut open: BTreeMap<usize, Loser> = BTreeMap::new();
-    for (key, socket) in losers.into_iter().enumerate() {
-        let mut loser = Loser { socket, fin_sent: false };
-        if role == Role::Leader {
-            loser.send_fin();
-        }
+    for (key, loser) in losers.into_iter().enumerate() {
         // SAFETY: every socket is deleted from the poller before it is dropped, below; after an
         // error both end together.
         unsafe { poller.add(&loser.socket, polling::Event::all(key))? };
@@ -133,14 +130,18 @@ struct Loser {
 }
 
 impl Loser {
-    /// Reads what is there; true once the connection is at its end.
+    fn new(socket: Socket) -> Self {
+        Self { socket, fin_sent: false }
+    }
+
+    /// Reads what is there, or some of it; true once the connection is at its end.
     fn advance(&mut self, role: Role) -> bool {
         // Its handshake may only now have ended; the FIN could not be sent before.
         if role == Role::Leader {
             self.send_fin();
         }
         let mut buffer = [0; 512];
-        loop {
+        for _ in 0..READS_AT_ONCE {
             match socket::read(&self.socket, &mut buffer) {
                 Ok(0) => {
                     self.send_fin();
@@ -152,6 +153,7 @@ impl Loser {
                 Err(_) => return true,
             }
         }
+        false
     }
 
     fn send_fin(&mut self) {

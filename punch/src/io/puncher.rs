@@ -169,7 +169,9 @@ impl Puncher {
         self
     }
 
-    /// How long to try.
+    /// How long to try: no new decision is taken after that. Where the peer has been met by then,
+    /// a side that leads waits for its answer for [`GRACE`](crate::core::election::GRACE) more, and one
+    /// that follows for its decision for twice as long.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -188,7 +190,8 @@ impl Puncher {
         self.cancel.clone()
     }
 
-    /// Punches until connected to `peer` or the time is over. Blocks the calling thread.
+    /// Punches until connected to `peer` or the time is over. Blocks the calling thread; where it
+    /// fails, what connections there were go on being closed in the background, for 4 s at most.
     ///
     /// # Errors
     /// See [`Error`].

@@ -11,7 +11,7 @@ use std::{
 };
 
 use polling::{Events, Poller};
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 
 use super::{
     clock::monotonic_now,
@@ -338,9 +338,9 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Closes everything, and waits until it is closed.
+    /// Closes everything, in the background: a time-out is kept.
     fn fail(mut self, failure: Failure, role: Role) -> RunError {
-        self.close_all(role, None).wait();
+        self.close_all(role, None);
         RunError::Failed(failure)
     }
 
@@ -378,19 +378,30 @@ impl<'a> Shell<'a> {
         Some((chosen, ends))
     }
 
-    /// Closes everything that is still open, in the background; what was chosen may have its pace
-    /// to be finished.
+    /// Closes everything that is still open, in the background, and without a RST; what was chosen
+    /// may have its pace to be finished.
     fn close_all(&mut self, role: Role, unfinished: Option<(Socket, Pace)>) -> Draining {
-        for port in self.listeners.keys().copied().collect::<Vec<_>>() {
-            // An error here only means that something is closed with a RST.
-            let _ = self.unlisten(port);
+        let mut losers: Vec<Socket> = self.retired.drain(..).collect();
+        for listener in std::mem::take(&mut self.listeners).into_values() {
+            let _ = self.poller.delete(&listener);
+            // What a listener holds would be reset with it.
+            losers.extend(self.held_by(&listener));
         }
-        let open = std::mem::take(&mut self.open);
-        for open in open.values() {
+        for open in std::mem::take(&mut self.open).into_values() {
             let _ = self.poller.delete(&open.socket);
+            losers.push(open.socket);
         }
-        let losers = open.into_values().map(|open| open.socket).chain(self.retired.drain(..));
-        Draining::start(losers.collect(), role, unfinished)
+        Draining::start(losers, role, unfinished)
+    }
+
+    /// The peer's connections that wait to be accepted.
+    fn held_by(&self, listener: &Socket) -> Vec<Socket> {
+        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(ACCEPTS_AT_ONCE);
+        let of_the_peer = |from: &SockAddr| {
+            from.as_socket().is_some_and(|from| from.ip().to_canonical() == self.peer.ip())
+        };
+        let sockets = accepted.filter(|(_, from)| of_the_peer(from)).map(|(socket, _)| socket);
+        sockets.filter(|socket| socket.set_nonblocking(true).is_ok()).collect()
     }
 }
 

@@ -37,9 +37,12 @@ impl Net {
         Ipv4Addr::new(127, 91, self.0, 1 + side).into()
     }
 
+    fn session(self) -> String {
+        format!("api test {}", self.0)
+    }
+
     fn puncher(self, side: u8) -> Puncher {
-        let session = format!("api test {}", self.0);
-        Puncher::new().bind(self.address(side)).session(session).timeout(LONG)
+        Puncher::new().bind(self.address(side)).session(self.session()).timeout(LONG)
     }
 
     /// Both sides at once, each with these options.
@@ -269,17 +272,110 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
     });
 }
 
-/// Answers a HELLO as a leader, with HELLO and COMMIT.
-fn lead(mut socket: &Socket, session: &str) {
+/// The nonces of a peer that leads, and of one that follows.
+const LEADER: Nonce = Nonce([0xff; 16]);
+const FOLLOWER: Nonce = Nonce([0; 16]);
+
+/// Answers a HELLO with HELLO, and returns the nonce that it read.
+fn greet(mut socket: &Socket, net: Net, nonce: Nonce) -> Nonce {
     let mut hello = [0; MAX_FRAME];
     socket.read_exact(&mut hello).unwrap();
-    let mut follower = Nonce([0; 16]);
-    follower.0.copy_from_slice(&hello[14..30]);
-    let session = SessionTag::new(session);
-    let own = Hello { session, nonce: Nonce([0xff; 16]), connection: 1, port: 1 };
-    for frame in [Frame::Hello(own), Frame::Commit(follower)] {
-        socket.write_all(&frame.encode()).unwrap();
-    }
+    let session = SessionTag::new(&net.session());
+    let own = Hello { session, nonce, connection: 1, port: 1 };
+    socket.write_all(&Frame::Hello(own).encode()).unwrap();
+    let mut read = Nonce([0; 16]);
+    read.0.copy_from_slice(&hello[14..30]);
+    read
+}
+
+/// Answers a HELLO as a leader, with HELLO and COMMIT.
+fn lead(mut socket: &Socket, net: Net) {
+    let follower = greet(socket, net, LEADER);
+    socket.write_all(&Frame::Commit(follower).encode()).unwrap();
+}
+
+/// Answers a HELLO, and no COMMIT.
+fn follow(socket: &Socket, net: Net) {
+    greet(socket, net, FOLLOWER);
+}
+
+/// Answers a HELLO, and sends no COMMIT.
+fn lead_nowhere(socket: &Socket, net: Net) {
+    greet(socket, net, LEADER);
+}
+
+/// Never ends, unless the other side does.
+fn flood(mut socket: &Socket, _: Net) {
+    while socket.write_all(&[0; 1 << 16]).is_ok() {}
+}
+
+/// A time-out is kept, though the peer goes on holding its connection.
+#[test]
+fn a_peer_that_stalls_delays_the_end_by_its_grace_and_no_more() {
+    let timeout = Duration::from_millis(500);
+    let ends_after = |net: Net, stall: fn(&Socket, Net)| {
+        let started = monotonic_now();
+        let mut stalling = None;
+        let result = net.puncher(0).timeout(timeout).connect_with(net.address(1), |event| {
+            // They may change meanwhile.
+            if let What::Ports { ports, .. } = &event.what
+                && stalling.is_none()
+            {
+                let socket = stranger(net.address(1), SocketAddr::new(net.address(0), ports[0]));
+                stalling = Some(thread::spawn(move || {
+                    stall(&socket, net);
+                    socket
+                }));
+            }
+        });
+        let elapsed = monotonic_now().since(started);
+        drop(stalling);
+        (result.unwrap_err(), elapsed)
+    };
+    thread::scope(|scope| {
+        for (net, stall, grace_s, failure) in [
+            (Net(11), (|_, _| {}) as fn(&Socket, Net), 0, Failure::NoPeer),
+            (Net(12), follow, 2, Failure::ElectionLost),
+            (Net(13), lead_nowhere, 4, Failure::ElectionLost),
+            (Net(15), flood, 0, Failure::NoPeer),
+        ] {
+            scope.spawn(move || {
+                let (error, elapsed) = ends_after(net, stall);
+                assert!(matches!(error, Error::Failed(reason) if reason == failure), "{error:?}");
+                let least = timeout + Duration::from_secs(grace_s);
+                assert!((least..least + PROMPT / 2).contains(&elapsed), "{net:?}: {elapsed:?}");
+            });
+        }
+    });
+}
+
+/// Its end comes in order; a RST of both sides would make NATs refuse the 4-tuple.
+#[test]
+fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
+    let net = Net(14);
+    let mut listening = Vec::new();
+    let (mut leader, mut late) = (None, None);
+    let result = net.puncher(0).connect_with(net.address(1), |event| match &event.what {
+        What::Ports { ports, .. } if leader.is_none() => {
+            listening = ports.iter().map(|port| SocketAddr::new(net.address(0), *port)).collect();
+            let socket = stranger(net.address(1), listening[0]);
+            leader = Some(thread::spawn(move || {
+                lead(&socket, net);
+                socket
+            }));
+        }
+        What::Decided { .. } => {
+            let mut socket = stranger(net.address(1), listening[1]);
+            socket.write_all(b"a HELLO").unwrap();
+            late = Some(socket);
+        }
+        _ => {}
+    });
+    let mut late = late.unwrap();
+    late.shutdown(Shutdown::Write).unwrap();
+    late.set_read_timeout(Some(LONG)).unwrap();
+    assert_eq!(late.read(&mut [0; 1]).unwrap(), 0, "FIN");
+    drop((result.unwrap(), leader.unwrap().join().unwrap()));
 }
 
 #[test]
@@ -287,11 +383,13 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
     let net = Net(10);
     let (mut leader, mut seen) = (None, Vec::new());
     let mut leads = |event: &Event| {
-        if let What::Ports { ports, .. } = &event.what {
+        if let What::Ports { ports, .. } = &event.what
+            && leader.is_none()
+        {
             // The listeners stand before the ports are reported.
             let socket = stranger(net.address(1), SocketAddr::new(net.address(0), ports[0]));
             leader = Some(thread::spawn(move || {
-                lead(&socket, "api test 10");
+                lead(&socket, net);
                 socket
             }));
         }
