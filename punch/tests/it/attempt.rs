@@ -101,6 +101,23 @@ fn a_port_of_two_buckets_survives_leaving_one() {
     }
 }
 
+/// As on the peer's side, which may have started later.
+#[test]
+fn a_port_that_stays_goes_about_it_as_its_new_bucket_has_it() {
+    let (first, second, port) = ROLLING_TWINS[0];
+    assert_eq!(ports_of(Rule::Rolling, first)[3], port);
+    assert_eq!(ports_of(Rule::Rolling, second)[0], port, "eager from here on");
+    let wall = WallTime::from_secs(first * WINDOW_S) - Duration::from_millis(500);
+    let mut attempt = attempt(None, wall);
+    let mut socket = connecting(&actions(&mut attempt), port).unwrap();
+    for (ms, prompt) in [(100, false), (600, true)] {
+        attempt.handle_timeout(at(ms));
+        socket = connecting(&actions(&mut attempt), port).unwrap_or(socket);
+        attempt.handle_refused(at(ms), socket, true, "refused");
+        assert_eq!(connecting(&actions(&mut attempt), port).is_some(), prompt, "after {ms} ms");
+    }
+}
+
 #[test]
 fn a_port_is_given_up_a_handshake_after_its_last_bucket() {
     let mut attempt = attempt(None, WallTime::from_secs(WINDOW_S - 1));

@@ -355,7 +355,7 @@ impl Attempt {
         }
         for (port, manner) in ports {
             if let Some(slot) = self.slots.get_mut(&port) {
-                slot.scheduled = true;
+                (slot.scheduled, slot.manner) = (true, manner);
                 continue;
             }
             if self.config.listen {
