@@ -44,7 +44,7 @@ impl Buckets {
 
     /// W: twice the clock error plus 2 s; 42 s for the article's 20 s.
     pub fn window(self) -> Duration {
-        self.max_clock_error * 2 + HANDSHAKE
+        self.max_clock_error.saturating_mul(2).saturating_add(HANDSHAKE)
     }
 
     /// The buckets in use when the clock reads `wall`: two for `rolling`, one for `article`.
@@ -105,12 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_of_the_clock_have_buckets() {
+    fn the_extremes_of_clocks_and_errors_have_buckets() {
         for rule in [Rule::Rolling, Rule::Article] {
-            let buckets = Buckets::new(rule, Duration::ZERO);
-            for nanos in [i64::MIN, -1, 0, i64::MAX] {
-                let wall = WallTime::from_nanos(nanos);
-                let _ = (buckets.at(wall), buckets.next_change(wall));
+            for error in [Duration::ZERO, Duration::MAX] {
+                let buckets = Buckets::new(rule, error);
+                for nanos in [i64::MIN, -1, 0, i64::MAX] {
+                    let wall = WallTime::from_nanos(nanos);
+                    let _ = (buckets.at(wall), buckets.next_change(wall));
+                }
             }
         }
     }
