@@ -151,7 +151,7 @@ impl Puncher {
     /// The local address to punch from; by default the one the system would use for the peer.
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
-        self.bind = Some(address);
+        self.bind = Some(address.to_canonical());
         self
     }
 
@@ -210,9 +210,12 @@ impl Puncher {
     ) -> Result<Connection, Error> {
         let peer = peer.to_canonical();
         let local = self.local_address(peer)?;
-        let poller = Arc::new(Poller::new().map_err(Error::Io)?);
-        let shared = &self.cancel.shared;
         let config = self.config(peer)?;
+        let shared = &self.cancel.shared;
+        if shared.cancelled.load(Ordering::Acquire) {
+            return Err(Error::Cancelled);
+        }
+        let poller = Arc::new(Poller::new().map_err(Error::Io)?);
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
         shared.pollers().push(Arc::clone(&poller));
@@ -235,15 +238,22 @@ impl Puncher {
     }
 
     fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
-        if peer.is_unspecified() || peer.is_multicast() {
+        let is_broadcast = matches!(peer, IpAddr::V4(peer) if peer.is_broadcast());
+        if peer.is_unspecified() || peer.is_multicast() || is_broadcast {
             return Err(Error::NotAPeer(peer));
+        }
+        let is_link_local = matches!(peer, IpAddr::V6(peer) if peer.is_unicast_link_local());
+        if is_link_local && self.scope_id == 0 {
+            return Err(Error::NoScope(peer));
         }
         let local = match self.bind {
             None => socket::source_address(self.scoped(peer)).map_err(Error::NoRoute)?,
             Some(address) if address.is_ipv4() != peer.is_ipv4() => {
                 return Err(Error::MixedFamilies { local: address, peer });
             }
-            Some(address) if !socket::is_local(self.scoped(address)) => {
+            Some(address)
+                if address.is_unspecified() || !socket::is_local(self.scoped(address)) =>
+            {
                 return Err(Error::NotLocal(address));
             }
             Some(address) => address,
@@ -300,13 +310,13 @@ impl Puncher {
     fn scheme(&self, own: Nonce, session: SessionTag, peer: IpAddr) -> Result<Scheme, Error> {
         match self.election {
             ElectionKind::Nonce => Ok(Scheme::Nonce { own, session }),
-            ElectionKind::WanIp { own } if own.to_canonical() == peer => {
-                Err(Error::EqualWanAddresses(peer))
-            }
-            ElectionKind::WanIp { own } if own.is_ipv4() != peer.is_ipv4() => {
-                Err(Error::MixedFamilies { local: own, peer })
-            }
-            ElectionKind::WanIp { own } => Ok(Scheme::WanIp { leads: own > peer }),
+            ElectionKind::WanIp { own } => match own.to_canonical() {
+                own if own == peer => Err(Error::EqualWanAddresses(peer)),
+                own if own.is_ipv4() != peer.is_ipv4() => {
+                    Err(Error::MixedFamilies { local: own, peer })
+                }
+                own => Ok(Scheme::WanIp { leads: own > peer }),
+            },
         }
     }
 }
@@ -408,8 +418,10 @@ impl Canceller {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address cannot be a peer's: unspecified, or multicast.
+    /// The address cannot be a peer's: unspecified, multicast or broadcast.
     NotAPeer(IpAddr),
+    /// The address is link-local, and [`Puncher::scope_id`] does not say on which link.
+    NoScope(IpAddr),
     /// The address is the one this machine would punch from.
     Oneself(IpAddr),
     /// This machine knows no way to the peer.
@@ -440,6 +452,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::NotAPeer(_)
+            | Self::NoScope(_)
             | Self::Oneself(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
@@ -456,6 +469,10 @@ impl fmt::Display for Error {
             Self::NotAPeer(address) => write!(
                 f,
                 "{address} cannot be a peer: give the address of one host, as seen from here"
+            ),
+            Self::NoScope(address) => write!(
+                f,
+                "{address} is link-local: say through which interface, such as {address}%eth0"
             ),
             Self::Oneself(address) => {
                 write!(f, "{address} is this machine itself: give the peer's address")
@@ -489,6 +506,7 @@ impl std::error::Error for Error {
         match self {
             Self::NoRoute(error) | Self::Io(error) => Some(error),
             Self::NotAPeer(_)
+            | Self::NoScope(_)
             | Self::Oneself(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
@@ -517,8 +535,8 @@ impl fmt::Display for Failure {
                  ports; is the peer running, with the same rule and a clock that is right?"
             }
             Self::NoPeer => {
-                "something accepted connections but did not speak; is the peer running the same \
-                 version, session and election?"
+                "something accepts connections, but no peer spoke on them; is the peer running the \
+                 same version, session and election?"
             }
             Self::ElectionLost => {
                 "the peer was met, but the two did not agree on a connection in time; try again"

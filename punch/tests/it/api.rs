@@ -179,7 +179,7 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
         assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
         let delay = ended.since(cancelled);
         assert!(delay < PROMPT, "{delay:?}");
-        let again = puncher.connect(net.address(1));
+        let again = puncher.connect_with(net.address(1), |event| panic!("{event:?}"));
         assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
     });
 }
@@ -408,14 +408,20 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
 fn what_cannot_be_is_refused_before_anything_is_sent() {
     let net = Net(9);
     let (own, peer) = (net.address(0), net.address(1));
-    let unspecified = net.puncher(0).connect(Ipv4Addr::UNSPECIFIED.into());
-    assert!(matches!(unspecified, Err(Error::NotAPeer(_))), "{unspecified:?}");
+    for nobody in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
+        let nobody = net.puncher(0).connect(nobody.into());
+        assert!(matches!(nobody, Err(Error::NotAPeer(_))), "{nobody:?}");
+    }
+    let scopeless = Puncher::new().connect("fe80::1".parse().unwrap());
+    assert!(matches!(scopeless, Err(Error::NoScope(_))), "{scopeless:?}");
     let oneself = net.puncher(0).connect(own);
     assert!(matches!(oneself, Err(Error::Oneself(_))), "{oneself:?}");
     let mixed = net.puncher(0).connect(Ipv6Addr::LOCALHOST.into());
     assert!(matches!(mixed, Err(Error::MixedFamilies { .. })), "{mixed:?}");
-    let foreign = Puncher::new().bind(Ipv4Addr::new(192, 0, 2, 1).into()).connect(peer);
-    assert!(matches!(foreign, Err(Error::NotLocal(_))), "{foreign:?}");
+    for foreign in [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::UNSPECIFIED] {
+        let foreign = Puncher::new().bind(foreign.into()).connect(peer);
+        assert!(matches!(foreign, Err(Error::NotLocal(_))), "{foreign:?}");
+    }
     let equal = net.puncher(0).election(ElectionKind::WanIp { own: peer }).connect(peer);
     assert!(matches!(equal, Err(Error::EqualWanAddresses(_))), "{equal:?}");
     for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MOST_FIXED_PORTS + 1]] {
