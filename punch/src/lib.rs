@@ -4,7 +4,7 @@
 //! signalling. It works behind NATs that preserve ports, as most home routers do.
 //!
 //! ```no_run
-//! use std::io::{Read, Write};
+//! use std::io::Write;
 //!
 //! // On the other side the same, with this side's address.
 //! let mut connection = punch::Puncher::new().connect("203.0.113.7".parse()?)?;
@@ -15,7 +15,7 @@
 //! From another thread, [`Puncher::canceller`] ends the wait:
 //!
 //! ```
-//! use std::{thread, time::Duration};
+//! use std::thread;
 //!
 //! let puncher = punch::Puncher::new().bind("127.0.0.1".parse()?);
 //! let canceller = puncher.canceller();

@@ -1,5 +1,6 @@
-//! The whole state machine, fed with events in any order: it never panics, never asks for a
-//! connect on a port that is connecting, and never does anything after its end.
+//! The whole state machine, fed with events in any order, frames of several peers among them: it
+//! never panics, never asks for a connect on a port that is connecting, hands over no connection
+//! but one that stands, and does nothing after its end.
 #![no_main]
 
 use std::{
@@ -11,12 +12,12 @@ use std::{
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use punch::core::{
-    attempt::{Action, Attempt, Config, PortSource, SocketId},
+    attempt::{Action, Attempt, Config, Outcome, PortSource, SocketId},
     bucket::{Buckets, Rule},
     election::Scheme,
     schedule::Schedule,
     time::{MonoTime, WallTime},
-    wire::{Nonce, SessionTag},
+    wire::{Choice, Frame, Hello, MAX_FRAME, Nonce, SessionTag},
 };
 
 #[derive(Debug, Arbitrary)]
@@ -39,10 +40,43 @@ enum Step {
     Abandoned(u8),
     Closed(u8),
     Data(u8, Vec<u8>),
+    Frame(u8, Said),
     Wait { milliseconds: u16 },
     WaitAsTold,
 }
 
+/// A frame, which bytes at random hardly ever are.
+#[derive(Debug, Arbitrary)]
+enum Said {
+    Hello { nonce: u8, connection: u8, stranger: bool },
+    Commit { nonce: u8 },
+    Ack { nonce: u8, connection: u8 },
+}
+
+impl Said {
+    fn frame(&self) -> Frame {
+        match *self {
+            Self::Hello { nonce, connection, stranger } => {
+                let session =
+                    if stranger { SessionTag::new("other") } else { SessionTag::default() };
+                let (nonce, connection) = (some_nonce(nonce), connection.into());
+                Frame::Hello(Hello { session, nonce, connection, port: 1 })
+            }
+            Self::Commit { nonce } => Frame::Commit(some_nonce(nonce)),
+            Self::Ack { nonce, connection } => {
+                let (nonce, connection) = (some_nonce(nonce), connection.into());
+                Frame::Ack(Choice { nonce, connection })
+            }
+        }
+    }
+}
+
+/// This side's nonce, or one of four others, of which two follow and two lead.
+fn some_nonce(index: u8) -> Nonce {
+    Nonce([OWN.0[0] - 2 + index % 5; 16])
+}
+
+const OWN: Nonce = Nonce([7; 16]);
 const PEER: [u8; 4] = [203, 0, 113, 1];
 
 fuzz_target!(|input: Input| {
@@ -57,7 +91,7 @@ fuzz_target!(|input: Input| {
     let session = SessionTag::default();
     let scheme = match input.wan_ip {
         Some(leads) => Scheme::WanIp { leads },
-        None => Scheme::Nonce { own: Nonce([7; 16]), session },
+        None => Scheme::Nonce { own: OWN, session },
     };
     let config = Config {
         peer: IpAddr::from(PEER),
@@ -72,8 +106,10 @@ fuzz_target!(|input: Input| {
     let mut attempt = Attempt::new(config, now, WallTime::from_secs(input.wall_s.into()));
     let mut connecting: BTreeMap<SocketId, u16> = BTreeMap::new();
     let mut known: Vec<SocketId> = Vec::new();
+    let mut over = false;
     for step in input.steps.into_iter().take(300) {
         while let Some(action) = attempt.poll_action() {
+            assert!(!over, "{action:?} after the end");
             match action {
                 Action::Connect { socket, port } => {
                     let twice = connecting.values().any(|other| *other == port);
@@ -83,18 +119,32 @@ fuzz_target!(|input: Input| {
                 }
                 Action::Close { socket } => {
                     connecting.remove(&socket);
+                    known.retain(|other| *other != socket);
                 }
-                Action::Send { bytes, .. } => assert!(bytes.len() <= 36),
+                Action::Send { socket, bytes } => {
+                    assert!(known.contains(&socket) && !connecting.contains_key(&socket));
+                    assert!(bytes.len() <= MAX_FRAME);
+                }
                 Action::Listen { .. } | Action::Unlisten { .. } | Action::Abandon { .. } => {}
             }
         }
-        while attempt.poll_event().is_some() {}
-        if attempt.outcome().is_some() {
+        while let Some(event) = attempt.poll_event() {
+            assert!(!over, "{event:?} after the end");
+        }
+        if let Some(outcome) = attempt.outcome() {
+            over = true;
             assert_eq!(attempt.poll_timeout(), None);
+            if let Outcome::Elected { socket, .. } = outcome {
+                assert!(known.contains(&socket) && !connecting.contains_key(&socket));
+                assert_eq!(attempt.wants(socket), 0, "what follows belongs to the user");
+            }
         }
         let pick = |index: u8| known.get(usize::from(index) % known.len().max(1)).copied();
         let connecting_one = |index: u8| {
-            connecting.iter().nth(usize::from(index) % connecting.len().max(1)).map(|(s, p)| (*s, *p))
+            connecting
+                .iter()
+                .nth(usize::from(index) % connecting.len().max(1))
+                .map(|(s, p)| (*s, *p))
         };
         match step {
             Step::Connected(index) => {
@@ -136,6 +186,16 @@ fuzz_target!(|input: Input| {
                 let wanted = attempt.wants(socket).min(bytes.len());
                 if wanted > 0 {
                     attempt.handle_data(now, socket, &bytes[..wanted]);
+                }
+            }
+            Step::Frame(index, said) => {
+                let Some(socket) = pick(index) else { continue };
+                let bytes = said.frame().encode();
+                let mut rest = &bytes[..];
+                while !rest.is_empty() && attempt.wants(socket) > 0 {
+                    let (piece, left) = rest.split_at(attempt.wants(socket).min(rest.len()));
+                    attempt.handle_data(now, socket, piece);
+                    rest = left;
                 }
             }
             Step::Wait { milliseconds } => {

@@ -35,8 +35,7 @@ struct Side {
 
 impl Side {
     fn new(nonce: u8) -> Self {
-        let scheme =
-            Scheme::Nonce { own: Nonce([nonce; 16]), session: SessionTag::new("fuzz") };
+        let scheme = Scheme::Nonce { own: Nonce([nonce; 16]), session: SessionTag::new("fuzz") };
         let deadline = MonoTime::default() + Duration::from_secs(10);
         Self {
             election: Election::new(scheme, deadline),
