@@ -73,11 +73,11 @@ impl Problem {
 
     /// Standard output takes no more.
     fn unwritten(error: &io::Error) -> Self {
-        match error.kind() {
+        if error.kind() == io::ErrorKind::BrokenPipe {
             // Whoever read it has seen enough.
-            io::ErrorKind::BrokenPipe => Self::silent(NOT_CONNECTED),
-            _ => Self::failed(format!("standard output cannot be written: {error}")),
+            return Self::silent(NOT_CONNECTED);
         }
+        Self::failed(format!("standard output cannot be written: {error}"))
     }
 }
 

@@ -355,8 +355,10 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
     let net = Net(14);
     let mut listening = Vec::new();
     let (mut leader, mut late) = (None, None);
-    let result = net.puncher(0).connect_with(net.address(1), |event| match &event.what {
-        What::Ports { ports, .. } if leader.is_none() => {
+    let result = net.puncher(0).connect_with(net.address(1), |event| {
+        if let What::Ports { ports, .. } = &event.what
+            && leader.is_none()
+        {
             listening = ports.iter().map(|port| SocketAddr::new(net.address(0), *port)).collect();
             let socket = stranger(net.address(1), listening[0]);
             leader = Some(thread::spawn(move || {
@@ -364,12 +366,11 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
                 socket
             }));
         }
-        What::Decided { .. } => {
+        if let What::Decided { .. } = &event.what {
             let mut socket = stranger(net.address(1), listening[1]);
             socket.write_all(b"a HELLO").unwrap();
             late = Some(socket);
         }
-        _ => {}
     });
     let mut late = late.unwrap();
     late.shutdown(Shutdown::Write).unwrap();
