@@ -77,14 +77,14 @@ fn connecting(actions: &[Action], port: u16) -> Option<SocketId> {
 #[test]
 fn a_port_of_two_buckets_survives_leaving_one() {
     for (left, _, shared) in ROLLING_TWINS {
-        // Half a second before bucket `left` is left: too soon for a port to send a SYN anew.
-        let wall = WallTime::from_secs((left + 1) * WINDOW_S) - Duration::from_millis(500);
+        // So shortly before bucket `left` is left that no port has to send a SYN anew.
+        let wall = WallTime::from_secs((left + 1) * WINDOW_S) - Duration::from_millis(100);
         let mut attempt = attempt(None, wall);
         let [before, after] =
-            [wall, wall + Duration::from_millis(500)].map(|wall| ports_at(Rule::Rolling, wall));
+            [wall, wall + Duration::from_millis(100)].map(|wall| ports_at(Rule::Rolling, wall));
         assert!(before.contains(&shared) && after.contains(&shared));
         let opened = actions(&mut attempt);
-        attempt.handle_timeout(at(500));
+        attempt.handle_timeout(at(100));
         let changes = actions(&mut attempt);
         for &port in before.union(&after) {
             let socket = connecting(&opened, port);
