@@ -361,7 +361,7 @@ impl Connection {
     }
 
     /// The plain stream. The connections that were not chosen go on being closed in the
-    /// background, for 4 s at most; a process that ends sooner resets them.
+    /// background, for 4 s at most; a process that ends sooner may reset them.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
