@@ -169,6 +169,23 @@ fn nobody_there_is_told_with_exit_code_1() {
     }
 }
 
+/// A RST of both sides would make NATs refuse the 4-tuple.
+#[test]
+fn a_process_that_fails_resets_nothing_with_its_end() {
+    let server = std::net::TcpListener::bind("127.90.13.2:23456").unwrap();
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        stream.write_all(b"220 another protocol, of which only the first bytes are read").unwrap();
+        stream
+    });
+    let args = ["--bind", "127.90.13.1", "--ports", "23456", "--timeout", "0.5", "127.90.13.2"];
+    let output = finish(punch(&args), Vec::new());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let mut stream = serving.join().unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    assert!(stream.take_error().unwrap().is_none());
+}
+
 #[test]
 fn ports_held_by_others_are_told() {
     let held = std::net::TcpListener::bind("127.90.8.1:0").unwrap();
