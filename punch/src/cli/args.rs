@@ -69,7 +69,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0, allow_negative_numbers = true)]
     max_clock_error: f64,
 
-    /// Give up after this long; where the peer has been met by then, up to 4 s later.
+    /// Give up after this long; where connections stand by then, up to 5 s later.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, allow_negative_numbers = true)]
     timeout: f64,
 

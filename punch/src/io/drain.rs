@@ -19,10 +19,14 @@ use super::{
     pace::Pace,
     socket::{self, TcpState},
 };
-use crate::core::{election::Role, time::MonoTime};
+use crate::core::election::Role;
 
 /// How long the follower waits for the leader's FIN, and both for the end of a connection.
 const BOUND: Duration = Duration::from_secs(2);
+
+/// How long a failed attempt, whose time is over, waits for the ends of its connections: for what is
+/// under way to arrive, and not for a peer that stalls.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 /// How often a loser is read at a time, so that a peer that floods keeps nobody waiting.
 const READS_AT_ONCE: usize = 64;
@@ -42,16 +46,13 @@ impl Draining {
         role: Role,
         unfinished: Option<(Socket, Pace)>,
     ) -> Self {
-        // A socket that has only sent SYNs is closed silently: nothing is known of it elsewhere.
-        let losers = losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent);
-        let mut losers: Vec<Loser> = losers.map(Loser::new).collect();
-        losers.retain_mut(|loser| !loser.advance(role));
+        let losers = begin(losers, role);
         if losers.is_empty() && unfinished.is_none() {
             return Self(None);
         }
         let work = move || {
             // Without a poller the sockets are closed as they are.
-            let _ = drain(losers, role, unfinished);
+            let _ = drain(losers, role, unfinished, BOUND * 2);
         };
         Self(thread::Builder::new().name("punch-drain".into()).spawn(work).ok())
     }
@@ -64,7 +65,27 @@ impl Draining {
     }
 }
 
-fn drain(losers: Vec<Loser>, role: Role, mut unfinished: Option<(Socket, Pace)>) -> io::Result<()> {
+/// Closes `losers` before it returns, within [`BRIEFLY`].
+pub(crate) fn close_briefly(losers: Vec<Socket>, role: Role) {
+    let _ = drain(begin(losers, role), role, None, BRIEFLY);
+}
+
+/// Does what can be done at once; what is left has not ended yet.
+fn begin(losers: Vec<Socket>, role: Role) -> Vec<Loser> {
+    // A socket that has only sent SYNs is closed silently: nothing is known of it elsewhere.
+    let losers = losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent);
+    let mut losers: Vec<Loser> = losers.map(Loser::new).collect();
+    losers.retain_mut(|loser| !loser.advance(role));
+    losers
+}
+
+/// Closes `losers` within `most`.
+fn drain(
+    losers: Vec<Loser>,
+    role: Role,
+    mut unfinished: Option<(Socket, Pace)>,
+    most: Duration,
+) -> io::Result<()> {
     let poller = Poller::new()?;
     let mut open: BTreeMap<usize, Loser> = BTreeMap::new();
     for (key, loser) in losers.into_iter().enumerate() {
@@ -84,7 +105,7 @@ fn drain(losers: Vec<Loser>, role: Role, mut unfinished: Option<(Socket, Pace)>)
             pace.finish(&socket);
             continue;
         }
-        let Some(mut left) = time_left(started, now, &mut open) else { break };
+        let Some(mut left) = time_left(now.since(started), most, &mut open) else { break };
         if unfinished.is_some() {
             left = left.min(LOOK);
         }
@@ -108,19 +129,18 @@ fn drain(losers: Vec<Loser>, role: Role, mut unfinished: Option<(Socket, Pace)>)
 
 /// Time until the next bound; when the first has passed, every FIN still owed is sent.
 fn time_left(
-    started: MonoTime,
-    now: MonoTime,
+    elapsed: Duration,
+    most: Duration,
     open: &mut BTreeMap<usize, Loser>,
 ) -> Option<Duration> {
-    let elapsed = now.since(started);
-    if elapsed >= BOUND * 2 {
+    if elapsed >= most {
         return None;
     }
     if elapsed < BOUND {
-        return Some(BOUND - elapsed);
+        return Some(BOUND.min(most) - elapsed);
     }
     open.values_mut().for_each(Loser::send_fin);
-    Some(BOUND * 2 - elapsed)
+    Some(most - elapsed)
 }
 
 #[derive(Debug)]

@@ -171,7 +171,8 @@ impl Puncher {
 
     /// How long to try: no new decision is taken after that. Where the peer has been met by then,
     /// a side that leads waits for its answer for [`GRACE`](crate::core::election::GRACE) more, and one
-    /// that follows for its decision for twice as long.
+    /// that follows for its decision for twice as long; and whatever connections there are have a
+    /// second to be closed in order.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -190,8 +191,7 @@ impl Puncher {
         self.cancel.clone()
     }
 
-    /// Punches until connected to `peer` or the time is over. Blocks the calling thread; where it
-    /// fails, what connections there were go on being closed in the background, for 4 s at most.
+    /// Punches until connected to `peer` or the time is over. Blocks the calling thread.
     ///
     /// # Errors
     /// See [`Error`].

@@ -15,7 +15,7 @@ use socket2::{SockAddr, Socket};
 
 use super::{
     clock::monotonic_now,
-    drain::Draining,
+    drain::{self, Draining},
     pace::Pace,
     socket::{self, Answer, OpenError, TcpState},
 };
@@ -338,9 +338,9 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Closes everything, in the background: a time-out is kept.
+    /// Closes everything, before it returns: the process may be about to end.
     fn fail(mut self, failure: Failure, role: Role) -> RunError {
-        self.close_all(role, None);
+        drain::close_briefly(self.losers(), role);
         RunError::Failed(failure)
     }
 
@@ -381,6 +381,11 @@ impl<'a> Shell<'a> {
     /// Closes everything that is still open, in the background, and without a RST; what was chosen
     /// may have its pace to be finished.
     fn close_all(&mut self, role: Role, unfinished: Option<(Socket, Pace)>) -> Draining {
+        Draining::start(self.losers(), role, unfinished)
+    }
+
+    /// Everything that is still open.
+    fn losers(&mut self) -> Vec<Socket> {
         let mut losers: Vec<Socket> = self.retired.drain(..).collect();
         for listener in std::mem::take(&mut self.listeners).into_values() {
             let _ = self.poller.delete(&listener);
@@ -391,7 +396,7 @@ impl<'a> Shell<'a> {
             let _ = self.poller.delete(&open.socket);
             losers.push(open.socket);
         }
-        Draining::start(losers, role, unfinished)
+        losers
     }
 
     /// The peer's connections that wait to be accepted.

