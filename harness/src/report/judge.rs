@@ -100,13 +100,26 @@ pub(crate) struct Measured {
     pub count: u64,
 }
 
-/// Judges one cell. What was measured is absent where there was nothing to measure, and for
-/// `theory` and `causes`, which are on each single trial.
+/// Judges one cell. There is no judgement where theory is expected of trials of which it decides
+/// none. What was measured is absent where there was nothing to measure, and for `theory` and
+/// `causes`, which are on each single trial.
 ///
 /// # Panics
 ///
 /// If there are more successes than trials.
-pub(crate) fn judge(criterion: &Criterion, of: &Measures<'_>) -> (Judgement, Option<Measured>) {
+pub(crate) fn judge(
+    criterion: &Criterion,
+    of: &Measures<'_>,
+) -> (Option<Judgement>, Option<Measured>) {
+    let is_on_theory = matches!(criterion, Criterion::Theory | Criterion::AsTheorySays(_));
+    if is_on_theory && of.decided.trials == 0 && of.trials > 0 {
+        return (None, None);
+    }
+    let (judgement, measured) = judge_decidable(criterion, of);
+    (Some(judgement), measured)
+}
+
+fn judge_decidable(criterion: &Criterion, of: &Measures<'_>) -> (Judgement, Option<Measured>) {
     let rate = |bound: &Bound, part: u64, all: u64| {
         (judge_rate(*bound, part, all), measured_rate(part, all))
     };
@@ -131,8 +144,8 @@ fn measured_rate(part: u64, all: u64) -> Option<Measured> {
     (all > 0).then(|| Measured { value: part as f64 / all as f64, interval, count: all })
 }
 
-/// Passes if every decided trial went as theory says, fails if one did not, and is inconclusive if
-/// theory decided none.
+/// Passes if every decided trial went as theory says, fails if one did not, and is inconclusive
+/// without any.
 fn judge_theory(decided: Decided) -> Judgement {
     match decided {
         Decided { otherwise: 1.., .. } => Judgement::Fail,
@@ -288,12 +301,12 @@ mod tests {
 
     fn rate(criterion: &str, successes: u64, trials: u64) -> Judgement {
         let measures = Measures { successes, trials, ..Measures::default() };
-        judge(&criterion.parse().unwrap(), &measures).0
+        judge(&criterion.parse().unwrap(), &measures).0.unwrap()
     }
 
-    fn theory(trials: u64, otherwise: u64) -> Judgement {
-        let decided = Decided { trials, otherwise };
-        judge(&Criterion::Theory, &Measures { decided, ..Measures::default() }).0
+    fn theory(trials: u64, decided: u64, otherwise: u64) -> Option<Judgement> {
+        let decided = Decided { trials: decided, otherwise };
+        judge(&Criterion::Theory, &Measures { trials, decided, ..Measures::default() }).0
     }
 
     fn bound(sign: Sign, value: f64) -> Bound {
@@ -302,7 +315,7 @@ mod tests {
 
     fn time(criterion: &str, sample: &[f64]) -> Judgement {
         let times = Samples { ms: [&[], sample, &[], &[]], rtt: [sample, &[], &[], sample] };
-        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0
+        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0.unwrap()
     }
 
     fn causes(criterion: &str, trials: u64, causes: &[(&str, u64)]) -> Judgement {
@@ -316,7 +329,7 @@ mod tests {
         let failure_causes: &[_] = &causes.iter().map(cause).collect::<Vec<_>>();
         let successes = trials - failed;
         let measures = Measures { successes, trials, failure_causes, ..Measures::default() };
-        judge(&criterion.parse().unwrap(), &measures).0
+        judge(&criterion.parse().unwrap(), &measures).0.unwrap()
     }
 
     #[test]
@@ -365,7 +378,7 @@ mod tests {
     fn a_share_of_theory_forgives_some_trials() {
         let decided = Decided { trials: 1000, otherwise: 1 };
         let measures = Measures { decided, ..Measures::default() };
-        let judged = |text: &str| judge(&text.parse().unwrap(), &measures).0;
+        let judged = |text: &str| judge(&text.parse().unwrap(), &measures).0.unwrap();
         assert_eq!(judged("theory >= 0.99"), Judgement::Pass);
         assert_eq!(judged("theory"), Judgement::Fail);
     }
@@ -427,9 +440,10 @@ mod tests {
 
     #[test]
     fn theory_fails_by_one_trial_and_needs_one_to_pass() {
-        assert_eq!(theory(0, 0), Judgement::Inconclusive);
-        assert_eq!(theory(1, 0), Judgement::Pass);
-        assert_eq!(theory(1000, 1), Judgement::Fail);
+        assert_eq!(theory(0, 0, 0), Some(Judgement::Inconclusive));
+        assert_eq!(theory(1000, 0, 0), None);
+        assert_eq!(theory(1000, 1, 0), Some(Judgement::Pass));
+        assert_eq!(theory(1000, 1000, 1), Some(Judgement::Fail));
     }
 
     #[test]

@@ -188,7 +188,8 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn title(&self, text: &str) -> String {
-        self.style.paint(Ink::Bold, text) + "\n"
+        let text = paragraph("", text, self.style.width);
+        self.style.paint(Ink::Bold, text.trim_end()) + "\n"
     }
 
     fn expectations(&self) -> String {
@@ -247,14 +248,18 @@ impl<'a> ScenarioReport<'a> {
         let all: u64 = cells.iter().map(|cell| cell.failures).sum();
         let against: u64 = cells.iter().map(|cell| cell.theory.unexpected_failures.count).sum();
         let predicted: u64 = cells.iter().map(|cell| cell.theory.predicted_failures()).sum();
-        let title = match (against, predicted, all - against - predicted) {
-            (0, 0, _) => format!("Failures: {all}"),
-            (0, _, 0) => format!("Failures: {all}, none of them against theory"),
-            (_, 0, 0) => format!("Failures: {all}, all against theory"),
-            (against, _, 0) => format!("Failures: {all}, {against} of them against theory"),
-            (against, _, open) => {
-                format!("Failures: {all}, {against} against theory, {open} it does not decide")
-            }
+        let parts = [
+            (against, "against theory"),
+            (predicted, "as theory says"),
+            (all - against - predicted, "that it leaves open"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<_> = parts.map(|(count, which)| format!("{count} {which}")).collect();
+        let title = match &parts[..] {
+            _ if against + predicted == 0 => format!("Failures: {all}"),
+            [_] if against == 0 => format!("Failures: {all}, all as theory says"),
+            [_] => format!("Failures: {all}, all against theory"),
+            parts => format!("Failures: {all} ({})", parts.join(", ")),
         };
         self.causes(&title, |cell| &cell.failure_causes)
     }
