@@ -63,13 +63,23 @@ pub(crate) fn render(
 }
 
 fn intervals(comparison: &Comparison) -> String {
-    let Comparison { confidence, differences, least_ms, .. } = comparison;
+    let Comparison { confidence, differences, least_ms, scenarios, .. } = comparison;
+    let pairs: u64 = scenarios.iter().flat_map(|it| &it.cells).map(|cell| cell.rate.pairs).sum();
+    let paired = match pairs {
+        0 => String::new(),
+        pairs => format!(" {} in both runs, with the same seed: they count as pairs.", is(pairs)),
+    };
     format!(
         "{}, second less first, in intervals that hold all together with {} %. Medians count as \
-         different from {least_ms} ms on.",
+         different from {least_ms} ms on.{paired}",
         count(*differences, "difference"),
         confidence * 100.0,
     )
+}
+
+/// `1 trial is`, `2 trials are`.
+fn is(trials: u64) -> String {
+    count(trials, "trial") + if trials == 1 { " is" } else { " are" }
 }
 
 fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> String {
