@@ -69,6 +69,7 @@ impl Finding {
     /// `197/200 98.5 % [95.7–99.5], expected >= 0.95 where rule = rolling`.
     pub(super) fn sentence(&self) -> String {
         let Self { measured, expected, condition, .. } = self;
+        let expected = if expected == "theory" { "of all" } else { expected };
         let condition =
             if condition.is_empty() { String::new() } else { format!(" where {condition}") };
         format!("{measured}, expected {expected}{condition}")
@@ -173,18 +174,17 @@ fn how_to_decide(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellS
     if cell.trials == 0 {
         return "No trial was run there".to_owned();
     }
-    if cell.judged() == 0 {
+    if cell.is_spoiled() {
         return "Every trial there ended in an error of the bench".to_owned();
     }
     let criterion = expectation.expected.parse().ok();
     if matches!(criterion, Some(Criterion::Time(..))) && cell.successes > 0 && !is_measured {
         return "What runs there does not report it, and packets do not tell it".to_owned();
     }
-    if !matches!(criterion, None | Some(Criterion::Success(_))) {
+    let Some(Criterion::Success(bound)) = criterion else {
         return "More trials may decide it".to_owned();
-    }
-    let enough =
-        criterion.and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
+    };
+    let enough = trials_to_decide(bound, cell.successes, cell.judged());
     match enough {
         Some(enough) => {
             format!("The interval spans the bound: at this rate, --trials {enough} would decide it")

@@ -10,7 +10,7 @@ use crate::{
         stats::{Bounds, CONFIDENCE, Interval, quantile, quantile_bounds, ranks, wilson},
         summary::CauseSummary,
     },
-    scenario::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit},
+    scenario::{Bound, Criterion, MOST_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
 };
 
 /// What is known of an expectation; the greater one decides for the whole.
@@ -261,13 +261,9 @@ pub(crate) fn time_allowance(at: Quantile, bound: Bound, successes: u64) -> Allo
     }
 }
 
-/// The greatest number of trials [`trials_to_decide`] suggests.
-const MOST_TRIALS: u64 = 1_000_000;
-
-/// About how many trials in a cell would decide a criterion on the rate if they went as those so
-/// far, in two significant digits; `None` if no sensible number would: the rate is at the bound.
-pub(crate) fn trials_to_decide(criterion: &Criterion, successes: u64, trials: u64) -> Option<u64> {
-    let Criterion::Success(bound) = *criterion else { return None };
+/// About how many trials in a cell would decide a bound on the rate if they went as those so far, in
+/// two significant digits; `None` if no sensible number would: the rate is at the bound.
+pub(crate) fn trials_to_decide(bound: Bound, successes: u64, trials: u64) -> Option<u64> {
     if trials == 0 {
         return None;
     }
@@ -279,7 +275,7 @@ pub(crate) fn trials_to_decide(criterion: &Criterion, successes: u64, trials: u6
     };
     let mut count = trials;
     while !decides(count) {
-        if count >= MOST_TRIALS {
+        if count >= u64::from(MOST_TRIALS) {
             return None;
         }
         count = round_up(count + count.div_ceil(20));
@@ -458,11 +454,10 @@ mod tests {
     #[test]
     fn suggests_trials_that_would_decide() {
         // 73 of 73 are the fewest.
-        let at_least = Criterion::Success(bound(Sign::AtLeast, 0.95));
-        assert_eq!(trials_to_decide(&at_least, 20, 20), Some(74));
-        assert_eq!(trials_to_decide(&at_least, 19, 20), None);
-        assert_eq!(trials_to_decide(&at_least, 0, 0), None);
-        assert_eq!(trials_to_decide(&Criterion::Theory, 10, 20), None);
+        let at_least = bound(Sign::AtLeast, 0.95);
+        assert_eq!(trials_to_decide(at_least, 20, 20), Some(74));
+        assert_eq!(trials_to_decide(at_least, 19, 20), None);
+        assert_eq!(trials_to_decide(at_least, 0, 0), None);
     }
 
     prop_compose! {
@@ -528,9 +523,8 @@ mod tests {
         #[test]
         fn the_suggested_trials_decide((successes, trials) in counts(), limit in 0.01..0.99) {
             let bound = bound(Sign::AtLeast, limit);
-            let criterion = Criterion::Success(bound);
             if judge_rate(bound, successes, trials) == Judgement::Inconclusive
-                && let Some(more) = trials_to_decide(&criterion, successes, trials)
+                && let Some(more) = trials_to_decide(bound, successes, trials)
             {
                 let (successes, trials) = (successes as f64, trials as f64);
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]

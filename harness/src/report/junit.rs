@@ -146,7 +146,7 @@ fn case(labels: &Labels<'_>, index: usize, name: &[String], status: TestCaseStat
 /// An error, if a cell saw nothing but errors of the bench.
 fn spoiled(labels: &Labels<'_>, index: usize) -> Option<TestCaseStatus> {
     let cell = &labels.scenario.cells[index];
-    if cell.trials == 0 || cell.judged() > 0 {
+    if !cell.is_spoiled() {
         return None;
     }
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -184,13 +184,8 @@ fn inconclusive(finding: &Finding) -> TestCaseStatus {
 fn why(labels: &Labels<'_>, index: usize) -> String {
     let cell = &labels.scenario.cells[index];
     let mut out = String::new();
-    let unexpected = [
-        ("failed, should have succeeded", &cell.theory.unexpected_failures),
-        ("succeeded, should have failed", &cell.theory.unexpected_successes),
-    ];
-    for (what, trials) in unexpected.iter().filter(|(_, trials)| trials.count > 0) {
-        let _infallible =
-            writeln!(out, "{} × {what}: {}", trials.count, labels.trials(index, trials));
+    for (count, what, trials) in labels.against_theory(index) {
+        let _infallible = writeln!(out, "{count} × {what}: {trials}");
     }
     out.push_str(&causes(labels, index, &cell.failure_causes));
     if let Some(trial) = labels.telling_trial_of(index) {

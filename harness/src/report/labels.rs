@@ -63,8 +63,22 @@ impl<'a> Labels<'a> {
         format!("{}.{cell}.{trial}", self.index)
     }
 
+    /// How trials of a cell went against theory: how many, in which way, and the first of them.
+    pub(super) fn against_theory(&self, cell: usize) -> Vec<(u64, &'static str, String)> {
+        let Some(CellSummary { theory, .. }) = self.scenario.cells.get(cell) else {
+            return Vec::new();
+        };
+        let both = [
+            ("failed, should have succeeded", &theory.unexpected_failures),
+            ("succeeded, should have failed", &theory.unexpected_successes),
+        ];
+        let some = both.into_iter().filter(|(_, unexpected)| unexpected.count > 0);
+        some.map(|(what, unexpected)| (unexpected.count, what, self.trials(cell, unexpected)))
+            .collect()
+    }
+
     /// The first of some trials: `trials 0.3.1, 0.3.7, …`.
-    pub(super) fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
+    fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
         let listed: Vec<_> =
             unexpected.trials.iter().map(|&trial| self.trial(cell, trial)).collect();
         let noun = if listed.len() == 1 { "trial" } else { "trials" };

@@ -166,6 +166,11 @@ impl CellSummary {
     pub(crate) fn judged(&self) -> u64 {
         self.successes + self.failures
     }
+
+    /// Whether trials were run, but every one ended in an error of the bench.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.trials > 0 && self.judged() == 0
+    }
 }
 
 /// Times of the successes, in milliseconds from the later peer's first SYN on the WAN; each is

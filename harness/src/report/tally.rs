@@ -235,10 +235,8 @@ fn judge_expectation(
 /// A cell that gave nothing but errors of the bench has shown nothing, expected or not.
 fn judge_scenario(expectations: &[ExpectationSummary], cells: &[CellSummary]) -> Judgement {
     let expected = expectations.iter().map(|expectation| expectation.verdict);
-    let only_errors = cells
-        .iter()
-        .filter(|cell| cell.trials > 0 && cell.judged() == 0)
-        .map(|_| Judgement::Inconclusive);
+    let only_errors =
+        cells.iter().filter(|cell| cell.is_spoiled()).map(|_| Judgement::Inconclusive);
     Judgement::of_all(expected.chain(only_errors)).unwrap_or(Judgement::Pass)
 }
 

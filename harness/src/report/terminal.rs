@@ -17,7 +17,6 @@ use crate::{
         style::{Ink, Style},
         summary::{
             CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
-            Unexpected,
         },
         table::{self, ink, word},
         text::{paragraph, rtt},
@@ -212,19 +211,12 @@ impl<'a> ScenarioReport<'a> {
 
     fn against_theory(&self) -> String {
         let mut lines = Vec::new();
-        for (index, cell) in self.scenario.cells.iter().enumerate() {
-            let theory = &cell.theory;
+        for index in 0..self.scenario.cells.len() {
             let at_cell = self.labels.at_cell(index);
-            let mut add = |what: &str, unexpected: &Unexpected| {
-                if unexpected.count > 0 {
-                    let trials = self.labels.trials(index, unexpected);
-                    let text = format!("{what}{at_cell}: {trials}");
-                    let first = format!("  {:>4} × ", unexpected.count);
-                    lines.push(paragraph(&first, &text, self.style.width));
-                }
-            };
-            add("failed, should have succeeded", &theory.unexpected_failures);
-            add("succeeded, should have failed", &theory.unexpected_successes);
+            for (count, what, trials) in self.labels.against_theory(index) {
+                let text = format!("{what}{at_cell}: {trials}");
+                lines.push(paragraph(&format!("  {count:>4} × "), &text, self.style.width));
+            }
         }
         self.section("Against theory", lines)
     }
@@ -265,8 +257,13 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn disturbances(&self) -> String {
-        let disturbed: u64 = self.scenario.cells.iter().map(|cell| cell.disturbed).sum();
-        let title = format!("Disturbed by the bench: {} (in the rates)", trials(disturbed));
+        let sum = |of: fn(&CellSummary) -> u64| self.scenario.cells.iter().map(of).sum::<u64>();
+        let (disturbed, all) = (sum(|cell| cell.disturbed), sum(|cell| cell.trials));
+        let title = format!(
+            "Disturbed by the bench: {disturbed} of {}, in the rates all the same (fewer with a \
+             smaller --jobs)",
+            trials(all)
+        );
         self.causes(&title, |cell| &cell.disturbances)
     }
 

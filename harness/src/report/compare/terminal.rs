@@ -70,9 +70,8 @@ fn intervals(comparison: &Comparison) -> String {
         pairs => format!(" {} in both runs, with the same seed: they count as pairs.", is(pairs)),
     };
     format!(
-        "{}, second less first, in intervals that hold all together with {} %. Medians count as \
-         different from {least_ms} ms on.{paired}",
-        count(*differences, "difference"),
+        "Differences are the second less the first; the intervals of all {differences} hold together \
+         with {} %. Medians count as different from {least_ms} ms on.{paired}",
         confidence * 100.0,
     )
 }
@@ -106,7 +105,7 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
     }
     if shown.len() < all {
         let rest = count((all - shown.len()) as u64, "cell");
-        out.push_str(&format!("{rest} without a difference; --full lists all.\n"));
+        out.push_str(&format!("{rest} not shown to differ; --full lists all.\n"));
     }
     out
 }
@@ -253,7 +252,7 @@ fn last_line(comparison: &Comparison, style: Style) -> String {
 
 fn lower(change: Change) -> String {
     match change {
-        Change::NoDifferenceShown => "without a difference".to_owned(),
+        Change::NoDifferenceShown => "not shown to differ".to_owned(),
         Change::Worse | Change::Better | Change::NotComparable => word(change).to_lowercase(),
     }
 }

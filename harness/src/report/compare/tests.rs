@@ -244,7 +244,7 @@ fn of_many_cells_those_that_differ_are_listed() {
     let text = shown(&comparison, PLAIN);
     let rows = |text: &str| text.lines().filter(|line| line.contains("/50 ")).count();
     assert_eq!(rows(&text), 1, "{text}");
-    assert!(text.contains("104 cells without a difference; --full lists all."), "{text}");
+    assert!(text.contains("104 cells not shown to differ; --full lists all."), "{text}");
     let full = render(&comparison, [Path::new("a"), Path::new("b")], true, PLAIN);
     assert_eq!(rows(&full), 105, "{full}");
 }
