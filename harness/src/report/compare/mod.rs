@@ -225,11 +225,14 @@ pub(crate) fn compare(
 /// A run and how its trials went.
 struct Run<'a> {
     summary: Summary,
-    /// Trials with a verdict, by scenario and cell, then by index and seed.
-    trials: BTreeMap<(usize, usize), BTreeMap<(u32, &'a str), Outcome>>,
+    /// Trials with a verdict, by scenario and cell.
+    trials: BTreeMap<(usize, usize), Outcomes<'a>>,
     /// What the scenarios say, by their names.
     texts: BTreeMap<String, String>,
 }
+
+/// How the trials of a cell went, by their indices and seeds.
+type Outcomes<'a> = BTreeMap<(u32, &'a str), Outcome>;
 
 /// How a trial went.
 #[derive(Debug, Clone, Copy)]
@@ -243,7 +246,7 @@ impl<'a> Run<'a> {
     fn new(events: &'a [Event], second: bool) -> Result<Self, CompareError> {
         let summary = Summary::from_events(events)
             .map_err(|source| CompareError::Events { second, source })?;
-        let mut trials: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        let mut trials: BTreeMap<_, Outcomes<'_>> = BTreeMap::new();
         let mut texts = BTreeMap::new();
         for event in events {
             match event {
