@@ -2,7 +2,10 @@
 
 use crate::{
     event::ExpectationPlan,
-    report::judge::{Allowance, rate_allowance, time_allowance},
+    report::{
+        judge::{Allowance, rate_allowance, time_allowance},
+        stats::least,
+    },
     scenario::{Bound, Criterion, MOST_TRIALS, Scenario},
     words::count,
 };
@@ -62,15 +65,7 @@ fn allowance(criterion: &Criterion, trials: u64) -> Option<Allowance> {
 /// The least number of trials that can prove a criterion; `None` if no sensible number can.
 fn least_to_prove(criterion: &Criterion) -> Option<u64> {
     let proves = |trials| allowance(criterion, trials).is_some_and(|it| it.passes_up_to.is_some());
-    let (mut low, mut high) = (1, u64::from(MOST_TRIALS));
-    if !proves(high) {
-        return None;
-    }
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if proves(middle) { high = middle } else { low = middle + 1 }
-    }
-    Some(low)
+    Some(least(1, u64::from(MOST_TRIALS), proves)).filter(|trials| proves(*trials))
 }
 
 /// What a criterion is on, where it does not say so itself.

@@ -1,5 +1,5 @@
-//! Intervals of a difference between two samples, of which some members may be pairs: trials with the
-//! same seed, which had the same clocks, starts and delays.
+//! Intervals of a difference between two samples, of which some members may be pairs: trials with
+//! the same seed, which had the same clocks, starts and delays.
 //!
 //! The intervals of the single figures are put together by the method that Newcombe found for rates
 //! and Zou and Donner for any figure ("Construction of confidence limits about effect measures: a
@@ -165,9 +165,10 @@ mod tests {
         of_rates((first, pairs.count()), (second, pairs.count()), pairs, CONFIDENCE).unwrap()
     }
 
-    /// Fagerland, Lydersen and Laake, *Statistical Analysis of Contingency Tables* (2017), chapter 8,
-    /// "Newcombe square-and-add": airway hyper-responsiveness (Bentur et al. 2009) and complete
-    /// response (Cavo et al. 2012), as its R package `contingencytables` prints them; first less second.
+    /// Fagerland, Lydersen and Laake, *Statistical Analysis of Contingency Tables* (2017), chapter
+    /// 8, "Newcombe square-and-add", as its R package `contingencytables` has them: airway
+    /// hyper-responsiveness (Bentur et al. 2009) and complete response (Cavo et al. 2012), first
+    /// less second.
     #[test]
     fn rates_of_pairs_differ_as_published() {
         for (counts, low, high) in
@@ -224,7 +225,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_difference_turns_its_sign_with_the_order(
-            [both, only_first, only_second, neither] in [0..200_u64, 0..200_u64, 0..200_u64, 1..200_u64],
+            [both, only_first, only_second] in [0..200_u64, 0..200_u64, 0..200_u64],
+            neither in 1..200_u64,
             more_first in 0..100_u64,
             more_second in 0..100_u64,
         ) {

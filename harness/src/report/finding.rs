@@ -6,7 +6,6 @@ use crate::{
         labels::Labels,
         measured,
         summary::{CellSummary, CellVerdict, ExpectationSummary},
-        text::rate,
     },
     scenario::Criterion,
     words::count,
@@ -35,7 +34,9 @@ impl Finding {
         let worst = worst_cell(expectation, &labels.scenario.cells);
         let (measured, remark) = match worst {
             None => ("nothing measured".to_owned(), "No cell of the sweep has these values".into()),
-            Some(_) if is_theory(expectation) => against_theory(&cells_of(expectation, labels)),
+            Some(_) if criterion(expectation) == Criterion::Theory => {
+                against_theory(&cells_of(expectation, labels))
+            }
             Some(worst) => by_rate(expectation, worst, labels),
         };
         Self {
@@ -55,7 +56,7 @@ impl Finding {
         cell: &CellSummary,
     ) -> Option<Self> {
         let verdict = at.verdict?;
-        let (measured, remark) = if is_theory(expectation) {
+        let (measured, remark) = if criterion(expectation) == Criterion::Theory {
             against_theory(&[cell])
         } else if verdict == Judgement::Inconclusive {
             (measured_in(expectation, at, cell), how_to_decide(expectation, at, cell))
@@ -76,8 +77,8 @@ impl Finding {
     }
 }
 
-fn is_theory(expectation: &ExpectationSummary) -> bool {
-    expectation.expected == "theory"
+fn criterion(expectation: &ExpectationSummary) -> Criterion {
+    expectation.expected.parse().expect("the tally refuses what is no criterion")
 }
 
 fn cells_of<'a>(expectation: &ExpectationSummary, labels: &Labels<'a>) -> Vec<&'a CellSummary> {
@@ -134,7 +135,7 @@ fn by_rate(
     if worst.verdict == Some(Judgement::Inconclusive) {
         remarks.push(how_to_decide(expectation, worst, cell));
     }
-    if expectation.expected.starts_with("theory") {
+    if matches!(criterion(expectation), Criterion::AsTheorySays(_)) {
         remarks.extend(left_open(&cells_of(expectation, labels)));
     }
     (measured_in(expectation, worst, cell), remarks.join(". "))
@@ -142,10 +143,7 @@ fn by_rate(
 
 /// What was measured in a cell, in the terms of the expectation.
 fn measured_in(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
-    match expectation.expected.parse() {
-        Ok(criterion) => measured::words(&criterion, &at, cell),
-        Err(_) => rate(cell.successes, cell.judged()),
-    }
+    measured::words(&criterion(expectation), &at, cell)
 }
 
 fn trials(number: u64) -> String {
@@ -177,11 +175,11 @@ fn how_to_decide(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellS
     if cell.is_spoiled() {
         return "Every trial there ended in an error of the bench".to_owned();
     }
-    let criterion = expectation.expected.parse().ok();
-    if matches!(criterion, Some(Criterion::Time(..))) && cell.successes > 0 && !is_measured {
+    let criterion = criterion(expectation);
+    if matches!(criterion, Criterion::Time(..)) && cell.successes > 0 && !is_measured {
         return "What runs there does not report it, and packets do not tell it".to_owned();
     }
-    let Some(Criterion::Success(bound)) = criterion else {
+    let Criterion::Success(bound) = criterion else {
         return "More trials may decide it".to_owned();
     };
     let enough = trials_to_decide(bound, cell.successes, cell.judged());

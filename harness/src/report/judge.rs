@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     report::{
-        stats::{Bounds, CONFIDENCE, Interval, quantile, quantile_bounds, ranks, wilson},
+        stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
         summary::CauseSummary,
     },
     scenario::{Bound, Criterion, MOST_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
@@ -227,16 +227,8 @@ pub(crate) fn rate_allowance(bound: Bound, trials: u64) -> Allowance {
         judge_rate(bound, part, trials)
     };
     // The more speaks against it, the worse it is judged.
-    let least = |wanted: fn(Judgement) -> bool| {
-        let (mut low, mut high) = (0, trials + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if wanted(judged(middle)) { high = middle } else { low = middle + 1 }
-        }
-        low
-    };
-    let passes_below = least(|judgement| judgement != Judgement::Pass);
-    let fails_from = least(|judgement| judgement == Judgement::Fail);
+    let passes_below = least(0, trials + 1, |against| judged(against) != Judgement::Pass);
+    let fails_from = least(0, trials + 1, |against| judged(against) == Judgement::Fail);
     Allowance {
         passes_up_to: passes_below.checked_sub(1),
         fails_from: (fails_from <= trials).then_some(fails_from),
