@@ -67,7 +67,7 @@ impl Finding {
         Some(Self { verdict, measured, expected, condition, remark, cell: Some(at.cell) })
     }
 
-    /// `197/200 98.5 % [95.7–99.5], expected >= 0.95 where rule = rolling`.
+    /// `197/200 98.5 % [95.7–99.5] succeeded, expected >= 0.95 where rule = rolling`.
     pub(super) fn sentence(&self) -> String {
         let Self { measured, expected, condition, .. } = self;
         let expected = if expected == "theory" { "of all" } else { expected };

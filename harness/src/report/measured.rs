@@ -14,7 +14,10 @@ use crate::{
 /// What a cell showed of what a criterion is on.
 pub(super) fn words(criterion: &Criterion, verdict: &CellVerdict, cell: &CellSummary) -> String {
     match criterion {
-        Criterion::Success(_) | Criterion::Theory => rate(cell.successes, cell.judged()),
+        Criterion::Success(_) | Criterion::Theory => match cell.judged() {
+            0 => "no result".to_owned(),
+            judged => format!("{} succeeded", rate(cell.successes, judged)),
+        },
         Criterion::AsTheorySays(_) => match (cell.theory.decided(), cell.theory.otherwise()) {
             (0, _) => "no trial that theory decides".to_owned(),
             (decided, otherwise) => {
