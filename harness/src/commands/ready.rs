@@ -40,13 +40,13 @@ pub(super) fn prepare<'a>(
 ) -> Result<Ready, Problem> {
     let all = super::run::nats(setups.clone());
     let mut ready = Ready::default();
-    let (there, missing) = sort_out(&all, &mut ready.refused);
+    let there = with_tools(&all, &mut ready.refused);
     let measurable = |refused: &[Refused]| setups.clone().any(|it| refusal(refused, it).is_none());
     if !measurable(&ready.refused) {
         // Says at once what else is missing.
         doctor::prepare(&all).map_err(|missing| incapable(&missing))?;
     }
-    for missing in missing {
+    for missing in doctor::missing_tools(&all) {
         ready.messages.push(format!("warning: {missing}"));
     }
     doctor::prepare(&there).map_err(|missing| incapable(&missing))?;
@@ -77,21 +77,17 @@ fn incapable(missing: &[Missing]) -> Problem {
     Problem(INCAPABLE, doctor::message(missing))
 }
 
-/// The NATs whose programs are installed; the others are refused, for the reasons returned.
-fn sort_out(all: &[Kind], refused: &mut Vec<Refused>) -> (Vec<Kind>, Vec<Missing>) {
-    let (mut there, mut reasons) = (Vec::new(), Vec::new());
+/// The NATs whose programs are installed; the others are refused.
+fn with_tools(all: &[Kind], refused: &mut Vec<Refused>) -> Vec<Kind> {
+    let mut there = Vec::new();
     for kind in all {
         let (family, nat) = *kind;
-        let Some(missing) = doctor::tool_of(family, &nat) else {
-            there.push(*kind);
-            continue;
-        };
-        refused.push(Refused { family, nat, reason: missing.what.clone() });
-        if !reasons.contains(&missing) {
-            reasons.push(missing);
+        match doctor::tool_of(family, &nat) {
+            None => there.push(*kind),
+            Some(Missing { what, .. }) => refused.push(Refused { family, nat, reason: what }),
         }
     }
-    (there, reasons)
+    there
 }
 
 fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
