@@ -82,10 +82,7 @@ impl End<'_> {
 
     /// Whether its NAT answers every SYN with an ICMP error.
     fn floods_icmp(self) -> bool {
-        use Unsolicited::{IcmpAdmin, IcmpHost, IcmpPort};
-        self.nat.spec().is_some_and(|nat| {
-            !nat.icmp_limit && matches!(nat.unsolicited, IcmpPort | IcmpAdmin | IcmpHost)
-        })
+        self.nat.spec().is_some_and(|nat| !nat.icmp_limit && nat.unsolicited.is_icmp())
     }
 
     /// Whether a SYN of the other end comes through to this end's host, once that has sent its own,

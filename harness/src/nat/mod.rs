@@ -212,6 +212,16 @@ pub(crate) enum Unsolicited {
     Open,
 }
 
+impl Unsolicited {
+    /// Whether a SYN is answered with an ICMP error.
+    pub(crate) fn is_icmp(self) -> bool {
+        match self {
+            Self::IcmpPort | Self::IcmpAdmin | Self::IcmpHost => true,
+            Self::Drop | Self::Reset | Self::Open => false,
+        }
+    }
+}
+
 impl Named for Unsolicited {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("drop", Self::Drop),

@@ -99,8 +99,10 @@ fn nats_made_from_the_vocabulary_do_what_they_say() {
             }
         }
     }
-    for answer in ["icmp-admin", "icmp-host", "reset", "open"] {
+    for answer in ["icmp-admin", "icmp-host"] {
         nats.push(format!("{{ unsolicited = \"{answer}\", icmp_limit = false }}"));
+    }
+    for answer in ["icmp-admin", "icmp-host", "reset", "open"] {
         nats.push(format!("{{ name = \"full-cone\", unsolicited = \"{answer}\" }}"));
     }
     nats.push("{ name = \"full-cone\", syn_timeout_s = 1, established_timeout_s = 2 }".to_owned());

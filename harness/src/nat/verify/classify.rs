@@ -54,7 +54,7 @@ pub(super) fn checks(family: Family, wan: IpAddr, nat: &NatSpec, seen: &Seen) ->
         if seen.icmp_errors { PASSED_ON } else { "lost" },
     ));
     all.push(Check::new("ICMP echo", "works", works(seen.icmp_echoes)));
-    if is_icmp(nat.unsolicited) {
+    if nat.unsolicited.is_icmp() {
         let expected = if nat.icmp_limit { "limited" } else { "every SYN is answered" };
         all.push(Check::new("ICMP limit", expected, &icmp_limit(seen.icmp_answers)));
     }
@@ -216,13 +216,6 @@ fn filtering(udp: bool, seen: &PerTransport) -> String {
         (false, true) => "irregular: strangers are let in, other ports of those sent to are not",
     }
     .to_owned()
-}
-
-fn is_icmp(unsolicited: Unsolicited) -> bool {
-    match unsolicited {
-        Unsolicited::IcmpPort | Unsolicited::IcmpAdmin | Unsolicited::IcmpHost => true,
-        Unsolicited::Drop | Unsolicited::Reset | Unsolicited::Open => false,
-    }
 }
 
 fn expected_unsolicited(family: Family, udp: bool, unsolicited: Unsolicited) -> &'static str {
