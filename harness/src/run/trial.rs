@@ -27,6 +27,7 @@ use super::{
     peer::{self, Ended, EventSink, Exit, Progress},
     record::Captures,
     refused::{Refused, refusal},
+    stalls::Stalls,
     standing::{BenchError, During, Standing},
     subject::{self, Order},
 };
@@ -61,6 +62,8 @@ pub(crate) struct Bench {
     pub(crate) captures: Option<Captures>,
     /// NATs on which nothing is measured.
     pub(crate) refused: Vec<Refused>,
+    /// When the bench itself stood still.
+    pub(crate) stalls: Stalls,
 }
 
 /// Which trial this is.
@@ -113,6 +116,8 @@ pub(super) struct Seen {
     pub(super) events: [Vec<Event>; 2],
     /// Planned starts, after the begin.
     starts: [Duration; 2],
+    /// The longest time for which the bench did not run.
+    stall: Duration,
     /// Where the peers are on the WAN.
     pub(super) places: [Place; 2],
 }
@@ -195,10 +200,12 @@ async fn observe(
         Ok::<_, BenchError>((ended, events))
     };
     let (a, b) = tokio::join!(act(Side::A), act(Side::B));
+    let stall = bench.stalls.longest_since(begin);
     let (traffic, peers) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
     let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
-    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts, places })
+    let events = [a_events, b_events];
+    Ok(Seen { begin, traffic, peers: [a, b], events, starts, stall, places })
 }
 
 /// Where a peer is, as far as the analysis of packets needs to know.
@@ -330,12 +337,14 @@ fn evidence<'a>(
     })
 }
 
-/// How late the bench was with the packets and with the starts of the peers.
+/// How late the bench was with the packets and with the starts of the peers, and for how long it did
+/// nothing.
 fn lateness(seen: &Seen, started: [Duration; 2]) -> BenchLateness {
     let late = [0, 1].map(|side| started[side].saturating_sub(seen.starts[side]));
     BenchLateness {
         wan_ms: milliseconds(seen.traffic.lateness),
         start_ms: milliseconds(late[0].max(late[1])),
+        stall_ms: milliseconds(seen.stall),
     }
 }
 
@@ -348,6 +357,9 @@ fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
     }
     if bench.start_ms > bound {
         late.push("a peer was started late");
+    }
+    if bench.stall_ms > 0.0 {
+        late.push("the bench stood still");
     }
     if not_kept > 0 {
         late.push("there were more packets than are kept");
