@@ -3,6 +3,8 @@
 //! A cell whose NAT is not among them is not measured: its trials become errors of the bench. The
 //! rest of the run goes on, unless nothing is left of it.
 
+use std::{error::Error, io};
+
 use super::{INCAPABLE, Problem};
 use crate::{
     doctor::{self, Missing},
@@ -126,12 +128,13 @@ fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
 
 /// Verifies several NATs, unless the user interrupts.
 pub(super) fn verify_all(subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<Verified>), Problem> {
-    let verified = interruptible(move || {
-        let results = verify::verify_all(&subjects);
-        (subjects, results)
-    });
-    let verified = verified.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    verified.map_err(|code| Problem(code, "interrupted: nothing was measured".to_owned()))
+    let incapable = |error: &dyn Error| Problem(INCAPABLE, error.to_string());
+    let verified = interruptible(move || Ok((verify::verify_all(&subjects)?, subjects)));
+    let verified = verified.map_err(|error| incapable(&error))?;
+    let verified =
+        verified.map_err(|code| Problem(code, "interrupted: nothing was measured".to_owned()))?;
+    let (results, subjects) = verified.map_err(|error: io::Error| incapable(&error))?;
+    Ok((subjects, results))
 }
 
 fn event(family: Family, nat: &NatSpec, result: &Verified) -> NatVerified {

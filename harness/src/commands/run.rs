@@ -33,8 +33,9 @@ use crate::{
         progress::{Counts, Progress},
         tally::Tally,
     },
-    run::{Bench, Captures, Dispatch, Ended, Stalls},
+    run::{Bench, Captures, Dispatch, Ended},
     scenario::{Family, Nat, NatSpec, Scenario, Setup},
+    stalls::Stalls,
 };
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from

@@ -10,7 +10,6 @@ mod record;
 mod refused;
 mod shell;
 mod single;
-mod stalls;
 mod standing;
 mod subject;
 mod trial;
@@ -24,7 +23,6 @@ pub(crate) use self::{
     refused::{Refused, refusal},
     shell::{Left, Visit, visit},
     single::single,
-    stalls::Stalls,
     subject::PEER,
     trial::{Bench, Trial},
 };

@@ -27,7 +27,6 @@ use super::{
     peer::{self, Ended, EventSink, Exit, Progress},
     record::Captures,
     refused::{Refused, refusal},
-    stalls::Stalls,
     standing::{BenchError, During, Standing},
     subject::{self, Order},
 };
@@ -41,6 +40,7 @@ use crate::{
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
     lab::{Host, Side},
     scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
+    stalls::Stalls,
     wan::Traffic,
 };
 

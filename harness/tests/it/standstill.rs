@@ -2,9 +2,24 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
-use crate::bench::{Bench, pause, wait_for};
+use crate::{
+    bench::{Bench, pause, wait_for},
+    processes::Process,
+};
+
+fn stop(processes: &[Pid], time: Duration) {
+    for (signal, time) in [(Signal::SIGSTOP, time), (Signal::SIGCONT, Duration::ZERO)] {
+        for process in processes {
+            kill(*process, signal).unwrap();
+        }
+        pause(time);
+    }
+}
 
 /// Between the first SYNs of one peer and the start of the other nothing is due.
 const WAITING: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[peer.b]\nstart_s = 3\n";
@@ -20,14 +35,9 @@ fn trials_during_which_everything_stood_still_are_disturbed() {
         (peers.count() == 4).then_some(())
     });
     pause(Duration::from_millis(500));
-    let mut stopped = bench.processes();
-    stopped.retain(|process| process.id() != guardian);
-    for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
-        for process in &stopped {
-            kill(process.id(), signal).unwrap();
-        }
-        pause(Duration::from_millis(1200));
-    }
+    let mut stopped: Vec<Pid> = bench.processes().iter().map(Process::id).collect();
+    stopped.retain(|process| *process != guardian);
+    stop(&stopped, Duration::from_millis(1200));
     let ran = running.wait();
     ran.assert_code(0);
     assert_eq!(ran.trials().len(), 4);
@@ -37,4 +47,17 @@ fn trials_during_which_everything_stood_still_are_disturbed() {
         assert!(disturbed.contains("the bench stood still"), "{trial}");
         assert!(trial["bench"]["stall_ms"].as_f64().unwrap() >= 1000.0, "{trial}");
     }
+}
+
+/// Half of the time-out of an established connection is over before it is looked at.
+#[test]
+fn a_nat_that_seemed_to_differ_while_everything_stood_still_is_looked_at_again() {
+    let bench = Bench::new();
+    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+    let inner = running.inner();
+    pause(Duration::from_secs(1));
+    stop(&[inner], Duration::from_millis(2600));
+    let ran = running.wait();
+    ran.assert_code(0);
+    assert!(ran.stdout.contains("time-out when established"), "{}", ran.stdout);
 }
