@@ -1,6 +1,7 @@
 //! One attempt, driven by hand.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -77,14 +78,14 @@ fn connecting(actions: &[Action], port: u16) -> Option<SocketId> {
 #[test]
 fn a_port_of_two_buckets_survives_leaving_one() {
     for (left, _, shared) in ROLLING_TWINS {
-        // Half a second before bucket `left` is left: too soon for a port to send a SYN anew.
-        let wall = WallTime::from_secs((left + 1) * WINDOW_S) - Duration::from_millis(500);
+        // So shortly before bucket `left` is left that no port has to send a SYN anew.
+        let wall = WallTime::from_secs((left + 1) * WINDOW_S) - Duration::from_millis(100);
         let mut attempt = attempt(None, wall);
         let [before, after] =
-            [wall, wall + Duration::from_millis(500)].map(|wall| ports_at(Rule::Rolling, wall));
+            [wall, wall + Duration::from_millis(100)].map(|wall| ports_at(Rule::Rolling, wall));
         assert!(before.contains(&shared) && after.contains(&shared));
         let opened = actions(&mut attempt);
-        attempt.handle_timeout(at(500));
+        attempt.handle_timeout(at(100));
         let changes = actions(&mut attempt);
         for &port in before.union(&after) {
             let socket = connecting(&opened, port);
@@ -251,4 +252,52 @@ fn pauses_after_refusals_grow_as_the_protocol_says() {
     let other = pauses_at(2, 100);
     assert_around(&other[..7], 140.0);
     assert_around(&other[7..], 560.0);
+}
+
+/// When each port sent a SYN, in an attempt of `seconds` that nobody answers.
+fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
+    let mut attempt = attempt(None, WallTime::from_secs(0));
+    let mut syns: BTreeMap<u16, Vec<MonoTime>> = BTreeMap::new();
+    let mut now = at(0);
+    while now < at(seconds * 1000) {
+        while let Some(action) = attempt.poll_action() {
+            match action {
+                Action::Connect { port, .. } => syns.entry(port).or_default().push(now),
+                Action::Abandon { socket } => attempt.handle_abandoned(now, socket),
+                _ => {}
+            }
+        }
+        // The shell is never exactly on time.
+        now = attempt.poll_timeout().unwrap() + Duration::from_millis(3);
+        attempt.handle_timeout(now);
+    }
+    syns
+}
+
+#[test]
+fn half_of_the_ports_send_one_syn_and_no_port_two_within_a_round_trip_of_100_ms() {
+    let syns = syns_of_silence(20);
+    assert_eq!(syns.len(), 16);
+    assert_eq!(syns.values().filter(|syns| syns.len() == 1).count(), 8);
+    let early = at(6000);
+    let mut all: Vec<MonoTime> = syns.values().flatten().copied().collect();
+    all.sort();
+    let widest_gap = |from: MonoTime, to: MonoTime| {
+        let within: Vec<MonoTime> =
+            all.iter().copied().filter(|at| (from..to).contains(at)).collect();
+        within.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap()
+    };
+    assert!(widest_gap(at(110), early) <= Duration::from_millis(24), "one after the other");
+    assert!(widest_gap(at(8000), at(20_000)) >= Duration::from_millis(50), "less often later");
+    for (port, syns) in &syns {
+        for pair in syns.windows(2) {
+            let gap = pair[1].since(pair[0]);
+            let least = if pair[0] < early { 105 } else { 1000 };
+            assert!(
+                gap >= Duration::from_millis(least),
+                "port {port}: {gap:?} after {:?}",
+                pair[0]
+            );
+        }
+    }
 }

@@ -75,9 +75,22 @@ const HASTE: (u32, u32) = (7, 4);
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// A fresh SYN sooner than one round trip after the last destroys the handshake under way, so that
-/// half of the ports never send one and the others wait this long and up to 0.3 s more.
+/// half of the ports never send one and others wait this long and up to 0.3 s more.
 const RESYN: Duration = Duration::from_secs(1);
 const RESYN_SPREAD: Duration = Duration::from_millis(300);
+
+/// For so long the hurried ports send fresh SYNs sooner, in turn, one every [`TURN`] in all. Whoever
+/// started first is then up one round trip after the other's start, and not half of one later: what
+/// completes its handshake is the answer to a SYN that met the other just after its start.
+const HURRY: Duration = Duration::from_secs(6);
+const TURN: Duration = Duration::from_millis(20);
+
+/// A round of turns takes so long at least: on paths with a shorter round trip no handshake is
+/// destroyed, and on longer ones there are the other ports.
+const ROUND: Duration = Duration::from_millis(120);
+
+/// A turn that comes so much too late does not cost the next one.
+const TURN_LATE: Duration = Duration::from_millis(10);
 
 /// How long a SYN may take to be answered: two round trips of a second each.
 const HANDSHAKE: Duration = Duration::from_secs(2);
@@ -116,10 +129,21 @@ struct Slot {
 /// How a port goes about it. Both peers draw the same list, and so agree on it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Manner {
-    /// Repeats are left to the kernel.
-    patient: bool,
+    repeats: Repeats,
     /// Refusals are soon followed by another SYN.
     eager: bool,
+}
+
+/// Who repeats a SYN that was not answered; a port of two buckets has the later of its two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Repeats {
+    /// Fresh SYNs, in the first seconds soon after each other.
+    #[default]
+    Hurried,
+    /// Fresh SYNs.
+    Fresh,
+    /// The kernel.
+    Kernel,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -353,28 +377,36 @@ impl Attempt {
         for port in left {
             self.leave_port(now, port);
         }
+        let mut new = Vec::new();
         for (port, manner) in ports {
             if let Some(slot) = self.slots.get_mut(&port) {
                 slot.scheduled = true;
                 continue;
             }
+            let state = SlotState::Paused { until: now };
+            self.slots.insert(port, Slot { manner, scheduled: true, refusals: 0, state });
+            new.push(port);
+        }
+        for port in new {
             if self.config.listen {
                 self.actions.push_back(Action::Listen { port });
             }
-            let state = SlotState::Paused { until: now };
-            self.slots.insert(port, Slot { manner, scheduled: true, refusals: 0, state });
             self.connect(now, port);
         }
     }
 
-    /// Buckets in use and their ports; a port of two buckets is patient, or eager, if it is so in
-    /// one.
+    /// Buckets in use and their ports; a port of two buckets is eager if it is so in one.
     fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, Manner>) {
         let mut all: BTreeMap<u16, Manner> = BTreeMap::new();
         let mut add = |ports: Vec<u16>, never_again: bool| {
             for (index, port) in ports.into_iter().enumerate() {
                 let manner = all.entry(port).or_default();
-                manner.patient |= never_again || index % 2 == 0;
+                manner.repeats = manner.repeats.max(match index % 8 {
+                    _ if never_again => Repeats::Kernel,
+                    0 | 2 | 4 | 6 => Repeats::Kernel,
+                    1 => Repeats::Fresh,
+                    _ => Repeats::Hurried,
+                });
                 manner.eager |= index < EAGER_PORTS;
             }
         };
@@ -423,12 +455,38 @@ impl Attempt {
     fn connect(&mut self, now: MonoTime, port: u16) {
         self.tally.connects += 1;
         let socket = self.new_socket(port);
-        let spread = self.uniform(RESYN_SPREAD);
+        let resyn = self.resyn(now, port);
         let Some(slot) = self.slots.get_mut(&port) else { return };
-        let resyn = (!slot.manner.patient).then(|| now + RESYN + spread);
         slot.state = SlotState::Connecting { socket, resyn };
         self.actions.push_back(Action::Connect { socket, port });
         self.report(now, What::Connect { port });
+    }
+
+    /// When the SYN that a port sends now is to be followed by a fresh one.
+    fn resyn(&mut self, now: MonoTime, port: u16) -> Option<MonoTime> {
+        let (started, _) = self.started;
+        let since = now.since(started);
+        match self.slots.get(&port)?.manner.repeats {
+            Repeats::Kernel => None,
+            Repeats::Hurried if since < HURRY => Some(started + self.turn(since, port)),
+            Repeats::Hurried | Repeats::Fresh => Some(now + RESYN + self.uniform(RESYN_SPREAD)),
+        }
+    }
+
+    /// The turn of a hurried port that is a round later than `since`. Both are times from the start
+    /// of the attempt.
+    fn turn(&self, since: Duration, port: u16) -> Duration {
+        let hurried = |slot: &Slot| slot.scheduled && slot.manner.repeats == Repeats::Hurried;
+        let ports = self.slots.iter().filter(|(_, slot)| hurried(slot));
+        let (mut count, mut rank) = (0, 0);
+        for (&other, _) in ports {
+            count += 1;
+            rank += u32::from(other < port);
+        }
+        let (round, first) = (ROUND.max(TURN * count), TURN * rank);
+        let soonest = (since + round).saturating_sub(first + TURN_LATE);
+        let rounds = u32::try_from(soonest.as_nanos().div_ceil(round.as_nanos()));
+        first + round * rounds.unwrap_or(u32::MAX)
     }
 
     fn slot_timeout(&mut self, now: MonoTime, port: u16) {

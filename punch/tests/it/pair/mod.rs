@@ -94,6 +94,18 @@ proptest! {
     }
 
     #[test]
+    fn the_earlier_of_two_need_not_wait_for_the_laters_ack(
+        seed: u64, rtt_ms in 1_u64..=100, late_ms in 130_u64..5_000, swap: bool,
+    ) {
+        let late_ns = late_ms * 1_000_000;
+        let start = if swap { [late_ns, 0] } else { [0, late_ns] };
+        let report = trial(seed, rtt_ms, start, [BUCKET_BEGINS; 2]).run();
+        let connected = report.connected_after().expect("connected");
+        let soonest = millis(rtt_ms).max(millis(rtt_ms) / 2 + millis(20));
+        prop_assert!(connected <= soonest + millis(1), "connected after {connected:?}");
+    }
+
+    #[test]
     fn article_peers_connect_if_and_only_if_their_ports_meet(
         seed: u64, start in starts(10_000_000_000), wall in clocks(60), wan_ip: bool,
     ) {
