@@ -104,6 +104,13 @@ impl Links {
         .await
     }
 
+    /// Sets how many packets a link holds that nobody has read yet; the rest is dropped.
+    pub(crate) async fn queue(&self, name: &str, packets: u32) -> Result<(), LinkError> {
+        let link = LinkUnspec::new_with_index(index_of(name)?)
+            .append_extra_attribute(LinkAttribute::TxQueueLen(packets));
+        Ok(self.handle.link().set(link.build()).execute().await?)
+    }
+
     /// Brings up the loopback interface.
     pub(crate) async fn loopback_up(&self) -> Result<(), LinkError> {
         self.up(index_of("lo")?).await
