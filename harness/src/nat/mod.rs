@@ -356,6 +356,16 @@ impl fmt::Display for NatSpec {
     }
 }
 
+/// As a scenario names it: `none`, or the NAT's name and how it differs from the catalogue's.
+impl fmt::Display for Nat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("none"),
+            Self::Behind(spec) => spec.fmt(f),
+        }
+    }
+}
+
 impl Nat {
     /// What a peer is behind unless the scenario says otherwise.
     pub(crate) fn home() -> Self {
