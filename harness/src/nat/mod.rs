@@ -53,8 +53,9 @@ pub(crate) struct NatSpec {
     pub(crate) icmp_limit: bool,
 }
 
-/// For which destinations an inside endpoint keeps its outside port (RFC 4787 section 4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// For which destinations an inside endpoint keeps its outside port (RFC 4787 section 4.1); the more
+/// it depends on, the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mapping {
     /// For all.
     EndpointIndependent,
