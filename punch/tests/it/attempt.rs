@@ -292,7 +292,7 @@ fn half_of_the_ports_send_one_syn_and_no_port_two_within_a_round_trip_of_100_ms(
     for (port, syns) in &syns {
         for pair in syns.windows(2) {
             let gap = pair[1].since(pair[0]);
-            let least = if pair[0] < early { 105 } else { 1000 };
+            let least = if pair[0] < early { 105 } else { 850 };
             assert!(
                 gap >= Duration::from_millis(least),
                 "port {port}: {gap:?} after {:?}",

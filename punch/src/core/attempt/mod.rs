@@ -75,9 +75,10 @@ const HASTE: (u32, u32) = (7, 4);
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// A fresh SYN sooner than one round trip after the last destroys the handshake under way, so that
-/// half of the ports never send one and others wait this long and up to 0.3 s more.
-const RESYN: Duration = Duration::from_secs(1);
-const RESYN_SPREAD: Duration = Duration::from_millis(300);
+/// half of the ports never send one and others wait this long and up to 0.14 s more: until shortly
+/// before the kernel would repeat theirs, since a fresh one just after that would be too soon again.
+const RESYN: Duration = Duration::from_millis(850);
+const RESYN_SPREAD: Duration = Duration::from_millis(140);
 
 /// For so long the hurried ports send fresh SYNs sooner, in turn, one every [`TURN`] in all. Whoever
 /// started first is then up one round trip after the other's start, and not half of one later: what
