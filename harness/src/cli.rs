@@ -240,7 +240,8 @@ pub(crate) struct ReportArgs {
 #[command(
     after_help = "Cells are matched by the scenario's name and their swept values. Rates differ by \
         the interval of Newcombe, medians of times by order statistics, all of them together with \
-        95 % confidence however many there are.\n\nExit codes: 0 nothing is worse, 1 something \
+        95 % confidence however many there are. Trials that both runs have, with the same seed, count as \
+        pairs: run the same scenarios with the same seed to see small differences.\n\nExit codes: 0 nothing is worse, 1 something \
         is, 2 usage or no cell in common, 3 nothing can be compared: no trials with a result."
 )]
 pub(crate) struct CompareArgs {

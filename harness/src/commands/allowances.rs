@@ -2,8 +2,11 @@
 
 use crate::{
     event::ExpectationPlan,
-    report::judge::{Allowance, rate_allowance, time_allowance, trials_to_decide},
-    scenario::{Bound, Criterion, Scenario},
+    report::{
+        judge::{Allowance, rate_allowance, time_allowance},
+        stats::least,
+    },
+    scenario::{Bound, Criterion, MOST_TRIALS, Scenario},
     words::count,
 };
 
@@ -11,7 +14,7 @@ use crate::{
 pub(super) fn lines(scenario: &Scenario) -> Vec<String> {
     let line = |expectation: &ExpectationPlan| {
         let criterion: Criterion = expectation.expected.parse().ok()?;
-        let subject = if matches!(criterion, Criterion::Success(_)) { "success " } else { "" };
+        let subject = subject(&criterion);
         let meant = scenario.cells_of(expectation).count();
         let cells = match (meant, scenario.cells.len()) {
             (_, 1) => String::new(),
@@ -23,30 +26,51 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<String> {
     scenario.expectations.iter().filter_map(line).collect()
 }
 
-/// Expectations on the rate that even the best result could not meet for certain.
+/// Expectations that even the best result could not meet for certain.
 pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
     // If all trials go alike, a cell with a precision stops after the fewest.
     let trials = u64::from(scenario.trials);
     let warning = |expectation: &ExpectationPlan| {
         let criterion: Criterion = expectation.expected.parse().ok()?;
-        let Criterion::Success(bound) = criterion else { return None };
-        if rate_allowance(bound, trials).passes_up_to.is_some() {
+        if allowance(&criterion, trials)?.passes_up_to.is_some() {
             return None;
         }
-        let best = if bound.sign.is_lower() { trials } else { 0 };
-        let enough = trials_to_decide(&criterion, best, trials)
-            .map_or_else(String::new, |enough| format!("; {enough} could"));
+        let subject = subject(&criterion);
+        let enough =
+            least_to_prove(&criterion).map_or_else(String::new, |least| format!("; {least} could"));
         if scenario.precision.is_some() {
             return Some(format!(
-                "a cell may be narrow enough after {trials} trials, which cannot prove success \
-                 {criterion}, whatever they show{enough}: set `trials`, the fewest there are"
+                "a cell may be narrow enough after {trials} trials, which cannot prove \
+                 {subject}{criterion}, whatever they show{enough}: set `trials`, the fewest there are"
             ));
         }
         Some(format!(
-            "{trials} trials in a cell cannot prove success {criterion}, whatever they show{enough}"
+            "{trials} trials in a cell cannot prove {subject}{criterion}, whatever they show{enough}"
         ))
     };
     scenario.expectations.iter().filter_map(warning).collect()
+}
+
+/// What a number of trials allows a criterion whose figure comes from all of them, at best.
+fn allowance(criterion: &Criterion, trials: u64) -> Option<Allowance> {
+    match criterion {
+        Criterion::Success(bound) | Criterion::AsTheorySays(bound) => {
+            Some(rate_allowance(*bound, trials))
+        }
+        Criterion::Time(_, quantile, bound) => Some(time_allowance(*quantile, *bound, trials)),
+        Criterion::Theory | Criterion::Cause(..) | Criterion::Causes(_) => None,
+    }
+}
+
+/// The least number of trials that can prove a criterion; `None` if no sensible number can.
+fn least_to_prove(criterion: &Criterion) -> Option<u64> {
+    let proves = |trials| allowance(criterion, trials).is_some_and(|it| it.passes_up_to.is_some());
+    Some(least(1, u64::from(MOST_TRIALS), proves)).filter(|trials| proves(*trials))
+}
+
+/// What a criterion is on, where it does not say so itself.
+fn subject(criterion: &Criterion) -> &'static str {
+    if matches!(criterion, Criterion::Success(_)) { "success " } else { "" }
 }
 
 /// The most trials that a cell may have.

@@ -3,16 +3,13 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use super::{
-    INCONCLUSIVE, Problem, USAGE,
+    Problem, USAGE,
     output::{self, Files, Format},
     runs,
 };
 use crate::{
     cli::ReportArgs,
-    report::{
-        log,
-        summary::{JSON_SCHEMA, RunState},
-    },
+    report::{log, summary::JSON_SCHEMA},
 };
 
 /// `harness report`.
@@ -37,9 +34,7 @@ fn try_report(args: &ReportArgs) -> Result<u8, Problem> {
     if args.github {
         output::append_to_step_summary(&summary)?;
     }
-    // What was not run might have gone otherwise.
-    let open = summary.state != RunState::Finished && summary.exit_code() == 0;
-    Ok(if open { INCONCLUSIVE } else { summary.exit_code() })
+    Ok(summary.exit_code())
 }
 
 fn latest() -> Result<PathBuf, Problem> {

@@ -6,7 +6,6 @@ use crate::{
         labels::Labels,
         measured,
         summary::{CellSummary, CellVerdict, ExpectationSummary},
-        text::rate,
     },
     scenario::Criterion,
     words::count,
@@ -34,8 +33,10 @@ impl Finding {
     pub(super) fn of(expectation: &ExpectationSummary, labels: &Labels<'_>) -> Self {
         let worst = worst_cell(expectation, &labels.scenario.cells);
         let (measured, remark) = match worst {
-            None => ("nothing measured".to_owned(), "no cell of the sweep has these values".into()),
-            Some(_) if is_theory(expectation) => by_theory(expectation, &labels.scenario.cells),
+            None => ("nothing measured".to_owned(), "No cell of the sweep has these values".into()),
+            Some(_) if criterion(expectation) == Criterion::Theory => {
+                against_theory(&cells_of(expectation, labels))
+            }
             Some(worst) => by_rate(expectation, worst, labels),
         };
         Self {
@@ -48,57 +49,65 @@ impl Finding {
         }
     }
 
-    /// What was found of an expectation in one cell.
+    /// What was found of an expectation in one cell; `None` where there was nothing to judge.
     pub(super) fn in_cell(
         expectation: &ExpectationSummary,
         at: CellVerdict,
         cell: &CellSummary,
-    ) -> Self {
-        let theory = &cell.theory;
-        let measured = measured_in(expectation, at, cell);
-        let (measured, remark) = if is_theory(expectation) {
-            let decided = theory.decided();
-            let measured =
-                format!("{} of {} as theory says", decided - theory.otherwise(), trials(decided));
-            (measured, String::new())
-        } else if at.verdict == Judgement::Inconclusive {
-            (measured, how_to_decide(expectation, at, cell))
+    ) -> Option<Self> {
+        let verdict = at.verdict?;
+        let (measured, remark) = if criterion(expectation) == Criterion::Theory {
+            against_theory(&[cell])
+        } else if verdict == Judgement::Inconclusive {
+            (measured_in(expectation, at, cell), how_to_decide(expectation, at, cell))
         } else {
-            (measured, String::new())
+            (measured_in(expectation, at, cell), String::new())
         };
         let (expected, condition) = (expectation.expected.clone(), String::new());
-        let cell = Some(at.cell);
-        Self { verdict: at.verdict, measured, expected, condition, remark, cell }
+        Some(Self { verdict, measured, expected, condition, remark, cell: Some(at.cell) })
     }
 
-    /// `197/200 98.5 % [95.7–99.5], expected >= 0.95 where rule = rolling`.
+    /// `197/200 98.5 % [95.7–99.5] succeeded, expected >= 0.95 where rule = rolling`.
     pub(super) fn sentence(&self) -> String {
         let Self { measured, expected, condition, .. } = self;
+        let expected = if expected == "theory" { "of all" } else { expected };
         let condition =
             if condition.is_empty() { String::new() } else { format!(" where {condition}") };
         format!("{measured}, expected {expected}{condition}")
     }
 }
 
-fn is_theory(expectation: &ExpectationSummary) -> bool {
-    expectation.expected == "theory"
+fn criterion(expectation: &ExpectationSummary) -> Criterion {
+    expectation.expected.parse().expect("the tally refuses what is no criterion")
 }
 
-fn by_theory(expectation: &ExpectationSummary, cells: &[CellSummary]) -> (String, String) {
-    let (mut decided, mut otherwise, mut depends) = (0, 0, 0);
-    for cell in expectation.cells.iter().filter_map(|it| cells.get(it.cell)) {
-        decided += cell.theory.decided();
-        otherwise += cell.theory.otherwise();
-        depends += cell.theory.depends;
-    }
+fn cells_of<'a>(expectation: &ExpectationSummary, labels: &Labels<'a>) -> Vec<&'a CellSummary> {
+    let cells = &labels.scenario.cells;
+    expectation.cells.iter().filter_map(|it| cells.get(it.cell)).collect()
+}
+
+/// How the trials went that theory decides, and how many there were of others.
+fn against_theory(cells: &[&CellSummary]) -> (String, String) {
+    let sum = |of: fn(&CellSummary) -> u64| cells.iter().map(|cell| of(cell)).sum::<u64>();
+    let (decided, otherwise) = (sum(|it| it.theory.decided()), sum(|it| it.theory.otherwise()));
     let measured = format!("{} of {} as theory says", decided - otherwise, trials(decided));
-    let undecided = expectation.cells.iter().filter(|it| it.verdict == Judgement::Inconclusive);
-    let remark = match (undecided.count(), depends) {
-        (0, 0) => String::new(),
-        (0, depends) => format!("{} more that theory does not decide", trials(depends)),
-        (cells, _) => format!("in {} theory decided no trial", count(cells, "cell")),
-    };
-    (measured, remark)
+    let mut remarks = Vec::from_iter(left_open(cells));
+    let without = cells.iter().filter(|cell| cell.judged() == 0).count();
+    if without > 0 {
+        remarks.push(format!("There is no result of {}", count(without, "cell")));
+    }
+    (measured, remarks.join(". "))
+}
+
+/// The trials that theory does not decide, if there are any.
+fn left_open(cells: &[&CellSummary]) -> Option<String> {
+    let open: u64 = cells.iter().map(|cell| cell.theory.depends).sum();
+    let decided: u64 = cells.iter().map(|cell| cell.theory.decided()).sum();
+    match (open, decided) {
+        (0, _) => None,
+        (open, 0) => Some(format!("Theory leaves all {} open", trials(open))),
+        (open, _) => Some(format!("Theory leaves {} open", count(open, "more trial"))),
+    }
 }
 
 fn by_rate(
@@ -108,33 +117,33 @@ fn by_rate(
 ) -> (String, String) {
     let Some(cell) = labels.scenario.cells.get(worst.cell) else { return Default::default() };
     let mut remarks = Vec::new();
-    let all = expectation.cells.len();
+    let all = expectation.cells.iter().filter(|it| it.verdict.is_some()).count();
     if all > 1 {
         let alike = expectation.cells.iter().filter(|it| it.verdict == worst.verdict).count();
         let verb = match (worst.verdict, alike) {
-            (Judgement::Pass, 1) => "passes",
-            (Judgement::Pass, _) => "pass",
-            (Judgement::Fail, 1) => "fails",
-            (Judgement::Fail, _) => "fail",
-            (Judgement::Inconclusive, 1) => "is inconclusive",
-            (Judgement::Inconclusive, _) => "are inconclusive",
+            (Some(Judgement::Pass), 1) => "passes",
+            (Some(Judgement::Pass), _) => "pass",
+            (Some(Judgement::Fail), 1) => "fails",
+            (Some(Judgement::Fail), _) => "fail",
+            (Some(Judgement::Inconclusive) | None, 1) => "is inconclusive",
+            (Some(Judgement::Inconclusive) | None, _) => "are inconclusive",
         };
         let at_cell = labels.at_cell(worst.cell);
         let worst = if alike == 1 { "" } else { " the worst" };
         remarks.push(format!("{alike} of {all} cells {verb},{worst}{at_cell}"));
     }
-    if worst.verdict == Judgement::Inconclusive {
+    if worst.verdict == Some(Judgement::Inconclusive) {
         remarks.push(how_to_decide(expectation, worst, cell));
+    }
+    if matches!(criterion(expectation), Criterion::AsTheorySays(_)) {
+        remarks.extend(left_open(&cells_of(expectation, labels)));
     }
     (measured_in(expectation, worst, cell), remarks.join(". "))
 }
 
 /// What was measured in a cell, in the terms of the expectation.
 fn measured_in(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
-    match expectation.expected.parse() {
-        Ok(criterion) => measured::words(&criterion, &at, cell),
-        Err(_) => rate(cell.successes, cell.judged()),
-    }
+    measured::words(&criterion(expectation), &at, cell)
 }
 
 fn trials(number: u64) -> String {
@@ -163,18 +172,17 @@ fn how_to_decide(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellS
     if cell.trials == 0 {
         return "No trial was run there".to_owned();
     }
-    if cell.judged() == 0 {
+    if cell.is_spoiled() {
         return "Every trial there ended in an error of the bench".to_owned();
     }
-    let criterion = expectation.expected.parse().ok();
-    if matches!(criterion, Some(Criterion::Time(..))) && cell.successes > 0 && !is_measured {
+    let criterion = criterion(expectation);
+    if matches!(criterion, Criterion::Time(..)) && cell.successes > 0 && !is_measured {
         return "What runs there does not report it, and packets do not tell it".to_owned();
     }
-    if !matches!(criterion, None | Some(Criterion::Success(_))) {
+    let Criterion::Success(bound) = criterion else {
         return "More trials may decide it".to_owned();
-    }
-    let enough =
-        criterion.and_then(|criterion| trials_to_decide(&criterion, cell.successes, cell.judged()));
+    };
+    let enough = trials_to_decide(bound, cell.successes, cell.judged());
     match enough {
         Some(enough) => {
             format!("The interval spans the bound: at this rate, --trials {enough} would decide it")

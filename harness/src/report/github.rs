@@ -8,7 +8,7 @@ use crate::{
         finding::Finding,
         judge::Judgement,
         labels::{Labels, replay},
-        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, RunState, ScenarioSummary, Summary},
     },
     words::count,
 };
@@ -105,8 +105,7 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
 
 /// Cells of which nothing is known because of the bench itself.
 fn spoiled(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, String)> {
-    let spoiled = |cell: &&CellSummary| cell.trials > 0 && cell.judged() == 0;
-    let cells = scenario.cells.iter().filter(spoiled).count();
+    let cells = scenario.cells.iter().filter(|cell| cell.is_spoiled()).count();
     let cause = labels.causes(|cell| &cell.error_causes);
     let cause = cause.first().filter(|_| cells > 0)?;
     let title = format!("{} with errors of the bench only", count(cells, "cell"));

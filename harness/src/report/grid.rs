@@ -150,7 +150,7 @@ pub(super) fn short_percent(rate: f64) -> String {
 }
 
 /// The values of a path in the order in which cells have them.
-fn distinct(cells: &[CellSummary], path: usize) -> Vec<&Value> {
+pub(super) fn distinct(cells: &[CellSummary], path: usize) -> Vec<&Value> {
     let mut values: Vec<&Value> = Vec::new();
     for cell in cells {
         let value = &cell.values[path].value;

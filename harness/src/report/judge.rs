@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     report::{
-        stats::{Bounds, CONFIDENCE, Interval, quantile, quantile_bounds, ranks, wilson},
+        stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
         summary::CauseSummary,
     },
-    scenario::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit},
+    scenario::{Bound, Criterion, MOST_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
 };
 
 /// What is known of an expectation; the greater one decides for the whole.
@@ -100,13 +100,26 @@ pub(crate) struct Measured {
     pub count: u64,
 }
 
-/// Judges one cell. What was measured is absent where there was nothing to measure, and for
-/// `theory` and `causes`, which are on each single trial.
+/// Judges one cell. There is no judgement where theory is expected of trials of which it decides
+/// none. What was measured is absent where there was nothing to measure, and for `theory` and
+/// `causes`, which are on each single trial.
 ///
 /// # Panics
 ///
 /// If there are more successes than trials.
-pub(crate) fn judge(criterion: &Criterion, of: &Measures<'_>) -> (Judgement, Option<Measured>) {
+pub(crate) fn judge(
+    criterion: &Criterion,
+    of: &Measures<'_>,
+) -> (Option<Judgement>, Option<Measured>) {
+    let is_on_theory = matches!(criterion, Criterion::Theory | Criterion::AsTheorySays(_));
+    if is_on_theory && of.decided.trials == 0 && of.trials > 0 {
+        return (None, None);
+    }
+    let (judgement, measured) = judge_decidable(criterion, of);
+    (Some(judgement), measured)
+}
+
+fn judge_decidable(criterion: &Criterion, of: &Measures<'_>) -> (Judgement, Option<Measured>) {
     let rate = |bound: &Bound, part: u64, all: u64| {
         (judge_rate(*bound, part, all), measured_rate(part, all))
     };
@@ -131,8 +144,8 @@ fn measured_rate(part: u64, all: u64) -> Option<Measured> {
     (all > 0).then(|| Measured { value: part as f64 / all as f64, interval, count: all })
 }
 
-/// Passes if every decided trial went as theory says, fails if one did not, and is inconclusive if
-/// theory decided none.
+/// Passes if every decided trial went as theory says, fails if one did not, and is inconclusive
+/// without any.
 fn judge_theory(decided: Decided) -> Judgement {
     match decided {
         Decided { otherwise: 1.., .. } => Judgement::Fail,
@@ -214,16 +227,8 @@ pub(crate) fn rate_allowance(bound: Bound, trials: u64) -> Allowance {
         judge_rate(bound, part, trials)
     };
     // The more speaks against it, the worse it is judged.
-    let least = |wanted: fn(Judgement) -> bool| {
-        let (mut low, mut high) = (0, trials + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if wanted(judged(middle)) { high = middle } else { low = middle + 1 }
-        }
-        low
-    };
-    let passes_below = least(|judgement| judgement != Judgement::Pass);
-    let fails_from = least(|judgement| judgement == Judgement::Fail);
+    let passes_below = least(0, trials + 1, |against| judged(against) != Judgement::Pass);
+    let fails_from = least(0, trials + 1, |against| judged(against) == Judgement::Fail);
     Allowance {
         passes_up_to: passes_below.checked_sub(1),
         fails_from: (fails_from <= trials).then_some(fails_from),
@@ -248,13 +253,9 @@ pub(crate) fn time_allowance(at: Quantile, bound: Bound, successes: u64) -> Allo
     }
 }
 
-/// The greatest number of trials [`trials_to_decide`] suggests.
-const MOST_TRIALS: u64 = 1_000_000;
-
-/// About how many trials in a cell would decide a criterion on the rate if they went as those so
-/// far, in two significant digits; `None` if no sensible number would: the rate is at the bound.
-pub(crate) fn trials_to_decide(criterion: &Criterion, successes: u64, trials: u64) -> Option<u64> {
-    let Criterion::Success(bound) = *criterion else { return None };
+/// About how many trials in a cell would decide a bound on the rate if they went as those so far, in
+/// two significant digits; `None` if no sensible number would: the rate is at the bound.
+pub(crate) fn trials_to_decide(bound: Bound, successes: u64, trials: u64) -> Option<u64> {
     if trials == 0 {
         return None;
     }
@@ -266,7 +267,7 @@ pub(crate) fn trials_to_decide(criterion: &Criterion, successes: u64, trials: u6
     };
     let mut count = trials;
     while !decides(count) {
-        if count >= MOST_TRIALS {
+        if count >= u64::from(MOST_TRIALS) {
             return None;
         }
         count = round_up(count + count.div_ceil(20));
@@ -288,12 +289,12 @@ mod tests {
 
     fn rate(criterion: &str, successes: u64, trials: u64) -> Judgement {
         let measures = Measures { successes, trials, ..Measures::default() };
-        judge(&criterion.parse().unwrap(), &measures).0
+        judge(&criterion.parse().unwrap(), &measures).0.unwrap()
     }
 
-    fn theory(trials: u64, otherwise: u64) -> Judgement {
-        let decided = Decided { trials, otherwise };
-        judge(&Criterion::Theory, &Measures { decided, ..Measures::default() }).0
+    fn theory(trials: u64, decided: u64, otherwise: u64) -> Option<Judgement> {
+        let decided = Decided { trials: decided, otherwise };
+        judge(&Criterion::Theory, &Measures { trials, decided, ..Measures::default() }).0
     }
 
     fn bound(sign: Sign, value: f64) -> Bound {
@@ -302,7 +303,7 @@ mod tests {
 
     fn time(criterion: &str, sample: &[f64]) -> Judgement {
         let times = Samples { ms: [&[], sample, &[], &[]], rtt: [sample, &[], &[], sample] };
-        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0
+        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0.unwrap()
     }
 
     fn causes(criterion: &str, trials: u64, causes: &[(&str, u64)]) -> Judgement {
@@ -316,7 +317,7 @@ mod tests {
         let failure_causes: &[_] = &causes.iter().map(cause).collect::<Vec<_>>();
         let successes = trials - failed;
         let measures = Measures { successes, trials, failure_causes, ..Measures::default() };
-        judge(&criterion.parse().unwrap(), &measures).0
+        judge(&criterion.parse().unwrap(), &measures).0.unwrap()
     }
 
     #[test]
@@ -365,7 +366,7 @@ mod tests {
     fn a_share_of_theory_forgives_some_trials() {
         let decided = Decided { trials: 1000, otherwise: 1 };
         let measures = Measures { decided, ..Measures::default() };
-        let judged = |text: &str| judge(&text.parse().unwrap(), &measures).0;
+        let judged = |text: &str| judge(&text.parse().unwrap(), &measures).0.unwrap();
         assert_eq!(judged("theory >= 0.99"), Judgement::Pass);
         assert_eq!(judged("theory"), Judgement::Fail);
     }
@@ -427,9 +428,10 @@ mod tests {
 
     #[test]
     fn theory_fails_by_one_trial_and_needs_one_to_pass() {
-        assert_eq!(theory(0, 0), Judgement::Inconclusive);
-        assert_eq!(theory(1, 0), Judgement::Pass);
-        assert_eq!(theory(1000, 1), Judgement::Fail);
+        assert_eq!(theory(0, 0, 0), Some(Judgement::Inconclusive));
+        assert_eq!(theory(1000, 0, 0), None);
+        assert_eq!(theory(1000, 1, 0), Some(Judgement::Pass));
+        assert_eq!(theory(1000, 1000, 1), Some(Judgement::Fail));
     }
 
     #[test]
@@ -444,11 +446,10 @@ mod tests {
     #[test]
     fn suggests_trials_that_would_decide() {
         // 73 of 73 are the fewest.
-        let at_least = Criterion::Success(bound(Sign::AtLeast, 0.95));
-        assert_eq!(trials_to_decide(&at_least, 20, 20), Some(74));
-        assert_eq!(trials_to_decide(&at_least, 19, 20), None);
-        assert_eq!(trials_to_decide(&at_least, 0, 0), None);
-        assert_eq!(trials_to_decide(&Criterion::Theory, 10, 20), None);
+        let at_least = bound(Sign::AtLeast, 0.95);
+        assert_eq!(trials_to_decide(at_least, 20, 20), Some(74));
+        assert_eq!(trials_to_decide(at_least, 19, 20), None);
+        assert_eq!(trials_to_decide(at_least, 0, 0), None);
     }
 
     prop_compose! {
@@ -514,9 +515,8 @@ mod tests {
         #[test]
         fn the_suggested_trials_decide((successes, trials) in counts(), limit in 0.01..0.99) {
             let bound = bound(Sign::AtLeast, limit);
-            let criterion = Criterion::Success(bound);
             if judge_rate(bound, successes, trials) == Judgement::Inconclusive
-                && let Some(more) = trials_to_decide(&criterion, successes, trials)
+                && let Some(more) = trials_to_decide(bound, successes, trials)
             {
                 let (successes, trials) = (successes as f64, trials as f64);
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]

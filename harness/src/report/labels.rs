@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
+use serde_json::Value;
+
 use crate::{
     event::{Assignment, Filter, PrecisionPlan},
     report::{
+        grid::distinct,
         summary::{CauseSummary, CellSummary, ScenarioSummary, Unexpected},
         text::{cell_label, short_names, value},
     },
+    scenario::same_value,
     words::count,
 };
 
@@ -59,8 +63,22 @@ impl<'a> Labels<'a> {
         format!("{}.{cell}.{trial}", self.index)
     }
 
+    /// How trials of a cell went against theory: how many, in which way, and the first of them.
+    pub(super) fn against_theory(&self, cell: usize) -> Vec<(u64, &'static str, String)> {
+        let Some(CellSummary { theory, .. }) = self.scenario.cells.get(cell) else {
+            return Vec::new();
+        };
+        let both = [
+            ("failed, should have succeeded", &theory.unexpected_failures),
+            ("succeeded, should have failed", &theory.unexpected_successes),
+        ];
+        let some = both.into_iter().filter(|(_, unexpected)| unexpected.count > 0);
+        some.map(|(what, unexpected)| (unexpected.count, what, self.trials(cell, unexpected)))
+            .collect()
+    }
+
     /// The first of some trials: `trials 0.3.1, 0.3.7, …`.
-    pub(super) fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
+    fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
         let listed: Vec<_> =
             unexpected.trials.iter().map(|&trial| self.trial(cell, trial)).collect();
         let noun = if listed.len() == 1 { "trial" } else { "trials" };
@@ -91,19 +109,32 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`; empty for all.
+    /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`, and
+    /// `a.nat neither none nor home` where that is shorter; empty for all.
     pub(super) fn condition(&self, filters: &[Filter]) -> String {
-        let filters = filters.iter().map(|filter| {
-            let values: Vec<_> = filter.values.iter().map(value).collect();
-            format!("{} = {}", self.name_of(&filter.path), values.join(" or "))
-        });
-        filters.collect::<Vec<_>>().join(", ")
+        let conditions = filters.iter().filter_map(|filter| self.condition_on(filter));
+        conditions.collect::<Vec<_>>().join(", ")
     }
 
-    fn name_of<'b>(&'b self, path: &'b str) -> &'b str {
-        let values = self.scenario.cells.first().map_or(&[][..], |cell| &cell.values);
-        let position = values.iter().position(|assignment| assignment.path == path);
-        position.and_then(|position| self.names.get(position)).map_or(path, String::as_str)
+    fn condition_on(&self, Filter { path, values: accepted }: &Filter) -> Option<String> {
+        let cells = &self.scenario.cells;
+        let paths = cells.first().map_or(&[][..], |cell| &cell.values);
+        let Some(index) = paths.iter().position(|assignment| assignment.path == *path) else {
+            return Some(equation(path, accepted));
+        };
+        let name = &self.names[index];
+        let is_accepted = |value: &&Value| accepted.iter().any(|it| same_value(it, value));
+        let (meant, others): (Vec<_>, Vec<_>) =
+            distinct(cells, index).into_iter().partition(is_accepted);
+        match (&meant[..], &others[..]) {
+            ([], _) => Some(equation(name, accepted)),
+            (_, []) => None,
+            ([_, _, ..], [other]) => Some(format!("{name} not {}", value(other))),
+            _ if others.len() < meant.len() => {
+                Some(format!("{name} neither {}", joined(others, " nor ")))
+            }
+            _ => Some(equation(name, meant)),
+        }
     }
 
     /// The causes of all cells together, most frequent first.
@@ -143,6 +174,15 @@ impl<'a> Labels<'a> {
     }
 }
 
+/// `loss = 0 or 0.1`
+fn equation<'v>(name: &str, values: impl IntoIterator<Item = &'v Value>) -> String {
+    format!("{name} = {}", joined(values, " or "))
+}
+
+fn joined<'v>(values: impl IntoIterator<Item = &'v Value>, between: &str) -> String {
+    values.into_iter().map(value).collect::<Vec<_>>().join(between)
+}
+
 /// Swept values with their whole paths: `punch.rule=rolling, peer.b.clock_offset_s=5`.
 pub(super) fn full_label(values: &[Assignment]) -> String {
     let part = |Assignment { path, value: it }: &Assignment| format!("{path}={}", value(it));
@@ -168,6 +208,31 @@ pub(super) fn shell_word(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{
+        fixture::{cell, scenario, started},
+        summary::Summary,
+    };
+
+    #[test]
+    fn a_condition_is_told_by_what_it_leaves_out_where_that_is_less() {
+        let cells = [0, 1, 2, 3, 4].map(|loss| cell(&[("wan.loss", loss.into())]));
+        let events = [started(vec![scenario("home", 1, cells.to_vec())])];
+        let summary = Summary::from_events(&events).unwrap();
+        let labels = Labels::new(0, &summary.scenarios[0]);
+        let told = |path: &str, values: &[f64]| {
+            let values = values.iter().map(|&value| value.into()).collect();
+            labels.condition(&[Filter { path: path.to_owned(), values }])
+        };
+        assert_eq!(told("wan.loss", &[0.0]), "loss = 0");
+        assert_eq!(told("wan.loss", &[0.0, 4.0]), "loss = 0 or 4");
+        assert_eq!(told("wan.loss", &[0.0, 4.0, 1.0]), "loss neither 2 nor 3");
+        assert_eq!(told("wan.loss", &[0.0, 4.0, 1.0, 2.0]), "loss not 3");
+        assert_eq!(told("wan.loss", &[0.0, 4.0, 1.0, 2.0, 3.0]), "");
+        // What a filter of the command line left out is no reason to name the rest.
+        assert_eq!(told("wan.loss", &[0.0, 9.0]), "loss = 0");
+        assert_eq!(told("wan.loss", &[8.0, 9.0]), "loss = 8.0 or 9.0");
+        assert_eq!(told("wan.delay_ms", &[5.0]), "wan.delay_ms = 5.0");
+    }
 
     #[test]
     fn a_path_is_one_word_for_a_shell() {

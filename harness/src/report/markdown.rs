@@ -10,7 +10,7 @@ use crate::report::{
     labels::{Labels, replay},
     outcome,
     stats::Quantiles,
-    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary, Unexpected},
+    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
     text::{milliseconds, rate, short_values},
 };
 
@@ -186,16 +186,11 @@ impl ScenarioReport<'_> {
 
     fn against_theory(&self) -> String {
         let mut lines = Vec::new();
-        for (index, cell) in self.scenario.cells.iter().enumerate() {
-            let mut add = |what: &str, unexpected: &Unexpected| {
-                if unexpected.count > 0 {
-                    let (at, trials) =
-                        (self.labels.at_cell(index), self.labels.trials(index, unexpected));
-                    lines.push(escaped(&format!("{} × {what}{at}: {trials}", unexpected.count)));
-                }
-            };
-            add("failed, should have succeeded", &cell.theory.unexpected_failures);
-            add("succeeded, should have failed", &cell.theory.unexpected_successes);
+        for index in 0..self.scenario.cells.len() {
+            let at = self.labels.at_cell(index);
+            for (count, what, trials) in self.labels.against_theory(index) {
+                lines.push(escaped(&format!("{count} × {what}{at}: {trials}")));
+            }
         }
         list("Against theory", lines)
     }

@@ -14,11 +14,16 @@ use crate::{
 /// What a cell showed of what a criterion is on.
 pub(super) fn words(criterion: &Criterion, verdict: &CellVerdict, cell: &CellSummary) -> String {
     match criterion {
-        Criterion::Success(_) | Criterion::Theory => rate(cell.successes, cell.judged()),
-        Criterion::AsTheorySays(_) => {
-            let decided = cell.theory.decided();
-            format!("{} as theory says", rate(decided - cell.theory.otherwise(), decided))
-        }
+        Criterion::Success(_) | Criterion::Theory => match cell.judged() {
+            0 => "no result".to_owned(),
+            judged => format!("{} succeeded", rate(cell.successes, judged)),
+        },
+        Criterion::AsTheorySays(_) => match (cell.theory.decided(), cell.theory.otherwise()) {
+            (0, _) => "no trial that theory decides".to_owned(),
+            (decided, otherwise) => {
+                format!("{} as theory says", rate(decided - otherwise, decided))
+            }
+        },
         Criterion::Time(time, quantile, _) => {
             let Some(Measured { value, interval, count }) = verdict.measured else {
                 return match cell.successes {

@@ -32,7 +32,7 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
     };
     let cells = || summary.scenarios.iter().flat_map(|scenario| &scenario.cells);
     let mut facts = vec![result];
-    let only_errors = cells().filter(|cell| cell.trials > 0 && cell.judged() == 0).count();
+    let only_errors = cells().filter(|cell| cell.is_spoiled()).count();
     if only_errors > 0 {
         facts.push(format!("{} with errors only", count(only_errors, "cell")));
     }

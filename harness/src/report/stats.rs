@@ -54,6 +54,16 @@ fn wilson_with(z: f64, successes: u64, trials: u64) -> Interval {
     Interval { low, high }
 }
 
+/// The least number from `low` to `high` with a property that all greater ones have too; `high` if
+/// none below has it.
+pub(crate) fn least(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
+}
+
 /// The `q` quantile of a sample in ascending order, `None` of an empty one.
 ///
 /// Definition 7 of Hyndman and Fan (1996), as R and NumPy use by default: linear interpolation

@@ -59,13 +59,14 @@ impl Summary {
         Ok(tally.summary())
     }
 
-    /// Exit code by the expectations: 0 all met, 1 one failed, 3 one inconclusive. An interruption
-    /// is the caller's to report.
+    /// Exit code by the expectations: 0 all met, 1 one failed, 3 one inconclusive, or the run cut
+    /// short: what was not run might have gone otherwise.
     pub(crate) fn exit_code(&self) -> u8 {
-        match self.verdict {
-            Judgement::Pass => 0,
-            Judgement::Fail => 1,
-            Judgement::Inconclusive => 3,
+        match (self.verdict, self.state) {
+            (Judgement::Fail, _) => 1,
+            (Judgement::Inconclusive, _) => 3,
+            (Judgement::Pass, RunState::Interrupted | RunState::Unfinished) => 3,
+            (Judgement::Pass, RunState::Finished) => 0,
         }
     }
 }
@@ -164,6 +165,11 @@ impl CellSummary {
     /// Trials with a verdict: those in the rate.
     pub(crate) fn judged(&self) -> u64 {
         self.successes + self.failures
+    }
+
+    /// Whether trials were run, but every one ended in an error of the bench.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.trials > 0 && self.judged() == 0
     }
 }
 
@@ -301,8 +307,10 @@ pub(crate) struct ExpectationSummary {
 pub(crate) struct CellVerdict {
     /// Index into [`ScenarioSummary::cells`].
     pub cell: usize,
-    /// Whether the expectation holds there.
-    pub verdict: Judgement,
+    /// Whether the expectation holds there; absent where it is on theory, which decides none of the
+    /// cell's trials though it does decide others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Judgement>,
     /// The figure that was judged; absent where there was none, or each trial was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,

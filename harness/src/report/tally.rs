@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::{
-        BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, Prediction, RunFinished,
+        BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Prediction, RunFinished,
         RunStarted, ScenarioPlan, TrialFinished, Verdict,
     },
     report::{
@@ -18,7 +18,7 @@ use crate::{
             SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical, Unexpected,
         },
     },
-    scenario::Criterion,
+    scenario::{Criterion, selects},
 };
 
 /// Events that do not belong together.
@@ -176,9 +176,8 @@ impl ScenarioTally {
             .collect();
         for (index, cell) in cells.iter_mut().enumerate() {
             let verdicts = expectations.iter().flat_map(|expectation| &expectation.cells);
-            cell.verdict = Judgement::of_all(
-                verdicts.filter(|verdict| verdict.cell == index).map(|verdict| verdict.verdict),
-            );
+            let verdicts = verdicts.filter(|verdict| verdict.cell == index);
+            cell.verdict = Judgement::of_all(verdicts.filter_map(|verdict| verdict.verdict));
         }
         let verdict = judge_scenario(&expectations, &cells);
         ScenarioSummary {
@@ -201,11 +200,11 @@ fn judge_expectation(
     cells: &[CellSummary],
     tallies: &[CellTally],
 ) -> ExpectationSummary {
-    let verdicts: Vec<_> = cells
+    let mut verdicts: Vec<_> = cells
         .iter()
         .zip(tallies)
         .enumerate()
-        .filter(|(_, (cell, _))| plan.filter.iter().all(|filter| accepts(filter, cell)))
+        .filter(|(_, (cell, _))| selects(&plan.filter, &cell.values))
         .map(|(index, (cell, tally))| {
             let theory = &cell.theory;
             let measures = Measures {
@@ -219,38 +218,25 @@ fn judge_expectation(
             CellVerdict { cell: index, verdict, measured }
         })
         .collect();
+    if verdicts.iter().all(|it| it.verdict.is_none()) {
+        // Theory decides nothing at all: it was not put to the test.
+        verdicts.iter_mut().for_each(|it| it.verdict = Some(Judgement::Inconclusive));
+    }
     ExpectationSummary {
         filter: plan.filter.clone(),
         expected: plan.expected.clone(),
         line: plan.line,
-        verdict: Judgement::of_all(verdicts.iter().map(|verdict| verdict.verdict))
+        verdict: Judgement::of_all(verdicts.iter().filter_map(|it| it.verdict))
             .unwrap_or(Judgement::Inconclusive),
         cells: verdicts,
-    }
-}
-
-fn accepts(filter: &Filter, cell: &CellSummary) -> bool {
-    cell.values.iter().any(|assignment| {
-        assignment.path == filter.path
-            && filter.values.iter().any(|value| same_value(value, &assignment.value))
-    })
-}
-
-/// Whether two values of a scenario file mean the same: 5 and 5.0 do.
-fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
-    match (one.as_f64(), other.as_f64()) {
-        (Some(one), Some(other)) => one == other,
-        _ => one == other,
     }
 }
 
 /// A cell that gave nothing but errors of the bench has shown nothing, expected or not.
 fn judge_scenario(expectations: &[ExpectationSummary], cells: &[CellSummary]) -> Judgement {
     let expected = expectations.iter().map(|expectation| expectation.verdict);
-    let only_errors = cells
-        .iter()
-        .filter(|cell| cell.trials > 0 && cell.judged() == 0)
-        .map(|_| Judgement::Inconclusive);
+    let only_errors =
+        cells.iter().filter(|cell| cell.is_spoiled()).map(|_| Judgement::Inconclusive);
     Judgement::of_all(expected.chain(only_errors)).unwrap_or(Judgement::Pass)
 }
 
@@ -474,6 +460,10 @@ mod tests {
         Summary::from_events(&events).unwrap()
     }
 
+    fn exit_code(success: &[&str], events: impl IntoIterator<Item = Event>) -> u8 {
+        one_cell(success, events.into_iter().chain([finished(false)])).exit_code()
+    }
+
     #[test]
     fn a_small_run_in_full() {
         let failed = caused(trial(0, 3, Verdict::Failure), "peer-crashed", "b: signal 11");
@@ -490,24 +480,25 @@ mod tests {
     #[test]
     fn failure_beats_inconclusive_in_the_exit_code() {
         let all = || trials(0, 200, 200);
-        assert_eq!(one_cell(&[], all()).exit_code(), 0);
-        assert_eq!(one_cell(&[">= 0.95"], all()).exit_code(), 0);
-        assert_eq!(one_cell(&[">= 0.95", ">= 0.99"], all()).exit_code(), 3);
-        assert_eq!(one_cell(&[">= 0.99", "< 0.5"], all()).exit_code(), 1);
+        assert_eq!(exit_code(&[], all()), 0);
+        assert_eq!(exit_code(&[">= 0.95"], all()), 0);
+        assert_eq!(exit_code(&[">= 0.95", ">= 0.99"], all()), 3);
+        assert_eq!(exit_code(&[">= 0.99", "< 0.5"], all()), 1);
     }
 
     #[test]
     fn nothing_but_errors_is_inconclusive_even_if_nothing_was_expected() {
         let errors = || (0..20).map(|number| event(trial(0, number, Verdict::Error)));
-        assert_eq!(one_cell(&[], errors()).exit_code(), 3);
-        assert_eq!(one_cell(&["theory"], errors()).exit_code(), 3);
-        assert_eq!(one_cell(&[], []).exit_code(), 0);
+        assert_eq!(exit_code(&[], errors()), 3);
+        assert_eq!(exit_code(&["theory"], errors()), 3);
+        assert_eq!(exit_code(&[], []), 0);
     }
 
     #[test]
     fn errors_are_in_no_rate_and_no_theory() {
         let errors = (200..260).map(|number| event(trial(0, number, Verdict::Error)));
-        let summary = one_cell(&[">= 0.95"], trials(0, 200, 200).chain(errors));
+        let events = trials(0, 200, 200).chain(errors).chain([finished(false)]);
+        let summary = one_cell(&[">= 0.95"], events);
         let cell = &summary.scenarios[0].cells[0];
         assert_eq!((cell.trials, cell.errors, cell.rate), (260, 60, Some(1.0)));
         assert_eq!(cell.theory.should, 200);
@@ -519,15 +510,43 @@ mod tests {
         let depends = (0..20).map(|number| {
             event(predicted(trial(0, number, Verdict::Failure), Prediction::Depends))
         });
-        assert_eq!(one_cell(&["theory"], depends).exit_code(), 3);
-        assert_eq!(one_cell(&["theory"], trials(0, 19, 20)).exit_code(), 1);
+        assert_eq!(exit_code(&["theory"], depends), 3);
+        assert_eq!(exit_code(&["theory"], trials(0, 19, 20)), 1);
+    }
+
+    #[test]
+    fn a_cell_of_which_theory_decides_nothing_leaves_the_verdict_to_the_others() {
+        let with = |expected: &str, second: Vec<Event>| {
+            let mut plan = scenario("pairs", 20, [1, 2].map(|it| cell(&[("a", it.into())])).into());
+            plan.expectations = vec![expect(expected, None)];
+            let events = [started(vec![plan])].into_iter().chain(trials(0, 20, 20)).chain(second);
+            let events: Vec<_> = events.chain([finished(false)]).collect();
+            Summary::from_events(&events).unwrap()
+        };
+        let open = |verdict| {
+            let trials = (0..20).map(|number| trial(1, number, verdict));
+            trials.map(|it| event(predicted(it, Prediction::Depends))).collect::<Vec<_>>()
+        };
+        for expected in ["theory", "theory >= 0.8"] {
+            let summary = with(expected, open(Verdict::Failure));
+            let scenario = &summary.scenarios[0];
+            let verdicts = [Some(Judgement::Pass), None];
+            assert_eq!(scenario.cells.iter().map(|it| it.verdict).collect::<Vec<_>>(), verdicts);
+            let judged = &scenario.expectations[0].cells;
+            assert_eq!(judged.iter().map(|it| it.verdict).collect::<Vec<_>>(), verdicts);
+            assert_eq!(summary.exit_code(), 0, "{expected}");
+            // What was never run, or spoiled by the bench, is not what theory leaves open.
+            assert_eq!(with(expected, Vec::new()).exit_code(), 3, "{expected}");
+            assert_eq!(with(expected, open(Verdict::Error)).exit_code(), 3, "{expected}");
+        }
+        assert_eq!(with("theory", trials(1, 19, 20).collect()).exit_code(), 1);
     }
 
     #[test]
     fn an_expectation_that_no_cell_matches_is_inconclusive() {
         let mut plan = scenario("home", 1, vec![cell(&[("wan.loss", 0.5.into())])]);
         plan.expectations = vec![expect(">= 0", Some(("wan.loss", 0.25.into())))];
-        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success))];
+        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success)), finished(false)];
         assert_eq!(Summary::from_events(&events).unwrap().exit_code(), 3);
     }
 
@@ -535,7 +554,7 @@ mod tests {
     fn where_takes_5_and_5_0_for_the_same() {
         let mut plan = scenario("home", 1, vec![cell(&[("wan.delay_ms", 5.into())])]);
         plan.expectations = vec![expect(">= 1", Some(("wan.delay_ms", 5.0.into())))];
-        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success))];
+        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success)), finished(false)];
         assert_eq!(Summary::from_events(&events).unwrap().exit_code(), 0);
     }
 

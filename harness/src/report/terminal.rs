@@ -17,7 +17,6 @@ use crate::{
         style::{Ink, Style},
         summary::{
             CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
-            Unexpected,
         },
         table::{self, ink, word},
         text::{paragraph, rtt},
@@ -188,7 +187,8 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn title(&self, text: &str) -> String {
-        self.style.paint(Ink::Bold, text) + "\n"
+        let text = paragraph("", text, self.style.width);
+        self.style.paint(Ink::Bold, text.trim_end()) + "\n"
     }
 
     fn expectations(&self) -> String {
@@ -211,19 +211,12 @@ impl<'a> ScenarioReport<'a> {
 
     fn against_theory(&self) -> String {
         let mut lines = Vec::new();
-        for (index, cell) in self.scenario.cells.iter().enumerate() {
-            let theory = &cell.theory;
+        for index in 0..self.scenario.cells.len() {
             let at_cell = self.labels.at_cell(index);
-            let mut add = |what: &str, unexpected: &Unexpected| {
-                if unexpected.count > 0 {
-                    let trials = self.labels.trials(index, unexpected);
-                    let text = format!("{what}{at_cell}: {trials}");
-                    let first = format!("  {:>4} × ", unexpected.count);
-                    lines.push(paragraph(&first, &text, self.style.width));
-                }
-            };
-            add("failed, should have succeeded", &theory.unexpected_failures);
-            add("succeeded, should have failed", &theory.unexpected_successes);
+            for (count, what, trials) in self.labels.against_theory(index) {
+                let text = format!("{what}{at_cell}: {trials}");
+                lines.push(paragraph(&format!("  {count:>4} × "), &text, self.style.width));
+            }
         }
         self.section("Against theory", lines)
     }
@@ -247,21 +240,30 @@ impl<'a> ScenarioReport<'a> {
         let all: u64 = cells.iter().map(|cell| cell.failures).sum();
         let against: u64 = cells.iter().map(|cell| cell.theory.unexpected_failures.count).sum();
         let predicted: u64 = cells.iter().map(|cell| cell.theory.predicted_failures()).sum();
-        let title = match (against, predicted, all - against - predicted) {
-            (0, 0, _) => format!("Failures: {all}"),
-            (0, _, 0) => format!("Failures: {all}, none of them against theory"),
-            (_, 0, 0) => format!("Failures: {all}, all against theory"),
-            (against, _, 0) => format!("Failures: {all}, {against} of them against theory"),
-            (against, _, open) => {
-                format!("Failures: {all}, {against} against theory, {open} it does not decide")
-            }
+        let parts = [
+            (against, "against theory"),
+            (predicted, "as theory says"),
+            (all - against - predicted, "that it leaves open"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<_> = parts.map(|(count, which)| format!("{count} {which}")).collect();
+        let title = match &parts[..] {
+            _ if against + predicted == 0 => format!("Failures: {all}"),
+            [_] if against == 0 => format!("Failures: {all}, all as theory says"),
+            [_] => format!("Failures: {all}, all against theory"),
+            parts => format!("Failures: {all} ({})", parts.join(", ")),
         };
         self.causes(&title, |cell| &cell.failure_causes)
     }
 
     fn disturbances(&self) -> String {
-        let disturbed: u64 = self.scenario.cells.iter().map(|cell| cell.disturbed).sum();
-        let title = format!("Disturbed by the bench: {} (in the rates)", trials(disturbed));
+        let sum = |of: fn(&CellSummary) -> u64| self.scenario.cells.iter().map(of).sum::<u64>();
+        let (disturbed, all) = (sum(|cell| cell.disturbed), sum(|cell| cell.trials));
+        let title = format!(
+            "Disturbed by the bench: {disturbed} of {}, in the rates all the same (fewer with a \
+             smaller --jobs)",
+            trials(all)
+        );
         self.causes(&title, |cell| &cell.disturbances)
     }
 

@@ -4,14 +4,15 @@
 //! reported by itself.
 
 use serde_json::Value as Json;
+use toml::de::DeTable;
 
 use super::criterion::{Bound, Criterion, CriterionError, Quantile, Time, TimeUnit};
 use super::error::{Checked, Problem, did_you_mean, list};
-use super::sweep::{Axis, Group, same};
+use super::sweep::{Axis, Group, same_value};
 use super::tree::{Section, Value, to_json};
 use super::{Cell, keys, sweep};
 use crate::diagnose::cause;
-use crate::event::{ExpectationPlan, Filter};
+use crate::event::{Assignment, ExpectationPlan, Filter};
 
 const HELP: &str = "an expectation is written in double brackets, [[expect]], and below it what is \
     expected, `success = \">= 0.95\"` or `connected_ms = { p50 = \"<= 55\" }`, and, for some cells \
@@ -181,7 +182,7 @@ fn in_round_trips(
     cells: &[Cell],
 ) {
     let Criterion::Time(Time { unit: TimeUnit::RoundTrips, .. }, ..) = criterion else { return };
-    let zero = cells.iter().filter(|cell| selects(filter, cell));
+    let zero = cells.iter().filter(|cell| selects(filter, &cell.values));
     if let Some(cell) = zero.into_iter().find(|cell| cell.setup.wan.rtt().is_zero()) {
         let at = match cell.label() {
             label if label.is_empty() => String::new(),
@@ -195,18 +196,19 @@ fn in_round_trips(
     }
 }
 
-/// Whether an expectation with these conditions is meant for a cell.
-pub(super) fn selects(filter: &[Filter], cell: &Cell) -> bool {
+/// Whether an expectation with these conditions is meant for the cell with these values.
+pub(crate) fn selects(filter: &[Filter], cell: &[Assignment]) -> bool {
     filter.iter().all(|filter| {
-        cell.values.iter().any(|assignment| {
+        cell.iter().any(|assignment| {
             assignment.path == filter.path
-                && filter.values.iter().any(|value| same(value, &assignment.value))
+                && filter.values.iter().any(|value| same_value(value, &assignment.value))
         })
     })
 }
 
 const WHERE_HELP: &str = "`where` is a table of swept paths and their values: \
-    where = { \"punch.rule\" = \"rolling\", \"peer.b.clock_offset_s\" = [0, 5] }";
+    where = { \"punch.rule\" = \"rolling\", \"peer.b.clock_offset_s\" = [0, 5] }; all but some are \
+    { not = [0, 5] }";
 
 /// The conditions of a section's `where`, which hold for a cell at least.
 fn filter(section: &Section<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<Filter> {
@@ -217,7 +219,7 @@ fn filter(section: &Section<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<
         filters(&table, "", axes, &mut filter);
     }
     let is_right = section.problems().count() == before;
-    if is_right && !cells.is_empty() && !cells.iter().any(|cell| selects(&filter, cell)) {
+    if is_right && !cells.is_empty() && !cells.iter().any(|cell| selects(&filter, &cell.values)) {
         section.problems().note(value.problem(
             "no cell has all these values together",
             "selects no cell",
@@ -264,9 +266,27 @@ const MOST_LISTED: usize = 20;
 
 /// The values of a swept path that a condition accepts, as the cells have them.
 fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
+    // No key that can be swept takes a table with a `not` in it.
+    let is_negation = |table: &DeTable<'_>| table.contains_key("not");
+    if !value.raw().as_table().is_some_and(is_negation) {
+        return named(axis, value);
+    }
+    let section = value.clone().section(&["not"])?;
+    let left_out = named(axis, &section.require("not", WHERE_HELP)?)?;
+    let mut rest: Vec<Json> = axis.json.clone();
+    rest.retain(|known| !left_out.contains(known));
+    if rest.is_empty() {
+        let message = format!("`where` leaves out every value of `{}`", axis.path);
+        return Err(value.problem(message, "selects no cell", "leave out some of them only"));
+    }
+    Ok(rest)
+}
+
+/// The values of a swept path that are written here, one or a list.
+fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     let found = |value: &Value<'_, '_>| {
         let value = to_json(value.raw());
-        axis.json.iter().find(|known| same(known, &value)).cloned()
+        axis.json.iter().find(|known| same_value(known, &value)).cloned()
     };
     // The value of a swept path may itself be a list, such as a command.
     if let Some(value) = found(value) {

@@ -44,11 +44,12 @@ pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
 pub(crate) use draw::Draw;
 pub(crate) use error::{did_you_mean, list};
+pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use precision::{Look, Precision, half_width};
+pub(crate) use precision::{Look, MOST_TRIALS, Precision, half_width};
 pub(crate) use punch::Rule;
-pub(crate) use sweep::label;
+pub(crate) use sweep::{label, same_value};
 pub(crate) use tree::Named;
 
 /// The names of the two peers, in the order of [`Setup::peers`].
@@ -87,7 +88,7 @@ impl Scenario {
 
     /// The cells that an expectation is on.
     pub(crate) fn cells_of(&self, expectation: &ExpectationPlan) -> impl Iterator<Item = &Cell> {
-        self.cells.iter().filter(|cell| expect::selects(&expectation.filter, cell))
+        self.cells.iter().filter(|cell| selects(&expectation.filter, &cell.values))
     }
 
     /// Leaves only the cells that are meant, and the expectations that are on any of these.
@@ -95,7 +96,7 @@ impl Scenario {
         let Self { name, cells, expectations, .. } = self;
         cells.retain(|cell| is_meant(name, cell));
         expectations.retain(|expectation| {
-            cells.iter().any(|cell| expect::selects(&expectation.filter, cell))
+            cells.iter().any(|cell| selects(&expectation.filter, &cell.values))
         });
     }
 }

@@ -3,8 +3,8 @@
 //! With `precision`, a cell is looked at after its first `trials` trials, and then each time their
 //! number has grown by a quarter, until half of the width of its 95 % Wilson interval is at most
 //! `precision`, or it has had `trials_max`, or nothing but errors of the bench. Each look is at all
-//! of the trials with the lowest indices and at no other, so that which trials run depends on what these showed, and never on the
-//! order in which they ended, on the number of jobs or on other cells.
+//! of the trials with the lowest indices and at no other, so that which trials run depends on what
+//! these showed, and never on the order in which they ended, on the number of jobs or on other cells.
 //!
 //! The rule asks only how wide the interval is, not where it lies nor what is expected of it: it
 //! cannot stop at the moment that suits an expectation. Such fixed-width intervals cover the true
@@ -12,7 +12,7 @@
 //! theory of fixed-width sequential confidence intervals*, Annals of Mathematical Statistics 36,
 //! 1965); a little less near a rate of 0 or 1, where few trials by chance look narrow too soon.
 
-use crate::report::stats::{Interval, wilson};
+use crate::report::stats::{self, Interval, wilson};
 
 /// No cell has more trials.
 pub(crate) const MOST_TRIALS: u32 = 1_000_000;
@@ -68,14 +68,9 @@ pub(super) fn most(half_width_max: f64) -> u32 {
     least(|trials| half_width(trials / 2, trials) <= half_width_max)
 }
 
-/// The least number of trials with a property that more of them keep.
 fn least(is_enough: impl Fn(u64) -> bool) -> u32 {
-    let (mut low, mut high) = (1, MOST_TRIALS);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if is_enough(u64::from(middle)) { high = middle } else { low = middle + 1 }
-    }
-    low
+    let trials = stats::least(1, u64::from(MOST_TRIALS), is_enough);
+    u32::try_from(trials).expect("at most MOST_TRIALS")
 }
 
 #[cfg(test)]

@@ -219,7 +219,8 @@ fn sweep_section() -> Value {
 fn expect(key: &str) -> Value {
     match key {
         "where" => json!({
-            "description": "Swept paths, each with one of its values or a list of them.",
+            "description": "Swept paths, each with one of its values or a list of them; or with \
+                { not = ... }, all of its values but these.",
             "type": "object",
         }),
         "success" => json!({

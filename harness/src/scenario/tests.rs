@@ -198,6 +198,29 @@ mod right {
     }
 
     #[test]
+    fn a_condition_may_name_the_values_that_are_left_out() {
+        let chosen = |swept: &str, condition: &str| {
+            let scenario = parse(&format!(
+                "trials = 1\n[sweep]\n{swept}\n[[expect]]\nsuccess = \"> 0\"\nwhere = {condition}"
+            ));
+            let cells = scenario.cells_of(&scenario.expectations[0]);
+            cells.map(Cell::label).collect::<Vec<_>>()
+        };
+        let delays = "wan.delay_ms = [1, 5, 25]";
+        assert_eq!(
+            chosen(delays, "{ \"wan.delay_ms\" = { not = 5.0 } }"),
+            ["wan.delay_ms=1", "wan.delay_ms=25"]
+        );
+        assert_eq!(chosen(delays, "{ wan.delay_ms.not = [1, 25] }"), ["wan.delay_ms=5"]);
+        let nats = "peer.a.nat = [\"none\", { name = \"home\", unsolicited = \"reset\" }]";
+        let reset = "{ name = \"home\", unsolicited = \"reset\" }";
+        assert_eq!(
+            chosen(nats, &format!("{{ \"peer.a.nat\" = {{ not = {reset} }} }}")),
+            ["peer.a.nat=none"]
+        );
+    }
+
+    #[test]
     fn an_expectation_holds_the_values_as_the_cells_have_them() {
         let scenario = parse(
             "trials = 1\n[sweep]\n\"wan.delay_ms\" = [1, 5.0]\n\
@@ -532,6 +555,20 @@ mistakes! {
         expect_no_values: report_of(
             "[sweep]\n\"punch.rule\" = [\"rolling\"]\n\
              [[expect]]\nwhere = { \"punch.rule\" = [] }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_no_values_but: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\", \"article\"]\n\
+             [[expect]]\nwhere = { \"punch.rule\" = { not = [] } }\nsuccess = \"> 0.5\"\n"
+        );
+        expect_all_values_left_out: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\", \"article\"]\n\
+             [[expect]]\nwhere = { \"punch.rule\" = { not = [\"rolling\", \"article\"] } }\n\
+             success = \"> 0.5\"\n"
+        );
+        expect_more_than_a_negation: report_of(
+            "[sweep]\n\"punch.rule\" = [\"rolling\", \"article\"]\n\
+             [[expect]]\nwhere = { \"punch.rule\" = { not = \"roling\", is = \"rolling\" } }\n\
+             success = \"> 0.5\"\n"
         );
         expect_two_conditions_on_one_path: report_of(
             "[sweep]\n\"punch.rule\" = [\"rolling\"]\n[[expect]]\nsuccess = \"> 0.5\"\n\

@@ -199,13 +199,25 @@ fn wrong_usage_is_2_and_shows_what_would_be_right() {
 #[test]
 fn a_check_counts_what_would_be_run_and_runs_nothing() {
     let bench = Bench::new();
-    let text =
-        "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n[[expect]]\nsuccess = \">= 0.9\"\n";
+    let text = "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n[[expect]]\nsuccess = \">= 0.9\"\n\
+        theory = \">= 0.3\"\nconnected_rtt = { p50 = \">= 1\", p99 = \"<= 2\" }\n";
     bench.write("counted.toml", text);
     let ran = bench.harness(&["check", "counted.toml"]);
     ran.assert_code(0);
     assert!(ran.stdout.contains("counted.toml: 3 cells x 5 trials = 15 trials"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("warning: 5 trials in a cell cannot prove"), "{}", ran.stdout);
+    let warnings: Vec<_> = ran.stdout.lines().filter(|it| it.contains("warning")).collect();
+    assert_eq!(
+        warnings.iter().map(|it| it.trim()).collect::<Vec<_>>(),
+        [
+            "warning: 5 trials in a cell cannot prove success >= 0.9, whatever they show; 35 could",
+            "warning: 5 trials in a cell cannot prove connected_rtt p50 >= 1, whatever they show; \
+             6 could",
+            "warning: 5 trials in a cell cannot prove connected_rtt p99 <= 2, whatever they show; \
+             368 could",
+        ],
+        "{}",
+        ran.stdout
+    );
     assert!(!bench.path("target").exists());
 }
 

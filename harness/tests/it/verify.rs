@@ -211,7 +211,7 @@ fn tampered(bench: &Bench, program: &str, script: &str) -> String {
 /// What no NAT of the vocabulary does wrong: rules that were changed on their way to the kernel.
 #[test]
 fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
-    for (program, ipv6, sed, expected) in [
+    let tampering = [
         (
             "iptables-restore",
             false,
@@ -236,15 +236,24 @@ fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
             "1i *nat\\n-A POSTROUTING -o wan -p tcp -j MASQUERADE\\nCOMMIT",
             &["translation"],
         ),
-    ] {
-        let bench = Bench::new();
-        let path = tampered(&bench, program, sed);
-        let mut command = bench.command(HARNESS);
-        command.args(["nats", "verify", "home", "--json"]).env("PATH", path);
-        if ipv6 {
-            command.arg("--ipv6");
-        }
-        let ran = bench.spawn(command, bench.path("none")).wait();
+    ];
+    // Together: each waits for packets that never come.
+    let benches = tampering.each_ref().map(|_| Bench::new());
+    let running: Vec<_> = benches
+        .iter()
+        .zip(&tampering)
+        .map(|(bench, (program, ipv6, sed, _))| {
+            let path = tampered(bench, program, sed);
+            let mut command = bench.command(HARNESS);
+            command.args(["nats", "verify", "home", "--json"]).env("PATH", path);
+            if *ipv6 {
+                command.arg("--ipv6");
+            }
+            bench.spawn(command, bench.path("none"))
+        })
+        .collect();
+    for (running, (.., expected)) in running.into_iter().zip(tampering) {
+        let ran = running.wait();
         let (_, differing) = verdicts(&ran).pop().unwrap();
         ran.assert_code(1);
         for property in expected {

@@ -264,7 +264,10 @@ fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
             match action {
                 Action::Connect { port, .. } => syns.entry(port).or_default().push(now),
                 Action::Abandon { socket } => attempt.handle_abandoned(now, socket),
-                _ => {}
+                Action::Listen { .. }
+                | Action::Unlisten { .. }
+                | Action::Send { .. }
+                | Action::Close { .. } => {}
             }
         }
         // The shell is never exactly on time.

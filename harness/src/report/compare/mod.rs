@@ -3,7 +3,9 @@
 //! A difference is judged by its interval alone: shown if the interval lies wholly on one side. With
 //! a hundred cells, five of a hundred 95 % intervals would lie so by mere chance; therefore each
 //! interval is as wide as it takes for all of them together to hold with 95 % (Bonferroni). Trials
-//! with errors of the bench are in no figure, and times are those of successes.
+//! that both runs have, with the same seed, are pairs: how far they go together is measured, and
+//! narrows the interval. Trials with errors of the bench are in no figure, and times are those of
+//! successes.
 
 mod terminal;
 #[cfg(test)]
@@ -14,11 +16,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    event::{Assignment, Event},
+    event::{Assignment, Event, Verdict},
     report::{
-        difference::{self, Difference},
+        difference::{self, Difference, Median, Pairs},
         labels::full_label,
-        stats::{Bounds, CONFIDENCE, quantile, quantile_bounds},
+        stats::{CONFIDENCE, quantile, quantile_bounds},
         summary::{CellSummary, RunState, ScenarioSummary, Summary},
         tally::TallyError,
     },
@@ -122,6 +124,8 @@ pub(crate) struct RateComparison {
     pub successes: [u64; 2],
     /// Trials with a verdict in the two runs.
     pub trials: [u64; 2],
+    /// Trials with a verdict that are the same in both: their seeds are.
+    pub pairs: u64,
     /// Second less first; absent if one has no trials.
     pub difference: Option<Difference>,
     /// What it shows.
@@ -218,20 +222,31 @@ pub(crate) fn compare(
     })
 }
 
-/// A run and the times of its successes.
-struct Run {
+/// A run and how its trials went.
+struct Run<'a> {
     summary: Summary,
-    /// Times until connected and returned, in ascending order, by scenario and cell.
-    times_ms: BTreeMap<(usize, usize), [Vec<f64>; 2]>,
+    /// Trials with a verdict, by scenario and cell.
+    trials: BTreeMap<(usize, usize), Outcomes<'a>>,
     /// What the scenarios say, by their names.
     texts: BTreeMap<String, String>,
 }
 
-impl Run {
-    fn new(events: &[Event], second: bool) -> Result<Self, CompareError> {
+/// How the trials of a cell went, by their indices and seeds.
+type Outcomes<'a> = BTreeMap<(u32, &'a str), Outcome>;
+
+/// How a trial went.
+#[derive(Debug, Clone, Copy)]
+struct Outcome {
+    is_success: bool,
+    /// Times until connected and returned, of a success that has them.
+    times_ms: [Option<f64>; 2],
+}
+
+impl<'a> Run<'a> {
+    fn new(events: &'a [Event], second: bool) -> Result<Self, CompareError> {
         let summary = Summary::from_events(events)
             .map_err(|source| CompareError::Events { second, source })?;
-        let mut times_ms: BTreeMap<_, [Vec<f64>; 2]> = BTreeMap::new();
+        let mut trials: BTreeMap<_, Outcomes<'_>> = BTreeMap::new();
         let mut texts = BTreeMap::new();
         for event in events {
             match event {
@@ -241,18 +256,23 @@ impl Run {
                         .extend(plans.filter_map(|it| Some((it.name.clone(), it.source.clone()?))));
                 }
                 Event::TrialFinished(trial) => {
-                    // Only successes have times.
-                    let Some(times) = trial.times else { continue };
-                    let [connected, returned] =
-                        times_ms.entry((trial.scenario, trial.cell)).or_default();
-                    connected.extend(times.connected_ms);
-                    returned.extend(times.returned_ms);
+                    if trial.verdict == Verdict::Error {
+                        continue;
+                    }
+                    let outcome = Outcome {
+                        is_success: trial.verdict == Verdict::Success,
+                        times_ms: [
+                            trial.times.and_then(|times| times.connected_ms),
+                            trial.times.and_then(|times| times.returned_ms),
+                        ],
+                    };
+                    let cell = trials.entry((trial.scenario, trial.cell)).or_default();
+                    cell.insert((trial.trial, trial.seed.as_str()), outcome);
                 }
                 Event::CellDecided(_) | Event::RunFinished(_) => {}
             }
         }
-        times_ms.values_mut().flatten().for_each(|sample| sample.sort_by(f64::total_cmp));
-        Ok(Self { summary, times_ms, texts })
+        Ok(Self { summary, trials, texts })
     }
 
     fn label(&self) -> RunLabel {
@@ -336,7 +356,7 @@ fn contents(summary: &Summary) -> String {
 }
 
 struct Judge<'a> {
-    runs: [&'a Run; 2],
+    runs: [&'a Run<'a>; 2],
     /// Of each interval.
     confidence: f64,
     least_ms: f64,
@@ -346,36 +366,55 @@ impl Judge<'_> {
     fn cell(&self, pair: &Pair<'_>) -> CellComparison {
         CellComparison {
             values: pair.cells[0].values.clone(),
-            rate: self.rate(pair.cells),
+            rate: self.rate(pair),
             connected: self.time(pair, 0),
             returned: self.time(pair, 1),
         }
     }
 
-    fn rate(&self, cells: [&CellSummary; 2]) -> RateComparison {
-        let [first, second] = cells.map(|cell| (cell.successes, cell.judged()));
-        let difference = difference::of_rates(first, second, self.confidence);
+    /// The outcomes of the trials that both cells have.
+    fn common(&self, pair: &Pair<'_>) -> Vec<[Outcome; 2]> {
+        let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&pair.places[run]));
+        let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
+        first.iter().filter_map(|(trial, &one)| Some([one, *second.get(trial)?])).collect()
+    }
+
+    fn rate(&self, pair: &Pair<'_>) -> RateComparison {
+        let [first, second] = pair.cells.map(|cell| (cell.successes, cell.judged()));
+        let common = self.common(pair).into_iter();
+        let pairs: Pairs = common.map(|[one, other]| (one.is_success, other.is_success)).collect();
+        let difference = difference::of_rates(first, second, pairs, self.confidence);
         RateComparison {
             successes: [first.0, second.0],
             trials: [first.1, second.1],
+            pairs: pairs.count(),
             difference,
             change: change(difference, 0.0, Change::Better, Change::Worse),
         }
     }
 
     fn time(&self, pair: &Pair<'_>, figure: usize) -> TimeComparison {
-        let medians: [Option<(f64, Bounds)>; 2] = [0, 1].map(|run| {
-            let sample = &self.runs[run].times_ms.get(&pair.places[run])?[figure];
-            Some((quantile(sample, 0.5)?, quantile_bounds(sample, 0.5, self.confidence)))
+        let medians: [Option<Median>; 2] = [0, 1].map(|run| {
+            let trials = self.runs[run].trials.get(&pair.places[run])?.values();
+            let mut sample: Vec<_> = trials.filter_map(|trial| trial.times_ms[figure]).collect();
+            sample.sort_by(f64::total_cmp);
+            let bounds = quantile_bounds(&sample, 0.5, self.confidence);
+            Some((quantile(&sample, 0.5)?, bounds, sample.len() as u64))
         });
         // Other delays give other times, whatever the subject does.
         let alike = pair.cells[0].rtt_ms == pair.cells[1].rtt_ms;
         let difference = match medians {
-            [Some(first), Some(second)] if alike => Some(difference::of_figures(first, second)),
+            [Some(first), Some(second)] if alike => {
+                let common = self.common(pair).into_iter();
+                let is_slow = |[one, other]: [Outcome; 2]| {
+                    Some((one.times_ms[figure]? > first.0, other.times_ms[figure]? > second.0))
+                };
+                Some(difference::of_medians(first, second, common.filter_map(is_slow).collect()))
+            }
             _ => None,
         };
         TimeComparison {
-            p50_ms: medians.map(|median| median.map(|(value, _)| value)),
+            p50_ms: medians.map(|median| median.map(|(value, ..)| value)),
             difference,
             change: change(difference, self.least_ms, Change::Worse, Change::Better),
         }

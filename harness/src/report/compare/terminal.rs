@@ -63,13 +63,22 @@ pub(crate) fn render(
 }
 
 fn intervals(comparison: &Comparison) -> String {
-    let Comparison { confidence, differences, least_ms, .. } = comparison;
+    let Comparison { confidence, differences, least_ms, scenarios, .. } = comparison;
+    let pairs: u64 = scenarios.iter().flat_map(|it| &it.cells).map(|cell| cell.rate.pairs).sum();
+    let paired = match pairs {
+        0 => String::new(),
+        pairs => format!(" {} in both runs, with the same seed: they count as pairs.", is(pairs)),
+    };
     format!(
-        "{}, second less first, in intervals that hold all together with {} %. Medians count as \
-         different from {least_ms} ms on.",
-        count(*differences, "difference"),
+        "Differences are the second less the first; the intervals of all {differences} hold together \
+         with {} %. Medians count as different from {least_ms} ms on.{paired}",
         confidence * 100.0,
     )
+}
+
+/// `1 trial is`, `2 trials are`.
+fn is(trials: u64) -> String {
+    count(trials, "trial") + if trials == 1 { " is" } else { " are" }
 }
 
 fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> String {
@@ -96,7 +105,7 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
     }
     if shown.len() < all {
         let rest = count((all - shown.len()) as u64, "cell");
-        out.push_str(&format!("{rest} without a difference; --full lists all.\n"));
+        out.push_str(&format!("{rest} not shown to differ; --full lists all.\n"));
     }
     out
 }
@@ -243,7 +252,7 @@ fn last_line(comparison: &Comparison, style: Style) -> String {
 
 fn lower(change: Change) -> String {
     match change {
-        Change::NoDifferenceShown => "without a difference".to_owned(),
+        Change::NoDifferenceShown => "not shown to differ".to_owned(),
         Change::Worse | Change::Better | Change::NotComparable => word(change).to_lowercase(),
     }
 }

@@ -68,6 +68,33 @@ fn a_run_does_not_differ_from_itself() {
     assert_eq!(comparison.verdict, Change::NoDifferenceShown);
 }
 
+/// The run with other seeds.
+fn reseeded(mut events: Vec<Event>) -> Vec<Event> {
+    for event in &mut events {
+        if let Event::TrialFinished(trial) = event {
+            trial.seed = format!("f{}", trial.seed);
+        }
+    }
+    events
+}
+
+#[test]
+fn trials_with_the_same_seed_show_a_smaller_difference() {
+    let first = run(plan("x", &[1]), trials(0, 100, 200));
+    let second = run(plan("x", &[1]), trials(0, 86, 200));
+    let rate = |second: &[Event]| compared(&first, second).scenarios[0].cells[0].rate.clone();
+    let paired = rate(&second);
+    assert_eq!((paired.pairs, paired.change), (200, Change::Worse), "{paired:?}");
+    let unpaired = rate(&reseeded(second.clone()));
+    assert_eq!((unpaired.pairs, unpaired.change), (0, Change::NoDifferenceShown), "{unpaired:?}");
+    // The first trials of a longer run are those of a shorter one.
+    let longer = run(plan("x", &[1]), trials(0, 86, 300));
+    assert_eq!(rate(&longer).pairs, 200);
+    let text = |second: &[Event]| shown(&compared(&first, second), PLAIN);
+    assert!(text(&second).contains("200 trials are in both runs"), "{}", text(&second));
+    assert!(!text(&reseeded(second)).contains("pairs"));
+}
+
 #[test]
 fn medians_differ_from_the_least_difference_on() {
     let first = run(plan("x", &[1]), slower(0.0));
@@ -217,7 +244,7 @@ fn of_many_cells_those_that_differ_are_listed() {
     let text = shown(&comparison, PLAIN);
     let rows = |text: &str| text.lines().filter(|line| line.contains("/50 ")).count();
     assert_eq!(rows(&text), 1, "{text}");
-    assert!(text.contains("104 cells without a difference; --full lists all."), "{text}");
+    assert!(text.contains("104 cells not shown to differ; --full lists all."), "{text}");
     let full = render(&comparison, [Path::new("a"), Path::new("b")], true, PLAIN);
     assert_eq!(rows(&full), 105, "{full}");
 }

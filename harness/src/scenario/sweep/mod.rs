@@ -187,7 +187,7 @@ fn distinct<'s>(
     let mut values = Vec::new();
     for item in items {
         let this = to_json(item.raw());
-        if json.iter().any(|earlier| same(earlier, &this)) {
+        if json.iter().any(|earlier| same_value(earlier, &this)) {
             root.problems().note(item.problem(
                 format!("`{path}` has the value {this} twice"),
                 "the second time",
@@ -290,7 +290,7 @@ pub(super) fn text(value: &Json) -> String {
 }
 
 /// Whether two values are the same one for a reader: 5 and 5.0 are.
-pub(super) fn same(one: &Json, other: &Json) -> bool {
+pub(crate) fn same_value(one: &Json, other: &Json) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one == other,
         _ => one == other,
