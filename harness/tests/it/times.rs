@@ -13,8 +13,17 @@ const ATTEMPTS: usize = 3;
 fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
     const RTT_MS: f64 = 50.0;
     let bench = Bench::alone();
-    let scenario =
-        "trials = 20\nseed = 1\n[wan]\ndelay_ms = 25\n[[expect]]\nsuccess = \">= 0.8\"\n";
+    // One peer is some time ahead of the other.
+    let scenario = r#"
+        trials = 20
+        seed = 1
+        [wan]
+        delay_ms = 25
+        [peer.b]
+        start_s = { uniform = [0.15, 0.4] }
+        [[expect]]
+        success = ">= 0.8"
+    "#;
     let mut measured = Vec::new();
     for _ in 0..ATTEMPTS {
         let ran = bench.run(scenario, &["--jobs", "1"]);
