@@ -34,10 +34,7 @@ impl std::fmt::Display for Missing {
 /// # Errors
 /// Everything that is missing.
 pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
-    let tools: BTreeSet<Tool> =
-        nats.iter().map(|(family, nat)| rules::tool(*family, nat)).collect();
-    let mut missing: Vec<Missing> =
-        tun_device().into_iter().chain(tools.into_iter().filter_map(tool)).collect();
+    let mut missing: Vec<Missing> = tun_device().into_iter().chain(missing_tools(nats)).collect();
     // Only now, so that one message tells everything at once.
     if let Err(error) = isolate::enter() {
         missing.push(permission(&error));
@@ -131,6 +128,13 @@ fn tun_device() -> Option<Missing> {
         what: format!("{} cannot be opened: {error}", tun::DEVICE),
         remedy: remedy.to_owned(),
     })
+}
+
+/// The programs that these NATs need and that are missing, each once.
+pub(crate) fn missing_tools(nats: &[(Family, NatSpec)]) -> Vec<Missing> {
+    let tools: BTreeSet<Tool> =
+        nats.iter().map(|(family, nat)| rules::tool(*family, nat)).collect();
+    tools.into_iter().filter_map(tool).collect()
 }
 
 /// The program that a NAT needs, if it is missing.

@@ -254,6 +254,9 @@ pub(crate) struct BenchLateness {
     pub(crate) wan_ms: f64,
     /// Worst start of a peer after its time, in milliseconds.
     pub(crate) start_ms: f64,
+    /// The longest time for which the bench itself did not run, in milliseconds; 0 if it always did.
+    #[serde(default)]
+    pub(crate) stall_ms: f64,
 }
 
 /// What one peer did.

@@ -14,6 +14,7 @@ mod nat;
 mod report;
 mod run;
 mod scenario;
+mod stalls;
 mod wan;
 mod words;
 

@@ -68,8 +68,7 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
             subjects.push(subject);
         }
     }
-    let needed: Vec<_> = subjects.iter().map(|subject| (family, subject.built)).collect();
-    doctor::prepare(&needed).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
+    prepare(&subjects)?;
     let (subjects, results) = ready::verify_all(subjects)?;
     if args.json {
         say_json(&text::json(&subjects, &results));
@@ -82,6 +81,20 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
         (false, true) => ExitCode::from(INCAPABLE),
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+/// Looks for what verification needs and isolates this process. What only some NATs need and is
+/// missing becomes their error when they are built.
+fn prepare(subjects: &[Subject]) -> Result<(), Problem> {
+    let needed: Vec<_> = subjects.iter().map(|it| (it.family, it.built)).collect();
+    let there = needed.iter().filter(|(family, nat)| doctor::tool_of(*family, nat).is_none());
+    let there: Vec<_> = there.copied().collect();
+    let required = if there.is_empty() { &needed } else { &there };
+    doctor::prepare(required).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
+    for missing in doctor::missing_tools(&needed) {
+        eprintln!("warning: {missing}");
+    }
+    Ok(())
 }
 
 fn family(ipv6: bool) -> Family {

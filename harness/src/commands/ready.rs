@@ -3,6 +3,8 @@
 //! A cell whose NAT is not among them is not measured: its trials become errors of the bench. The
 //! rest of the run goes on, unless nothing is left of it.
 
+use std::{error::Error, io};
+
 use super::{INCAPABLE, Problem};
 use crate::{
     doctor::{self, Missing},
@@ -40,13 +42,13 @@ pub(super) fn prepare<'a>(
 ) -> Result<Ready, Problem> {
     let all = super::run::nats(setups.clone());
     let mut ready = Ready::default();
-    let (there, missing) = sort_out(&all, &mut ready.refused);
+    let there = with_tools(&all, &mut ready.refused);
     let measurable = |refused: &[Refused]| setups.clone().any(|it| refusal(refused, it).is_none());
     if !measurable(&ready.refused) {
         // Says at once what else is missing.
         doctor::prepare(&all).map_err(|missing| incapable(&missing))?;
     }
-    for missing in missing {
+    for missing in doctor::missing_tools(&all) {
         ready.messages.push(format!("warning: {missing}"));
     }
     doctor::prepare(&there).map_err(|missing| incapable(&missing))?;
@@ -77,21 +79,17 @@ fn incapable(missing: &[Missing]) -> Problem {
     Problem(INCAPABLE, doctor::message(missing))
 }
 
-/// The NATs whose programs are installed; the others are refused, for the reasons returned.
-fn sort_out(all: &[Kind], refused: &mut Vec<Refused>) -> (Vec<Kind>, Vec<Missing>) {
-    let (mut there, mut reasons) = (Vec::new(), Vec::new());
+/// The NATs whose programs are installed; the others are refused.
+fn with_tools(all: &[Kind], refused: &mut Vec<Refused>) -> Vec<Kind> {
+    let mut there = Vec::new();
     for kind in all {
         let (family, nat) = *kind;
-        let Some(missing) = doctor::tool_of(family, &nat) else {
-            there.push(*kind);
-            continue;
-        };
-        refused.push(Refused { family, nat, reason: missing.what.clone() });
-        if !reasons.contains(&missing) {
-            reasons.push(missing);
+        match doctor::tool_of(family, &nat) {
+            None => there.push(*kind),
+            Some(Missing { what, .. }) => refused.push(Refused { family, nat, reason: what }),
         }
     }
-    (there, reasons)
+    there
 }
 
 fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
@@ -130,12 +128,13 @@ fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
 
 /// Verifies several NATs, unless the user interrupts.
 pub(super) fn verify_all(subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<Verified>), Problem> {
-    let verified = interruptible(move || {
-        let results = verify::verify_all(&subjects);
-        (subjects, results)
-    });
-    let verified = verified.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    verified.map_err(|code| Problem(code, "interrupted: nothing was measured".to_owned()))
+    let incapable = |error: &dyn Error| Problem(INCAPABLE, error.to_string());
+    let verified = interruptible(move || Ok((verify::verify_all(&subjects)?, subjects)));
+    let verified = verified.map_err(|error| incapable(&error))?;
+    let verified =
+        verified.map_err(|code| Problem(code, "interrupted: nothing was measured".to_owned()))?;
+    let (results, subjects) = verified.map_err(|error: io::Error| incapable(&error))?;
+    Ok((subjects, results))
 }
 
 fn event(family: Family, nat: &NatSpec, result: &Verified) -> NatVerified {

@@ -35,6 +35,7 @@ use crate::{
     },
     run::{Bench, Captures, Dispatch, Ended},
     scenario::{Family, Nat, NatSpec, Scenario, Setup},
+    stalls::Stalls,
 };
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
@@ -164,7 +165,10 @@ pub(super) fn make_bench(captures: Option<Captures>) -> Result<Bench, Problem> {
     // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice the
     // processor time, and packets are late.
     let builders = Semaphore::new(cores());
-    Ok(Bench { builders, process: Path::new("/proc").join(myself), captures, refused: Vec::new() })
+    let stalls = Stalls::watch()
+        .map_err(|error| Problem(INCAPABLE, format!("no thread can be started: {error}")))?;
+    let process = Path::new("/proc").join(myself);
+    Ok(Bench { builders, process, captures, refused: Vec::new(), stalls })
 }
 
 fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {

@@ -26,7 +26,6 @@ use punch::{
 use super::ways::{Ways, ways};
 use crate::{
     event::{Prediction, Theory},
-    nat::{Nat, NatSpec},
     scenario::Setup,
 };
 
@@ -65,8 +64,7 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Th
     let ways = ways(setup);
     let patience = match ways {
         Ways::None => {
-            let name = |nat: &Nat| nat.spec().map_or("none".to_owned(), NatSpec::to_string);
-            let [a, b] = setup.peers.each_ref().map(|peer| name(&peer.nat));
+            let [a, b] = setup.peers.each_ref().map(|peer| &peer.nat);
             let reason = format!("neither a's NAT ({a}) nor b's ({b}) lets a SYN of the other in");
             return theory(Prediction::ShouldNot, reason);
         }

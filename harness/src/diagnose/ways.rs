@@ -11,7 +11,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use punch::Rule;
 
 use crate::{
-    nat::{Allocation, Filtering, Mapping, Nat, PortBlock, Sender, Unsolicited},
+    nat::{Allocation, Filtering, Mapping, Nat, NatSpec, PortBlock, Sender, Unsolicited},
     scenario::Setup,
 };
 
@@ -80,12 +80,13 @@ impl End<'_> {
         }
     }
 
-    /// Whether its NAT answers every SYN with an ICMP error.
-    fn floods_icmp(self) -> bool {
-        use Unsolicited::{IcmpAdmin, IcmpHost, IcmpPort};
-        self.nat.spec().is_some_and(|nat| {
-            !nat.icmp_limit && matches!(nat.unsolicited, IcmpPort | IcmpAdmin | IcmpHost)
-        })
+    /// Whether its NAT answers every SYN with an ICMP error, and the other one can then be spoilt: by
+    /// a SYN of this end that its mapping lets in between two attempts. Connection tracking takes
+    /// that one for a connection, and refuses the sequence numbers of all that follow.
+    fn spoils(self, other: Self) -> bool {
+        let floods = |nat: &NatSpec| !nat.icmp_limit && nat.unsolicited.is_icmp();
+        let lets_in = |nat: &NatSpec| nat.forwards_syn(Sender::Contacted);
+        self.nat.spec().is_some_and(floods) && other.nat.spec().is_some_and(lets_in)
     }
 
     /// Whether a SYN of the other end comes through to this end's host, once that has sent its own,
@@ -166,9 +167,10 @@ pub(super) fn ways(setup: &Setup) -> Ways {
         _ if timeouts.iter().any(|t| forgets(t.established_s, rtt * 4)) => {
             Ways::Chance("a NAT forgets a connection while it is being made")
         }
-        _ if a.floods_icmp() || b.floods_icmp() => {
-            Ways::Chance("a NAT answers every single SYN with an ICMP error")
-        }
+        _ if a.spoils(b) || b.spoils(a) => Ways::Chance(
+            "a NAT answers every SYN with an ICMP error, which the other NAT's mapping outlives: a \
+             SYN that comes between two attempts may spoil it",
+        ),
         (true, true) if a.is_plain() && b.is_plain() => Ways::Within(Duration::ZERO),
         _ if !a.repeats() => Ways::Chance("it takes another SYN, and this rule sends few"),
         (true, true) if a.resets() && b.resets() => Ways::Within(CROSSING),
@@ -263,7 +265,10 @@ mod tests {
     fn what_hangs_on_a_moment_is_chance() {
         let chance = |ways: Ways| matches!(ways, Ways::Chance(_));
         let every = "{ name = 'icmp-reject', icmp_limit = false }";
+        // Seen on real NATs at a round trip of 2 ms: 15 of 30, but 30 of 30 with these two.
         assert!(chance(between(every, "'home'")));
+        assert_eq!(between(every, "'none'"), SOON);
+        assert_eq!(between(every, "'no-simultaneous-open'"), SOON);
         let short = "{ name = 'home', syn_timeout_s = 1 }";
         assert!(chance(between(short, "'home'")));
         assert!(chance(with("'home-reject'", "'home'", "punch.rule = 'article'")));

@@ -26,6 +26,10 @@ use crate::{
 /// Interface of an inside host.
 const INSIDE: &str = "eth0";
 
+/// Packets that may wait for the WAN's thread. With the kernel's 500 it would lose a burst of SYNs by
+/// itself, and nobody would see that.
+const QUEUE: u32 = 4096;
+
 /// A step of building a lab that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {source}")]
@@ -164,6 +168,7 @@ fn wan_interface(network: Network) -> Result<OwnedFd, BuildError> {
     let port = tun::create(WAN).step(|| format!("TUN interface {WAN:?} ({})", tun::DEVICE))?;
     with_links(async |links| {
         links.loopback_up().await?;
+        links.queue(WAN, QUEUE).await?;
         links.configure(WAN, network).await?;
         links.default_through(WAN, network.address.is_ipv4()).await
     })

@@ -15,15 +15,16 @@ use rtnetlink::{
     packet_route::{
         address::AddressHeaderFlags,
         link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State},
-        route::RouteMessage,
+        route::{RouteMessage, RouteType},
     },
 };
 use tokio::time::{sleep, timeout};
 
 use super::{address::Network, netns::NetNs};
 
-/// How long a cable may take to carry packets.
-const CARRIES: Duration = Duration::from_secs(2);
+/// How long the kernel's workers may take over a link: they wait for the network lock, which other
+/// labs hold while they are built and removed.
+const READY: Duration = Duration::from_secs(5);
 
 /// The link-layer addresses of a cable's two ends, the near one first; locally administered. Each
 /// cable is a network of its own.
@@ -74,7 +75,7 @@ where
 }
 
 impl Links {
-    /// Brings up a link and gives it an address.
+    /// Brings up a link and gives it an address, to which packets can be sent at once.
     pub(crate) async fn configure(&self, name: &str, network: Network) -> Result<(), LinkError> {
         let index = index_of(name)?;
         let Network { address, prefix } = network;
@@ -82,7 +83,32 @@ impl Links {
         // Else an IPv6 address cannot be used for more than a second.
         request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         request.execute().await?;
-        self.up(index).await
+        self.up(index).await?;
+        match address {
+            IpAddr::V4(_) => Ok(()),
+            IpAddr::V6(address) => self.until_local(address).await,
+        }
+    }
+
+    /// Waits until packets to an IPv6 address of this namespace are taken for its own.
+    ///
+    /// A worker of the kernel enters the route for that; until then whatever comes to the address is
+    /// dropped, though packets leave from it.
+    async fn until_local(&self, address: Ipv6Addr) -> Result<(), LinkError> {
+        let to_it = RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(address, 128).build();
+        until(&format!("address {address}"), async || {
+            let mut answer = pin!(self.handle.route().get(to_it.clone()).execute());
+            let route = answer.try_next().await?;
+            Ok(route.is_some_and(|route| route.header.kind == RouteType::Local))
+        })
+        .await
+    }
+
+    /// Sets how many packets a link holds that nobody has read yet; the rest is dropped.
+    pub(crate) async fn queue(&self, name: &str, packets: u32) -> Result<(), LinkError> {
+        let link = LinkUnspec::new_with_index(index_of(name)?)
+            .append_extra_attribute(LinkAttribute::TxQueueLen(packets));
+        Ok(self.handle.link().set(link.build()).execute().await?)
     }
 
     /// Brings up the loopback interface.
@@ -150,22 +176,14 @@ impl Links {
     /// until then, whatever is sent is dropped.
     pub(crate) async fn until_it_carries(&self, name: &str) -> Result<(), LinkError> {
         let index = index_of(name)?;
-        let carries = async {
+        until(&format!("link {name:?}"), async || {
             // Since Linux 6.8 the question itself has the worker's work done, before the answer.
-            while !self.state_is_up(index).await? {
-                sleep(Duration::from_millis(1)).await;
-            }
-            Ok(())
-        };
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{name:?} carries nothing"));
-        timeout(CARRIES, carries).await.map_err(late)?
-    }
-
-    async fn state_is_up(&self, index: u32) -> Result<bool, LinkError> {
-        let mut answer = pin!(self.handle.link().get().match_index(index).execute());
-        let link = answer.try_next().await?;
-        let up = LinkAttribute::OperState(State::Up);
-        Ok(link.is_some_and(|link| link.attributes.contains(&up)))
+            let mut answer = pin!(self.handle.link().get().match_index(index).execute());
+            let link = answer.try_next().await?;
+            let up = LinkAttribute::OperState(State::Up);
+            Ok(link.is_some_and(|link| link.attributes.contains(&up)))
+        })
+        .await
     }
 
     async fn route(&self, route: RouteMessage) -> Result<(), LinkError> {
@@ -176,6 +194,21 @@ impl Links {
         let up = LinkUnspec::new_with_index(index).up().build();
         Ok(self.handle.link().set(up).execute().await?)
     }
+}
+
+/// Asks until the kernel says that something is ready.
+async fn until(
+    what: &str,
+    is_ready: impl AsyncFn() -> Result<bool, LinkError>,
+) -> Result<(), LinkError> {
+    let ready = async {
+        while !is_ready().await? {
+            sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    };
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{what} does not become ready"));
+    timeout(READY, ready).await.map_err(late)?
 }
 
 fn index_of(name: &str) -> io::Result<u32> {

@@ -53,8 +53,9 @@ pub(crate) struct NatSpec {
     pub(crate) icmp_limit: bool,
 }
 
-/// For which destinations an inside endpoint keeps its outside port (RFC 4787 section 4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// For which destinations an inside endpoint keeps its outside port (RFC 4787 section 4.1); the more
+/// it depends on, the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mapping {
     /// For all.
     EndpointIndependent,
@@ -212,6 +213,16 @@ pub(crate) enum Unsolicited {
     Open,
 }
 
+impl Unsolicited {
+    /// Whether a SYN is answered with an ICMP error.
+    pub(crate) fn is_icmp(self) -> bool {
+        match self {
+            Self::IcmpPort | Self::IcmpAdmin | Self::IcmpHost => true,
+            Self::Drop | Self::Reset | Self::Open => false,
+        }
+    }
+}
+
 impl Named for Unsolicited {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("drop", Self::Drop),
@@ -343,6 +354,16 @@ impl fmt::Display for NatSpec {
             return f.write_str(self.name);
         }
         write!(f, "{} with {}", self.name, differences.join(", "))
+    }
+}
+
+/// As a scenario names it: `none`, or the NAT's name and how it differs from the catalogue's.
+impl fmt::Display for Nat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("none"),
+            Self::Behind(spec) => spec.fmt(f),
+        }
     }
 }
 

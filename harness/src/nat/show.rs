@@ -210,7 +210,7 @@ pub(crate) fn rules_json(nat: &Nat, family: Family) -> Value {
 
 /// Its name, with what it stands for if it is of the catalogue.
 fn title(nat: &Nat) -> String {
-    let text = nat.spec().map_or("none".to_owned(), NatSpec::to_string);
+    let text = nat.to_string();
     match catalogue::find(&text) {
         Some(entry) => format!("{text}: {}", entry.summary),
         None => text,

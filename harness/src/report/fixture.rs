@@ -85,7 +85,7 @@ pub(crate) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished 
             returned_ms: Some(151.2 + 2.0 * jitter),
         }),
         disturbed: None,
-        bench: BenchLateness { wan_ms: 0.2, start_ms: 0.4 },
+        bench: BenchLateness { wan_ms: 0.2, start_ms: 0.4, stall_ms: 0.0 },
         rtt_ms: None,
         epoch_unix_s: 1_767_225_600.0,
         peers: [0, 1].map(|_| PeerReport {

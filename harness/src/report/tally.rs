@@ -309,6 +309,7 @@ impl CellTally {
         let worst = &mut self.worst_lateness;
         worst.wan_ms = worst.wan_ms.max(trial.bench.wan_ms);
         worst.start_ms = worst.start_ms.max(trial.bench.start_ms);
+        worst.stall_ms = worst.stall_ms.max(trial.bench.stall_ms);
     }
 
     fn add_times(&mut self, trial: &TrialFinished) {

@@ -96,7 +96,7 @@ pub(crate) struct Ended {
 }
 
 /// Where each side is: bytes received, or ended. Both peers of a trial share it.
-pub(crate) type Progress = watch::Sender<[bool; 2]>;
+type Progress = watch::Sender<[bool; 2]>;
 
 /// What a peer is given.
 #[derive(Debug)]

@@ -96,7 +96,7 @@ fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
         Verdict::Failure => "failure",
         Verdict::Error => "error",
     };
-    let [a, b] = trial.setup.peers.each_ref().map(|peer| nat_name(&peer.nat));
+    let [a, b] = trial.setup.peers.each_ref().map(|peer| &peer.nat);
     let mut lines = vec![
         format!("trial {} of {}, seed {}", trial.id(), trial.title, finished.seed),
         format!(
@@ -112,18 +112,11 @@ fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
     lines
 }
 
-fn nat_name(nat: &Nat) -> String {
-    match nat {
-        Nat::Public => "none".to_owned(),
-        Nat::Behind(nat) => nat.name.to_owned(),
-    }
-}
-
 /// What stands behind each port of the WAN.
 fn interfaces(setup: &Setup) -> Vec<String> {
     let peers = Side::BOTH.into_iter().zip(&setup.peers).map(|(side, peer)| match &peer.nat {
         Nat::Public => format!("peer {side}, a public host"),
-        Nat::Behind(_) => format!("peer {side} behind its NAT {}", nat_name(&peer.nat)),
+        Nat::Behind(nat) => format!("peer {side} behind its NAT {nat}"),
     });
     let hosts = setup.hosts.iter().map(|host| format!("public host {}", host.name));
     peers.chain(hosts).collect()

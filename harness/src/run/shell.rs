@@ -122,7 +122,7 @@ impl Guide {
             let host = &lab.peers[side.index()];
             let behind = match &peer.nat {
                 Nat::Public => "a public host".to_owned(),
-                Nat::Behind(nat) => format!("behind NAT {}", nat.name),
+                Nat::Behind(nat) => format!("behind NAT {nat}"),
             };
             hosts.push((format!("peer {side}  {:<15} {behind}", host.address), enter(host)));
             let name = in_names(side);

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     draws::{Draws, TrialSeed},
-    peer::{self, Ended, EventSink, Exit, Progress},
+    peer::{self, Ended, EventSink, Exit},
     record::Captures,
     refused::{Refused, refusal},
     standing::{BenchError, During, Standing},
@@ -40,6 +40,7 @@ use crate::{
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
     lab::{Host, Side},
     scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
+    stalls::Stalls,
     wan::Traffic,
 };
 
@@ -61,6 +62,8 @@ pub(crate) struct Bench {
     pub(crate) captures: Option<Captures>,
     /// NATs on which nothing is measured.
     pub(crate) refused: Vec<Refused>,
+    /// When the bench itself stood still.
+    pub(crate) stalls: Stalls,
 }
 
 /// Which trial this is.
@@ -113,6 +116,8 @@ pub(super) struct Seen {
     pub(super) events: [Vec<Event>; 2],
     /// Planned starts, after the begin.
     starts: [Duration; 2],
+    /// The longest time for which the bench did not run.
+    stall: Duration,
     /// Where the peers are on the WAN.
     pub(super) places: [Place; 2],
 }
@@ -122,28 +127,24 @@ pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'stati
     let draws = Draws::new(trial.seed, &trial.setup);
     let trial = &Trial { setup: draws.put_into(&trial.setup), ..trial.clone() };
     if let Some(reason) = refusal(&bench.refused, &trial.setup) {
-        let mut finished = failed_bench(trial, &draws, &reason);
-        finished.cause = Some(Cause { kind: "nat".to_owned(), evidence: reason });
-        finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
-        return (finished, 0);
+        let cause = Cause { kind: "nat".to_owned(), evidence: reason };
+        return (not_measured(trial, &draws, cause), 0);
     }
     let mut retries = 0;
-    let seen = observe(bench, trial, &draws, permit, &mut retries).await;
-    let mut finished = match seen {
+    let finished = match observe(bench, trial, &draws, permit, &mut retries).await {
         Ok(seen) => {
-            let mut finished = judge(trial, &draws, &seen);
-            finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
+            let finished = judge(trial, &draws, &seen);
             let captures = bench.captures.as_ref();
             let written = captures.map(|it| it.write(trial, draws.epoch, &seen, &finished));
-            if let Some(Err(error)) = written {
-                finished = failed_bench(trial, &draws, &format!("writing the capture: {error}"));
+            match written {
+                Some(Err(error)) => {
+                    failed_bench(trial, &draws, &format!("writing the capture: {error}"))
+                }
+                Some(Ok(())) | None => finished,
             }
-            finished
         }
         Err(error) => failed_bench(trial, &draws, &error.to_string()),
     };
-    finished.epoch_unix_s = seconds(draws.epoch.as_nanos());
-    finished.rtt_ms = draws.has_own_delay().then(|| milliseconds(trial.setup.wan.rtt()));
     (finished, retries)
 }
 
@@ -190,15 +191,17 @@ async fn observe(
             expects: &draws.tokens[side.other().index()],
             limit,
         };
-        let ended = run_peer(task, &progress).await?;
+        let ended = peer::run(task, &progress).await.during("starting a peer")?;
         let events = sink.read().during("events of a peer")?;
         Ok::<_, BenchError>((ended, events))
     };
     let (a, b) = tokio::join!(act(Side::A), act(Side::B));
+    let stall = bench.stalls.longest_since(begin);
     let (traffic, peers) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
     let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
-    Ok(Seen { begin, traffic, peers: [a, b], events: [a_events, b_events], starts, places })
+    let events = [a_events, b_events];
+    Ok(Seen { begin, traffic, peers: [a, b], events, starts, stall, places })
 }
 
 /// Where a peer is, as far as the analysis of packets needs to know.
@@ -234,10 +237,6 @@ fn take_ports(
     };
     let listen = |port| TcpListener::bind((any, port));
     host.namespace.run(|| ports.into_iter().take(count).map(listen).collect())
-}
-
-async fn run_peer(task: peer::Task<'_>, progress: &Progress) -> Result<Ended, BenchError> {
-    peer::run(task, progress).await.during("starting a peer")
 }
 
 /// What a peer adds to the system's clock so that it reads the trial's: epoch, time since the
@@ -300,7 +299,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         disturbed: disturbed(bench, seen.traffic.not_kept),
         bench,
         peers,
-        ..empty(trial)
+        ..empty(trial, draws)
     }
 }
 
@@ -330,12 +329,14 @@ fn evidence<'a>(
     })
 }
 
-/// How late the bench was with the packets and with the starts of the peers.
+/// How late the bench was with the packets and with the starts of the peers, and for how long it did
+/// nothing.
 fn lateness(seen: &Seen, started: [Duration; 2]) -> BenchLateness {
     let late = [0, 1].map(|side| started[side].saturating_sub(seen.starts[side]));
     BenchLateness {
         wan_ms: milliseconds(seen.traffic.lateness),
         start_ms: milliseconds(late[0].max(late[1])),
+        stall_ms: milliseconds(seen.stall),
     }
 }
 
@@ -349,6 +350,9 @@ fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
     if bench.start_ms > bound {
         late.push("a peer was started late");
     }
+    if bench.stall_ms > 0.0 {
+        late.push("the bench stood still");
+    }
     if not_kept > 0 {
         late.push("there were more packets than are kept");
     }
@@ -357,17 +361,21 @@ fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
 
 fn failed_bench(trial: &Trial, draws: &Draws, evidence: &str) -> TrialFinished {
     let cause = Cause { kind: "bench".to_owned(), evidence: evidence.to_owned() };
+    not_measured(trial, draws, cause)
+}
+
+fn not_measured(trial: &Trial, draws: &Draws, cause: Cause) -> TrialFinished {
     let peers = Side::BOTH.map(|side| PeerReport {
         clock_offset_s: trial.setup.peers[side.index()].clock_offset_s,
         start_s: draws.start_s[side.index()],
         exit: "not observed".to_owned(),
         ..PeerReport::default()
     });
-    TrialFinished { verdict: Verdict::Error, cause: Some(cause), peers, ..empty(trial) }
+    TrialFinished { cause: Some(cause), peers, ..empty(trial, draws) }
 }
 
 /// The fields that say which trial it is; the rest as of a trial that never ran.
-fn empty(trial: &Trial) -> TrialFinished {
+fn empty(trial: &Trial, draws: &Draws) -> TrialFinished {
     TrialFinished {
         scenario: trial.scenario,
         cell: trial.cell,
@@ -382,8 +390,8 @@ fn empty(trial: &Trial) -> TrialFinished {
         times: None,
         disturbed: None,
         bench: BenchLateness::default(),
-        rtt_ms: None,
-        epoch_unix_s: 0.0,
+        rtt_ms: draws.has_own_delay().then(|| milliseconds(trial.setup.wan.rtt())),
+        epoch_unix_s: seconds(draws.epoch.as_nanos()),
         peers: Default::default(),
     }
 }

@@ -13,7 +13,7 @@ use super::precision::{self, MOST_TRIALS, Precision};
 use super::sources::Sources;
 use super::sweep::{Axis, Group};
 use super::tree::{Section, Value};
-use super::{Overrides, Scenario, expect, setup, source, sweep};
+use super::{Cell, Named, Overrides, Scenario, expect, setup, source, sweep};
 
 /// Larger files are no scenarios, but something else whose path was given by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -127,6 +127,7 @@ fn scenario(
     let groups = size.map(|()| sweep::axes(found, &texts, &root)).unwrap_or_default();
     flags_have_effect(flagged, &groups, problems);
     let cells = sweep::cells(tree, &groups, &root);
+    icmp_limits_have_effect(&root, &groups, &cells);
     let expectations =
         if size.is_some() { expect::read(&root, &groups, &cells, own_text) } else { Vec::new() };
     let question = root.get("question").and_then(|value| {
@@ -200,6 +201,37 @@ fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: 
         );
         let message = format!("`{swept}` is swept: each cell has its own");
         problems.note(Problem::new(place.clone(), message, "without effect", help));
+    }
+}
+
+/// A NAT that never answers a SYN with ICMP has no limit to lift. One such cell is in order where
+/// others of the sweep have NATs that do.
+fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], cells: &[Cell]) {
+    for (index, side) in super::SIDES.iter().enumerate() {
+        let nats = cells.iter().filter_map(|cell| cell.setup.peers[index].nat.spec());
+        let mut unlimited = nats.filter(|nat| !nat.icmp_limit).peekable();
+        let Some(first) = unlimited.peek().map(|nat| nat.unsolicited.name()) else { continue };
+        if unlimited.any(|nat| nat.unsolicited.is_icmp()) {
+            continue;
+        }
+        let nat_path = format!("peer.{side}.nat");
+        let path = format!("{nat_path}.icmp_limit");
+        let peer = root.section("peer", keys::PEERS).section(side, keys::PEER);
+        let nat = peer.get("nat").filter(|nat| nat.raw().is_table());
+        let limit = nat.and_then(|nat| nat.section(keys::NAT).ok()?.get("icmp_limit"));
+        let swept = || {
+            let mut axes = groups.iter().flat_map(|group| &group.axes);
+            let axis = axes.find(|axis| axis.path == path || axis.path == nat_path);
+            axis.map(|axis| axis.place.clone())
+        };
+        let place = limit.map(|limit| limit.node().span()).or_else(swept).unwrap_or_default();
+        root.problems().note(Problem::new(
+            place,
+            format!("`{path}` has no meaning with unsolicited \"{first}\""),
+            "without effect",
+            "only NATs that answer a SYN with \"icmp-port\", \"icmp-admin\" or \"icmp-host\" have \
+             ICMP errors to limit: take one of them, at least in one cell, or leave `icmp_limit` out",
+        ));
     }
 }
 

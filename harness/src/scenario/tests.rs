@@ -142,6 +142,13 @@ mod right {
     }
 
     #[test]
+    fn a_limit_of_icmp_errors_may_be_without_effect_in_some_cells() {
+        let answers = "[sweep]\n\"peer.b.nat.unsolicited\" = [\"drop\", \"icmp-admin\"]";
+        let scenario = parse(&format!("trials = 1\n[peer.b.nat]\nicmp_limit = false\n{answers}"));
+        assert_eq!(scenario.cells.len(), 2);
+    }
+
+    #[test]
     fn who_names_only_the_allocation_means_the_nats_that_have_it() {
         let scenario = parse(
             "trials = 1\n[sweep]\n\"peer.a.nat.allocation\" = \
@@ -478,6 +485,8 @@ mistakes! {
         .join("\n");
         nat_that_ipv6_cannot_have: report_of("[wan]\nfamily = \"ipv6\"\n[peer.b]\nnat = \"fixed-delta\"\n");
         nat_of_wrong_type: report_of("[peer.a]\nnat = 1\n");
+        limit_of_what_is_never_sent: report_of("[peer.a]\nnat = { unsolicited = \"drop\", icmp_limit = false }\n");
+        limit_swept_where_nothing_is_sent: report_of("[sweep]\n\"peer.b.nat.unsolicited\" = [\"reset\", \"open\"]\n\"peer.b.nat.icmp_limit\" = [true, false]\n");
         answer_without_nat: report_of("[peer.a]\nnat = { name = \"none\", unsolicited = \"drop\" }\n");
     }
     commands {

@@ -149,13 +149,12 @@ impl Line {
     /// Decides what becomes of a packet.
     fn accept(&mut self, from: usize, bytes: &[u8]) {
         let now = monotonic_now();
-        let lost = self.draw(from) < self.loss;
         let destination = tcp::destination(bytes);
         let to =
             self.ends.iter().position(|end| destination.is_some_and(|to| end.network.contains(to)));
         let fate = match to {
             None => Fate::NoRoute,
-            Some(_) if lost => Fate::Lost,
+            Some(_) if self.draw(from) < self.loss => Fate::Lost,
             Some(to) => Fate::InFlight { to },
         };
         let record = self.record(now, from, fate, bytes);
@@ -167,7 +166,8 @@ impl Line {
         }
     }
 
-    /// Uniform in [0, 1); each packet takes one number, whatever becomes of it.
+    /// Uniform in [0, 1). Each packet to somebody takes one number; those to nobody take none, since
+    /// kernels send them when they like (IPv6 to multicast groups), and the others are to be the same.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
     fn draw(&mut self, from: usize) -> f64 {
         (self.ends[from].rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
@@ -207,5 +207,44 @@ impl Line {
             }
             self.traffic.lateness = self.traffic.lateness.max(now.since(due.at));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn end(address: IpAddr) -> WanEnd {
+        let tun = File::open("/dev/null").unwrap().into();
+        WanEnd { name: address.to_string(), network: Network { address, prefix: 32 }, tun }
+    }
+
+    #[test]
+    fn packets_to_nobody_do_not_change_which_others_are_lost() {
+        let [own, other, nobody] = [1, 2, 3].map(|host| Ipv4Addr::new(192, 0, 2, host));
+        let packet = |to: Ipv4Addr| {
+            let mut bytes = [0; 20];
+            bytes[0] = 0x45;
+            bytes[16..].copy_from_slice(&to.octets());
+            bytes
+        };
+        let impairment = Impairment { delay: Duration::ZERO, loss: 0.5, seed: [7; 32] };
+        let fates = |to_nobody: usize| {
+            let ends = vec![end(own.into()), end(other.into())];
+            let mut line = Line::new(ends, &impairment, Keep::Headers);
+            for _ in 0..32 {
+                for _ in 0..to_nobody {
+                    line.accept(0, &packet(nobody));
+                }
+                line.accept(0, &packet(other));
+            }
+            let fates = line.traffic.packets.iter().map(|packet| packet.fate);
+            fates.filter(|fate| *fate != Fate::NoRoute).collect::<Vec<_>>()
+        };
+        let alone = fates(0);
+        assert!(alone.contains(&Fate::Lost) && alone.contains(&Fate::InFlight { to: 1 }));
+        assert_eq!(alone, fates(1));
     }
 }

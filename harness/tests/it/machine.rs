@@ -160,6 +160,25 @@ fn without_nft_only_the_nats_that_need_it_are_errors() {
 }
 
 #[test]
+fn without_nft_the_nats_that_need_it_are_not_verified_and_the_others_are() {
+    let bench = Bench::new();
+    let verify = ["nats", "verify", "home", "full-cone", "icmp-reject"];
+    let ran = run_after(&bench, NO_NFT, None, &verify);
+    ran.assert_code(5);
+    let remedy = "warning: nft is not installed\n    install the package nftables\n";
+    assert_eq!(ran.stderr, remedy, "{}", ran.stdout);
+    let error = "full-cone\n  error: it cannot be built: rules of NAT a: nft is not installed\n";
+    assert!(ran.stdout.contains(error), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nicmp-reject\n  property "), "{}", ran.stdout);
+    let summary = "3 NATs, 37 properties: 1 NAT could not be verified\n";
+    assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
+
+    let ran =
+        run_after(&bench, NO_NFT, None, &["nats", "verify", "full-cone", "symmetric-sequential"]);
+    assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
+}
+
+#[test]
 fn one_message_names_everything_that_is_missing() {
     let bench = Bench::new();
     let both = format!("{}\n{NO_IPTABLES}", tun("600"));

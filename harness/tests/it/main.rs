@@ -27,6 +27,7 @@ mod replay;
 mod report;
 mod reproducible;
 mod shell;
+mod standstill;
 mod subjects;
 mod theory;
 mod time_server;

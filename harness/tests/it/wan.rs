@@ -16,6 +16,11 @@ const SINK: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
 /// Both peers send numbered datagrams to a third host, evenly, and nothing else.
 fn datagrams(delay_ms: f64, loss: f64) -> String {
+    many_datagrams(delay_ms, loss, DATAGRAMS, 0.001)
+}
+
+/// The same with that many of them, and so many seconds from one to the next.
+fn many_datagrams(delay_ms: f64, loss: f64, count: usize, pause_s: f64) -> String {
     let [python, datagrams] = [python(), program("datagrams.py")];
     format!(
         r#"
@@ -30,7 +35,7 @@ fn datagrams(delay_ms: f64, loss: f64) -> String {
         [peer.b]
         nat = "none"
         [subject]
-        command = ["{python}", "{datagrams}", "{{host.sink}}", "{DATAGRAMS}"]
+        command = ["{python}", "{datagrams}", "{{host.sink}}", "{count}", "{pause_s}"]
         [host.sink]
         command = []
         "#
@@ -53,6 +58,18 @@ fn a_packet_arrives_after_the_delay_and_never_before_it() {
     late.sort();
     let p50 = late[late.len() / 2];
     assert!(p50 < Duration::from_millis(1), "median {p50:?}, worst {:?}", late.last());
+}
+
+#[test]
+fn a_burst_of_packets_is_carried_whole() {
+    const BURST: usize = 2000;
+    let bench = Bench::new();
+    let ran = bench.run(&many_datagrams(1.0, 0.0, BURST, 0.0), &["--capture", "--jobs", "1"]);
+    for trial in [0, 1] {
+        let sent = capture_of(&ran, trial);
+        let sent = sent.iter().filter(|it| !it.inbound && matches!(it.kind, Kind::Udp { .. }));
+        assert_eq!(sent.count(), 2 * BURST);
+    }
 }
 
 /// How long after its time a datagram arrived; nothing for other packets.

@@ -54,7 +54,7 @@ pub(super) fn checks(family: Family, wan: IpAddr, nat: &NatSpec, seen: &Seen) ->
         if seen.icmp_errors { PASSED_ON } else { "lost" },
     ));
     all.push(Check::new("ICMP echo", "works", works(seen.icmp_echoes)));
-    if is_icmp(nat.unsolicited) {
+    if nat.unsolicited.is_icmp() {
         let expected = if nat.icmp_limit { "limited" } else { "every SYN is answered" };
         all.push(Check::new("ICMP limit", expected, &icmp_limit(seen.icmp_answers)));
     }
@@ -85,30 +85,40 @@ fn works(does: bool) -> &'static str {
 }
 
 /// The mapping in words, and as a term where it is one.
+///
+/// Random ports of different mappings are the same by chance, 1 in 64,512: so one inside port of
+/// several may look as if its mapping depended on less than those of the others do.
 fn mapping(all: &[Mappings]) -> (String, Option<Mapping>) {
     let mut found = Vec::new();
-    for Mappings { inside, outside } in all {
+    for Mappings { outside, .. } in all {
         let [Some(one), Some(port), Some(other)] = *outside else {
             return (NOTHING.to_owned(), None);
         };
-        let term = match (one == port, one == other, port == other) {
-            (true, true, _) => Mapping::EndpointIndependent,
-            (true, false, _) => Mapping::AddressDependent,
-            (false, false, false) => Mapping::AddressAndPortDependent,
-            _ => {
-                let inside = inside.port();
-                return (format!("irregular: {inside} was seen as {one}, {port}, {other}"), None);
-            }
-        };
-        if !found.contains(&term) {
-            found.push(term);
-        }
+        found.push(match (one == port, one == other) {
+            (true, true) => Mapping::EndpointIndependent,
+            (true, false) => Mapping::AddressDependent,
+            (false, _) => Mapping::AddressAndPortDependent,
+        });
     }
-    match found[..] {
-        [term] => (term.name().to_owned(), Some(term)),
-        _ => {
-            let names: Vec<&str> = found.iter().map(|term| term.name()).collect();
-            (format!("irregular: {}", names.join(" and ")), None)
+    let Some(term) = found.iter().max().copied() else { return (NOTHING.to_owned(), None) };
+    let fits = |(found, Mappings { outside: [one, port, other], .. }): &(&Mapping, &Mappings)| {
+        **found == term && (one == port || (one != other && port != other))
+    };
+    let mut misfits = found.iter().zip(all).filter(|it| !fits(it)).map(|(_, mappings)| mappings);
+    match (misfits.next(), misfits.next()) {
+        (None, _) => (term.name().to_owned(), Some(term)),
+        (Some(_), None) if all.len() > 2 => (term.name().to_owned(), Some(term)),
+        (Some(Mappings { inside, outside }), _) => {
+            let seen = outside.map(|it| it.map_or(0, |outside| outside.port()));
+            let [one, port, other] = seen;
+            (
+                format!(
+                    "irregular: {}, but {} was seen as {one}, {port} and {other}",
+                    term.name(),
+                    inside.port()
+                ),
+                None,
+            )
         }
     }
 }
@@ -216,13 +226,6 @@ fn filtering(udp: bool, seen: &PerTransport) -> String {
         (false, true) => "irregular: strangers are let in, other ports of those sent to are not",
     }
     .to_owned()
-}
-
-fn is_icmp(unsolicited: Unsolicited) -> bool {
-    match unsolicited {
-        Unsolicited::IcmpPort | Unsolicited::IcmpAdmin | Unsolicited::IcmpHost => true,
-        Unsolicited::Drop | Unsolicited::Reset | Unsolicited::Open => false,
-    }
 }
 
 fn expected_unsolicited(family: Family, udp: bool, unsolicited: Unsolicited) -> &'static str {
@@ -340,9 +343,27 @@ mod tests {
     }
 
     #[test]
+    fn one_random_port_that_comes_twice_is_chance_and_two_are_not() {
+        let random: Vec<[u16; 3]> = (0..7).map(|it| [it, it + 100, it + 200]).collect();
+        for twice in [[7, 7, 8], [7, 8, 7], [7, 8, 8], [7, 7, 7]] {
+            let mut ports = random.clone();
+            ports.push(twice);
+            assert_eq!(mapping(&mapped(&ports)).0, "address-and-port-dependent", "{twice:?}");
+            ports.push(twice);
+            assert!(mapping(&mapped(&ports)).0.starts_with("irregular"), "{twice:?}");
+        }
+        let to_addresses = [[7, 7, 8], [7, 7, 7], [9, 9, 5]];
+        assert_eq!(mapping(&mapped(&to_addresses)).0, "address-dependent");
+    }
+
+    #[test]
     fn what_fits_no_term_is_called_irregular() {
         assert!(mapping(&mapped(&[[1, 2, 1]])).0.starts_with("irregular"));
         assert!(mapping(&mapped(&[[1, 1, 1], [1, 2, 3]])).0.starts_with("irregular"));
+        let mut several = vec![[7, 7, 7]; 7];
+        several.push([7, 8, 7]);
+        let irregular = "irregular: address-and-port-dependent, but 31000 was seen as 7, 7 and 7";
+        assert_eq!(mapping(&mapped(&several)).0, irregular);
         let mut none = mapped(&[[1, 1, 1]]);
         none[0].outside[0] = None;
         assert_eq!(mapping(&none).0, NOTHING);

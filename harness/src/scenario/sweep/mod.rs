@@ -47,7 +47,7 @@ pub(super) struct Axis<'s> {
     /// Its values as reports hold them; never empty. Only in a group is one there twice.
     pub json: Vec<Json>,
     /// Where the path stands in the file.
-    place: Span<usize>,
+    pub place: Span<usize>,
     values: Vec<Spanned<DeValue<'s>>>,
 }
 

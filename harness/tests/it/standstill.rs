@@ -1,0 +1,63 @@
+//! A machine that stands still while trials run.
+
+use std::time::Duration;
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    bench::{Bench, pause, wait_for},
+    processes::Process,
+};
+
+fn stop(processes: &[Pid], time: Duration) {
+    for (signal, time) in [(Signal::SIGSTOP, time), (Signal::SIGCONT, Duration::ZERO)] {
+        for process in processes {
+            kill(*process, signal).unwrap();
+        }
+        pause(time);
+    }
+}
+
+/// Between the first SYNs of one peer and the start of the other nothing is due.
+const WAITING: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[peer.b]\nstart_s = 3\n";
+
+#[test]
+fn trials_during_which_everything_stood_still_are_disturbed() {
+    let bench = Bench::new();
+    let running = bench.start(WAITING, &[]);
+    let (guardian, inner) = (running.guardian(), running.inner());
+    wait_for("the peers that start first", Duration::from_secs(10), || {
+        let processes = bench.processes();
+        let peers = processes.iter().filter(|process| process.parent() == Some(inner));
+        (peers.count() == 4).then_some(())
+    });
+    pause(Duration::from_millis(500));
+    let mut stopped: Vec<Pid> = bench.processes().iter().map(Process::id).collect();
+    stopped.retain(|process| *process != guardian);
+    stop(&stopped, Duration::from_millis(1200));
+    let ran = running.wait();
+    ran.assert_code(0);
+    assert_eq!(ran.trials().len(), 4);
+    for trial in ran.trials() {
+        assert_eq!(trial["verdict"], "success", "{trial}");
+        let disturbed = trial["disturbed"].as_str().unwrap_or_default();
+        assert!(disturbed.contains("the bench stood still"), "{trial}");
+        assert!(trial["bench"]["stall_ms"].as_f64().unwrap() >= 1000.0, "{trial}");
+    }
+}
+
+/// Half of the time-out of an established connection is over before it is looked at.
+#[test]
+fn a_nat_that_seemed_to_differ_while_everything_stood_still_is_looked_at_again() {
+    let bench = Bench::new();
+    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+    let inner = running.inner();
+    pause(Duration::from_secs(1));
+    stop(&[inner], Duration::from_millis(2600));
+    let ran = running.wait();
+    ran.assert_code(0);
+    assert!(ran.stdout.contains("time-out when established"), "{}", ran.stdout);
+}
