@@ -299,7 +299,7 @@ fn half_of_the_ports_send_one_syn_and_no_port_two_within_a_round_trip_of_100_ms(
     let syns = syns_of_silence(20);
     assert_eq!(syns.len(), 16);
     assert_eq!(syns.values().filter(|syns| syns.len() == 1).count(), 8);
-    let early = at(6000);
+    let early = at(5000);
     let mut all: Vec<MonoTime> = syns.values().flatten().copied().collect();
     all.sort();
     let widest_gap = |from: MonoTime, to: MonoTime| {

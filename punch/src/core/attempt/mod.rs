@@ -83,7 +83,7 @@ const RESYN_SPREAD: Duration = Duration::from_millis(140);
 /// For so long the hurried ports send fresh SYNs sooner, in turn, one every [`TURN`] in all. Whoever
 /// started first is then up one round trip after the other's start, and not half of one later: what
 /// completes its handshake is the answer to a SYN that met the other just after its start.
-const HURRY: Duration = Duration::from_secs(6);
+const HURRY: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(20);
 
 /// A round of turns takes so long at least: on paths with a shorter round trip no handshake is
