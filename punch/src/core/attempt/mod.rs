@@ -403,8 +403,7 @@ impl Attempt {
             for (index, port) in ports.into_iter().enumerate() {
                 let manner = all.entry(port).or_default();
                 manner.repeats = manner.repeats.max(match index % 8 {
-                    _ if never_again => Repeats::Kernel,
-                    0 | 2 | 4 | 6 => Repeats::Kernel,
+                    _ if never_again || index % 2 == 0 => Repeats::Kernel,
                     1 => Repeats::Fresh,
                     _ => Repeats::Hurried,
                 });
