@@ -34,7 +34,10 @@ impl std::fmt::Display for Missing {
 /// # Errors
 /// Everything that is missing.
 pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
-    let mut missing: Vec<Missing> = tun_device().into_iter().chain(missing_tools(nats)).collect();
+    let mut missing: Vec<Missing> = tun_device()
+        .into_iter()
+        .chain(missing_tools(nats))
+        .collect();
     // Only now, so that one message tells everything at once.
     if let Err(error) = isolate::enter() {
         missing.push(permission(&error));
@@ -90,7 +93,10 @@ pub(crate) fn programs<'a>(setups: impl Iterator<Item = &'a Setup>) -> Result<()
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = missing.iter().map(|program| format!("{program:?}")).collect();
+    let names: Vec<String> = missing
+        .iter()
+        .map(|program| format!("{program:?}"))
+        .collect();
     Err(format!(
         "the scenario starts what is not there, or not executable: {}\n\
          install it, or correct `command`: a name is looked for in PATH, a path from here",
@@ -132,8 +138,10 @@ fn tun_device() -> Option<Missing> {
 
 /// The programs that these NATs need and that are missing, each once.
 pub(crate) fn missing_tools(nats: &[(Family, NatSpec)]) -> Vec<Missing> {
-    let tools: BTreeSet<Tool> =
-        nats.iter().map(|(family, nat)| rules::tool(*family, nat)).collect();
+    let tools: BTreeSet<Tool> = nats
+        .iter()
+        .map(|(family, nat)| rules::tool(*family, nat))
+        .collect();
     tools.into_iter().filter_map(tool).collect()
 }
 

@@ -34,7 +34,11 @@ fn main() -> ExitCode {
     // Names such as `icmp-reject` stay whole where a message is wrapped.
     let hook = miette::set_hook(Box::new(|_| {
         let splitter = textwrap::WordSplitter::NoHyphenation;
-        Box::new(miette::MietteHandlerOpts::new().word_splitter(splitter).build())
+        Box::new(
+            miette::MietteHandlerOpts::new()
+                .word_splitter(splitter)
+                .build(),
+        )
     }));
     debug_assert!(hook.is_ok(), "nothing else sets a hook");
     match cli.command {

@@ -45,11 +45,13 @@ impl Stalls {
         let seen = Arc::new(Mutex::new(Seen { stalls: Vec::new(), looked: monotonic_now() }));
         let (alive, dropped) = mpsc::channel::<()>();
         let shared = Arc::clone(&seen);
-        thread::Builder::new().name("stalls".into()).spawn(move || {
-            while dropped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                look(&shared).note(monotonic_now());
-            }
-        })?;
+        thread::Builder::new()
+            .name("stalls".into())
+            .spawn(move || {
+                while dropped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                    look(&shared).note(monotonic_now());
+                }
+            })?;
         Ok(Self { seen, _alive: alive })
     }
 
@@ -75,8 +77,15 @@ impl Seen {
     }
 
     fn longest_since(&self, from: MonoTime) -> Duration {
-        let later = self.stalls.iter().rev().take_while(|[_, until]| *until > from);
-        later.map(|[begun, until]| until.since(from.max(*begun))).max().unwrap_or_default()
+        let later = self
+            .stalls
+            .iter()
+            .rev()
+            .take_while(|[_, until]| *until > from);
+        later
+            .map(|[begun, until]| until.since(from.max(*begun)))
+            .max()
+            .unwrap_or_default()
     }
 }
 

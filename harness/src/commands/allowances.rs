@@ -75,7 +75,11 @@ fn subject(criterion: &Criterion) -> &'static str {
 
 /// The most trials that a cell may have.
 fn most(scenario: &Scenario) -> u64 {
-    u64::from(scenario.precision.map_or(scenario.trials, |precision| precision.trials_max))
+    u64::from(
+        scenario
+            .precision
+            .map_or(scenario.trials, |precision| precision.trials_max),
+    )
 }
 
 fn allowed(criterion: &Criterion, trials: u64) -> String {

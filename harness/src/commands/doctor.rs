@@ -42,9 +42,14 @@ type Kinds = Vec<(Family, NatSpec)>;
 
 /// One NAT for each answer and each of the catalogue: those that need only iptables, and the rest.
 fn nats(family: Family) -> (Kinds, Kinds) {
-    let answers = Unsolicited::NAMES.iter().map(|(_, answer)| NatSpec::home(*answer));
+    let answers = Unsolicited::NAMES
+        .iter()
+        .map(|(_, answer)| NatSpec::home(*answer));
     let possible = |nat: &NatSpec| family == Family::V4 || impossible_with_ipv6(nat).is_none();
-    let catalogue = CATALOGUE.iter().filter_map(|entry| entry.spec).filter(possible);
+    let catalogue = CATALOGUE
+        .iter()
+        .filter_map(|entry| entry.spec)
+        .filter(possible);
     answers
         .chain(catalogue)
         .map(|nat| (family, nat))
@@ -52,7 +57,10 @@ fn nats(family: Family) -> (Kinds, Kinds) {
 }
 
 fn buildable(nats: &Kinds) -> Result<(), Missing> {
-    match nats.iter().find_map(|(family, nat)| doctor::tool_of(*family, nat)) {
+    match nats
+        .iter()
+        .find_map(|(family, nat)| doctor::tool_of(*family, nat))
+    {
         Some(missing) => Err(missing),
         None => doctor::probe(nats),
     }

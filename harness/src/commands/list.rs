@@ -18,7 +18,10 @@ pub(crate) fn list(args: &ListArgs) -> ExitCode {
         Err(problem) => return problem.exit(),
     };
     if args.json {
-        let listed: Vec<_> = scenarios.iter().map(|it| Listed::new(it, args.cells)).collect();
+        let listed: Vec<_> = scenarios
+            .iter()
+            .map(|it| Listed::new(it, args.cells))
+            .collect();
         match serde_json::to_string_pretty(&listed) {
             Ok(json) => say(&json),
             Err(error) => return Problem(INCAPABLE, format!("no JSON: {error}")).exit(),

@@ -57,7 +57,9 @@ fn unwritable(error: impl std::fmt::Display) -> Problem {
 /// Where runs are kept unless the user says otherwise.
 fn runs() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
-    target.map_or_else(|| "target".into(), PathBuf::from).join("harness")
+    target
+        .map_or_else(|| "target".into(), PathBuf::from)
+        .join("harness")
 }
 
 /// Prints to standard output; a closed pipe is the reader's decision.

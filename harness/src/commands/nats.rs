@@ -56,9 +56,13 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
     let built = args.built.as_deref().map(find_behind).transpose()?;
     let nats = if args.nats.is_empty() {
         let all = CATALOGUE.iter().filter_map(|entry| entry.spec);
-        all.filter(|nat| possible_with(family, nat).is_ok()).collect()
+        all.filter(|nat| possible_with(family, nat).is_ok())
+            .collect()
     } else {
-        args.nats.iter().map(|name| find_behind(name)).collect::<Result<Vec<_>, _>>()?
+        args.nats
+            .iter()
+            .map(|name| find_behind(name))
+            .collect::<Result<Vec<_>, _>>()?
     };
     let mut subjects: Vec<Subject> = Vec::new();
     for nat in nats {
@@ -75,7 +79,10 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
     } else {
         say(text::render(&subjects, &results).trim_end());
     }
-    let different = results.iter().flatten().any(|report| report.differences().next().is_some());
+    let different = results
+        .iter()
+        .flatten()
+        .any(|report| report.differences().next().is_some());
     Ok(match (different, results.iter().any(Result::is_err)) {
         (true, _) => ExitCode::from(DIFFERENT),
         (false, true) => ExitCode::from(INCAPABLE),
@@ -87,7 +94,9 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
 /// missing becomes their error when they are built.
 fn prepare(subjects: &[Subject]) -> Result<(), Problem> {
     let needed: Vec<_> = subjects.iter().map(|it| (it.family, it.built)).collect();
-    let there = needed.iter().filter(|(family, nat)| doctor::tool_of(*family, nat).is_none());
+    let there = needed
+        .iter()
+        .filter(|(family, nat)| doctor::tool_of(*family, nat).is_none());
     let there: Vec<_> = there.copied().collect();
     let required = if there.is_empty() { &needed } else { &there };
     doctor::prepare(required).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;

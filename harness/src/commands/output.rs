@@ -88,13 +88,19 @@ impl Files {
         let ReportFiles { junit, csv, markdown } = wanted;
         let files: [(Render, _); 3] =
             [(junit::render, junit), (cells_csv::render, csv), (markdown::render, markdown)];
-        let named = files.into_iter().filter_map(|(render, path)| Some((render, path.clone()?)));
+        let named = files
+            .into_iter()
+            .filter_map(|(render, path)| Some((render, path.clone()?)));
         Self(named.collect())
     }
 
     /// JUnit XML alone, if asked for.
     pub(super) fn junit(path: Option<&Path>) -> Self {
-        Self(path.map(|path| (junit::render as Render, path.to_owned())).into_iter().collect())
+        Self(
+            path.map(|path| (junit::render as Render, path.to_owned()))
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// Makes sure that they can be written: better to learn it before the trials.
@@ -115,7 +121,11 @@ impl Files {
     ///
     /// If one of them cannot be written; the others are.
     pub(super) fn write(&self, summary: &Summary) -> Result<(), Problem> {
-        first_problem(self.0.iter().map(|(render, path)| write_text(path, &render(summary))))
+        first_problem(
+            self.0
+                .iter()
+                .map(|(render, path)| write_text(path, &render(summary))),
+        )
     }
 }
 
@@ -132,7 +142,11 @@ pub(super) fn keep(folder: &Path, summary: &Summary) -> Result<(), Problem> {
         ("cells.csv", cells_csv::render(summary)),
         ("summary.md", markdown::render(summary)),
     ];
-    first_problem(files.iter().map(|(name, text)| write_text(&folder.join(name), text)))
+    first_problem(
+        files
+            .iter()
+            .map(|(name, text)| write_text(&folder.join(name), text)),
+    )
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
@@ -172,8 +186,9 @@ pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), Problem> {
     };
     let text = markdown::render(summary);
     let file = OpenOptions::new().create(true).append(true).open(&path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
-        let path = Path::new(&path).display();
-        Problem(INCAPABLE, format!("cannot write the step's summary, {path}: {error}"))
-    })
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            let path = Path::new(&path).display();
+            Problem(INCAPABLE, format!("cannot write the step's summary, {path}: {error}"))
+        })
 }

@@ -58,7 +58,9 @@ pub(super) fn prepare<'a>(
         for kind in there {
             if let Err(missing) = doctor::probe(&[kind]) {
                 let (family, nat) = kind;
-                ready.refused.push(Refused { family, nat, reason: missing.what });
+                ready
+                    .refused
+                    .push(Refused { family, nat, reason: missing.what });
             }
         }
     }
@@ -93,8 +95,10 @@ fn with_tools(all: &[Kind], refused: &mut Vec<Refused>) -> Vec<Kind> {
 }
 
 fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
-    let subjects =
-        kinds.into_iter().map(|(family, nat)| Subject { family, nat, built: nat }).collect();
+    let subjects = kinds
+        .into_iter()
+        .map(|(family, nat)| Subject { family, nat, built: nat })
+        .collect();
     let (subjects, results) = verify_all(subjects)?;
     let (mut right, mut properties) = (0, 0);
     for (Subject { family, nat, .. }, result) in subjects.iter().zip(results) {
@@ -108,7 +112,9 @@ fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
         ready.verified.push(event(*family, nat, &result));
         match reason {
             Some(reason) => {
-                ready.refused.push(Refused { family: *family, nat: *nat, reason });
+                ready
+                    .refused
+                    .push(Refused { family: *family, nat: *nat, reason });
             }
             None => {
                 right += 1;
@@ -121,7 +127,9 @@ fn verified(kinds: Vec<Kind>, ready: &mut Ready) -> Result<(), Problem> {
             1 => "1 NAT does what it says".to_owned(),
             right => format!("{right} NATs do what they say"),
         };
-        ready.messages.push(format!("{nats} ({properties} properties)"));
+        ready
+            .messages
+            .push(format!("{nats} ({properties} properties)"));
     }
     Ok(())
 }

@@ -39,9 +39,11 @@ impl FromStr for TrialId {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('.').collect();
         let numbers = match *parts.as_slice() {
-            [scenario, cell, trial] => {
-                scenario.parse().ok().zip(cell.parse().ok()).zip(trial.parse().ok())
-            }
+            [scenario, cell, trial] => scenario
+                .parse()
+                .ok()
+                .zip(cell.parse().ok())
+                .zip(trial.parse().ok()),
             _ => None,
         };
         let ((scenario, cell), trial) = numbers.ok_or_else(|| {
@@ -121,7 +123,9 @@ fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
             cells.saturating_sub(1)
         ));
     }
-    let trials = plan.precision.map_or(plan.trials, |precision| precision.trials_max);
+    let trials = plan
+        .precision
+        .map_or(plan.trials, |precision| precision.trials_max);
     if id.trial >= trials {
         let last = trials.saturating_sub(1);
         let name = &plan.name;
@@ -178,7 +182,11 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
         )
     })?;
     // A filter may have left some of the cells only.
-    scenario.retain(|_, cell| plan.cells.iter().any(|planned| planned.values == cell.values));
+    scenario.retain(|_, cell| {
+        plan.cells
+            .iter()
+            .any(|planned| planned.values == cell.values)
+    });
     let values = scenario.cells.iter().map(|cell| &cell.values);
     if values.eq(plan.cells.iter().map(|cell| &cell.values)) {
         return Ok(scenario);
@@ -195,14 +203,14 @@ fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
     let run =
         if args.run.is_dir() { &args.run } else { args.run.parent().unwrap_or(Path::new(".")) };
     let folder = args.out.clone().unwrap_or_else(|| run.join("replays"));
-    fs::create_dir_all(&folder).and_then(|()| tempfile::NamedTempFile::new_in(&folder)).map_err(
-        |error| {
+    fs::create_dir_all(&folder)
+        .and_then(|()| tempfile::NamedTempFile::new_in(&folder))
+        .map_err(|error| {
             let folder = folder.display();
             unwritable(format!(
                 "cannot write to {folder}: {error}; choose another folder with --out"
             ))
-        },
-    )?;
+        })?;
     Ok(folder)
 }
 

@@ -61,7 +61,10 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     }
     let files = Files::new(&args.reports);
     files.check()?;
-    let setups = scenarios.iter().flat_map(|(scenario, _)| &scenario.cells).map(|cell| &cell.setup);
+    let setups = scenarios
+        .iter()
+        .flat_map(|(scenario, _)| &scenario.cells)
+        .map(|cell| &cell.setup);
     doctor::programs(setups.clone()).map_err(|message| Problem(INCAPABLE, message))?;
     let Ready { refused, verified, messages } = ready::prepare(&setups, !args.no_verify)?;
 
@@ -91,7 +94,9 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
     }
     let runtime = runtime()?;
     let ended = runtime.block_on(crate::run::run(&dispatch, &mut log, &mut progress, |event| {
-        tally.add(event).expect("the dispatcher's events are those of this plan");
+        tally
+            .add(event)
+            .expect("the dispatcher's events are those of this plan");
     }));
     progress.finish();
     // What was measured is reported even if it could not all be written.
@@ -208,12 +213,16 @@ fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
 
 fn counts(scenarios: &[(Scenario, u64)]) -> Counts {
     let cells = |scenario: &Scenario| scenario.cells.len() as u64;
-    let trials = scenarios.iter().map(|(scenario, _)| cells(scenario) * u64::from(scenario.trials));
+    let trials = scenarios
+        .iter()
+        .map(|(scenario, _)| cells(scenario) * u64::from(scenario.trials));
     Counts::new(trials.sum(), scenarios.iter().map(|(scenario, _)| cells(scenario)).sum())
 }
 
 fn cores() -> usize {
-    thread::available_parallelism().map_or(2, usize::from).max(2)
+    thread::available_parallelism()
+        .map_or(2, usize::from)
+        .max(2)
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Problem> {

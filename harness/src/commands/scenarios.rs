@@ -52,7 +52,9 @@ fn filtered(
         return Ok(scenarios);
     }
     for filter in filters {
-        filter.check(&scenarios).map_err(|message| Problem(USAGE, message))?;
+        filter
+            .check(&scenarios)
+            .map_err(|message| Problem(USAGE, message))?;
     }
     for scenario in &mut scenarios {
         scenario.retain(|name, cell| filters.iter().any(|filter| filter.selects(name, cell)));

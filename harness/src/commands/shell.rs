@@ -46,7 +46,9 @@ fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
     };
     let visitor = Visit { cell, title: title(scenario, args.cell), side, command: command(args) };
     let banner = |text: &str| eprint!("{text}");
-    let left = runtime()?.block_on(visit(&bench, &visitor, banner)).map_err(incapable)?;
+    let left = runtime()?
+        .block_on(visit(&bench, &visitor, banner))
+        .map_err(incapable)?;
     Ok(match left {
         Left::Interrupted(code) => code,
         Left::Ended(status) => {
@@ -59,7 +61,9 @@ fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
 
 /// The user's shell, or what it is to run.
 fn command(args: &ShellArgs) -> Vec<String> {
-    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty());
+    let shell = std::env::var("SHELL")
+        .ok()
+        .filter(|shell| !shell.is_empty());
     let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
     match &args.command {
         None => vec![shell],

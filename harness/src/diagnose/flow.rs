@@ -123,7 +123,10 @@ impl Seen {
         // Somewhat later numbers acknowledge data as well.
         const NEAR: u32 = 1 << 20;
         let beyond = |number: u32| number.wrapping_sub(syn.sequence.wrapping_add(1));
-        acknowledges && self.acknowledges.is_some_and(|number| beyond(number) < NEAR)
+        acknowledges
+            && self
+                .acknowledges
+                .is_some_and(|number| beyond(number) < NEAR)
     }
 
     /// Whether it refuses that SYN of the other side's.
@@ -157,7 +160,9 @@ impl Flow {
 
     /// SYNs (without ACK) of a side.
     pub(crate) fn syns(&self, side: Side) -> impl Iterator<Item = &Seen> {
-        self.packets.iter().filter(move |seen| seen.from == side && seen.says == Says::Syn)
+        self.packets
+            .iter()
+            .filter(move |seen| seen.from == side && seen.says == Says::Syn)
     }
 
     /// A side's first SYN.
@@ -167,12 +172,18 @@ impl Flow {
 
     /// Whether both sides sent SYNs.
     pub(crate) fn is_mutual(&self) -> bool {
-        Side::BOTH.into_iter().all(|side| self.first_syn(side).is_some())
+        Side::BOTH
+            .into_iter()
+            .all(|side| self.first_syn(side).is_some())
     }
 
     /// Bytes of data that a side sent, repeated ones included.
     pub(crate) fn data(&self, side: Side) -> usize {
-        self.packets.iter().filter(|seen| seen.from == side).map(|seen| seen.data).sum()
+        self.packets
+            .iter()
+            .filter(|seen| seen.from == side)
+            .map(|seen| seen.data)
+            .sum()
     }
 
     /// When a side's end of the connection was up: its SYN is acknowledged, it has acknowledged
@@ -181,19 +192,30 @@ impl Flow {
     /// since there may have been no time for another repeat.
     pub(crate) fn up(&self, side: Side) -> Option<MonoTime> {
         let syns_of = |side: Side| -> Vec<&Seen> {
-            self.packets.iter().filter(|seen| seen.from == side && seen.is_syn()).collect()
+            self.packets
+                .iter()
+                .filter(|seen| seen.from == side && seen.is_syn())
+                .collect()
         };
         let (own, others) = (syns_of(side), syns_of(side.other()));
         let sent = self.packets.iter().filter(|seen| seen.from == side);
-        if !sent.clone().any(|seen| others.iter().any(|syn| seen.accepts(syn))) {
+        if !sent
+            .clone()
+            .any(|seen| others.iter().any(|syn| seen.accepts(syn)))
+        {
             return None;
         }
-        let heard = self.packets.iter().filter(|seen| seen.from != side && seen.translated);
+        let heard = self
+            .packets
+            .iter()
+            .filter(|seen| seen.from != side && seen.translated);
         let mut ignored = false;
         let mut up = None;
         for seen in heard {
             let Some(at) = seen.delivered() else { continue };
-            let mut accepted = own.iter().filter(|syn| syn.at <= seen.at && seen.accepts(syn));
+            let mut accepted = own
+                .iter()
+                .filter(|syn| syn.at <= seen.at && seen.accepts(syn));
             let Some(syn) = accepted.next() else { continue };
             let again = |other: &&Seen| other.sequence == syn.sequence && other.at > at + PASSAGE;
             if own.iter().copied().any(|other| again(&other)) {
@@ -303,7 +325,10 @@ pub(crate) fn seen(packet: &Packet, places: &[Place; 2]) -> Option<([SocketAddr;
 /// Who sent a packet with that hop limit left: every router on its way took one from the sender's
 /// initial value, which systems choose to be 64, 128 or 255.
 fn speaker(side: Side, place: Place, left: u8) -> Speaker {
-    let initial = [64, 128].into_iter().find(|initial| *initial >= left).unwrap_or(255);
+    let initial = [64, 128]
+        .into_iter()
+        .find(|initial| *initial >= left)
+        .unwrap_or(255);
     let routers = initial - left;
     if routers < place.nats { Speaker::Nat(side, routers) } else { Speaker::Host(side) }
 }

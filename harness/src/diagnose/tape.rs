@@ -123,11 +123,16 @@ impl Tape {
     pub(crate) fn icmp(&mut self, ms: u64, side: Side, port: u16) -> &mut Self {
         let mut quoted = Vec::new();
         let isn = Self::isn(side.other());
-        let syn = Self::ip(side.other(), 63).tcp(port, port, isn, 64_000).syn();
+        let syn = Self::ip(side.other(), 63)
+            .tcp(port, port, isn, 64_000)
+            .syn();
         syn.write(&mut quoted, b"").unwrap();
         let mut bytes = Vec::new();
         let error = etherparse::Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Port);
-        Self::ip(side, 64).icmpv4(error).write(&mut bytes, &quoted[..28]).unwrap();
+        Self::ip(side, 64)
+            .icmpv4(error)
+            .write(&mut bytes, &quoted[..28])
+            .unwrap();
         self.record(ms, side, false, bytes);
         self
     }

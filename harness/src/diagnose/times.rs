@@ -72,13 +72,18 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 }
 
 fn when(events: &[Event], pick: fn(&What) -> bool) -> Option<MonoTime> {
-    events.iter().find(|event| pick(&event.what)).map(|event| event.at)
+    events
+        .iter()
+        .find(|event| pick(&event.what))
+        .map(|event| event.at)
 }
 
 /// When the first port was up on both sides.
 fn connected(events: [&[Event]; 2]) -> Option<MonoTime> {
     let [a, b] = events.map(ports_up);
-    a.iter().filter_map(|(port, at)| Some((*at).max(*b.get(port)?))).min()
+    a.iter()
+        .filter_map(|(port, at)| Some((*at).max(*b.get(port)?)))
+        .min()
 }
 
 /// When a connection that stood was first up at one of its ends, and when one was at both, by what
@@ -96,8 +101,15 @@ fn seen(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
         }
     }
     let both = || up.values().filter(|ends| ends.len() == 2);
-    let first = both().filter_map(|ends| ends.values().copied().min()).min()?;
-    Some((first, both().filter_map(|ends| ends.values().copied().max()).min()?))
+    let first = both()
+        .filter_map(|ends| ends.values().copied().min())
+        .min()?;
+    Some((
+        first,
+        both()
+            .filter_map(|ends| ends.values().copied().max())
+            .min()?,
+    ))
 }
 
 /// When each local port was first up.
@@ -127,7 +139,8 @@ mod tests {
         tape.tcp(50, Side::B, ports, Flags::SynAck, 64, b"");
         tape.tcp(70, Side::A, ports, Flags::SynAck, 64, b"");
         // Nothing comes of this one, though its SYN-ACK arrived first.
-        tape.syn(1, Side::A, [8; 2]).tcp(30, Side::B, [8; 2], Flags::SynAck, 64, b"");
+        tape.syn(1, Side::A, [8; 2])
+            .tcp(30, Side::B, [8; 2], Flags::SynAck, 64, b"");
         let first = [0, 1].map(|peer| syns(&tape.traffic, peer).first);
         let times = times([&[], &[]], first, &tape.traffic).unwrap();
         assert_eq!((times.up_ms, times.connected_ms), (Some(80.0), Some(100.0)));

@@ -124,7 +124,10 @@ impl End<'_> {
         let redraws = nat.mapping == Mapping::AddressAndPortDependent
             && matches!(nat.allocation, Allocation::Random | Allocation::Sequential);
         let expects = other.is_addressed()
-            && other.nat.spec().is_none_or(|nat| nat.forwards_syn(Sender::Contacted));
+            && other
+                .nat
+                .spec()
+                .is_none_or(|nat| nat.forwards_syn(Sender::Contacted));
         met || (redraws && other.resets() && expects)
     }
 
@@ -161,7 +164,10 @@ pub(super) fn ways(setup: &Setup) -> Ways {
             Ways::Chance("a NAT draws so many ports that it may draw one that is expected")
         }
         (false, false) => Ways::None,
-        _ if timeouts.iter().any(|t| forgets(t.syn_s, rtt + Duration::from_secs(1))) => {
+        _ if timeouts
+            .iter()
+            .any(|t| forgets(t.syn_s, rtt + Duration::from_secs(1))) =>
+        {
             Ways::Chance("a NAT forgets a SYN before its answer can be there")
         }
         _ if timeouts.iter().any(|t| forgets(t.established_s, rtt * 4)) => {

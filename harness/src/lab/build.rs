@@ -140,11 +140,14 @@ pub(crate) fn build_alone(family: Family, nat: &NatSpec) -> Result<LoneNat, Buil
         .step(lan)
     })?;
     finish_rules(&router, applying, side)?;
-    let hosts = [first, second].into_iter().zip(addresses).map(|(namespace, own)| Host {
-        namespace,
-        nat: Some(router.clone()),
-        address: own.address,
-    });
+    let hosts = [first, second]
+        .into_iter()
+        .zip(addresses)
+        .map(|(namespace, own)| Host {
+            namespace,
+            nat: Some(router.clone()),
+            address: own.address,
+        });
     let hosts = <[Host; 2]>::try_from(hosts.collect::<Vec<_>>()).expect("there are two");
     Ok(LoneNat { hosts, wan: address::wan(family, side).address, tun })
 }
@@ -188,8 +191,9 @@ fn nat_router(
     let Rules { tool, text, sysctls } = rules::rules(family, wan.address, nat);
     let program = apply_rules(tool, &text).step(|| format!("rules of NAT {side}"))?;
     // Connection tracking may not be there before the rules are.
-    let (late, early): (Vec<_>, Vec<_>) =
-        sysctls.into_iter().partition(|it| it.name.starts_with("net/netfilter"));
+    let (late, early): (Vec<_>, Vec<_>) = sysctls
+        .into_iter()
+        .partition(|it| it.name.starts_with("net/netfilter"));
     for Sysctl { name, value } in early {
         sysctl(name, &value)?;
     }
@@ -197,7 +201,9 @@ fn nat_router(
     with_links(async |links| {
         links.cable(LAN, INSIDE, host).await?;
         links.configure(LAN, address::gateway(family, side)).await?;
-        links.neighbour(LAN, address::inside(family, side).address, End::Far).await
+        links
+            .neighbour(LAN, address::inside(family, side).address, End::Far)
+            .await
     })
     .step(|| format!("LAN of NAT {side}"))?;
     Ok((port, Applying { program, sysctls: late }))

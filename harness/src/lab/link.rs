@@ -64,7 +64,9 @@ where
     W: FnOnce(Links) -> F,
     F: Future<Output = Result<T, LinkError>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         let connection = tokio::spawn(connection);
@@ -95,7 +97,9 @@ impl Links {
     /// A worker of the kernel enters the route for that; until then whatever comes to the address is
     /// dropped, though packets leave from it.
     async fn until_local(&self, address: Ipv6Addr) -> Result<(), LinkError> {
-        let to_it = RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(address, 128).build();
+        let to_it = RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(address, 128)
+            .build();
         until(&format!("address {address}"), async || {
             let mut answer = pin!(self.handle.route().get(to_it.clone()).execute());
             let route = answer.try_next().await?;
@@ -120,9 +124,13 @@ impl Links {
     pub(crate) async fn default_through(&self, name: &str, ipv4: bool) -> Result<(), LinkError> {
         let index = index_of(name)?;
         self.route(if ipv4 {
-            RouteMessageBuilder::<Ipv4Addr>::new().output_interface(index).build()
+            RouteMessageBuilder::<Ipv4Addr>::new()
+                .output_interface(index)
+                .build()
         } else {
-            RouteMessageBuilder::<Ipv6Addr>::new().output_interface(index).build()
+            RouteMessageBuilder::<Ipv6Addr>::new()
+                .output_interface(index)
+                .build()
         })
         .await
     }
@@ -130,8 +138,12 @@ impl Links {
     /// Everything leaves through this gateway.
     pub(crate) async fn default_via(&self, gateway: IpAddr) -> Result<(), LinkError> {
         self.route(match gateway {
-            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build(),
-            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new().gateway(gateway).build(),
+            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .gateway(gateway)
+                .build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .gateway(gateway)
+                .build(),
         })
         .await
     }
@@ -144,8 +156,12 @@ impl Links {
         peer: &NetNs,
     ) -> Result<(), LinkError> {
         let mut far_end = LinkMessage::default();
-        far_end.attributes.push(LinkAttribute::IfName(peer_name.to_owned()));
-        far_end.attributes.push(LinkAttribute::NetNsFd(peer.raw_fd()));
+        far_end
+            .attributes
+            .push(LinkAttribute::IfName(peer_name.to_owned()));
+        far_end
+            .attributes
+            .push(LinkAttribute::NetNsFd(peer.raw_fd()));
         let [near, far] = ENDS.map(|end| LinkAttribute::Address(end.to_vec()));
         far_end.attributes.push(far);
         let veth = LinkVeth::new(name, peer_name)
@@ -167,7 +183,10 @@ impl Links {
         end: End,
     ) -> Result<(), LinkError> {
         let request = self.handle.neighbours().add(index_of(name)?, neighbour);
-        Ok(request.link_layer_address(&ENDS[end as usize]).execute().await?)
+        Ok(request
+            .link_layer_address(&ENDS[end as usize])
+            .execute()
+            .await?)
     }
 
     /// Waits until a cable carries packets from this end, which is up as the other one is.

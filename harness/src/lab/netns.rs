@@ -78,7 +78,11 @@ where
     E: Send + From<io::Error>,
 {
     thread::scope(|scope| {
-        let worker = thread::Builder::new().name("namespace".into()).spawn_scoped(scope, work)?;
-        worker.join().unwrap_or_else(|_| Err(io::Error::other("namespace thread panicked").into()))
+        let worker = thread::Builder::new()
+            .name("namespace".into())
+            .spawn_scoped(scope, work)?;
+        worker
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("namespace thread panicked").into()))
     })
 }

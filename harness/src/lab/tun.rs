@@ -36,7 +36,12 @@ pub(crate) fn create(name: &str) -> io::Result<OwnedFd> {
     let device = open_device()?;
     // SAFETY: all zeroes is a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+    for (to, from) in request
+        .ifr_name
+        .iter_mut()
+        .take(libc::IFNAMSIZ - 1)
+        .zip(name.bytes())
+    {
         *to = from.cast_signed();
     }
     let flags = libc::IFF_TUN | libc::IFF_NO_PI;

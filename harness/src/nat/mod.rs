@@ -316,8 +316,9 @@ impl NatSpec {
     /// How it differs from the one of the catalogue whose name it has: `key = value`, as a scenario
     /// writes it.
     fn differences(&self) -> Vec<String> {
-        let base =
-            catalogue::find(self.name).and_then(|entry| entry.spec).unwrap_or(catalogue::HOME);
+        let base = catalogue::find(self.name)
+            .and_then(|entry| entry.spec)
+            .unwrap_or(catalogue::HOME);
         let mut all = Vec::new();
         let mut named = |key: &str, own: &str, base: &str| {
             if own != base {

@@ -14,8 +14,12 @@ const TRANSITORY_S: u32 = 240;
 pub(crate) fn broken(nat: &NatSpec) -> Vec<&'static str> {
     let timeouts = nat.timeouts;
     let forgets = timeouts.syn_s.unwrap_or(LINUX_SYN_S) < TRANSITORY_S
-        || timeouts.close_s.is_some_and(|seconds| seconds < TRANSITORY_S)
-        || timeouts.established_s.is_some_and(|seconds| seconds < ESTABLISHED_S);
+        || timeouts
+            .close_s
+            .is_some_and(|seconds| seconds < TRANSITORY_S)
+        || timeouts
+            .established_s
+            .is_some_and(|seconds| seconds < ESTABLISHED_S);
     let rules = [
         (
             nat.mapping != Mapping::EndpointIndependent,
@@ -40,7 +44,11 @@ pub(crate) fn broken(nat: &NatSpec) -> Vec<&'static str> {
              for 4 min",
         ),
     ];
-    rules.into_iter().filter(|(broken, _)| *broken).map(|(_, requirement)| requirement).collect()
+    rules
+        .into_iter()
+        .filter(|(broken, _)| *broken)
+        .map(|(_, requirement)| requirement)
+        .collect()
 }
 
 #[cfg(test)]

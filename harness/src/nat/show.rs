@@ -38,8 +38,11 @@ pub(crate) fn list(width: usize) -> String {
         .collect();
     let mut text = String::new();
     for row in &rows {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text += "\nEI endpoint-independent, AD address-dependent, APD address-and-port-dependent (RFC \
@@ -194,8 +197,10 @@ pub(crate) fn rules_json(nat: &Nat, family: Family) -> Value {
     let mut value = json!({ "nat": nat.to_string() });
     let wan = wan_address(family);
     let Rules { tool, text, sysctls } = rules::rules(family, wan, nat);
-    let sysctls: serde_json::Map<String, Value> =
-        sysctls.into_iter().map(|it| (it.name.to_owned(), it.value.into())).collect();
+    let sysctls: serde_json::Map<String, Value> = sysctls
+        .into_iter()
+        .map(|it| (it.name.to_owned(), it.value.into()))
+        .collect();
     value["behaviour"] = behaviour_json(nat);
     value["family"] = family.name().into();
     value["wan_interface"] = WAN.into();

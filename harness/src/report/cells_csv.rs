@@ -49,23 +49,36 @@ const COSTS: [&str; 8] = [
 /// path, named by it.
 pub(crate) fn render(summary: &Summary) -> String {
     let mut paths: Vec<&str> = Vec::new();
-    let cells = || summary.scenarios.iter().flat_map(|scenario| &scenario.cells);
+    let cells = || {
+        summary
+            .scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.cells)
+    };
     for assignment in cells().flat_map(|cell| &cell.values) {
         if !paths.contains(&&*assignment.path) {
             paths.push(&assignment.path);
         }
     }
-    let mut out = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut out = WriterBuilder::new()
+        .terminator(Terminator::Any(b'\n'))
+        .from_writer(Vec::new());
     let mut write = |record: Vec<String>| {
-        out.write_record(record).expect("all lines have the columns of the first, in memory");
+        out.write_record(record)
+            .expect("all lines have the columns of the first, in memory");
     };
-    let times =
-        ["up_ms", "connected_ms", "chosen_ms", "returned_ms"].into_iter().flat_map(|figure| {
+    let times = ["up_ms", "connected_ms", "chosen_ms", "returned_ms"]
+        .into_iter()
+        .flat_map(|figure| {
             ["p50", "p90", "p99"].into_iter().flat_map(move |quantile| {
                 ["", "_low", "_high"].map(|end| format!("{figure}_{quantile}{end}"))
             })
         });
-    let names = FIRST.iter().chain(&paths).chain(&COUNTS).map(|name| (*name).to_owned());
+    let names = FIRST
+        .iter()
+        .chain(&paths)
+        .chain(&COUNTS)
+        .map(|name| (*name).to_owned());
     let costs = COSTS.iter().map(|name| (*name).to_owned());
     write(names.chain(times).chain(costs).collect());
     for scenario in &summary.scenarios {
@@ -85,9 +98,14 @@ fn line(
 ) -> Vec<String> {
     let mut line = vec![scenario.name.clone(), index.to_string()];
     line.extend(paths.iter().map(|path| {
-        let assignment = cell.values.iter().find(|assignment| assignment.path == *path);
+        let assignment = cell
+            .values
+            .iter()
+            .find(|assignment| assignment.path == *path);
         assignment.map_or_else(String::new, |it| {
-            it.value.as_str().map_or_else(|| it.value.to_string(), str::to_owned)
+            it.value
+                .as_str()
+                .map_or_else(|| it.value.to_string(), str::to_owned)
         })
     }));
     let judged = (cell.judged() > 0).then_some(cell.interval);
@@ -116,7 +134,11 @@ fn line(
     let TimesSummary { up_ms, connected_ms, chosen_ms, returned_ms } = cell.times;
     let times = [up_ms, connected_ms, chosen_ms, returned_ms];
     line.extend(times.into_iter().flat_map(quantiles));
-    line.extend([cell.cost, cell.cost_of_failures].into_iter().flat_map(costs));
+    line.extend(
+        [cell.cost, cell.cost_of_failures]
+            .into_iter()
+            .flat_map(costs),
+    );
     line
 }
 
@@ -162,13 +184,21 @@ mod tests {
 
     fn records(events: &[crate::event::Event]) -> Vec<Vec<String>> {
         let text = render(&Summary::from_events(events).unwrap());
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
-        reader.records().map(|it| it.unwrap().iter().map(str::to_owned).collect()).collect()
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(text.as_bytes());
+        reader
+            .records()
+            .map(|it| it.unwrap().iter().map(str::to_owned).collect())
+            .collect()
     }
 
     fn column<'a>(records: &'a [Vec<String>], name: &str) -> Vec<&'a str> {
         let index = records[0].iter().position(|it| it == name).unwrap();
-        records[1..].iter().map(|record| record[index].as_str()).collect()
+        records[1..]
+            .iter()
+            .map(|record| record[index].as_str())
+            .collect()
     }
 
     #[test]

@@ -78,12 +78,19 @@ impl Finding {
 }
 
 fn criterion(expectation: &ExpectationSummary) -> Criterion {
-    expectation.expected.parse().expect("the tally refuses what is no criterion")
+    expectation
+        .expected
+        .parse()
+        .expect("the tally refuses what is no criterion")
 }
 
 fn cells_of<'a>(expectation: &ExpectationSummary, labels: &Labels<'a>) -> Vec<&'a CellSummary> {
     let cells = &labels.scenario.cells;
-    expectation.cells.iter().filter_map(|it| cells.get(it.cell)).collect()
+    expectation
+        .cells
+        .iter()
+        .filter_map(|it| cells.get(it.cell))
+        .collect()
 }
 
 /// How the trials went that theory decides, and how many there were of others.
@@ -117,9 +124,17 @@ fn by_rate(
 ) -> (String, String) {
     let Some(cell) = labels.scenario.cells.get(worst.cell) else { return Default::default() };
     let mut remarks = Vec::new();
-    let all = expectation.cells.iter().filter(|it| it.verdict.is_some()).count();
+    let all = expectation
+        .cells
+        .iter()
+        .filter(|it| it.verdict.is_some())
+        .count();
     if all > 1 {
-        let alike = expectation.cells.iter().filter(|it| it.verdict == worst.verdict).count();
+        let alike = expectation
+            .cells
+            .iter()
+            .filter(|it| it.verdict == worst.verdict)
+            .count();
         let verb = match (worst.verdict, alike) {
             (Some(Judgement::Pass), 1) => "passes",
             (Some(Judgement::Pass), _) => "pass",
@@ -161,7 +176,9 @@ fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option
     };
     let worse = |one: &&CellVerdict, other: &&CellVerdict| {
         let by_verdict = one.verdict.cmp(&other.verdict);
-        by_verdict.then(badness(one).total_cmp(&badness(other))).then(other.cell.cmp(&one.cell))
+        by_verdict
+            .then(badness(one).total_cmp(&badness(other)))
+            .then(other.cell.cmp(&one.cell))
     };
     expectation.cells.iter().max_by(worse).copied()
 }

@@ -140,7 +140,10 @@ pub(crate) fn skew() -> Vec<Event> {
         expect(">= 0.95", Some(("punch.rule", "article".into()))),
     ];
     let mut events = vec![started(vec![plan])];
-    for (index, successes) in [200, 184, 167, 133, 66, 200, 200, 200, 200, 200].iter().enumerate() {
+    for (index, successes) in [200, 184, 167, 133, 66, 200, 200, 200, 200, 200]
+        .iter()
+        .enumerate()
+    {
         events.extend((0..200).map(|number| {
             let (verdict, prediction) = if number < *successes {
                 (Verdict::Success, Prediction::Should)
@@ -175,8 +178,9 @@ pub(super) fn matrix() -> Vec<Event> {
         "no-simultaneous-open",
         "short-timeouts",
     ];
-    let pairs: Vec<_> =
-        (0..nats.len()).flat_map(|a| (a..nats.len()).map(move |b| (a, b))).collect();
+    let pairs: Vec<_> = (0..nats.len())
+        .flat_map(|a| (a..nats.len()).map(move |b| (a, b)))
+        .collect();
     let cells = pairs
         .iter()
         .map(|&(a, b)| cell(&[("peer.a.nat", nats[a].into()), ("peer.b.nat", nats[b].into())]));

@@ -76,7 +76,9 @@ impl RunFolder {
             return Err(FolderError::Taken { path: path.to_owned() });
         }
         // An existing folder may not be ours to write to; better to learn it before the trials.
-        tempfile::NamedTempFile::new_in(path).map_err(without_path).map_err(unwritable)?;
+        tempfile::NamedTempFile::new_in(path)
+            .map_err(without_path)
+            .map_err(unwritable)?;
         Ok(Self { path: path.to_owned(), warning: None })
     }
 
@@ -161,7 +163,11 @@ mod tests {
         let folders = [create(), create(), create()];
         let names = ["skew", "skew-2", "skew-3"].map(|name| base.join(format!("{NOW}-{name}")));
         assert_eq!(folders.each_ref().map(|folder| folder.path().to_owned()), names);
-        assert!(folders.iter().all(|folder| folder.path().is_dir() && folder.warning().is_none()));
+        assert!(
+            folders
+                .iter()
+                .all(|folder| folder.path().is_dir() && folder.warning().is_none())
+        );
         let latest = fs::read_link(base.join(LATEST)).unwrap();
         assert_eq!(latest, Path::new("20260131-235959-skew-3"));
         assert_eq!(base.read_dir().unwrap().count(), 4, "nothing temporary is left");
@@ -179,7 +185,12 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         fs::create_dir(base.path().join(LATEST)).unwrap();
         let folder = RunFolder::create(None, base.path(), "skew", NOW).unwrap();
-        assert!(folder.warning().unwrap().contains("latest does not lead to this run"));
+        assert!(
+            folder
+                .warning()
+                .unwrap()
+                .contains("latest does not lead to this run")
+        );
         assert!(folder.path().is_dir());
     }
 

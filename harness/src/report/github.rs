@@ -61,7 +61,9 @@ pub(crate) fn render(summary: &Summary) -> String {
             text: text.to_owned(),
         });
     }
-    [Level::Error, Level::Warning].map(|level| lines(level, &all)).concat()
+    [Level::Error, Level::Warning]
+        .map(|level| lines(level, &all))
+        .concat()
 }
 
 fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
@@ -82,7 +84,10 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
             let _infallible = write!(text, ". {}", finding.remark);
         }
         if let (Judgement::Fail, Some(cell)) = (finding.verdict, finding.cell) {
-            let causes = scenario.cells.get(cell).map_or(&[][..], |cell| &cell.failure_causes);
+            let causes = scenario
+                .cells
+                .get(cell)
+                .map_or(&[][..], |cell| &cell.failure_causes);
             if let Some(CauseSummary { kind, count, evidence, .. }) = causes.first() {
                 let _infallible = write!(text, "\n{count} × {kind}: {evidence}");
             }
@@ -95,8 +100,15 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
     if let Some((title, text)) = spoiled(scenario, labels) {
         add(Level::Warning, None, title, text);
     }
-    let expected = scenario.expectations.iter().any(|it| it.expected.starts_with("theory"));
-    let otherwise: u64 = scenario.cells.iter().map(|cell| cell.theory.otherwise()).sum();
+    let expected = scenario
+        .expectations
+        .iter()
+        .any(|it| it.expected.starts_with("theory"));
+    let otherwise: u64 = scenario
+        .cells
+        .iter()
+        .map(|cell| cell.theory.otherwise())
+        .sum();
     if let (false, 1.., Some(trial)) = (expected, otherwise, labels.telling_trial()) {
         let title = format!("{} against theory", count(otherwise, "trial"));
         add(Level::Warning, None, title, replay(None, &trial));
@@ -105,7 +117,11 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
 
 /// Cells of which nothing is known because of the bench itself.
 fn spoiled(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, String)> {
-    let cells = scenario.cells.iter().filter(|cell| cell.is_spoiled()).count();
+    let cells = scenario
+        .cells
+        .iter()
+        .filter(|cell| cell.is_spoiled())
+        .count();
     let cause = labels.causes(|cell| &cell.error_causes);
     let cause = cause.first().filter(|_| cells > 0)?;
     let title = format!("{} with errors of the bench only", count(cells, "cell"));
@@ -113,7 +129,10 @@ fn spoiled(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, S
 }
 
 fn lines(level: Level, all: &[Annotation]) -> String {
-    let chosen: Vec<_> = all.iter().filter(|annotation| annotation.level == level).collect();
+    let chosen: Vec<_> = all
+        .iter()
+        .filter(|annotation| annotation.level == level)
+        .collect();
     let mut out = String::new();
     // The last of too many makes room for saying so.
     let shown = if chosen.len() > MOST { MOST - 1 } else { chosen.len() };
@@ -133,7 +152,9 @@ fn lines(level: Level, all: &[Annotation]) -> String {
 
 /// The text of a workflow command, as the runner unescapes it.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// A property of a workflow command, as the runner unescapes it.
@@ -198,7 +219,10 @@ mod tests {
         }));
         events.push(finished(false));
         let text = annotated(&events);
-        let errors: Vec<_> = text.lines().filter(|line| line.starts_with("::error ")).collect();
+        let errors: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("::error "))
+            .collect();
         assert_eq!(errors.len(), 10, "{text}");
         assert_eq!(errors[9], "::error title=harness::and 16 more");
     }

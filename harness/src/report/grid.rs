@@ -55,7 +55,9 @@ impl<'a> Grid<'a> {
         let mut grid = vec![vec![None; columns.len()]; rows.len()];
         for (index, cell) in cells.iter().enumerate() {
             let place = |path: usize, values: &[&Value]| {
-                values.iter().position(|&value| *value == cell.values[path].value)
+                values
+                    .iter()
+                    .position(|&value| *value == cell.values[path].value)
             };
             let (row, column) = (place(row_path, &rows)?, place(column_path, &columns)?);
             if grid[row][column].replace(index).is_some() {

@@ -303,7 +303,9 @@ mod tests {
 
     fn time(criterion: &str, sample: &[f64]) -> Judgement {
         let times = Samples { ms: [&[], sample, &[], &[]], rtt: [sample, &[], &[], sample] };
-        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() }).0.unwrap()
+        judge(&criterion.parse().unwrap(), &Measures { times, ..Measures::default() })
+            .0
+            .unwrap()
     }
 
     fn causes(criterion: &str, trials: u64, causes: &[(&str, u64)]) -> Judgement {

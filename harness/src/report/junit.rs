@@ -26,7 +26,10 @@ use crate::{
 /// give the same bytes wherever they are kept.
 pub(crate) fn render(summary: &Summary) -> String {
     let mut report = Report::new("harness");
-    if let Some(elapsed) = summary.elapsed_s.and_then(|it| Duration::try_from_secs_f64(it).ok()) {
+    if let Some(elapsed) = summary
+        .elapsed_s
+        .and_then(|it| Duration::try_from_secs_f64(it).ok())
+    {
         report.set_time(elapsed);
     }
     let scenarios = summary.scenarios.iter().enumerate();
@@ -44,10 +47,13 @@ pub(crate) fn render(summary: &Summary) -> String {
 fn without_skipped_of_all(xml: &str) -> String {
     let Some((before, rest)) = xml.split_once("<testsuites ") else { return xml.to_owned() };
     let Some((tag, after)) = rest.split_once('>') else { return xml.to_owned() };
-    let attributes = tag.split(" skipped=\"").enumerate().map(|(part, text)| match part {
-        0 => text,
-        _ => text.split_once('"').map_or(text, |(_, rest)| rest),
-    });
+    let attributes = tag
+        .split(" skipped=\"")
+        .enumerate()
+        .map(|(part, text)| match part {
+            0 => text,
+            _ => text.split_once('"').map_or(text, |(_, rest)| rest),
+        });
     format!("{before}<testsuites {}>{after}", attributes.collect::<String>())
 }
 
@@ -85,8 +91,12 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
             suite.add_test_case(case);
         }
     }
-    let expected: BTreeSet<usize> =
-        scenario.expectations.iter().flat_map(|it| &it.cells).map(|it| it.cell).collect();
+    let expected: BTreeSet<usize> = scenario
+        .expectations
+        .iter()
+        .flat_map(|it| &it.cells)
+        .map(|it| it.cell)
+        .collect();
     for (index, cell) in scenario.cells.iter().enumerate() {
         if !expected.contains(&index) {
             let status = spoiled(&labels, index).unwrap_or_else(|| match cell.trials {
@@ -131,7 +141,11 @@ fn subject(expected: &str) -> String {
 }
 
 fn joined(name: &[String]) -> String {
-    let parts: Vec<_> = name.iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    let parts: Vec<_> = name
+        .iter()
+        .filter(|part| !part.is_empty())
+        .map(String::as_str)
+        .collect();
     parts.join(": ")
 }
 
@@ -247,7 +261,11 @@ mod tests {
     fn errors(xml: &str) -> Vec<String> {
         let schema = XsdValidator::from_schema(&parse(SCHEMA).unwrap()).unwrap();
         let document = parse(xml).unwrap_or_else(|error| panic!("{error}: {xml}"));
-        schema.validate(&document).iter().map(ToString::to_string).collect()
+        schema
+            .validate(&document)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// One of each: failed, inconclusive, without a verdict, nothing but errors, no such cell, not
@@ -266,7 +284,11 @@ mod tests {
             expect(">= 0.5", Some(("wan.delay_ms", 7.into()))),
         ];
         let mut events = vec![started(vec![plan, scenario("empty", 1, Vec::new())])];
-        events.extend(trials(0, 20, 20).chain(trials(1, 19, 20)).chain(trials(3, 5, 20)));
+        events.extend(
+            trials(0, 20, 20)
+                .chain(trials(1, 19, 20))
+                .chain(trials(3, 5, 20)),
+        );
         let odd = trial(1, 20, Verdict::Failure);
         events.extend(open(4));
         events.push(event(caused(odd, "crashed", "it said: ]]> \u{1b}[1m\u{0}\u{ffff}")));
@@ -284,11 +306,21 @@ mod tests {
     fn a_case_is_not_met_if_and_only_if_the_exit_code_is_not_0() {
         let run = |expected: &str, events: Vec<Event>| {
             let mut plan = scenario("home", 20, vec![cell(&[]), cell(&[])]);
-            plan.expectations =
-                [expected].iter().filter(|it| !it.is_empty()).map(|it| expect(it, None)).collect();
-            [started(vec![plan])].into_iter().chain(events).collect::<Vec<_>>()
+            plan.expectations = [expected]
+                .iter()
+                .filter(|it| !it.is_empty())
+                .map(|it| expect(it, None))
+                .collect();
+            [started(vec![plan])]
+                .into_iter()
+                .chain(events)
+                .collect::<Vec<_>>()
         };
-        let both = || trials(0, 20, 20).chain(trials(1, 20, 20)).collect::<Vec<_>>();
+        let both = || {
+            trials(0, 20, 20)
+                .chain(trials(1, 20, 20))
+                .collect::<Vec<_>>()
+        };
         let spoiled = || (0..20).map(|number| event(trial(1, number, Verdict::Error)));
         let end = |mut events: Vec<Event>, interrupted| {
             events.push(finished(interrupted));

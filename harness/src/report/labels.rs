@@ -40,7 +40,10 @@ impl<'a> Labels<'a> {
     /// The labels of the scenario with this index in the run.
     pub(super) fn new(index: usize, scenario: &'a ScenarioSummary) -> Self {
         let paths = scenario.cells.first().map_or(&[][..], |cell| &cell.values);
-        let paths: Vec<_> = paths.iter().map(|assignment| assignment.path.as_str()).collect();
+        let paths: Vec<_> = paths
+            .iter()
+            .map(|assignment| assignment.path.as_str())
+            .collect();
         Self { scenario, names: short_names(&paths), index }
     }
 
@@ -72,15 +75,20 @@ impl<'a> Labels<'a> {
             ("failed, should have succeeded", &theory.unexpected_failures),
             ("succeeded, should have failed", &theory.unexpected_successes),
         ];
-        let some = both.into_iter().filter(|(_, unexpected)| unexpected.count > 0);
+        let some = both
+            .into_iter()
+            .filter(|(_, unexpected)| unexpected.count > 0);
         some.map(|(what, unexpected)| (unexpected.count, what, self.trials(cell, unexpected)))
             .collect()
     }
 
     /// The first of some trials: `trials 0.3.1, 0.3.7, …`.
     fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
-        let listed: Vec<_> =
-            unexpected.trials.iter().map(|&trial| self.trial(cell, trial)).collect();
+        let listed: Vec<_> = unexpected
+            .trials
+            .iter()
+            .map(|&trial| self.trial(cell, trial))
+            .collect();
         let noun = if listed.len() == 1 { "trial" } else { "trials" };
         let more = if unexpected.count > listed.len() as u64 { ", …" } else { "" };
         format!("{noun} {}{more}", listed.join(", "))
@@ -112,7 +120,9 @@ impl<'a> Labels<'a> {
     /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`, and
     /// `a.nat neither none nor home` where that is shorter; empty for all.
     pub(super) fn condition(&self, filters: &[Filter]) -> String {
-        let conditions = filters.iter().filter_map(|filter| self.condition_on(filter));
+        let conditions = filters
+            .iter()
+            .filter_map(|filter| self.condition_on(filter));
         conditions.collect::<Vec<_>>().join(", ")
     }
 
@@ -142,8 +152,9 @@ impl<'a> Labels<'a> {
         let mut all: BTreeMap<&str, Found<'a>> = BTreeMap::new();
         for (cell, summary) in self.scenario.cells.iter().enumerate() {
             for first in of(summary) {
-                all.entry(&first.kind).or_insert(Found { count: 0, cell, first }).count +=
-                    first.count;
+                all.entry(&first.kind)
+                    .or_insert(Found { count: 0, cell, first })
+                    .count += first.count;
             }
         }
         let mut all: Vec<_> = all.into_values().collect();
@@ -180,7 +191,11 @@ fn equation<'v>(name: &str, values: impl IntoIterator<Item = &'v Value>) -> Stri
 }
 
 fn joined<'v>(values: impl IntoIterator<Item = &'v Value>, between: &str) -> String {
-    values.into_iter().map(value).collect::<Vec<_>>().join(between)
+    values
+        .into_iter()
+        .map(value)
+        .collect::<Vec<_>>()
+        .join(between)
 }
 
 /// Swept values with their whole paths: `punch.rule=rolling, peer.b.clock_offset_s=5`.

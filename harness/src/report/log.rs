@@ -128,10 +128,12 @@ impl EventLog {
     /// If it cannot be written, such as with a full disk. What was written of the line is taken
     /// back, so the log stays readable and the next event can be tried.
     pub(crate) fn append(&mut self, event: &Event) -> Result<(), LogError> {
-        let line = serde_json::to_vec(event).map_err(io::Error::from).map(|mut line| {
-            line.push(b'\n');
-            line
-        });
+        let line = serde_json::to_vec(event)
+            .map_err(io::Error::from)
+            .map(|mut line| {
+                line.push(b'\n');
+                line
+            });
         let written = line.and_then(|line| {
             self.file.write_all(&line)?;
             Ok(line.len() as u64)
@@ -198,7 +200,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
             Err(_) if is_cut_off => break,
             Err(error) => {
                 // The parser saw only this line and calls it line 1.
-                let reason = error.to_string().replace(" at line 1 column ", " at column ");
+                let reason = error
+                    .to_string()
+                    .replace(" at line 1 column ", " at column ");
                 return Err(LogError::Malformed { path, line: number, reason });
             }
         }
@@ -242,11 +246,16 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), LogError> {
     if path.is_dir() {
         return Err(error(io::ErrorKind::IsADirectory.into()));
     }
-    tempfile::NamedTempFile::new_in(folder_of(path)).map(drop).map_err(without_path).map_err(error)
+    tempfile::NamedTempFile::new_in(folder_of(path))
+        .map(drop)
+        .map_err(without_path)
+        .map_err(error)
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Writes a file so that whoever opens it finds the old or the new contents, never a part: into a
@@ -411,7 +420,9 @@ mod tests {
     fn a_full_disk_is_an_error_that_names_the_file() {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
         let mut log = EventLog { file, path: PathBuf::from("run/events.jsonl"), complete: 0 };
-        let error = log.append(&event(trial(0, 0, Verdict::Success))).unwrap_err();
+        let error = log
+            .append(&event(trial(0, 0, Verdict::Success)))
+            .unwrap_err();
         let message = error.to_string();
         assert_eq!(message, "cannot write run/events.jsonl: No space left on device (os error 28)");
     }

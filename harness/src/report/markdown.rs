@@ -60,7 +60,11 @@ struct ScenarioReport<'a> {
 impl ScenarioReport<'_> {
     fn render(&self) -> String {
         let ScenarioSummary { name, file, seed, .. } = self.scenario;
-        let question = self.scenario.question.as_deref().map_or_else(String::new, escaped);
+        let question = self
+            .scenario
+            .question
+            .as_deref()
+            .map_or_else(String::new, escaped);
         let colon = if question.is_empty() { "" } else { ": " };
         let mut out = format!("\n### {}{colon}{question}\n\n", escaped(name));
         let trials = self.labels.how_many_trials();
@@ -123,7 +127,10 @@ impl ScenarioReport<'_> {
                 let cell = cell.and_then(|index| self.scenario.cells.get(index));
                 cell.map_or_else(String::new, figure)
             });
-            [format!("**{}**", escaped(row))].into_iter().chain(figures).collect::<Vec<_>>()
+            [format!("**{}**", escaped(row))]
+                .into_iter()
+                .chain(figures)
+                .collect::<Vec<_>>()
         });
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let rows: Vec<_> = rows.collect();
@@ -131,8 +138,9 @@ impl ScenarioReport<'_> {
         marks.sort();
         marks.dedup();
         let meant = marks.iter().filter(|&&mark| mark != Mark::None);
-        let meant: Vec<_> =
-            meant.map(|mark| format!("{} {}", mark.sign(), mark.meaning())).collect();
+        let meant: Vec<_> = meant
+            .map(|mark| format!("{} {}", mark.sign(), mark.meaning()))
+            .collect();
         let legend =
             if meant.is_empty() { String::new() } else { format!("; {}", meant.join(", ")) };
         format!("{}\nSuccesses in %{legend}.\n", table(&heads, rows))
@@ -150,26 +158,30 @@ impl ScenarioReport<'_> {
         let has_verdict = cells.iter().any(|cell| cell.verdict.is_some());
         // Without a sweep the only cell has no name.
         let has_labels = !self.labels.names.is_empty();
-        let rows = cells.iter().take(MOST_CELLS).enumerate().map(|(index, cell)| {
-            let times = [cell.times.connected_ms, cell.times.returned_ms].map(quantiles);
-            let [connected, returned] = times;
-            let label = has_labels.then(|| escaped(&self.labels.cell(index)));
-            let mut row = Vec::from_iter(label);
-            row.extend([
-                escaped(&rate(cell.successes, cell.judged())),
-                match cell.theory.decided() {
-                    0 => "–".to_owned(),
-                    _ => cell.theory.otherwise().to_string(),
-                },
-                cell.errors.to_string(),
-                connected,
-                returned,
-            ]);
-            if has_verdict {
-                row.push(cell.verdict.map_or("", sign).to_owned());
-            }
-            row
-        });
+        let rows = cells
+            .iter()
+            .take(MOST_CELLS)
+            .enumerate()
+            .map(|(index, cell)| {
+                let times = [cell.times.connected_ms, cell.times.returned_ms].map(quantiles);
+                let [connected, returned] = times;
+                let label = has_labels.then(|| escaped(&self.labels.cell(index)));
+                let mut row = Vec::from_iter(label);
+                row.extend([
+                    escaped(&rate(cell.successes, cell.judged())),
+                    match cell.theory.decided() {
+                        0 => "–".to_owned(),
+                        _ => cell.theory.otherwise().to_string(),
+                    },
+                    cell.errors.to_string(),
+                    connected,
+                    returned,
+                ]);
+                if has_verdict {
+                    row.push(cell.verdict.map_or("", sign).to_owned());
+                }
+                row
+            });
         let mut heads = if has_labels { vec!["cell"] } else { Vec::new() };
         heads.extend([
             "successes [95 % interval]",
@@ -209,9 +221,11 @@ impl ScenarioReport<'_> {
     }
 
     fn replay(&self) -> String {
-        self.labels.telling_trial().map_or_else(String::new, |trial| {
-            format!("To see a trial again, packet by packet: {}\n", code(&replay(None, &trial)))
-        })
+        self.labels
+            .telling_trial()
+            .map_or_else(String::new, |trial| {
+                format!("To see a trial again, packet by packet: {}\n", code(&replay(None, &trial)))
+            })
     }
 }
 
@@ -221,7 +235,9 @@ fn figure(cell: &CellSummary) -> String {
         None if cell.errors > 0 => "err".to_owned(),
         None => "–".to_owned(),
     };
-    format!("{rate}{}", Mark::of(cell).sign()).trim_end().to_owned()
+    format!("{rate}{}", Mark::of(cell).sign())
+        .trim_end()
+        .to_owned()
 }
 
 fn quantiles(of: Option<Quantiles>) -> String {
@@ -281,7 +297,10 @@ fn escaped(text: &str) -> String {
 
 /// Text in the font of code, which keeps everything but what ends it, and the table's bar.
 fn code(text: &str) -> String {
-    let text: String = text.chars().filter(|it| *it != '`' && !it.is_control()).collect();
+    let text: String = text
+        .chars()
+        .filter(|it| *it != '`' && !it.is_control())
+        .collect();
     format!("`{}`", text.replace('|', "\\|"))
 }
 

@@ -46,18 +46,26 @@ pub(super) fn words(criterion: &Criterion, verdict: &CellVerdict, cell: &CellSum
             if cell.failures == 0 {
                 return "no failure to have a cause".to_owned();
             }
-            let with = cell.failure_causes.iter().filter(|cause| cause.kind == *kind);
+            let with = cell
+                .failure_causes
+                .iter()
+                .filter(|cause| cause.kind == *kind);
             let with = with.map(|cause| cause.count).sum();
             format!("{} of the failures", rate(with, cell.failures))
         }
         Criterion::Causes(kinds) => {
-            let others: Vec<_> =
-                cell.failure_causes.iter().filter(|cause| !kinds.contains(&cause.kind)).collect();
+            let others: Vec<_> = cell
+                .failure_causes
+                .iter()
+                .filter(|cause| !kinds.contains(&cause.kind))
+                .collect();
             let all = count(cell.failures, "failure");
             if others.is_empty() {
                 return format!("{all}, none of another cause");
             }
-            let each = others.iter().map(|cause| format!("{} × {}", cause.count, cause.kind));
+            let each = others
+                .iter()
+                .map(|cause| format!("{} × {}", cause.count, cause.kind));
             format!("{all}, of other causes {}", each.collect::<Vec<_>>().join(", "))
         }
     }
@@ -87,7 +95,9 @@ mod tests {
         let mut plan = scenario(
             "home",
             203,
-            [0.0, 0.5].map(|loss| cell(&[("wan.loss", loss.into())])).to_vec(),
+            [0.0, 0.5]
+                .map(|loss| cell(&[("wan.loss", loss.into())]))
+                .to_vec(),
         );
         let expected = [
             "connected_ms p50 <= 54",

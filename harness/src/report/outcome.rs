@@ -11,15 +11,26 @@ use crate::{
 
 /// Whether a run has no verdict: nothing was expected, and nothing went wrong.
 pub(super) fn is_open(summary: &Summary) -> bool {
-    let mut expectations = summary.scenarios.iter().flat_map(|scenario| &scenario.expectations);
+    let mut expectations = summary
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.expectations);
     expectations.next().is_none() && summary.verdict == Judgement::Pass
 }
 
 /// The expectations, and how much was run: `1 of 3 expectations failed`, `2000 trials in 34.2 s`.
 pub(super) fn facts(summary: &Summary) -> Vec<String> {
-    let expectations: Vec<_> =
-        summary.scenarios.iter().flat_map(|scenario| &scenario.expectations).collect();
-    let number = |verdict| expectations.iter().filter(|it| it.verdict == verdict).count();
+    let expectations: Vec<_> = summary
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.expectations)
+        .collect();
+    let number = |verdict| {
+        expectations
+            .iter()
+            .filter(|it| it.verdict == verdict)
+            .count()
+    };
     let (failed, open) = (number(Judgement::Fail), number(Judgement::Inconclusive));
     let result = match (expectations.len(), failed, open) {
         (0, ..) => "nothing was expected".to_owned(),
@@ -30,7 +41,12 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
             format!("{failed} of {all} expectations failed, {open} inconclusive")
         }
     };
-    let cells = || summary.scenarios.iter().flat_map(|scenario| &scenario.cells);
+    let cells = || {
+        summary
+            .scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.cells)
+    };
     let mut facts = vec![result];
     let only_errors = cells().filter(|cell| cell.is_spoiled()).count();
     if only_errors > 0 {

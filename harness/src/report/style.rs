@@ -34,11 +34,15 @@ impl Style {
         width: Option<u16>,
     ) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
-        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+        let locale = set("LC_ALL")
+            .or_else(|| set("LC_CTYPE"))
+            .or_else(|| set("LANG"));
         let charset = locale.unwrap_or_default().to_lowercase();
         let dumb = env("TERM").is_some_and(|term| term == "dumb");
         Self {
-            width: width.map_or(Self::DEFAULT_WIDTH, usize::from).max(Self::LEAST_WIDTH),
+            width: width
+                .map_or(Self::DEFAULT_WIDTH, usize::from)
+                .max(Self::LEAST_WIDTH),
             color: is_terminal && !dumb && set("NO_COLOR").is_none(),
             unicode: charset.ends_with("utf-8") || charset.ends_with("utf8"),
         }
@@ -118,7 +122,10 @@ mod tests {
 
     fn detect(is_terminal: bool, variables: &[(&str, &str)]) -> Style {
         let env = |name: &str| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         Style::detect(is_terminal, env, None)
     }

@@ -329,7 +329,9 @@ mod tests {
 
     fn is_valid(summary: &Value) -> bool {
         let schema = serde_json::from_str(JSON_SCHEMA).unwrap();
-        jsonschema::validator_for(&schema).unwrap().is_valid(summary)
+        jsonschema::validator_for(&schema)
+            .unwrap()
+            .is_valid(summary)
     }
 
     #[test]

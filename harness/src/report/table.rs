@@ -51,7 +51,9 @@ pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
 
 /// Whether a table needs no more than its place.
 pub(super) fn fits(columns: &[Column], style: Style) -> bool {
-    lines(&table(columns)).iter().all(|line| line.chars().count() <= style.width)
+    lines(&table(columns))
+        .iter()
+        .all(|line| line.chars().count() <= style.width)
 }
 
 /// One table as wide as its place; `paint` colours lines after the layout, as escape sequences would
@@ -66,7 +68,10 @@ pub(super) fn lay_out(
     table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
     table.set_content_arrangement(ContentArrangement::Dynamic);
     let lines = lines(&table);
-    lines.iter().map(|line| paint(line, style).unwrap_or_else(|| line.clone()) + "\n").collect()
+    lines
+        .iter()
+        .map(|line| paint(line, style).unwrap_or_else(|| line.clone()) + "\n")
+        .collect()
 }
 
 /// What the trials of each cell cost the busier peer; empty if nothing is known of it.
@@ -78,11 +83,15 @@ pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
         (["failure", "SYNs"], |cell| cell.cost_of_failures.syns, |value| format!("{value}")),
         (["failure", "CPU ms"], |cell| cell.cost_of_failures.cpu_ms, milliseconds),
     ];
-    let shown = figures.iter().filter(|(_, of, _)| cells.iter().any(|cell| of(cell).is_some()));
+    let shown = figures
+        .iter()
+        .filter(|(_, of, _)| cells.iter().any(|cell| of(cell).is_some()));
     let figures: Vec<_> = shown
         .map(|(heading, of, show)| {
             let text = |Typical { p50, max }| format!("{} / {}", show(p50), show(max));
-            let cells = cells.iter().map(|cell| of(cell).map_or(NONE.to_owned(), text));
+            let cells = cells
+                .iter()
+                .map(|cell| of(cell).map_or(NONE.to_owned(), text));
             Column::right(*heading, cells.collect())
         })
         .collect();
@@ -140,10 +149,13 @@ pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
 /// The round-trip times, where they differ.
 fn rtt_column(cells: &[CellSummary]) -> Option<Column> {
     let first = cells.first()?;
-    cells.iter().any(|cell| cell.rtt_ms != first.rtt_ms).then(|| {
-        let rtts = cells.iter().map(|cell| rtt(cell.rtt_ms)).collect();
-        Column::new(["RTT", "ms"], CellAlignment::Right, rtts)
-    })
+    cells
+        .iter()
+        .any(|cell| cell.rtt_ms != first.rtt_ms)
+        .then(|| {
+            let rtts = cells.iter().map(|cell| rtt(cell.rtt_ms)).collect();
+            Column::new(["RTT", "ms"], CellAlignment::Right, rtts)
+        })
 }
 
 fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
@@ -164,7 +176,10 @@ fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
 fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option<Column> {
     let counts: Vec<_> = counts.collect();
     let cells = counts.iter().map(u64::to_string).collect();
-    counts.iter().any(|&count| count > 0).then(|| Column::new(heading, CellAlignment::Right, cells))
+    counts
+        .iter()
+        .any(|&count| count > 0)
+        .then(|| Column::new(heading, CellAlignment::Right, cells))
 }
 
 /// Counts, rates and intervals, each aligned by itself.
@@ -174,7 +189,12 @@ fn rates(cells: &[CellSummary]) -> Vec<String> {
         .map(|cell| (cell.judged() > 0).then(|| rate_parts(cell.successes, cell.judged())))
         .collect();
     let width = |part: usize| {
-        parts.iter().flatten().map(|parts| parts[part].chars().count()).max().unwrap_or(0)
+        parts
+            .iter()
+            .flatten()
+            .map(|parts| parts[part].chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let (counts, percents) = (width(0), width(1));
     let line = |(parts, cell): (&Option<[String; 3]>, &CellSummary)| match parts {
@@ -222,8 +242,12 @@ fn time_columns(cells: &[CellSummary], detail: Detail) -> Vec<Column> {
         ("connected ms", |cell| cell.times.connected_ms),
         ("returned ms", |cell| cell.times.returned_ms),
     ];
-    let shown = figures.iter().filter(|(_, of)| cells.iter().any(|cell| of(cell).is_some()));
-    shown.map(|(name, of)| time_column(name, *of, cells, detail)).collect()
+    let shown = figures
+        .iter()
+        .filter(|(_, of)| cells.iter().any(|cell| of(cell).is_some()));
+    shown
+        .map(|(name, of)| time_column(name, *of, cells, detail))
+        .collect()
 }
 
 /// Quantiles side by side, aligned under their names, with the median in RTTs if wanted.
@@ -250,7 +274,10 @@ fn time_column(name: &str, of: Figure, cells: &[CellSummary], detail: Detail) ->
     let names = names[..if detail >= Detail::RoundTrips { 4 } else { 3 }].to_vec();
     let rows: Vec<_> = [names].into_iter().chain(cells.iter().map(parts)).collect();
     let width = |index: usize| {
-        rows.iter().filter_map(|row| row.get(index)).map(|part| part.chars().count()).max()
+        rows.iter()
+            .filter_map(|row| row.get(index))
+            .map(|part| part.chars().count())
+            .max()
     };
     let join = |row: &Vec<String>| {
         let aligned = row.iter().enumerate().map(|(index, part)| {
@@ -278,7 +305,10 @@ fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
     if cells.iter().all(|cell| cell.verdict.is_none()) {
         return Vec::new();
     }
-    let words = cells.iter().map(|cell| cell.verdict.map_or(NONE, word).to_owned()).collect();
+    let words = cells
+        .iter()
+        .map(|cell| cell.verdict.map_or(NONE, word).to_owned())
+        .collect();
     vec![Column::new(["verdict", ""], CellAlignment::Left, words)]
 }
 
@@ -302,7 +332,9 @@ pub(super) fn ink(judgement: Judgement) -> Ink {
 
 fn table(columns: &[Column]) -> Table {
     let mut table = Table::new();
-    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Disabled);
     let heading = |column: &Column| {
         Cell::new(column.heading.join("\n").trim_end()).set_alignment(column.alignment)
     };
@@ -321,7 +353,10 @@ fn table(columns: &[Column]) -> Table {
 }
 
 fn lines(table: &Table) -> Vec<String> {
-    table.lines().map(|line| line.trim_end().to_owned()).collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 /// Colours the verdict, which is the last word of its line.
@@ -329,6 +364,7 @@ fn painted_verdict(line: &str, style: Style) -> Option<String> {
     let verdicts = [Judgement::Pass, Judgement::Fail, Judgement::Inconclusive];
     verdicts.into_iter().find_map(|verdict| {
         let rest = line.strip_suffix(word(verdict))?;
-        rest.ends_with(' ').then(|| rest.to_owned() + &style.paint(ink(verdict), word(verdict)))
+        rest.ends_with(' ')
+            .then(|| rest.to_owned() + &style.paint(ink(verdict), word(verdict)))
     })
 }

@@ -78,8 +78,11 @@ impl Tally {
     ///
     /// If a criterion cannot be read.
     pub(crate) fn new(started: &RunStarted) -> Result<Self, TallyError> {
-        let scenarios =
-            started.scenarios.iter().map(ScenarioTally::new).collect::<Result<_, _>>()?;
+        let scenarios = started
+            .scenarios
+            .iter()
+            .map(ScenarioTally::new)
+            .collect::<Result<_, _>>()?;
         Ok(Self { started: started.clone(), scenarios, finished: None })
     }
 
@@ -154,10 +157,13 @@ struct ScenarioTally {
 impl ScenarioTally {
     fn new(plan: &ScenarioPlan) -> Result<Self, TallyError> {
         let criteria = plan.expectations.iter().map(|expectation| {
-            expectation.expected.parse().map_err(|_| TallyError::Criterion {
-                scenario: plan.name.clone(),
-                criterion: expectation.expected.clone(),
-            })
+            expectation
+                .expected
+                .parse()
+                .map_err(|_| TallyError::Criterion {
+                    scenario: plan.name.clone(),
+                    criterion: expectation.expected.clone(),
+                })
         });
         Ok(Self {
             criteria: criteria.collect::<Result<_, _>>()?,
@@ -166,8 +172,12 @@ impl ScenarioTally {
     }
 
     fn summary(&self, plan: &ScenarioPlan) -> ScenarioSummary {
-        let mut cells: Vec<_> =
-            plan.cells.iter().zip(&self.cells).map(|(plan, tally)| tally.summary(plan)).collect();
+        let mut cells: Vec<_> = plan
+            .cells
+            .iter()
+            .zip(&self.cells)
+            .map(|(plan, tally)| tally.summary(plan))
+            .collect();
         let expectations: Vec<_> = plan
             .expectations
             .iter()
@@ -175,7 +185,9 @@ impl ScenarioTally {
             .map(|(plan, criterion)| judge_expectation(plan, criterion, &cells, &self.cells))
             .collect();
         for (index, cell) in cells.iter_mut().enumerate() {
-            let verdicts = expectations.iter().flat_map(|expectation| &expectation.cells);
+            let verdicts = expectations
+                .iter()
+                .flat_map(|expectation| &expectation.cells);
             let verdicts = verdicts.filter(|verdict| verdict.cell == index);
             cell.verdict = Judgement::of_all(verdicts.filter_map(|verdict| verdict.verdict));
         }
@@ -220,7 +232,9 @@ fn judge_expectation(
         .collect();
     if verdicts.iter().all(|it| it.verdict.is_none()) {
         // Theory decides nothing at all: it was not put to the test.
-        verdicts.iter_mut().for_each(|it| it.verdict = Some(Judgement::Inconclusive));
+        verdicts
+            .iter_mut()
+            .for_each(|it| it.verdict = Some(Judgement::Inconclusive));
     }
     ExpectationSummary {
         filter: plan.filter.clone(),
@@ -235,8 +249,10 @@ fn judge_expectation(
 /// A cell that gave nothing but errors of the bench has shown nothing, expected or not.
 fn judge_scenario(expectations: &[ExpectationSummary], cells: &[CellSummary]) -> Judgement {
     let expected = expectations.iter().map(|expectation| expectation.verdict);
-    let only_errors =
-        cells.iter().filter(|cell| cell.is_spoiled()).map(|_| Judgement::Inconclusive);
+    let only_errors = cells
+        .iter()
+        .filter(|cell| cell.is_spoiled())
+        .map(|_| Judgement::Inconclusive);
     Judgement::of_all(expected.chain(only_errors)).unwrap_or(Judgement::Pass)
 }
 
@@ -300,7 +316,8 @@ impl CellTally {
         }
         if trial.verdict != Verdict::Error {
             self.add_theory(trial);
-            self.spawn_to_syn_ms.extend(trial.peers.iter().filter_map(|peer| peer.spawn_to_syn_ms));
+            self.spawn_to_syn_ms
+                .extend(trial.peers.iter().filter_map(|peer| peer.spawn_to_syn_ms));
         }
         if let Some(reason) = &trial.disturbed {
             let cause = Cause { kind: reason.clone(), evidence: String::new() };
@@ -391,7 +408,13 @@ struct CostTally {
 
 impl CostTally {
     fn add(&mut self, trial: &TrialFinished) {
-        self.syns.extend(trial.peers.iter().map(|peer| f64::from(peer.syns)).reduce(f64::max));
+        self.syns.extend(
+            trial
+                .peers
+                .iter()
+                .map(|peer| f64::from(peer.syns))
+                .reduce(f64::max),
+        );
         // One figure alone might be that of the idler peer.
         let [a, b] = trial.peers.each_ref().map(|peer| peer.cpu_ms);
         self.cpu_ms.extend(a.zip(b).map(|(a, b)| a.max(b)));
@@ -419,8 +442,10 @@ impl Causes {
             Some(cause) => (cause.kind.as_str(), cause.evidence.as_str()),
             None => ("unknown", "no cause was recorded"),
         };
-        let (count, first, example) =
-            self.0.entry(kind.to_owned()).or_insert_with(|| (0, trial, evidence.to_owned()));
+        let (count, first, example) = self
+            .0
+            .entry(kind.to_owned())
+            .or_insert_with(|| (0, trial, evidence.to_owned()));
         *count += 1;
         if trial < *first {
             *first = trial;
@@ -455,7 +480,10 @@ mod tests {
 
     fn one_cell(success: &[&str], events: impl IntoIterator<Item = Event>) -> Summary {
         let mut plan = scenario("home", 200, vec![cell(&[])]);
-        plan.expectations = success.iter().map(|success| expect(success, None)).collect();
+        plan.expectations = success
+            .iter()
+            .map(|success| expect(success, None))
+            .collect();
         let events: Vec<_> = [started(vec![plan])].into_iter().chain(events).collect();
         Summary::from_events(&events).unwrap()
     }
@@ -519,19 +547,31 @@ mod tests {
         let with = |expected: &str, second: Vec<Event>| {
             let mut plan = scenario("pairs", 20, [1, 2].map(|it| cell(&[("a", it.into())])).into());
             plan.expectations = vec![expect(expected, None)];
-            let events = [started(vec![plan])].into_iter().chain(trials(0, 20, 20)).chain(second);
+            let events = [started(vec![plan])]
+                .into_iter()
+                .chain(trials(0, 20, 20))
+                .chain(second);
             let events: Vec<_> = events.chain([finished(false)]).collect();
             Summary::from_events(&events).unwrap()
         };
         let open = |verdict| {
             let trials = (0..20).map(|number| trial(1, number, verdict));
-            trials.map(|it| event(predicted(it, Prediction::Depends))).collect::<Vec<_>>()
+            trials
+                .map(|it| event(predicted(it, Prediction::Depends)))
+                .collect::<Vec<_>>()
         };
         for expected in ["theory", "theory >= 0.8"] {
             let summary = with(expected, open(Verdict::Failure));
             let scenario = &summary.scenarios[0];
             let verdicts = [Some(Judgement::Pass), None];
-            assert_eq!(scenario.cells.iter().map(|it| it.verdict).collect::<Vec<_>>(), verdicts);
+            assert_eq!(
+                scenario
+                    .cells
+                    .iter()
+                    .map(|it| it.verdict)
+                    .collect::<Vec<_>>(),
+                verdicts
+            );
             let judged = &scenario.expectations[0].cells;
             assert_eq!(judged.iter().map(|it| it.verdict).collect::<Vec<_>>(), verdicts);
             assert_eq!(summary.exit_code(), 0, "{expected}");

@@ -109,8 +109,11 @@ impl<'a> ScenarioReport<'a> {
         if !has_map || cells.len() <= MOST_ROWS || self.view.full {
             return (all(), String::new());
         }
-        let mut shown: Vec<_> =
-            cells.iter().enumerate().filter(|(_, cell)| calls_for_attention(cell)).collect();
+        let mut shown: Vec<_> = cells
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| calls_for_attention(cell))
+            .collect();
         let remarkable = shown.len();
         // The worst stay if not all can, in their order.
         shown.sort_by_key(|(_, cell)| Mark::of(cell));
@@ -166,7 +169,9 @@ impl<'a> ScenarioReport<'a> {
         };
         let mut facts = vec![file.clone(), format!("seed {seed}"), self.labels.how_many_trials()];
         if *trials_per_cell > 0
-            && cells.iter().any(|cell| cell.trials < u64::from(*trials_per_cell))
+            && cells
+                .iter()
+                .any(|cell| cell.trials < u64::from(*trials_per_cell))
         {
             facts.push(match cells.iter().map(|cell| cell.trials).sum() {
                 0 => "no trial run".to_owned(),
@@ -177,13 +182,19 @@ impl<'a> ScenarioReport<'a> {
             facts.push(format!("RTT {} ms", rtt(rtt_ms)));
         }
         let facts = paragraph("", &facts.join(" · "), self.style.width);
-        out.extend(facts.lines().map(|line| self.style.paint(Ink::Faint, line) + "\n"));
+        out.extend(
+            facts
+                .lines()
+                .map(|line| self.style.paint(Ink::Faint, line) + "\n"),
+        );
         out
     }
 
     fn common_rtt_ms(&self) -> Option<f64> {
         let (first, rest) = self.scenario.cells.split_first()?;
-        rest.iter().all(|cell| cell.rtt_ms == first.rtt_ms).then_some(first.rtt_ms)
+        rest.iter()
+            .all(|cell| cell.rtt_ms == first.rtt_ms)
+            .then_some(first.rtt_ms)
     }
 
     fn title(&self, text: &str) -> String {
@@ -192,8 +203,12 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn expectations(&self) -> String {
-        let all: String =
-            self.scenario.expectations.iter().map(|it| self.expectation(it)).collect();
+        let all: String = self
+            .scenario
+            .expectations
+            .iter()
+            .map(|it| self.expectation(it))
+            .collect();
         if all.is_empty() { all } else { self.title("Expectations") + &all }
     }
 
@@ -222,31 +237,43 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn causes(&self, title: &str, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> String {
-        let lines = self.labels.causes(of).into_iter().map(|Found { count, cell, first }| {
-            let CauseSummary { kind, trial, evidence, .. } = first;
-            let trial = self.labels.trial(cell, *trial);
-            let example = format!("trial {trial}{}", self.labels.at_cell(cell));
-            let text = match evidence.trim_end_matches('.') {
-                "" => format!("{kind} ({example})"),
-                evidence => format!("{kind}: {evidence} ({example})"),
-            };
-            paragraph(&format!("  {count:>4} × "), &text, self.style.width)
-        });
+        let lines = self
+            .labels
+            .causes(of)
+            .into_iter()
+            .map(|Found { count, cell, first }| {
+                let CauseSummary { kind, trial, evidence, .. } = first;
+                let trial = self.labels.trial(cell, *trial);
+                let example = format!("trial {trial}{}", self.labels.at_cell(cell));
+                let text = match evidence.trim_end_matches('.') {
+                    "" => format!("{kind} ({example})"),
+                    evidence => format!("{kind}: {evidence} ({example})"),
+                };
+                paragraph(&format!("  {count:>4} × "), &text, self.style.width)
+            });
         self.section(title, lines.collect())
     }
 
     fn failures(&self) -> String {
         let cells = &self.scenario.cells;
         let all: u64 = cells.iter().map(|cell| cell.failures).sum();
-        let against: u64 = cells.iter().map(|cell| cell.theory.unexpected_failures.count).sum();
-        let predicted: u64 = cells.iter().map(|cell| cell.theory.predicted_failures()).sum();
+        let against: u64 = cells
+            .iter()
+            .map(|cell| cell.theory.unexpected_failures.count)
+            .sum();
+        let predicted: u64 = cells
+            .iter()
+            .map(|cell| cell.theory.predicted_failures())
+            .sum();
         let parts = [
             (against, "against theory"),
             (predicted, "as theory says"),
             (all - against - predicted, "that it leaves open"),
         ];
         let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<_> = parts.map(|(count, which)| format!("{count} {which}")).collect();
+        let parts: Vec<_> = parts
+            .map(|(count, which)| format!("{count} {which}"))
+            .collect();
         let title = match &parts[..] {
             _ if against + predicted == 0 => format!("Failures: {all}"),
             [_] if against == 0 => format!("Failures: {all}, all as theory says"),

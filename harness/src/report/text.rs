@@ -72,10 +72,19 @@ pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
     let texts: Vec<String> = values.iter().map(|it| whole(it)).collect();
     let distinct = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len();
     let all = distinct(&texts);
-    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let longest = texts
+        .iter()
+        .map(|text| text.chars().count())
+        .max()
+        .unwrap_or(0);
     let cut_to = |length| texts.iter().map(|it| cut(it, length)).collect::<Vec<_>>();
-    let lengths = (LONGEST_VALUE..longest).step_by(LONGEST_VALUE / 2).map(cut_to);
-    lengths.into_iter().find(|cut| distinct(cut) == all).unwrap_or(texts)
+    let lengths = (LONGEST_VALUE..longest)
+        .step_by(LONGEST_VALUE / 2)
+        .map(cut_to);
+    lengths
+        .into_iter()
+        .find(|cut| distinct(cut) == all)
+        .unwrap_or(texts)
 }
 
 fn whole(value: &Value) -> String {
@@ -96,7 +105,10 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 /// Short names for swept paths: as many last segments of each as tell it from all others.
@@ -108,7 +120,9 @@ fn short_name(path: &str, all: &[&str]) -> String {
     let starts = path.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
     let mut suffixes = starts.map(|start| &path[start..]);
     let ends_with = |other: &str, suffix: &str| {
-        other.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        other
+            .strip_suffix(suffix)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     suffixes
         .find(|suffix| all.iter().filter(|other| ends_with(other, suffix)).count() == 1)
@@ -122,7 +136,9 @@ pub(super) fn two_lines(name: &str) -> [String; 2] {
     if name.len() <= LONG {
         return [name.to_owned(), String::new()];
     }
-    let breaks = name.match_indices(['.', '_']).map(|(position, _)| position + 1);
+    let breaks = name
+        .match_indices(['.', '_'])
+        .map(|(position, _)| position + 1);
     match breaks.min_by_key(|&position| position.max(name.len() - position)) {
         Some(position) => [name[..position].to_owned(), name[position..].to_owned()],
         None => [name.to_owned(), String::new()],
@@ -132,7 +148,10 @@ pub(super) fn two_lines(name: &str) -> [String; 2] {
 /// The values of a cell: `rule = rolling, clock_offset_s = 40`; empty without a sweep.
 pub(super) fn cell_label(values: &[Assignment], names: &[String]) -> String {
     let pairs = values.iter().zip(names);
-    pairs.map(|(it, name)| format!("{name} = {}", value(&it.value))).collect::<Vec<_>>().join(", ")
+    pairs
+        .map(|(it, name)| format!("{name} = {}", value(&it.value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The text in lines of at most `width` columns, the first after `first`, the others indented as
@@ -143,7 +162,10 @@ pub(super) fn paragraph(first: &str, text: &str, width: usize) -> String {
     let mut column = indent;
     for (index, word) in text.split_whitespace().enumerate() {
         // The evidence may quote a foreign program that writes escape sequences.
-        let word: String = word.chars().filter(|character| !character.is_control()).collect();
+        let word: String = word
+            .chars()
+            .filter(|character| !character.is_control())
+            .collect();
         let length = word.chars().count();
         if index > 0 && column + 1 + length > width {
             let _infallible = write!(out, "\n{:indent$}", "");

@@ -159,7 +159,11 @@ fn elapsed(begun: MonoTime) -> Duration {
 
 fn free(labs: &Arc<Semaphore>) -> impl Future<Output = OwnedSemaphorePermit> + use<> {
     let labs = Arc::clone(labs);
-    async move { labs.acquire_owned().await.expect("the semaphore is never closed") }
+    async move {
+        labs.acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
 }
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, with bursts taken as one.
@@ -202,6 +206,8 @@ pub(super) fn catch_signals() -> std::io::Result<mpsc::UnboundedReceiver<Stop>> 
 
 impl fmt::Debug for Dispatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatch").field("jobs", &self.jobs).finish_non_exhaustive()
+        f.debug_struct("Dispatch")
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
     }
 }

@@ -65,7 +65,10 @@ impl EventSink {
         self.file.rewind()?;
         self.file.read_to_string(&mut text)?;
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).map_err(io::Error::from)).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).map_err(io::Error::from))
+            .collect()
     }
 }
 
@@ -137,8 +140,9 @@ pub(crate) fn spawn(
     words: &[String],
     output: fn() -> Stdio,
 ) -> io::Result<(Child, Group)> {
-    let (program, arguments) =
-        words.split_first().ok_or_else(|| io::Error::other("empty command"))?;
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| io::Error::other("empty command"))?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -157,7 +161,10 @@ pub(crate) fn spawn(
     // The system does not say what it did not find.
     let child =
         child.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
-    let leader = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let leader = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .map(Pid::from_raw);
     Ok((child, Group(leader)))
 }
 
@@ -211,7 +218,11 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
         (_, spent) = reap(&mut child).await;
     }
     let said = String::from_utf8_lossy(&errors);
-    let complaint = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let complaint = said
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty());
     let complaint = complaint.unwrap_or_default().to_owned();
     Ok(Ended { started, ended, output, complaint, exit, spent })
 }

@@ -75,7 +75,10 @@ impl<'a> Queue<'a> {
     pub(crate) fn next(&mut self) -> Option<Trial> {
         let Reverse((number, trial, cell)) = self.ready.pop()?;
         let (scenario, run_seed) = &self.scenarios[number];
-        let until = self.watched.get(&(number, cell)).map_or(scenario.trials, |it| it.until);
+        let until = self
+            .watched
+            .get(&(number, cell))
+            .map_or(scenario.trials, |it| it.until);
         if trial + 1 < until {
             self.ready.push(Reverse((number, trial + 1, cell)));
         }

@@ -80,7 +80,11 @@ fn story<'a>(
         title,
         begin: seen.begin,
         epoch,
-        skews: trial.setup.peers.each_ref().map(|peer| skew(peer.clock_offset_s)),
+        skews: trial
+            .setup
+            .peers
+            .each_ref()
+            .map(|peer| skew(peer.clock_offset_s)),
         places: seen.places,
         traffic: &seen.traffic,
         events: seen.events.each_ref().map(Vec::as_slice),
@@ -114,10 +118,16 @@ fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
 
 /// What stands behind each port of the WAN.
 fn interfaces(setup: &Setup) -> Vec<String> {
-    let peers = Side::BOTH.into_iter().zip(&setup.peers).map(|(side, peer)| match &peer.nat {
-        Nat::Public => format!("peer {side}, a public host"),
-        Nat::Behind(nat) => format!("peer {side} behind its NAT {nat}"),
-    });
-    let hosts = setup.hosts.iter().map(|host| format!("public host {}", host.name));
+    let peers = Side::BOTH
+        .into_iter()
+        .zip(&setup.peers)
+        .map(|(side, peer)| match &peer.nat {
+            Nat::Public => format!("peer {side}, a public host"),
+            Nat::Behind(nat) => format!("peer {side} behind its NAT {nat}"),
+        });
+    let hosts = setup
+        .hosts
+        .iter()
+        .map(|host| format!("public host {}", host.name));
     peers.chain(hosts).collect()
 }

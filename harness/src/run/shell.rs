@@ -88,10 +88,14 @@ fn spawn(
     words: &[String],
     environment: &[(String, String)],
 ) -> io::Result<tokio::process::Child> {
-    let (program, arguments) =
-        words.split_first().ok_or_else(|| io::Error::other("empty command"))?;
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| io::Error::other("empty command"))?;
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment.iter().cloned()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .envs(environment.iter().cloned())
+        .kill_on_drop(true);
     let runtime = tokio::runtime::Handle::current();
     tokio::task::block_in_place(|| {
         namespace.run(|| {
@@ -186,7 +190,11 @@ fn in_initial_user_namespace() -> bool {
 /// The namespace as a file that a process of the same user can enter: it is held by a descriptor
 /// of this process, and by no name.
 fn namespace_path(process: &Path, namespace: &NetNs) -> String {
-    process.join("fd").join(namespace.raw_fd().to_string()).display().to_string()
+    process
+        .join("fd")
+        .join(namespace.raw_fd().to_string())
+        .display()
+        .to_string()
 }
 
 /// What a trial would start for that side, as one would type it.
@@ -204,7 +212,11 @@ fn punch_command(program: &str, setup: &Setup, lab: &Standing, side: Side) -> St
         Some(_) => subject::command(setup.subject.as_ref(), &setup.punch, &order),
         None => subject::by_hand(program, &setup.punch, &order),
     };
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    words
+        .iter()
+        .map(|word| quoted(word))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// There is no virtual time here: the peer's clock is this machine's and its skew.

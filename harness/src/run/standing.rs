@@ -120,7 +120,11 @@ async fn build_lab(bench: &Bench, setup: &Setup, retries: &mut u32) -> Result<La
         nats: setup.peers.clone().map(|peer| peer.nat),
         hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
     };
-    let _building = bench.builders.acquire().await.expect("the semaphore is never closed");
+    let _building = bench
+        .builders
+        .acquire()
+        .await
+        .expect("the semaphore is never closed");
     let mut tries = 1;
     loop {
         match tokio::task::block_in_place(|| lab::build(&spec)) {

@@ -70,7 +70,9 @@ pub(crate) fn host_command(
 
 fn host_address(hosts: &[(String, String)], wanted: &str) -> String {
     let found = hosts.iter().find(|(name, _)| name == wanted);
-    found.map(|(_, address)| address.clone()).unwrap_or_default()
+    found
+        .map(|(_, address)| address.clone())
+        .unwrap_or_default()
 }
 
 fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {

@@ -89,7 +89,11 @@ impl Trial {
         seed: TrialSeed,
         setup: Arc<Setup>,
     ) -> Self {
-        let label = scenario.cells.get(cell).map(Cell::label).unwrap_or_default();
+        let label = scenario
+            .cells
+            .get(cell)
+            .map(Cell::label)
+            .unwrap_or_default();
         let title = match label.as_str() {
             "" => scenario.name.clone(),
             label => format!("{} ({label})", scenario.name),
@@ -236,7 +240,8 @@ fn take_ports(
         IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
     };
     let listen = |port| TcpListener::bind((any, port));
-    host.namespace.run(|| ports.into_iter().take(count).map(listen).collect())
+    host.namespace
+        .run(|| ports.into_iter().take(count).map(listen).collect())
 }
 
 /// What a peer adds to the system's clock so that it reads the trial's: epoch, time since the
@@ -272,7 +277,10 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     } else {
         (Verdict::Failure, Some(cause::find(&case)))
     };
-    let started = seen.peers.each_ref().map(|peer| peer.started.since(seen.begin));
+    let started = seen
+        .peers
+        .each_ref()
+        .map(|peer| peer.started.since(seen.begin));
     let running = Side::BOTH.map(|side| Running {
         start: started[side.index()],
         skew: skew(trial.setup.peers[side.index()].clock_offset_s),
@@ -295,7 +303,9 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         verdict,
         cause,
         theory: oracle::predict(&trial.setup, draws.epoch, running),
-        times: success.then(|| times::times(events, first_syns, &seen.traffic)).flatten(),
+        times: success
+            .then(|| times::times(events, first_syns, &seen.traffic))
+            .flatten(),
         disturbed: disturbed(bench, seen.traffic.not_kept),
         bench,
         peers,
@@ -390,7 +400,9 @@ fn empty(trial: &Trial, draws: &Draws) -> TrialFinished {
         times: None,
         disturbed: None,
         bench: BenchLateness::default(),
-        rtt_ms: draws.has_own_delay().then(|| milliseconds(trial.setup.wan.rtt())),
+        rtt_ms: draws
+            .has_own_delay()
+            .then(|| milliseconds(trial.setup.wan.rtt())),
         epoch_unix_s: seconds(draws.epoch.as_nanos()),
         peers: Default::default(),
     }

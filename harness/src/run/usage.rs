@@ -76,8 +76,10 @@ mod tests {
     async fn a_process_is_charged_with_what_it_and_its_children_used() {
         let burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
         for script in [burn.to_owned(), format!("sh -c '{burn}'; true")] {
-            let mut child =
-                tokio::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
+            let mut child = tokio::process::Command::new("sh")
+                .args(["-c", &script])
+                .spawn()
+                .unwrap();
             let spent = at_end(child.id().unwrap()).await.unwrap();
             assert!(child.wait().await.unwrap().success(), "it was there to be reaped");
             assert!(spent > Duration::from_millis(5), "{spent:?}");
@@ -86,7 +88,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_that_waits_costs_next_to_nothing() {
-        let mut child = tokio::process::Command::new("sleep").arg("0.2").spawn().unwrap();
+        let mut child = tokio::process::Command::new("sleep")
+            .arg("0.2")
+            .spawn()
+            .unwrap();
         let spent = at_end(child.id().unwrap()).await.unwrap();
         child.wait().await.unwrap();
         assert!(spent < Duration::from_millis(100), "{spent:?}");

@@ -100,12 +100,18 @@ fn names(runner: Runner, hosts: &[&str]) -> Vec<String> {
         Runner::Host => &["self"][..],
     };
     let hosts = hosts.iter().map(|host| format!("host.{host}"));
-    fixed.iter().map(|name| (*name).to_owned()).chain(hosts).collect()
+    fixed
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(hosts)
+        .collect()
 }
 
 fn unknown(wrong: &str, runner: Runner, hosts: &[&str]) -> (String, String) {
-    let braced: Vec<String> =
-        names(runner, hosts).iter().map(|name| format!("{{{name}}}")).collect();
+    let braced: Vec<String> = names(runner, hosts)
+        .iter()
+        .map(|name| format!("{{{name}}}"))
+        .collect();
     let known: Vec<&str> = braced.iter().map(String::as_str).collect();
     let place = match runner {
         Runner::Peer => "",

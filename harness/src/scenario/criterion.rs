@@ -226,7 +226,9 @@ impl FromStr for Quantile {
         let are_digits =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_written_well = whole.len() <= 2 && are_digits(whole) && are_digits(fraction);
-        let percent = is_written_well.then(|| digits.parse::<f64>().ok()).flatten();
+        let percent = is_written_well
+            .then(|| digits.parse::<f64>().ok())
+            .flatten();
         percent
             .filter(|percent| *percent > 0.0 && *percent < 100.0)
             .map(|percent| Self { percent })

@@ -84,7 +84,11 @@ fn choice(value: &Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
         let message = format!("`{}` has nothing to choose from", value.path());
         return Err(value.problem(message, "empty", help));
     }
-    items.iter().map(|item| item.number(spec)).collect::<Checked<_>>().map(Draw::Choice)
+    items
+        .iter()
+        .map(|item| item.number(spec))
+        .collect::<Checked<_>>()
+        .map(Draw::Choice)
 }
 
 /// `min` and `max`: by default `lowest`, and the greatest that the key allows.

@@ -156,8 +156,14 @@ mod tests {
     fn a_median_has_half_of_the_values_below_it() {
         for draw in kinds().split_off(1) {
             let median = draw.median();
-            let below = samples(&draw, 10_000).iter().filter(|value| **value < median).count();
-            let at_most = samples(&draw, 10_000).iter().filter(|value| **value <= median).count();
+            let below = samples(&draw, 10_000)
+                .iter()
+                .filter(|value| **value < median)
+                .count();
+            let at_most = samples(&draw, 10_000)
+                .iter()
+                .filter(|value| **value <= median)
+                .count();
             assert!(below < 5_200 && at_most > 4_800, "{draw:?} {below} {at_most}");
         }
     }

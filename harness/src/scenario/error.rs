@@ -31,7 +31,9 @@ impl Error {
     pub(super) fn of(sources: &Sources, problems: Vec<Problem>) -> Option<Self> {
         let mut problems = problems;
         problems.sort_by_key(|problem| sources.order(&problem.span));
-        let mut errors = problems.into_iter().map(|problem| Self::at(sources, problem));
+        let mut errors = problems
+            .into_iter()
+            .map(|problem| Self::at(sources, problem));
         let first = errors.next()?;
         Some(Self { others: errors.collect(), ..first })
     }
@@ -114,7 +116,9 @@ impl Problems {
     /// Notes a problem, once: each cell of a sweep finds it again.
     pub(super) fn note(&self, problem: Problem) {
         let mut all = self.0.borrow_mut();
-        let known = all.iter().any(|it| it.span == problem.span && it.message == problem.message);
+        let known = all
+            .iter()
+            .any(|it| it.span == problem.span && it.message == problem.message);
         if !known && all.len() < Self::MOST {
             all.push(problem);
         }
@@ -167,5 +171,9 @@ pub(crate) fn did_you_mean(wrong: &str, names: &[&str]) -> String {
 
 /// Names as a reader expects them: `a`, `b`, `c`.
 pub(crate) fn list(names: &[impl AsRef<str>]) -> String {
-    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

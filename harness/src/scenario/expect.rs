@@ -49,7 +49,8 @@ pub(super) fn read(
         let demands = demands(&section);
         if demands.is_empty() && !section.keys().any(|key| key.get_ref() != "where") {
             let message = "this expectation expects nothing";
-            root.problems().note(item.problem(message, "needs `success`, or a time", HELP));
+            root.problems()
+                .note(item.problem(message, "needs `success`, or a time", HELP));
         }
         for (criterion, place) in demands {
             in_round_trips(&criterion, &place, &section, &filter, cells);
@@ -63,7 +64,10 @@ pub(super) fn read(
 
 /// The line of a place, from 1, if it is in this text, which is the first one.
 fn line_of(place: usize, own_text: &str) -> Option<usize> {
-    let before = own_text.as_bytes().get(..place).filter(|_| place < own_text.len())?;
+    let before = own_text
+        .as_bytes()
+        .get(..place)
+        .filter(|_| place < own_text.len())?;
     Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)
 }
 
@@ -91,7 +95,9 @@ fn success(value: &Value<'_, '_>) -> Checked<Criterion> {
     if text.trim() == "theory" {
         return Ok(Criterion::Theory);
     }
-    Bound::rate(text).map(Criterion::Success).map_err(|error| unclear(value, &error, SUCCESS_HELP))
+    Bound::rate(text)
+        .map(Criterion::Success)
+        .map_err(|error| unclear(value, &error, SUCCESS_HELP))
 }
 
 fn rate(value: &Value<'_, '_>) -> Checked<Bound> {
@@ -140,7 +146,9 @@ fn shares<'t, 's>(value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
         let kind = key.get_ref().as_ref();
         if let Err(help) = known_cause(kind) {
             let message = format!("there is no cause \"{kind}\"");
-            section.problems().note(Problem::new(key.span(), message, "unknown cause", help));
+            section
+                .problems()
+                .note(Problem::new(key.span(), message, "unknown cause", help));
             continue;
         }
         let bound = section.noted(rate(&value));
@@ -162,7 +170,11 @@ fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
         })?;
         Ok(kind.to_owned())
     };
-    items.iter().map(kind).collect::<Checked<_>>().map(Criterion::Causes)
+    items
+        .iter()
+        .map(kind)
+        .collect::<Checked<_>>()
+        .map(Criterion::Causes)
 }
 
 fn known_cause(kind: &str) -> Result<(), String> {
@@ -201,7 +213,10 @@ pub(crate) fn selects(filter: &[Filter], cell: &[Assignment]) -> bool {
     filter.iter().all(|filter| {
         cell.iter().any(|assignment| {
             assignment.path == filter.path
-                && filter.values.iter().any(|value| same_value(value, &assignment.value))
+                && filter
+                    .values
+                    .iter()
+                    .any(|value| same_value(value, &assignment.value))
         })
     })
 }
@@ -236,7 +251,9 @@ fn filters(section: &Section<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &m
     for (key, value) in section.entries() {
         let path = keys::join(above, key.get_ref());
         let problem = |message: String, label: &str, help: String| {
-            section.problems().note(Problem::new(key.span(), message, label, help));
+            section
+                .problems()
+                .note(Problem::new(key.span(), message, label, help));
         };
         if found.iter().any(|earlier| earlier.path == path) {
             let message = format!("`where` has two conditions on `{path}`");
@@ -286,7 +303,10 @@ fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
 fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     let found = |value: &Value<'_, '_>| {
         let value = to_json(value.raw());
-        axis.json.iter().find(|known| same_value(known, &value)).cloned()
+        axis.json
+            .iter()
+            .find(|known| same_value(known, &value))
+            .cloned()
     };
     // The value of a swept path may itself be a list, such as a command.
     if let Some(value) = found(value) {
@@ -297,7 +317,9 @@ fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let known: Vec<String> = axis.json.iter().map(sweep::text).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         // A number that is written like another one is not meant for it.
-        let meant = wrong.as_str().map_or(String::new(), |wrong| did_you_mean(wrong, &known));
+        let meant = wrong
+            .as_str()
+            .map_or(String::new(), |wrong| did_you_mean(wrong, &known));
         let more = known.len().saturating_sub(MOST_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         value.problem(
@@ -315,5 +337,8 @@ fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let help = "list some of its values, or leave it out if all are meant";
         return Err(value.problem(message, "selects no cell", help));
     }
-    items.iter().map(|item| found(item).ok_or_else(|| missing(item))).collect()
+    items
+        .iter()
+        .map(|item| found(item).ok_or_else(|| missing(item)))
+        .collect()
 }

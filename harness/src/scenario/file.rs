@@ -49,7 +49,9 @@ impl Scenario {
         let scenario = match layers.merged() {
             Ok((mut tree, flagged)) => {
                 tree.remove("extends");
-                let source = layers.only_text().map_or_else(|| source::text(&tree), str::to_owned);
+                let source = layers
+                    .only_text()
+                    .map_or_else(|| source::text(&tree), str::to_owned);
                 let scenario =
                     scenario((file, layers.own_text()), &tree, &flagged, overrides, &problems);
                 scenario.map(|scenario| Self { source, ..scenario })
@@ -76,7 +78,9 @@ impl Scenario {
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -123,17 +127,24 @@ fn scenario(
     setup::read(&root);
     let found = sweep::read(&root);
     let size = root.noted(sweep::check_size(&found, &root, overrides.many_cells));
-    let texts = size.map(|()| sweep::range_texts(&found)).unwrap_or_default();
-    let groups = size.map(|()| sweep::axes(found, &texts, &root)).unwrap_or_default();
+    let texts = size
+        .map(|()| sweep::range_texts(&found))
+        .unwrap_or_default();
+    let groups = size
+        .map(|()| sweep::axes(found, &texts, &root))
+        .unwrap_or_default();
     flags_have_effect(flagged, &groups, problems);
     let cells = sweep::cells(tree, &groups, &root);
     icmp_limits_have_effect(&root, &groups, &cells);
     let expectations =
         if size.is_some() { expect::read(&root, &groups, &cells, own_text) } else { Vec::new() };
     let question = root.get("question").and_then(|value| {
-        root.noted(value.text("what the scenario asks, in quotes")).map(str::to_owned)
+        root.noted(value.text("what the scenario asks, in quotes"))
+            .map(str::to_owned)
     });
-    let seed = root.get("seed").and_then(|value| root.noted(value.whole(0, u64::MAX, SEED_HELP)));
+    let seed = root
+        .get("seed")
+        .and_then(|value| root.noted(value.whole(0, u64::MAX, SEED_HELP)));
     let name = root.noted(name(file, &root));
     // Last, because it is no news that `trials` is missing if it stands in a section by mistake.
     let trials = trials(&root);
@@ -163,12 +174,17 @@ fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {
     let Some(half_width) = root.get("precision") else {
         if let Some(most) = root.get("trials_max") {
             let message = "`trials_max` has no meaning without `precision`";
-            root.problems().note(most.problem(message, "the number is fixed", PRECISION_HELP));
+            root.problems()
+                .note(most.problem(message, "the number is fixed", PRECISION_HELP));
         }
         return Ok((whole(root.require("trials", TRIALS_HELP)?, TRIALS_HELP)?, None));
     };
     let half_width = half_width.number(&keys::PRECISION)?;
-    let read = |key| root.get(key).map(|value| whole(value, PRECISION_HELP)).transpose();
+    let read = |key| {
+        root.get(key)
+            .map(|value| whole(value, PRECISION_HELP))
+            .transpose()
+    };
     let (fewest, most) = match (read("trials")?, read("trials_max")?) {
         (None, None) => (precision::fewest(half_width), precision::most(half_width)),
         (None, Some(most)) => (precision::fewest(half_width).min(most), most),
@@ -208,7 +224,9 @@ fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: 
 /// others of the sweep have NATs that do.
 fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], cells: &[Cell]) {
     for (index, side) in super::SIDES.iter().enumerate() {
-        let nats = cells.iter().filter_map(|cell| cell.setup.peers[index].nat.spec());
+        let nats = cells
+            .iter()
+            .filter_map(|cell| cell.setup.peers[index].nat.spec());
         let mut unlimited = nats.filter(|nat| !nat.icmp_limit).peekable();
         let Some(first) = unlimited.peek().map(|nat| nat.unsolicited.name()) else { continue };
         if unlimited.any(|nat| nat.unsolicited.is_icmp()) {
@@ -224,7 +242,10 @@ fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], c
             let axis = axes.find(|axis| axis.path == path || axis.path == nat_path);
             axis.map(|axis| axis.place.clone())
         };
-        let place = limit.map(|limit| limit.node().span()).or_else(swept).unwrap_or_default();
+        let place = limit
+            .map(|limit| limit.node().span())
+            .or_else(swept)
+            .unwrap_or_default();
         root.problems().note(Problem::new(
             place,
             format!("`{path}` has no meaning with unsolicited \"{first}\""),
@@ -249,7 +270,10 @@ fn name(file: &str, root: &Section<'_, '_>) -> Checked<String> {
         }
         return Ok(name.to_owned());
     }
-    let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+    let stem = Path::new(file)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
     if is_name(&stem) {
         return Ok(stem.into_owned());
     }

@@ -29,7 +29,11 @@ impl FromStr for CellFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.split(',').map(str::trim).map(condition).collect::<Result<_, _>>().map(Self)
+        text.split(',')
+            .map(str::trim)
+            .map(condition)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -40,12 +44,17 @@ fn condition(text: &str) -> Result<Condition, String> {
         }
         return Ok(Condition::Part(text.to_owned()));
     };
-    let (path, has) = path.strip_suffix('!').map_or((path, true), |path| (path, false));
+    let (path, has) = path
+        .strip_suffix('!')
+        .map_or((path, true), |path| (path, false));
     let path = path.trim().to_owned();
     if path.is_empty() {
         return Err(format!("`{text}` has no path: write PATH=VALUE"));
     }
-    let values = values.split('|').map(|value| value.trim().to_owned()).collect();
+    let values = values
+        .split('|')
+        .map(|value| value.trim().to_owned())
+        .collect();
     Ok(Condition::Value { path, values, has })
 }
 
@@ -55,7 +64,11 @@ impl CellFilter {
         self.0.iter().all(|condition| match condition {
             Condition::Part(text) => format!("{scenario}: {}", cell.label()).contains(text),
             Condition::Value { path, values, has } => {
-                let mut meant = cell.values.iter().filter(|it| is_meant(path, &it.path)).peekable();
+                let mut meant = cell
+                    .values
+                    .iter()
+                    .filter(|it| is_meant(path, &it.path))
+                    .peekable();
                 let found = |value: &serde_json::Value| values.iter().any(|it| matches(it, value));
                 meant.peek().is_some() && meant.any(|it| found(&it.value)) == *has
             }
@@ -67,9 +80,13 @@ impl CellFilter {
     /// # Errors
     /// With what would be right.
     pub(crate) fn check(&self, scenarios: &[Scenario]) -> Result<(), String> {
-        let first_cells = scenarios.iter().filter_map(|scenario| scenario.cells.first());
-        let swept: Vec<&str> =
-            first_cells.flat_map(|cell| &cell.values).map(|it| it.path.as_str()).collect();
+        let first_cells = scenarios
+            .iter()
+            .filter_map(|scenario| scenario.cells.first());
+        let swept: Vec<&str> = first_cells
+            .flat_map(|cell| &cell.values)
+            .map(|it| it.path.as_str())
+            .collect();
         for condition in &self.0 {
             let Condition::Value { path, .. } = condition else { continue };
             if swept.iter().any(|known| is_meant(path, known)) {
@@ -95,7 +112,9 @@ impl CellFilter {
 
 /// Whether a condition's path means a swept one: all of it, or its last keys.
 fn is_meant(path: &str, swept: &str) -> bool {
-    swept.strip_suffix(path).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    swept
+        .strip_suffix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn matches(pattern: &str, value: &serde_json::Value) -> bool {
@@ -119,7 +138,11 @@ mod tests {
         let scenario = scenario();
         let filter: CellFilter = filter.parse().unwrap();
         filter.check(std::slice::from_ref(&scenario)).unwrap();
-        scenario.cells.iter().filter(|cell| filter.selects("skew", cell)).count()
+        scenario
+            .cells
+            .iter()
+            .filter(|cell| filter.selects("skew", cell))
+            .count()
     }
 
     #[test]

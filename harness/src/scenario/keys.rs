@@ -203,7 +203,10 @@ pub(super) fn unknown(section: &str, key: &str, known: &[&str], span: Range<usiz
     } else {
         format!("keys of `{section}` are {}", list(known))
     };
-    let home = HOMES.iter().find(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home);
+    let home = HOMES
+        .iter()
+        .find(|(_, keys)| keys.contains(&key))
+        .map(|(home, _)| *home);
     let advice = match home {
         Some("") if SECTIONS.contains(&key) => format!("[{key}] is a section of its own; "),
         Some("") => format!("`{key}` is a top-level key: write it above the first [section]; "),

@@ -113,7 +113,10 @@ fn next(
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A flag as TOML: a word that is no TOML value is a string, so that no shell need quote it twice.
@@ -205,11 +208,18 @@ fn first_of_each_line<'e>(
 ) -> impl Iterator<Item = &'e toml::de::Error> {
     let line = |error: &toml::de::Error| {
         let start = error.span().map_or(0, |span| span.start);
-        text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+        text.as_bytes()[..start.min(text.len())]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
     };
     let lines: Vec<usize> = errors.iter().map(line).collect();
     let is_first = move |number: usize| !lines[..number].contains(&lines[number]);
-    errors.iter().enumerate().filter(move |(number, _)| is_first(*number)).map(|(_, error)| error)
+    errors
+        .iter()
+        .enumerate()
+        .filter(move |(number, _)| is_first(*number))
+        .map(|(_, error)| error)
 }
 
 /// Moves every place in a tree.
@@ -229,9 +239,12 @@ fn shifted_value<'s>(value: Spanned<DeValue<'s>>, base: usize) -> Spanned<DeValu
     let place = value.span().start + base..value.span().end + base;
     let value = match value.into_inner() {
         DeValue::Table(table) => DeValue::Table(shifted(table, base)),
-        DeValue::Array(items) => {
-            DeValue::Array(items.into_iter().map(|item| shifted_value(item, base)).collect())
-        }
+        DeValue::Array(items) => DeValue::Array(
+            items
+                .into_iter()
+                .map(|item| shifted_value(item, base))
+                .collect(),
+        ),
         value @ (DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)

@@ -88,7 +88,9 @@ impl Scenario {
 
     /// The cells that an expectation is on.
     pub(crate) fn cells_of(&self, expectation: &ExpectationPlan) -> impl Iterator<Item = &Cell> {
-        self.cells.iter().filter(|cell| selects(&expectation.filter, &cell.values))
+        self.cells
+            .iter()
+            .filter(|cell| selects(&expectation.filter, &cell.values))
     }
 
     /// Leaves only the cells that are meant, and the expectations that are on any of these.
@@ -96,7 +98,9 @@ impl Scenario {
         let Self { name, cells, expectations, .. } = self;
         cells.retain(|cell| is_meant(name, cell));
         expectations.retain(|expectation| {
-            cells.iter().any(|cell| selects(&expectation.filter, &cell.values))
+            cells
+                .iter()
+                .any(|cell| selects(&expectation.filter, &cell.values))
         });
     }
 }

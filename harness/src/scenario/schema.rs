@@ -126,8 +126,9 @@ fn nat() -> Value {
 }
 
 fn nat_name() -> Value {
-    let entries =
-        CATALOGUE.iter().map(|entry| json!({ "const": entry.name, "description": entry.summary }));
+    let entries = CATALOGUE
+        .iter()
+        .map(|entry| json!({ "const": entry.name, "description": entry.summary }));
     json!({ "type": "string", "oneOf": entries.collect::<Vec<_>>() })
 }
 
@@ -267,8 +268,10 @@ fn bound(number: &str) -> Value {
 
 /// A table that has none but these keys.
 fn section(description: &str, known: &[&str], key: impl Fn(&str) -> Value) -> Value {
-    let properties: Map<String, Value> =
-        known.iter().map(|name| ((*name).to_owned(), key(name))).collect();
+    let properties: Map<String, Value> = known
+        .iter()
+        .map(|name| ((*name).to_owned(), key(name)))
+        .collect();
     json!({
         "description": description,
         "type": "object",
@@ -393,7 +396,9 @@ mod tests {
 
     fn is_valid(toml: &str) -> bool {
         let scenario: Value = toml::from_str(toml).unwrap();
-        jsonschema::draft7::new(&schema()).unwrap().is_valid(&scenario)
+        jsonschema::draft7::new(&schema())
+            .unwrap()
+            .is_valid(&scenario)
     }
 
     /// `cargo run -p harness -- schema > scenarios/schema.json` mends it.
@@ -413,7 +418,10 @@ mod tests {
         let mut count = 0;
         for entry in std::fs::read_dir(folder()).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 assert!(text.starts_with("#:schema ./schema.json\n"), "{}", path.display());
                 assert!(is_valid(&text), "{}", path.display());

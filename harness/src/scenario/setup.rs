@@ -40,7 +40,10 @@ pub(super) fn read(root: &Section<'_, '_>) -> Setup {
     let drawn = [(Drawn::Delay, delay.clone())]
         .into_iter()
         .chain(
-            super::SIDES.iter().enumerate().map(|(n, side)| (Drawn::ClockOffset(n), offset(side))),
+            super::SIDES
+                .iter()
+                .enumerate()
+                .map(|(n, side)| (Drawn::ClockOffset(n), offset(side))),
         )
         .filter(|(_, draw)| !matches!(draw, Draw::Fixed(_)))
         .collect();
@@ -73,7 +76,9 @@ fn possible(root: &Section<'_, '_>, setup: &Setup) -> Checked<()> {
 
 fn wan(section: &Section<'_, '_>, delay: &Draw) -> WanSetup {
     WanSetup {
-        family: section.noted(section.choice("family", Family::V4)).unwrap_or(Family::V4),
+        family: section
+            .noted(section.choice("family", Family::V4))
+            .unwrap_or(Family::V4),
         delay: Duration::from_secs_f64(delay.median() / 1000.0),
         loss: number(section, &keys::LOSS),
     }
@@ -84,7 +89,9 @@ fn punch(section: &Section<'_, '_>) -> PunchSetup {
         without quotes";
     let rule = section.choice("rule", Rule::Rolling);
     let election = section.choice("election", Election::Nonce);
-    let listen = section.get("listen").and_then(|value| section.noted(value.flag(LISTEN_HELP)));
+    let listen = section
+        .get("listen")
+        .and_then(|value| section.noted(value.flag(LISTEN_HELP)));
     PunchSetup {
         rule: section.noted(rule).unwrap_or(Rule::Rolling),
         election: section.noted(election).unwrap_or(Election::Nonce),
@@ -95,7 +102,9 @@ fn punch(section: &Section<'_, '_>) -> PunchSetup {
 }
 
 fn peer(section: &Section<'_, '_>, clock_offset: &Draw) -> PeerSetup {
-    let nat = section.get("nat").and_then(|value| section.noted(nat::read(value)));
+    let nat = section
+        .get("nat")
+        .and_then(|value| section.noted(nat::read(value)));
     let taken_ports = section.get("taken_ports").and_then(|value| {
         let ports = section.noted(value.whole(0, 64, TAKEN_PORTS_HELP))?;
         Some(usize::try_from(ports).expect("checked to be at most 64"))
@@ -164,8 +173,11 @@ fn subject(root: &Section<'_, '_>) -> Checked<Option<Subject>> {
     let value = value.section(keys::COMMAND)?.require("command", HELP)?;
     // By the names in the file: one that has something else wrong with it is still meant.
     let hosts = root.get("host").and_then(|hosts| hosts.table("").ok());
-    let names: Vec<&str> =
-        hosts.iter().flat_map(Section::keys).map(|key| key.get_ref().as_ref()).collect();
+    let names: Vec<&str> = hosts
+        .iter()
+        .flat_map(Section::keys)
+        .map(|key| key.get_ref().as_ref())
+        .collect();
     let command = command(&value, Runner::Peer, &names)?;
     if command.first().is_none_or(String::is_empty) {
         let message = format!("`{}` does not name a program", value.path());

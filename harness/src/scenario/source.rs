@@ -4,7 +4,9 @@ use toml::de::{DeTable, DeValue};
 
 /// A TOML document that says what the tree says: each key of the top level on a line.
 pub(super) fn text(tree: &DeTable<'_>) -> String {
-    tree.iter().map(|(key, value)| line(key.get_ref(), value.get_ref()) + "\n").collect()
+    tree.iter()
+        .map(|(key, value)| line(key.get_ref(), value.get_ref()) + "\n")
+        .collect()
 }
 
 fn line(key: &str, value: &DeValue<'_>) -> String {
@@ -23,7 +25,9 @@ fn inline(value: &DeValue<'_>) -> String {
             format!("[{}]", items.join(", "))
         }
         DeValue::Table(table) => {
-            let pairs = table.iter().map(|(key, value)| line(key.get_ref(), value.get_ref()));
+            let pairs = table
+                .iter()
+                .map(|(key, value)| line(key.get_ref(), value.get_ref()));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
     }
@@ -31,5 +35,7 @@ fn inline(value: &DeValue<'_>) -> String {
 
 /// A basic string: TOML escapes what JSON does, and DEL.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+    serde_json::Value::from(text)
+        .to_string()
+        .replace('\u{7f}', "\\u007F")
 }

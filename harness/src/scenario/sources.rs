@@ -23,14 +23,20 @@ impl Sources {
     /// Adds a text, and says where it begins. `name` is what messages call it.
     pub(super) fn add(&mut self, name: &str, text: String) -> usize {
         // One more than its length, so that its end is not the beginning of the next.
-        let base = self.0.last().map_or(0, |last| last.base + last.text.inner().len() + 1);
-        self.0.push(Source { text: Arc::new(NamedSource::new(name, text)), base });
+        let base = self
+            .0
+            .last()
+            .map_or(0, |last| last.base + last.text.inner().len() + 1);
+        self.0
+            .push(Source { text: Arc::new(NamedSource::new(name, text)), base });
         base
     }
 
     /// Each text and the place of its first byte.
     pub(super) fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.0.iter().map(|source| (source.base, source.text.inner().as_str()))
+        self.0
+            .iter()
+            .map(|source| (source.base, source.text.inner().as_str()))
     }
 
     /// The text that a place lies in, and the place there.

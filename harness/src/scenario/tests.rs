@@ -96,8 +96,11 @@ mod right {
         );
         let labels: Vec<String> = scenario.cells.iter().map(Cell::label).collect();
         insta::assert_snapshot!(labels.join("\n"));
-        let offsets: Vec<f64> =
-            scenario.cells.iter().map(|cell| cell.setup.peers[1].clock_offset_s).collect();
+        let offsets: Vec<f64> = scenario
+            .cells
+            .iter()
+            .map(|cell| cell.setup.peers[1].clock_offset_s)
+            .collect();
         assert_eq!(offsets, [0.0, 2.5, -5.0, 0.0, 2.5, -5.0]);
         assert_eq!(scenario.cells[2].setup.punch.rule, Rule::Article);
         assert_eq!(scenario.cells[3].setup.punch.rule, Rule::Rolling);
@@ -121,8 +124,11 @@ mod right {
                 "trials = 1\n[peer.a]\n{nat}\n[sweep]\n\
                  \"peer.a.nat.unsolicited\" = [\"drop\", \"reset\"]"
             ));
-            let nats: Vec<&Nat> =
-                scenario.cells.iter().map(|cell| &cell.setup.peers[0].nat).collect();
+            let nats: Vec<&Nat> = scenario
+                .cells
+                .iter()
+                .map(|cell| &cell.setup.peers[0].nat)
+                .collect();
             let home = |unsolicited| Nat::Behind(NatSpec::home(unsolicited));
             assert_eq!(nats, [&home(Unsolicited::Drop), &home(Unsolicited::Reset)], "{nat}");
         }
@@ -227,8 +233,11 @@ mod right {
              [[expect]]\nwhere = { \"wan.delay_ms\" = [1.0, 5] }\nsuccess = \" >=0.5\"",
         );
         let filter = &scenario.expectations[0].filter[0];
-        let cells: Vec<_> =
-            scenario.cells.iter().map(|cell| cell.values[0].value.clone()).collect();
+        let cells: Vec<_> = scenario
+            .cells
+            .iter()
+            .map(|cell| cell.values[0].value.clone())
+            .collect();
         assert_eq!(filter.values, cells);
         assert_eq!(scenario.expectations[0].expected, ">= 0.5");
     }
@@ -249,7 +258,10 @@ mod right {
 
     #[test]
     fn ten_thousand_cells_are_read() {
-        let values = (0..100).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+        let values = (0..100)
+            .map(|value| value.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         let scenario = parse(&format!(
             "trials = 1\n[sweep]\n\"wan.delay_ms\" = [{values}]\n\"peer.a.start_s\" = [{values}]"
         ));
@@ -261,7 +273,10 @@ mod right {
         let mut count = 0;
         for entry in std::fs::read_dir(project().join("scenarios")).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
                 if let Err(error) = Scenario::read(&path, &Overrides::default()) {
                     panic!("{}", rendered(&error));
                 }
@@ -275,7 +290,9 @@ mod right {
     fn every_example_in_the_description_of_the_language_is_right() {
         let readme = std::fs::read_to_string(project().join("scenarios/README.md")).unwrap();
         let blocks = readme.split("```toml\n").skip(1);
-        let examples: Vec<&str> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+        let examples: Vec<&str> = blocks
+            .map(|block| block.split("```").next().unwrap())
+            .collect();
         assert!(examples.len() >= 5);
         for example in examples {
             parse(example);
@@ -310,7 +327,9 @@ mod right {
             (keys::CLOCK_OFFSET, keys::CLOCK_OFFSET.default.to_string()),
             (keys::START, keys::START.default.to_string()),
         ] {
-            let row = readme.lines().find(|line| line.starts_with(&format!("| `{}`", number.key)));
+            let row = readme
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{}`", number.key)));
             let row = row.unwrap_or_else(|| panic!("no row for {}", number.key));
             let rest = format!("| {} to {} | {default} |", number.min, number.max);
             assert!(row.contains(&rest), "{row} should have {rest}");

@@ -115,12 +115,16 @@ impl<'t, 's> Value<'t, 's> {
 
     /// `true` or `false`.
     pub(super) fn flag(&self, help: &str) -> Checked<bool> {
-        self.raw().as_bool().ok_or_else(|| self.not("`true` or `false`", help))
+        self.raw()
+            .as_bool()
+            .ok_or_else(|| self.not("`true` or `false`", help))
     }
 
     /// A string.
     pub(super) fn text(&self, help: &str) -> Checked<&'t str> {
-        self.raw().as_str().ok_or_else(|| self.not("a string", help))
+        self.raw()
+            .as_str()
+            .ok_or_else(|| self.not("a string", help))
     }
 
     /// One of the names of `T`.
@@ -200,8 +204,12 @@ impl<'t, 's> Section<'t, 's> {
 
     /// Notes every key but these as a problem.
     pub(super) fn only(self, known: &[&str]) -> Self {
-        for key in self.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
-            self.problems.note(keys::unknown(&self.path, key.get_ref(), known, key.span()));
+        for key in self
+            .keys()
+            .filter(|key| !known.contains(&key.get_ref().as_ref()))
+        {
+            self.problems
+                .note(keys::unknown(&self.path, key.get_ref(), known, key.span()));
         }
         self
     }
@@ -215,10 +223,13 @@ impl<'t, 's> Section<'t, 's> {
     pub(super) fn entries(
         &self,
     ) -> impl Iterator<Item = (&'t Spanned<DeString<'s>>, Value<'t, 's>)> {
-        self.table.into_iter().flat_map(DeTable::iter).map(|(key, node)| {
-            let path = join(&self.path, key.get_ref());
-            (key, Value { path, node, problems: self.problems })
-        })
+        self.table
+            .into_iter()
+            .flat_map(DeTable::iter)
+            .map(|(key, node)| {
+                let path = join(&self.path, key.get_ref());
+                (key, Value { path, node, problems: self.problems })
+            })
     }
 
     /// Whether it has no keys at all.
@@ -242,7 +253,9 @@ impl<'t, 's> Section<'t, 's> {
 
     /// A table in this one that has none but these keys; empty if it is not there, or no table.
     pub(super) fn section(&self, key: &str, known: &[&str]) -> Self {
-        let found = self.get(key).and_then(|value| self.noted(value.section(known)));
+        let found = self
+            .get(key)
+            .and_then(|value| self.noted(value.section(known)));
         found.unwrap_or_else(|| Self {
             path: join(&self.path, key),
             span: 0..0,
@@ -253,7 +266,8 @@ impl<'t, 's> Section<'t, 's> {
 
     /// The number of a key, or its default.
     pub(super) fn number(&self, spec: &Number) -> Checked<f64> {
-        self.get(spec.key).map_or(Ok(spec.default), |value| value.number(spec))
+        self.get(spec.key)
+            .map_or(Ok(spec.default), |value| value.number(spec))
     }
 
     /// One of the names of `T`, or its default.
@@ -293,9 +307,10 @@ pub(super) fn to_json(value: &DeValue<'_>) -> serde_json::Value {
         DeValue::Integer(integer) => as_i128(integer)
             .and_then(serde_json::Number::from_i128)
             .map_or(serde_json::Value::Null, serde_json::Value::Number),
-        DeValue::Float(float) => {
-            float.as_str().parse::<f64>().map_or(serde_json::Value::Null, Into::into)
-        }
+        DeValue::Float(float) => float
+            .as_str()
+            .parse::<f64>()
+            .map_or(serde_json::Value::Null, Into::into),
         DeValue::Boolean(flag) => (*flag).into(),
         DeValue::Datetime(time) => time.to_string().into(),
         DeValue::Array(items) => items.iter().map(|item| to_json(item.get_ref())).collect(),
@@ -323,7 +338,9 @@ pub(super) fn put<'s>(
     }
     let is_nat = *first == "nat";
     let empty = || DeValue::Table(DeTable::new());
-    let below = table.entry(key).or_insert_with(|| Spanned::new(place.clone(), empty()));
+    let below = table
+        .entry(key)
+        .or_insert_with(|| Spanned::new(place.clone(), empty()));
     if let (true, DeValue::String(_)) = (is_nat, below.get_ref()) {
         expand_nat(below);
     } else if !below.get_ref().is_table() {

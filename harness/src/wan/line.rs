@@ -122,7 +122,10 @@ impl Line {
         let mut events = Events::new();
         let mut buffer = vec![0; LARGEST];
         while !stop.load(Ordering::Acquire) {
-            let wait = self.due.peek().map(|Reverse(first)| first.at.since(monotonic_now()));
+            let wait = self
+                .due
+                .peek()
+                .map(|Reverse(first)| first.at.since(monotonic_now()));
             events.clear();
             poller.wait(&mut events, wait)?;
             for event in events.iter() {
@@ -150,8 +153,10 @@ impl Line {
     fn accept(&mut self, from: usize, bytes: &[u8]) {
         let now = monotonic_now();
         let destination = tcp::destination(bytes);
-        let to =
-            self.ends.iter().position(|end| destination.is_some_and(|to| end.network.contains(to)));
+        let to = self
+            .ends
+            .iter()
+            .position(|end| destination.is_some_and(|to| end.network.contains(to)));
         let fate = match to {
             None => Fate::NoRoute,
             Some(_) if self.draw(from) < self.loss => Fate::Lost,
@@ -241,7 +246,9 @@ mod tests {
                 line.accept(0, &packet(other));
             }
             let fates = line.traffic.packets.iter().map(|packet| packet.fate);
-            fates.filter(|fate| *fate != Fate::NoRoute).collect::<Vec<_>>()
+            fates
+                .filter(|fate| *fate != Fate::NoRoute)
+                .collect::<Vec<_>>()
         };
         let alone = fates(0);
         assert!(alone.contains(&Fate::Lost) && alone.contains(&Fate::InFlight { to: 1 }));

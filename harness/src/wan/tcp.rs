@@ -58,8 +58,16 @@ pub(crate) fn destination(packet: &[u8]) -> Option<IpAddr> {
 
 /// Source and destination of an IP packet.
 pub(crate) fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
-    let four = |at: usize| packet.get(at..at + 4).and_then(|b| <[u8; 4]>::try_from(b).ok());
-    let sixteen = |at: usize| packet.get(at..at + 16).and_then(|b| <[u8; 16]>::try_from(b).ok());
+    let four = |at: usize| {
+        packet
+            .get(at..at + 4)
+            .and_then(|b| <[u8; 4]>::try_from(b).ok())
+    };
+    let sixteen = |at: usize| {
+        packet
+            .get(at..at + 16)
+            .and_then(|b| <[u8; 16]>::try_from(b).ok())
+    };
     match packet.first()? >> 4 {
         4 => Some((four(12)?.into(), four(16)?.into())),
         6 => Some((sixteen(8)?.into(), sixteen(24)?.into())),

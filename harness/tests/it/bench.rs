@@ -63,7 +63,13 @@ impl Bench {
 
     fn with(turn: Turn) -> Self {
         let folder = TempDir::with_prefix("harness-it-").unwrap();
-        let mark = folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let mark = folder
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         fs::create_dir(folder.path().join("tmp")).unwrap();
         Self { folder, mark, runs: Cell::new(0), _turn: turn }
     }
@@ -105,8 +111,14 @@ impl Bench {
         let number = self.runs.replace(self.runs.get() + 1);
         let streams = ["stdout", "stderr"].map(|name| self.path(&format!("{name}-{number}")));
         let [stdout, stderr] = streams.each_ref().map(|path| File::create(path).unwrap());
-        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Running { bench: self, child, streams, out }
     }
 
@@ -277,7 +289,9 @@ impl Ran {
     /// All events, one line each.
     pub(crate) fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.out.join("events.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The results of trials, by scenario, cell and index.
@@ -303,15 +317,20 @@ pub(crate) fn read_json(path: &Path) -> Value {
 /// slow wrapper.
 pub(crate) fn python() -> String {
     let print = ["-c", "import sys; print(sys.executable)"];
-    let output = Command::new("python3").args(print).output().unwrap_or_else(|error| {
-        panic!("python3, which the subjects of these tests are written in: {error}")
-    });
+    let output = Command::new("python3")
+        .args(print)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("python3, which the subjects of these tests are written in: {error}")
+        });
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// A program of these tests.
 pub(crate) fn program(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/programs").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/programs")
+        .join(name);
     assert!(path.is_file(), "{}", path.display());
     path.to_str().unwrap().to_owned()
 }

@@ -290,7 +290,9 @@ fn begins(text: &str, part: &str) -> bool {
     let Some((before, after)) = part.split_once('#') else { return text.starts_with(part) };
     let Some(rest) = text.strip_prefix(before) else { return false };
     let is_number = |character: char| character.is_ascii_digit() || character == '.';
-    let number = rest.find(|character| !is_number(character)).unwrap_or(rest.len());
+    let number = rest
+        .find(|character| !is_number(character))
+        .unwrap_or(rest.len());
     number > 0 && begins(&rest[number..], after)
 }
 
@@ -310,7 +312,13 @@ fn each_cause_is_named_where_it_is_certain() {
         .into_iter()
         .map(|trial| {
             let scenario = usize::try_from(trial["scenario"].as_u64().unwrap()).unwrap();
-            (plan["scenarios"][scenario]["name"].as_str().unwrap().to_owned(), trial)
+            (
+                plan["scenarios"][scenario]["name"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+                trial,
+            )
         })
         .collect();
     let mut wrong = Vec::new();

@@ -71,7 +71,10 @@ fn classified(bench: &Bench, nats: &[Value]) -> BTreeMap<String, Value> {
     let mut lines = String::new();
     for nat in nats {
         let mut rules = nat.clone();
-        rules.as_object_mut().unwrap().retain(|key, _| RULES.contains(&key.as_str()));
+        rules
+            .as_object_mut()
+            .unwrap()
+            .retain(|key, _| RULES.contains(&key.as_str()));
         lines += &format!("{rules}\n");
     }
     let rules = bench.write("rules.jsonl", &lines);
@@ -103,8 +106,12 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
     assert!(described.len() >= 13, "all but the public host: {list:#?}");
     for (name, behaviour) in &described {
         let known = |key: &String| everything().any(|known| known == key);
-        let unknown: Vec<_> =
-            behaviour.as_object().unwrap().keys().filter(|key| !known(key)).collect();
+        let unknown: Vec<_> = behaviour
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| !known(key))
+            .collect();
         assert!(unknown.is_empty(), "{name}: nobody looks at {unknown:?}");
     }
     let nats: Vec<Value> = described.keys().map(|name| shown(&bench, name)).collect();

@@ -35,7 +35,11 @@ fn too_few_trials_to_tell_are_3() {
     let ran =
         bench.run("trials = 3\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.95\"\n", &[]);
     ran.assert_code(3);
-    assert!(ran.stderr.contains("warning: scenario-0: 3 trials in a cell cannot prove"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("warning: scenario-0: 3 trials in a cell cannot prove"),
+        "{ran:?}"
+    );
     assert_eq!(ran.summary()["verdict"], "inconclusive");
 }
 
@@ -204,8 +208,17 @@ fn a_check_counts_what_would_be_run_and_runs_nothing() {
     bench.write("counted.toml", text);
     let ran = bench.harness(&["check", "counted.toml"]);
     ran.assert_code(0);
-    assert!(ran.stdout.contains("counted.toml: 3 cells x 5 trials = 15 trials"), "{}", ran.stdout);
-    let warnings: Vec<_> = ran.stdout.lines().filter(|it| it.contains("warning")).collect();
+    assert!(
+        ran.stdout
+            .contains("counted.toml: 3 cells x 5 trials = 15 trials"),
+        "{}",
+        ran.stdout
+    );
+    let warnings: Vec<_> = ran
+        .stdout
+        .lines()
+        .filter(|it| it.contains("warning"))
+        .collect();
     assert_eq!(
         warnings.iter().map(|it| it.trim()).collect::<Vec<_>>(),
         [
@@ -245,6 +258,8 @@ fn a_full_disk_keeps_what_was_measured_and_says_so() {
     assert!(said.contains("No space left on device") && !said.contains("panicked"), "{said}");
     let report = fs::read_to_string(bench.path("report")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    let trials = report["scenarios"][0]["cells"][0]["trials"].as_u64().unwrap();
+    let trials = report["scenarios"][0]["cells"][0]["trials"]
+        .as_u64()
+        .unwrap();
     assert!(trials > 10, "{report}");
 }

@@ -60,5 +60,11 @@ fn a_host_that_ends_before_its_trial_is_the_benchs_fault() {
     let ran = bench.run(scenario, &[]);
     let trial = &ran.trials()[0];
     assert_eq!(trial["verdict"], "error", "{trial}");
-    assert!(trial["cause"]["evidence"].as_str().unwrap().contains("\"gone\" ended"), "{trial}");
+    assert!(
+        trial["cause"]["evidence"]
+            .as_str()
+            .unwrap()
+            .contains("\"gone\" ended"),
+        "{trial}"
+    );
 }

@@ -36,7 +36,10 @@ cause = { "port-remapped" = ">= 0.5" }
 
 /// The events of one kind.
 fn events(ran: &Ran, kind: &str) -> Vec<Value> {
-    ran.events().into_iter().filter(|event| event["event"] == kind).collect()
+    ran.events()
+        .into_iter()
+        .filter(|event| event["event"] == kind)
+        .collect()
 }
 
 /// The trials of each cell by index, with what was drawn for them.
@@ -73,7 +76,10 @@ fn a_cell_stops_when_its_interval_is_narrow_and_the_log_says_so() {
     }
     let summary = one.summary();
     let expectations = summary["scenarios"][0]["expectations"].as_array().unwrap();
-    let demands: Vec<_> = expectations.iter().map(|it| it["expected"].as_str().unwrap()).collect();
+    let demands: Vec<_> = expectations
+        .iter()
+        .map(|it| it["expected"].as_str().unwrap())
+        .collect();
     assert_eq!(demands, ["connected_rtt p10 <= 1000", "cause port-remapped >= 0.5"]);
     assert_eq!(expectations[0]["verdict"], "pass", "{}", one.stdout);
     assert_eq!(expectations[1]["verdict"], "pass", "{}", one.stdout);
@@ -91,7 +97,9 @@ fn a_flag_fixes_the_trials_and_a_filter_leaves_the_same_ones() {
     assert!(events(&ran, "cell-decided").is_empty());
     let [few, all] = [&ran, &all].map(|ran| {
         let drawn = events(ran, "trial-finished");
-        let seeds = drawn.iter().map(|trial| trial["seed"].as_str().unwrap().to_owned());
+        let seeds = drawn
+            .iter()
+            .map(|trial| trial["seed"].as_str().unwrap().to_owned());
         seeds.collect::<std::collections::BTreeSet<_>>()
     });
     assert_eq!((few.len(), all.len()), (2, 4));
@@ -116,7 +124,11 @@ fn nothing_selected_is_4() {
         assert!(ran.stderr.contains("--filter selects no cell"), "{}", ran.stderr);
         let ran = bench.harness(&[command, "it.toml", "--filter", "delay=1"]);
         ran.assert_code(2);
-        assert!(ran.stderr.contains("`delay` is not swept: did you mean `delay_ms`?"), "{ran:?}");
+        assert!(
+            ran.stderr
+                .contains("`delay` is not swept: did you mean `delay_ms`?"),
+            "{ran:?}"
+        );
     }
     let ran = bench.harness(&["list", "it.toml", "--filter", "delay_ms=2.0", "--cells"]);
     ran.assert_code(0);
@@ -154,7 +166,12 @@ fn a_check_tells_of_everything_wrong_and_of_what_is_allowed() {
     for place in ["wrong.toml:3:7", "wrong.toml:4:11", "base.toml:3:8", "--set:1:5"] {
         assert!(ran.stderr.contains(&format!("{place}]")), "{place}: {}", ran.stderr);
     }
-    assert!(ran.stderr.contains("1 of 1 scenarios are invalid, 4 problems"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("1 of 1 scenarios are invalid, 4 problems"),
+        "{}",
+        ran.stderr
+    );
 
     bench.write(
         "right.toml",

@@ -123,7 +123,13 @@ fn a_second_interrupt_leaves_at_once() {
     let mut running = bench.spawn(command, bench.path("out"));
     running.wait_for_lines(2);
     fs::write(stuck, "").unwrap();
-    let waiting = || bench.processes().iter().any(|process| process.runs("sleep")).then_some(());
+    let waiting = || {
+        bench
+            .processes()
+            .iter()
+            .any(|process| process.runs("sleep"))
+            .then_some(())
+    };
     wait_for("rules that are not applied", Duration::from_secs(10), waiting);
 
     running.signal(Signal::SIGINT);
@@ -131,7 +137,9 @@ fn a_second_interrupt_leaves_at_once() {
     pause(Duration::from_millis(500));
     assert!(!running.has_ended(), "it cleans up");
     running.signal(Signal::SIGINT);
-    running.wait_at_most(Duration::from_secs(2)).assert_code(130);
+    running
+        .wait_at_most(Duration::from_secs(2))
+        .assert_code(130);
 }
 
 /// There is no moment, from the first on, in which an interrupt is lost.

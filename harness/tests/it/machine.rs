@@ -61,7 +61,9 @@ fn run_after(bench: &Bench, script: &str, user: Option<u32>, arguments: &[&str])
     );
     let mut command = bench.command("unshare");
     command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", &script, "sh"]);
-    bench.spawn(with(command, arguments), bench.path("out")).wait()
+    bench
+        .spawn(with(command, arguments), bench.path("out"))
+        .wait()
 }
 
 fn with(mut command: std::process::Command, arguments: &[&str]) -> std::process::Command {
@@ -83,7 +85,12 @@ fn assert_incapable(ran: &Ran, words: &[&str]) {
     for words in words {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
-    assert!(ran.stderr.starts_with("harness: this machine cannot run it:"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .starts_with("harness: this machine cannot run it:"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.stdout, "");
     assert!(!ran.out.exists(), "no folder for a run that cannot be");
 }
@@ -145,7 +152,11 @@ fn without_nft_only_the_nats_that_need_it_are_errors() {
     for words in ["nft is not installed", "install the package nftables", "NAT full-cone"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
-    let verdicts: Vec<_> = ran.trials().iter().map(|it| it["verdict"].clone()).collect();
+    let verdicts: Vec<_> = ran
+        .trials()
+        .iter()
+        .map(|it| it["verdict"].clone())
+        .collect();
     assert_eq!(verdicts.iter().filter(|it| *it == "success").count(), 2, "{verdicts:?}");
     assert_eq!(verdicts.iter().filter(|it| *it == "error").count(), 2, "{verdicts:?}");
 

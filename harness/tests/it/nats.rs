@@ -89,7 +89,9 @@ fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
         assert!(right, "{answer}: {seen:?}");
     }
     if answer != "drop" {
-        let surely = before(own_start - MOMENT).filter(|seen| seen.inbound).count();
+        let surely = before(own_start - MOMENT)
+            .filter(|seen| seen.inbound)
+            .count();
         assert!(answers.len() >= surely, "{answer}: {} for {surely} SYNs", answers.len());
         assert!(answers.len() <= unsolicited.len(), "{answer}: each SYN is answered once");
     }
@@ -153,5 +155,9 @@ fn only_failures_are_captured_if_so_asked() {
     names.sort();
     assert_eq!(names, ["scenario-0-1-0.ladder.txt", "scenario-0-1-0.pcapng"]);
     let seen = capture::read(&ran.out.join("captures/scenario-0-1-0.pcapng"));
-    assert!(seen.iter().all(|seen| is_syn(seen) && seen.comment == "lost"), "{seen:#?}");
+    assert!(
+        seen.iter()
+            .all(|seen| is_syn(seen) && seen.comment == "lost"),
+        "{seen:#?}"
+    );
 }

@@ -47,7 +47,11 @@ pub(crate) fn marked(mark: &str) -> Vec<Process> {
         carries.then(|| Process { pid, command_line: command_line.replace('\0', " ") })
     };
     let own = Pid::this().as_raw();
-    pids().into_iter().filter(|pid| *pid != own).filter_map(of_the_bench).collect()
+    pids()
+        .into_iter()
+        .filter(|pid| *pid != own)
+        .filter_map(of_the_bench)
+        .collect()
 }
 
 /// A namespace, as `/proc` names it: `net:[4026532000]`.
@@ -70,13 +74,18 @@ pub(crate) struct Footprint {
 
 impl Footprint {
     pub(crate) fn of(processes: &[Process]) -> Self {
-        let mut network: BTreeSet<_> =
-            processes.iter().flat_map(|process| network_namespaces(process.pid)).collect();
+        let mut network: BTreeSet<_> = processes
+            .iter()
+            .flat_map(|process| network_namespaces(process.pid))
+            .collect();
         if let Some(own) = link(Path::new("/proc/self/ns/net")) {
             network.remove(&own);
         }
         let own = pid_namespace(Pid::this().as_raw());
-        let pid = processes.iter().filter_map(|process| pid_namespace(process.pid)).chain(own);
+        let pid = processes
+            .iter()
+            .filter_map(|process| pid_namespace(process.pid))
+            .chain(own);
         Self { network, pid: pid.collect(), at: now_ticks() }
     }
 
@@ -87,10 +96,17 @@ impl Footprint {
             pid_namespace(*pid).is_some_and(|namespace| self.pid.contains(&namespace))
                 && start_ticks(*pid).is_some_and(|start| start <= self.at)
         };
-        let pids = pids().into_iter().filter(|pid| of_the_run(pid) && holds(pid));
+        let pids = pids()
+            .into_iter()
+            .filter(|pid| of_the_run(pid) && holds(pid));
         let mounts = read("/proc/self/mountinfo");
-        let mounted = self.network.iter().filter(|namespace| mounts.contains(namespace.as_str()));
-        pids.map(|pid| format!("process {pid}")).chain(mounted.cloned()).collect()
+        let mounted = self
+            .network
+            .iter()
+            .filter(|namespace| mounts.contains(namespace.as_str()));
+        pids.map(|pid| format!("process {pid}"))
+            .chain(mounted.cloned())
+            .collect()
     }
 }
 
@@ -119,12 +135,19 @@ fn network_namespaces(pid: i32) -> BTreeSet<Namespace> {
     if let Ok(descriptors) = fs::read_dir(process.join("fd")) {
         links.extend(descriptors.flatten().map(|entry| entry.path()));
     }
-    links.iter().filter_map(|path| link(path)).filter(|it| it.starts_with("net:[")).collect()
+    links
+        .iter()
+        .filter_map(|path| link(path))
+        .filter(|it| it.starts_with("net:["))
+        .collect()
 }
 
 fn pids() -> Vec<i32> {
     let entries = fs::read_dir("/proc").unwrap();
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// Where a link of `/proc` leads; none if its process has ended.
@@ -134,5 +157,7 @@ fn link(path: &Path) -> Option<String> {
 
 /// The text of a file in `/proc`; empty if its process has ended.
 fn read(path: &str) -> String {
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }

@@ -49,7 +49,11 @@ fn a_trial_is_replayed_from_its_run_alone() {
     let bench = Bench::new();
     let ran = bench.run(SCENARIO, &["--capture=failed"]);
     ran.assert_code(0);
-    let failed = ran.trials().into_iter().find(|trial| trial["cell"] == 1).unwrap();
+    let failed = ran
+        .trials()
+        .into_iter()
+        .find(|trial| trial["cell"] == 1)
+        .unwrap();
     assert_eq!(failed["cause"]["kind"], "port-remapped", "{failed}");
     let ladder = fs::read_to_string(ran.out.join("captures/both-1-0.ladder.txt")).unwrap();
     assert!(ladder.starts_with("trial 0.1.0 of both (peer.a.nat=symmetric), seed "), "{ladder}");
@@ -68,7 +72,12 @@ fn a_trial_is_replayed_from_its_run_alone() {
     let clocks = [epoch + 0.5, epoch].map(time_of_day);
     let started = shown.lines().find(|line| line.contains("started")).unwrap();
     assert!(clocks.iter().all(|clock| started.contains(clock)), "{clocks:?}: {started}");
-    assert!(fs::read_to_string(ran.out.join("replays/both-1-0.ladder.txt")).unwrap().len() > 1000);
+    assert!(
+        fs::read_to_string(ran.out.join("replays/both-1-0.ladder.txt"))
+            .unwrap()
+            .len()
+            > 1000
+    );
     check_capture(&ran.out.join("replays/both-1-0.pcapng"), seed);
 
     let success = replay(&bench, &ran.out, "0.0.1");
@@ -85,8 +94,11 @@ fn refusals(bench: &Bench, ran: &Ran) {
     let run = |name: &str, change: &dyn Fn(Value) -> Value| {
         let folder = bench.path(name);
         fs::create_dir(&folder).unwrap();
-        let lines: Vec<String> =
-            ran.events().into_iter().map(|event| change(event).to_string() + "\n").collect();
+        let lines: Vec<String> = ran
+            .events()
+            .into_iter()
+            .map(|event| change(event).to_string() + "\n")
+            .collect();
         fs::write(folder.join("events.jsonl"), lines.concat()).unwrap();
         folder
     };
@@ -98,7 +110,11 @@ fn refusals(bench: &Bench, ran: &Ran) {
     });
     let other_cells = run("other-cells", &|mut event| {
         if let Some(source) = event.pointer_mut("/scenarios/0/source") {
-            *source = source.as_str().unwrap().replace("symmetric", "linux-router").into();
+            *source = source
+                .as_str()
+                .unwrap()
+                .replace("symmetric", "linux-router")
+                .into();
         }
         event
     });
@@ -132,7 +148,12 @@ fn refusals(bench: &Bench, ran: &Ran) {
     let run_folder = ran.out.to_str().unwrap();
     let unwritable = bench.harness(&["replay", run_folder, "0.0.0", "--out", "/proc/nowhere"]);
     unwritable.assert_code(5);
-    assert!(unwritable.stderr.contains("choose another folder with --out"), "{unwritable:?}");
+    assert!(
+        unwritable
+            .stderr
+            .contains("choose another folder with --out"),
+        "{unwritable:?}"
+    );
 
     let other_verdict = run("other-verdict", &|mut event| {
         if event["cell"] == 0 {
@@ -153,10 +174,14 @@ fn check_capture(path: &Path, seed: &str) {
     while let Some(block) = reader.next_block() {
         block.unwrap();
     }
-    let comment = reader.section().options.iter().find_map(|option| match option {
-        SectionHeaderOption::Comment(text) => Some(text.to_string()),
-        _ => None,
-    });
+    let comment = reader
+        .section()
+        .options
+        .iter()
+        .find_map(|option| match option {
+            SectionHeaderOption::Comment(text) => Some(text.to_string()),
+            _ => None,
+        });
     let comment = comment.unwrap();
     for part in ["trial 0.1.0 of both", seed, "NATs: a symmetric, b home", "port-remapped"] {
         assert!(comment.contains(part), "{part}: {comment}");
@@ -166,8 +191,9 @@ fn check_capture(path: &Path, seed: &str) {
         _ => None,
     };
     let interfaces = reader.interfaces().iter();
-    let behind: Vec<String> =
-        interfaces.filter_map(|it| it.options.iter().find_map(described)).collect();
+    let behind: Vec<String> = interfaces
+        .filter_map(|it| it.options.iter().find_map(described))
+        .collect();
     assert_eq!(behind, ["peer a behind its NAT symmetric", "peer b behind its NAT home"]);
     check_with_tshark(path);
 }
@@ -181,8 +207,10 @@ fn check_with_tshark(path: &Path) {
     command.args(fields.iter().flat_map(|field| ["-e", field]));
     let Ok(output) = command.output() else { return };
     let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> =
-        said.lines().filter(|line| !line.contains("Running as user") && !line.is_empty()).collect();
+    let complaints: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.contains("Running as user") && !line.is_empty())
+        .collect();
     assert!(output.status.success() && complaints.is_empty(), "{said}");
     let shown = String::from_utf8_lossy(&output.stdout);
     for line in ["a-wan\tpeer a behind its NAT symmetric\tto b-wan", "b-wan\tpeer b behind"] {

@@ -56,8 +56,10 @@ fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
     assert_eq!((&cell["trials"], &cell["successes"]), (&6.into(), &6.into()));
     assert_eq!(cell["rtt_ms"], 10.0);
 
-    let mut kept: Vec<_> =
-        fs::read_dir(&ran.out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut kept: Vec<_> = fs::read_dir(&ran.out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     kept.sort();
     assert_eq!(
         kept,
@@ -81,7 +83,12 @@ fn a_finished_run_is_reported_again_from_its_events_alone() {
     json.assert_code(0);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap(), summary);
     let file = ran.out.join("events.jsonl");
-    assert_eq!(bench.harness(&["report", "--json", file.to_str().unwrap()]).stdout, json.stdout);
+    assert_eq!(
+        bench
+            .harness(&["report", "--json", file.to_str().unwrap()])
+            .stdout,
+        json.stdout
+    );
 }
 
 #[test]
@@ -113,7 +120,12 @@ fn a_log_cut_off_in_the_middle_of_a_line_is_reported_up_to_there() {
     assert_eq!(summary["scenarios"][0]["cells"][0]["trials"], 4);
     let shown = bench.harness(&["report", ran.out.to_str().unwrap()]);
     assert!(shown.stdout.contains("4/4 100 %"), "{}", shown.stdout);
-    assert!(shown.stdout.contains("4 trials so far (killed, or still running)"), "{shown:?}");
+    assert!(
+        shown
+            .stdout
+            .contains("4 trials so far (killed, or still running)"),
+        "{shown:?}"
+    );
 }
 
 #[test]
@@ -122,7 +134,11 @@ fn several_scenarios_share_a_run() {
     let files = ["one", "two"].map(|name| {
         let text =
             format!("trials = 2\n[wan]\ndelay_ms = 2\n\n[punch]\nlisten = {}\n", name == "one");
-        bench.write(&format!("{name}.toml"), &text).to_str().unwrap().to_owned()
+        bench
+            .write(&format!("{name}.toml"), &text)
+            .to_str()
+            .unwrap()
+            .to_owned()
     });
     let out = bench.path("both");
     let [one, two] = &files;
@@ -166,7 +182,9 @@ fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
         assert_eq!(again.stdout, kept[index], "{option}");
     }
     let again = bench.path("again.xml");
-    bench.harness(&["report", moved, "--junit", again.to_str().unwrap()]).assert_code(0);
+    bench
+        .harness(&["report", moved, "--junit", again.to_str().unwrap()])
+        .assert_code(0);
     assert_eq!(fs::read_to_string(again).unwrap(), kept[0]);
 }
 
@@ -180,7 +198,9 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
     let run = |actions: &str| {
         let mut command = bench.command(HARNESS);
         command.args(["hello.toml", "--json", "--out", out.to_str().unwrap()]);
-        command.env("GITHUB_ACTIONS", actions).env("GITHUB_STEP_SUMMARY", &step);
+        command
+            .env("GITHUB_ACTIONS", actions)
+            .env("GITHUB_STEP_SUMMARY", &step);
         bench.spawn(command, out.clone()).wait()
     };
     let ran = run("true");
@@ -194,7 +214,9 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
 
     // The same again, from the events.
     let mut command = bench.command(HARNESS);
-    command.args(["report", out.to_str().unwrap(), "--github"]).env("GITHUB_STEP_SUMMARY", &step);
+    command
+        .args(["report", out.to_str().unwrap(), "--github"])
+        .env("GITHUB_STEP_SUMMARY", &step);
     let again = bench.spawn(command, out.clone()).wait();
     again.assert_code(1);
     assert!(again.stdout.starts_with(error), "{}", again.stdout);
@@ -232,10 +254,21 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
 
     let same = bench.harness(&["compare", first, first]);
     same.assert_code(0);
-    assert!(same.stdout.contains("no difference shown: 1 rate and 2 medians"), "{}", same.stdout);
+    assert!(
+        same.stdout
+            .contains("no difference shown: 1 rate and 2 medians"),
+        "{}",
+        same.stdout
+    );
     let compared = bench.harness(&["compare", first, second]);
     compared.assert_code(1);
-    assert!(compared.stdout.contains("20/20 100 %  4/20 20.0 %  -80.0 ["), "{}", compared.stdout);
+    assert!(
+        compared
+            .stdout
+            .contains("20/20 100 %  4/20 20.0 %  -80.0 ["),
+        "{}",
+        compared.stdout
+    );
     assert!(compared.stdout.contains("WORSE: 1 rate worse"), "{}", compared.stdout);
     let better = bench.harness(&["compare", second, first, "--json"]);
     better.assert_code(0);
@@ -250,10 +283,15 @@ fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
     let ran = bench.run(HELLO, &[]);
     let command = || {
         let mut command = bench.command(HARNESS);
-        command.args(["report", ran.out.to_str().unwrap(), "--csv"]).stderr(Stdio::piped());
+        command
+            .args(["report", ran.out.to_str().unwrap(), "--csv"])
+            .stderr(Stdio::piped());
         command
     };
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let output = command().stdout(full).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(5), "{said}");
@@ -277,9 +315,17 @@ fn a_report_that_finds_the_disk_full_says_so_and_leaves_the_old_one() {
         \"$HARNESS\" report \"$RUN\" --junit small/x.xml > /dev/null; \
         code=$?; cat small/x.xml; ls small; exit $code";
     let mut command = bench.command("unshare");
-    command.args(["--mount", "sh", "-c", script]).env("HARNESS", HARNESS).env("RUN", &ran.out);
+    command
+        .args(["--mount", "sh", "-c", script])
+        .env("HARNESS", HARNESS)
+        .env("RUN", &ran.out);
     let full = bench.spawn(command, small).wait();
     full.assert_code(5);
-    assert!(full.stderr.contains("cannot write small/x.xml: No space left"), "{}", full.stderr);
+    assert!(
+        full.stderr
+            .contains("cannot write small/x.xml: No space left"),
+        "{}",
+        full.stderr
+    );
     assert_eq!(full.stdout, "old\nfiller\nx.xml\n");
 }

@@ -67,7 +67,11 @@ fn the_same_seed_gives_the_same_trials_and_another_one_others() {
         assert_ne!(trial["epoch_unix_s"], other["epoch_unix_s"]);
         assert_ne!(trial["peers"][0]["ports"], other["peers"][0]["ports"]);
     }
-    let delays: Vec<f64> = first.trials().iter().map(|trial| start_s(trial, 1)).collect();
+    let delays: Vec<f64> = first
+        .trials()
+        .iter()
+        .map(|trial| start_s(trial, 1))
+        .collect();
     assert!(delays.iter().any(|delay| (delay - delays[0]).abs() > 0.05), "drawn anew: {delays:?}");
 }
 
@@ -76,7 +80,9 @@ fn a_run_without_a_seed_says_which_one_it_drew() {
     let bench = Bench::new();
     let text = "trials = 1\n[wan]\ndelay_ms = 1\n";
     let runs = [bench.run(text, &[]), bench.run(text, &[])];
-    let seeds = runs.each_ref().map(|ran| ran.events()[0]["scenarios"][0]["seed"].clone());
+    let seeds = runs
+        .each_ref()
+        .map(|ran| ran.events()[0]["scenarios"][0]["seed"].clone());
     assert_ne!(seeds[0], seeds[1]);
     for (ran, seed) in runs.iter().zip(&seeds) {
         assert!(ran.stderr.contains(&format!("seed {seed}\n")), "{}", ran.stderr);

@@ -22,7 +22,10 @@ command = []
 fn start<'a>(bench: &'a Bench, options: &[&str]) -> Running<'a> {
     let file = bench.write("lab.toml", SCENARIO);
     let mut command = bench.command(HARNESS);
-    command.args(["shell", file.to_str().unwrap()]).args(options).env("SHELL", "/bin/sh");
+    command
+        .args(["shell", file.to_str().unwrap()])
+        .args(options)
+        .env("SHELL", "/bin/sh");
     bench.spawn(command, bench.path("none"))
 }
 
@@ -66,7 +69,10 @@ fn the_lab_goes_with_the_shell_however_it_ends() {
         let mut running = start(&bench, &["b", "--command", "sleep 1000"]);
         wait_for("the command", Duration::from_secs(10), || {
             assert!(!running.has_ended());
-            bench.processes().into_iter().find(|process| process.runs("sleep"))
+            bench
+                .processes()
+                .into_iter()
+                .find(|process| process.runs("sleep"))
         });
         let footprint = Footprint::of(&bench.processes());
         assert!(footprint.network.len() >= 5, "a lab: {footprint:?}");
@@ -87,13 +93,18 @@ fn the_terminal_is_the_shells_and_then_its_callers_again() {
     let bench = Bench::new();
     bench.write("lab.toml", SCENARIO);
     let mut command = bench.command(&python());
-    command.arg(program("terminal.py")).arg(format!("{HARNESS} shell lab.toml a"));
+    command
+        .arg(program("terminal.py"))
+        .arg(format!("{HARNESS} shell lab.toml a"));
     // Of all shells, this one makes itself the terminal's foreground group for sure. Without its
     // configuration, its prompt is known.
     let shell = bench.write("shell", "#!/bin/sh\nPS1='ready> ' exec bash --norc -i\n");
     fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
     command.env("SHELL", shell).env("TERM", "dumb");
-    bench.spawn(command, bench.path("none")).wait().assert_code(0);
+    bench
+        .spawn(command, bench.path("none"))
+        .wait()
+        .assert_code(0);
 }
 
 #[test]
@@ -102,7 +113,8 @@ fn a_cell_or_peer_that_is_not_there_is_told() {
     let ran = start(&bench, &["a", "--cell", "2"]).wait();
     ran.assert_code(2);
     assert!(
-        ran.stderr.contains("lab has no cell 2; its cells are\n  0: peer.b.nat=home\n"),
+        ran.stderr
+            .contains("lab has no cell 2; its cells are\n  0: peer.b.nat=home\n"),
         "{ran:?}"
     );
     start(&bench, &["c"]).wait().assert_code(2);
@@ -121,7 +133,9 @@ fn nobody_has_to_ask_for_a_neighbour() {
             ip neighbour > neighbours
             grep OutNeighborSolicits /proc/net/snmp6 > questions
         "#;
-        start(&bench, &["a", "--set", &family, "--command", script]).wait().assert_code(0);
+        start(&bench, &["a", "--set", &family, "--command", script])
+            .wait()
+            .assert_code(0);
         let neighbours = fs::read_to_string(bench.path("neighbours")).unwrap();
         let expected = format!("{gateway} dev eth0 lladdr 02:00:00:00:00:01 PERMANENT");
         let lines: Vec<&str> = neighbours.lines().map(str::trim).collect();

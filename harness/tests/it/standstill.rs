@@ -31,7 +31,9 @@ fn trials_during_which_everything_stood_still_are_disturbed() {
     let (guardian, inner) = (running.guardian(), running.inner());
     wait_for("the peers that start first", Duration::from_secs(10), || {
         let processes = bench.processes();
-        let peers = processes.iter().filter(|process| process.parent() == Some(inner));
+        let peers = processes
+            .iter()
+            .filter(|process| process.parent() == Some(inner));
         (peers.count() == 4).then_some(())
     });
     pause(Duration::from_millis(500));

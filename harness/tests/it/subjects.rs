@@ -79,7 +79,11 @@ fn punch_connects_with_the_article_as_a_program_on_either_side() {
         &[],
     );
     ran.assert_code(0);
-    let failed: Vec<_> = ran.trials().into_iter().filter(|t| t["verdict"] != "success").collect();
+    let failed: Vec<_> = ran
+        .trials()
+        .into_iter()
+        .filter(|t| t["verdict"] != "success")
+        .collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
@@ -98,7 +102,14 @@ fn a_large_transfer_arrives_whole_in_both_directions() {
     );
     for (side, _) in SIDES {
         let make = format!("head -c {LENGTH} /dev/urandom > sent-{side}");
-        assert!(bench.command("/bin/sh").args(["-c", &make]).status().unwrap().success());
+        assert!(
+            bench
+                .command("/bin/sh")
+                .args(["-c", &make])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     let ran = bench.run(
         &format!(
@@ -163,7 +174,10 @@ fn each_placeholder_is_what_the_peer_is_told() {
     assert_eq!(told[0][..5], ["a", "198.51.100.1", "203.0.113.1", "1.5", "192.0.2.10"]);
     assert_eq!(told[1][..5], ["b", "203.0.113.1", "198.51.100.1", "1.5", "192.0.2.10"]);
     // What a peer adds to this machine's clock gives the trial's, which b reads 7.5 s ahead.
-    let offsets = told.iter().map(|words| words[5].parse::<f64>().unwrap()).collect::<Vec<_>>();
+    let offsets = told
+        .iter()
+        .map(|words| words[5].parse::<f64>().unwrap())
+        .collect::<Vec<_>>();
     assert!((offsets[1] - offsets[0] - 7.5).abs() < 0.001, "{offsets:?}");
     assert_eq!(ran.trials()[0]["verdict"], "failure");
 }
@@ -249,7 +263,12 @@ fn what_a_peer_started_ends_with_its_trial() {
     let mut most = 0;
     while !running.has_ended() {
         let processes = bench.processes();
-        most = most.max(processes.iter().filter(|process| process.runs("/bin/sleep")).count());
+        most = most.max(
+            processes
+                .iter()
+                .filter(|process| process.runs("/bin/sleep"))
+                .count(),
+        );
         pause(Duration::from_millis(10));
     }
     running.wait();

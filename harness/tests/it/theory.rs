@@ -45,7 +45,10 @@ fn at_40_s_of_skew_each_rule_does_what_the_oracle_says_trial_by_trial() {
         trials.iter().filter(counted).count()
     };
     assert_eq!(of_cell(1, "success"), 24, "rolling");
-    let decided = trials.iter().filter(|trial| trial["theory"]["prediction"] != "depends").count();
+    let decided = trials
+        .iter()
+        .filter(|trial| trial["theory"]["prediction"] != "depends")
+        .count();
     assert!(decided >= 44, "{decided} of 48");
     assert!((1..=8).contains(&of_cell(0, "success")), "article: 1 of 21 in the mean");
     for trial in trials.iter().filter(|trial| trial["verdict"] == "failure") {

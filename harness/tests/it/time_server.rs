@@ -13,7 +13,9 @@ const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/usr
 fn chronyd() -> PathBuf {
     let places = ["/usr/sbin/chronyd", "/usr/bin/chronyd", "/usr/local/sbin/chronyd", UNPACKED];
     let found = places.iter().map(Path::new).find(|path| path.exists());
-    found.expect("chronyd is not installed: scripts/setup --test does that").to_owned()
+    found
+        .expect("chronyd is not installed: scripts/setup --test does that")
+        .to_owned()
 }
 
 #[test]

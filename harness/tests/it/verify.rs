@@ -19,13 +19,18 @@ fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
     let report: Value = serde_json::from_str(&ran.stdout)
         .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr));
     let differing = |nat: &Value| {
-        let all = nat["properties"].as_array().unwrap_or_else(|| panic!("{nat}"));
+        let all = nat["properties"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{nat}"));
         assert!(all.len() >= 10, "{nat}");
         let wrong = all.iter().filter(|it| it["holds"] == false);
-        wrong.map(|it| it["property"].as_str().unwrap().to_owned()).collect()
+        wrong
+            .map(|it| it["property"].as_str().unwrap().to_owned())
+            .collect()
     };
     let nats = report.as_array().unwrap().iter();
-    nats.map(|nat| (nat["nat"].as_str().unwrap().to_owned(), differing(nat))).collect()
+    nats.map(|nat| (nat["nat"].as_str().unwrap().to_owned(), differing(nat)))
+        .collect()
 }
 
 /// Verifies NATs; none of them may differ.
@@ -58,7 +63,12 @@ struct Burner(Child);
 
 impl Burner {
     fn start() -> Self {
-        Self(Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap())
+        Self(
+            Command::new("sh")
+                .args(["-c", "while :; do :; done"])
+                .spawn()
+                .unwrap(),
+        )
     }
 }
 
@@ -74,7 +84,9 @@ impl Drop for Burner {
 fn firewalls_with_ipv6_are_ready_when_they_are_probed_on_a_busy_machine() {
     let bench = Bench::alone();
     // All alike, and each verified; time-outs as long as these are not waited for.
-    let nats: Vec<String> = (60..140).map(|it| format!("{{ syn_timeout_s = {it} }}")).collect();
+    let nats: Vec<String> = (60..140)
+        .map(|it| format!("{{ syn_timeout_s = {it} }}"))
+        .collect();
     let mut arguments = vec!["--ipv6"];
     arguments.extend(nats.iter().map(String::as_str));
     let _burners: Vec<Burner> = (0..8).map(|_| Burner::start()).collect();
@@ -245,7 +257,9 @@ fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
         .map(|(bench, (program, ipv6, sed, _))| {
             let path = tampered(bench, program, sed);
             let mut command = bench.command(HARNESS);
-            command.args(["nats", "verify", "home", "--json"]).env("PATH", path);
+            command
+                .args(["nats", "verify", "home", "--json"])
+                .env("PATH", path);
             if *ipv6 {
                 command.arg("--ipv6");
             }
@@ -280,7 +294,12 @@ fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
     let run = |name: &str, option: Option<&str>| {
         let out = bench.path(name);
         let mut command = bench.command(HARNESS);
-        command.arg(&file).arg("--out").arg(&out).args(option).env("PATH", &path);
+        command
+            .arg(&file)
+            .arg("--out")
+            .arg(&out)
+            .args(option)
+            .env("PATH", &path);
         bench.spawn(command, out).wait()
     };
     let ran = run("verified", None);
@@ -300,14 +319,23 @@ fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
     let log = fs::read_to_string(ran.out.join("events.jsonl")).unwrap();
     let started: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     let nats = started["nats"].as_array().unwrap();
-    let names: Vec<_> = nats.iter().map(|nat| nat["nat"].as_str().unwrap()).collect();
+    let names: Vec<_> = nats
+        .iter()
+        .map(|nat| nat["nat"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["home", "home-reject"]);
     assert_eq!(nats[0].get("differences"), None);
     assert_eq!(nats[1]["differences"].as_array().unwrap().len(), 1);
 
     let ran = run("not-verified", Some("--no-verify"));
     assert_eq!(ran.trials().len(), 4);
-    assert!(ran.trials().iter().all(|trial| trial["verdict"] == "success"), "{:?}", ran.trials());
+    assert!(
+        ran.trials()
+            .iter()
+            .all(|trial| trial["verdict"] == "success"),
+        "{:?}",
+        ran.trials()
+    );
     ran.assert_code(0);
 }
 
@@ -322,7 +350,12 @@ fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
     command.arg(&file).arg("--out").arg(&out).env("PATH", path);
     let ran = bench.spawn(command, out.clone()).wait();
     ran.assert_code(5);
-    assert!(ran.stderr.contains("NAT home-reject: unsolicited should be"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("NAT home-reject: unsolicited should be"),
+        "{}",
+        ran.stderr
+    );
     assert!(!out.exists());
 }
 
@@ -335,7 +368,12 @@ fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
     for option in [None, Some("--no-verify")] {
         let out = bench.path(option.unwrap_or("verified"));
         let mut command = bench.command(HARNESS);
-        command.arg(&file).arg("--out").arg(&out).args(option).env("PATH", &path);
+        command
+            .arg(&file)
+            .arg("--out")
+            .arg(&out)
+            .args(option)
+            .env("PATH", &path);
         let ran = bench.spawn(command, out).wait();
         ran.assert_code(3);
         for trial in ran.trials() {
@@ -366,7 +404,12 @@ fn the_script_that_is_shown_makes_the_nat() {
             .unwrap();
         let rules = "\nnft list ruleset\n";
         let script = shown.stdout.clone() + rules;
-        shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        shell
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(script.as_bytes())
+            .unwrap();
         let done = shell.wait_with_output().unwrap();
         assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
         let loaded = String::from_utf8_lossy(&done.stdout).contains("srcnat");

@@ -52,8 +52,10 @@ fn a_packet_arrives_after_the_delay_and_never_before_it() {
     let bench = Bench::new();
     let ran = bench.run(&datagrams(12.3, 0.0), &["--capture", "--jobs", "1"]);
     let seen = capture_of(&ran, 0);
-    let mut late: Vec<Duration> =
-        seen.iter().filter_map(|sent| lateness(sent, &seen, DELAY)).collect();
+    let mut late: Vec<Duration> = seen
+        .iter()
+        .filter_map(|sent| lateness(sent, &seen, DELAY))
+        .collect();
     assert!(late.len() >= DATAGRAMS, "{} of {}", late.len(), seen.len());
     late.sort();
     let p50 = late[late.len() / 2];
@@ -67,7 +69,9 @@ fn a_burst_of_packets_is_carried_whole() {
     let ran = bench.run(&many_datagrams(1.0, 0.0, BURST, 0.0), &["--capture", "--jobs", "1"]);
     for trial in [0, 1] {
         let sent = capture_of(&ran, trial);
-        let sent = sent.iter().filter(|it| !it.inbound && matches!(it.kind, Kind::Udp { .. }));
+        let sent = sent
+            .iter()
+            .filter(|it| !it.inbound && matches!(it.kind, Kind::Udp { .. }));
         assert_eq!(sent.count(), 2 * BURST);
     }
 }
@@ -86,7 +90,10 @@ fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
         .find(|seen| seen.inbound && seen.interface == "host-sink" && same(seen))
         .unwrap_or_else(|| panic!("nothing is lost: {:?}", String::from_utf8_lossy(payload)));
     let took = arrived.at - sent.at;
-    Some(took.checked_sub(delay).unwrap_or_else(|| panic!("{took:?} is too early")))
+    Some(
+        took.checked_sub(delay)
+            .unwrap_or_else(|| panic!("{took:?} is too early")),
+    )
 }
 
 /// Which datagrams of a side were lost.
@@ -94,7 +101,11 @@ fn lost(seen: &[Seen], interface: &str) -> Vec<bool> {
     let sent = |seen: &&Seen| {
         !seen.inbound && seen.interface == interface && matches!(seen.kind, Kind::Udp { .. })
     };
-    let lost: Vec<bool> = seen.iter().filter(sent).map(|seen| seen.comment == "lost").collect();
+    let lost: Vec<bool> = seen
+        .iter()
+        .filter(sent)
+        .map(|seen| seen.comment == "lost")
+        .collect();
     assert_eq!(lost.len(), DATAGRAMS);
     lost
 }

@@ -53,7 +53,11 @@ fn drain(sides: &mut [Side; 2], speaker: usize, honest: bool) {
         match output {
             Output::Send(socket, bytes) => {
                 let link = u8::try_from(socket.0 % 8).unwrap();
-                sides[1 - speaker].incoming.entry(link).or_default().extend(bytes);
+                sides[1 - speaker]
+                    .incoming
+                    .entry(link)
+                    .or_default()
+                    .extend(bytes);
             }
             Output::Elected(socket, role) if honest => {
                 assert!(sides[speaker].elected.is_none(), "chosen twice");
@@ -87,7 +91,9 @@ fuzz_target!(|steps: Vec<Step>| {
                 if !up[side][usize::from(link)] {
                     up[side][usize::from(link)] = true;
                     let now = sides[side].now;
-                    sides[side].election.handle_up(now, id(side, link), 1000 + u16::from(link));
+                    sides[side]
+                        .election
+                        .handle_up(now, id(side, link), 1000 + u16::from(link));
                     drain(&mut sides, side, honest);
                 }
             }
@@ -99,7 +105,9 @@ fuzz_target!(|steps: Vec<Step>| {
                 let bytes: Vec<u8> = waiting.drain(..count).collect();
                 if !bytes.is_empty() {
                     let now = sides[side].now;
-                    sides[side].election.handle_data(now, id(side, link), &bytes);
+                    sides[side]
+                        .election
+                        .handle_data(now, id(side, link), &bytes);
                     drain(&mut sides, side, honest);
                 }
             }

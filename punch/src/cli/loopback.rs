@@ -26,7 +26,10 @@ pub(super) fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
             let puncher = puncher.clone();
             scope.spawn(move || one_side(side, puncher, started, progress))
         });
-        sides.map(|side| side.join().unwrap_or_else(|_| Err(Problem::failed("a side panicked"))))
+        sides.map(|side| {
+            side.join()
+                .unwrap_or_else(|_| Err(Problem::failed("a side panicked")))
+        })
     });
     let [a, b] = results;
     a.and(b)

@@ -117,13 +117,19 @@ fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
 
 fn print(text: &[u8]) -> Result<(), Problem> {
     let mut output = io::stdout();
-    output.write_all(text).and_then(|()| output.flush()).map_err(|error| Problem::unwritten(&error))
+    output
+        .write_all(text)
+        .and_then(|()| output.flush())
+        .map_err(|error| Problem::unwritten(&error))
 }
 
 fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
     let Some(name) = &args.peer else { return Err(Problem::usage("give the peer's address")) };
     let peer = peer::resolve(name, args.family())?;
-    let mut puncher = args.puncher().map_err(Problem::usage)?.scope_id(peer.scope_id);
+    let mut puncher = args
+        .puncher()
+        .map_err(Problem::usage)?
+        .scope_id(peer.scope_id);
     if let Some(server) = &args.ntp {
         let offset = ntp::offset(server, progress).map_err(Problem::failed)?;
         puncher = puncher.clock_offset(args.offset_with(offset).map_err(Problem::usage)?);
@@ -139,7 +145,9 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         progress.event(event);
     });
     let (stream, losers) = connection?.split();
-    interrupt.connected(&stream).map_err(|error| Problem::failed(error.to_string()))?;
+    interrupt
+        .connected(&stream)
+        .map_err(|error| Problem::failed(error.to_string()))?;
     let relayed = match &args.exec {
         Some(command) => relay::exec(command, &stream),
         None => relay::relay(&stream, &interrupt),

@@ -26,7 +26,10 @@ pub(super) struct Peer {
 /// The address of a name, or the address itself; IPv6 may stand in brackets and have a scope. The
 /// port is not looked at: it follows from the clock.
 pub(super) fn resolve(peer: &str, family: Option<Family>) -> Result<Peer, Problem> {
-    let bare = peer.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(peer);
+    let bare = peer
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(peer);
     if bare.is_empty() {
         return Err(Problem::usage("the peer's address is empty"));
     }
@@ -96,8 +99,9 @@ mod tests {
 
     #[test]
     fn a_name_with_both_families_needs_a_choice() {
-        let both: BTreeSet<SocketAddr> =
-            ["192.0.2.1:0", "[2001:db8::1]:0"].map(|address| address.parse().unwrap()).into();
+        let both: BTreeSet<SocketAddr> = ["192.0.2.1:0", "[2001:db8::1]:0"]
+            .map(|address| address.parse().unwrap())
+            .into();
         assert!(message(choose("both", both.clone(), None)).contains("-4 or -6"));
         let v6 = choose("both", both, Some(Family::V6)).unwrap();
         assert_eq!(v6.address, "2001:db8::1".parse::<IpAddr>().unwrap());

@@ -94,7 +94,9 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Broken> {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(read) => {
-                to.write_all(&buffer[..read]).and_then(|()| to.flush()).map_err(Broken::Writing)?;
+                to.write_all(&buffer[..read])
+                    .and_then(|()| to.flush())
+                    .map_err(Broken::Writing)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Broken::Reading(error)),

@@ -44,7 +44,9 @@ impl Buckets {
 
     /// W: twice the clock error plus 2 s; 42 s for the article's 20 s.
     pub fn window(self) -> Duration {
-        self.max_clock_error.saturating_mul(2).saturating_add(HANDSHAKE)
+        self.max_clock_error
+            .saturating_mul(2)
+            .saturating_add(HANDSHAKE)
     }
 
     /// The buckets in use when the clock reads `wall`: two for `rolling`, one for `article`.

@@ -170,7 +170,8 @@ impl Election {
     /// A connection stands; `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
         let reading = Reading::ExpectHello;
-        self.links.insert(id, Link { decoder: Decoder::default(), reading });
+        self.links
+            .insert(id, Link { decoder: Decoder::default(), reading });
         match self.scheme {
             Scheme::Nonce { own, session } => {
                 let hello = Hello { session, nonce: own, connection: id.0, port };
@@ -301,7 +302,9 @@ impl Election {
     /// The connection that the peer named so in its HELLO, if nothing has come on it since.
     fn link_named(&self, choice: Choice) -> Option<SocketId> {
         let mut links = self.links.iter();
-        links.find(|(_, link)| link.reading == Reading::ExpectChoice(choice)).map(|(&id, _)| id)
+        links
+            .find(|(_, link)| link.reading == Reading::ExpectChoice(choice))
+            .map(|(&id, _)| id)
     }
 
     /// Whether a peer that leads has said HELLO on a standing connection.

@@ -27,9 +27,12 @@ impl SessionTag {
     /// the default session.
     pub fn new(name: &str) -> Self {
         let prefix = format!("punch/{VERSION}:");
-        let hash = prefix.bytes().chain(name.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| {
-            (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = prefix
+            .bytes()
+            .chain(name.bytes())
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| {
+                (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         Self(hash)
     }
 

@@ -54,7 +54,12 @@ impl Draining {
             // Without a poller the sockets are closed as they are.
             let _ = drain(losers, role, unfinished, BOUND * 2);
         };
-        Self(thread::Builder::new().name("punch-drain".into()).spawn(work).ok())
+        Self(
+            thread::Builder::new()
+                .name("punch-drain".into())
+                .spawn(work)
+                .ok(),
+        )
     }
 
     /// Waits until the losers are closed.
@@ -73,7 +78,9 @@ pub(crate) fn close_briefly(losers: Vec<Socket>, role: Role) {
 /// Does what can be done at once; what is left has not ended yet.
 fn begin(losers: Vec<Socket>, role: Role) -> Vec<Loser> {
     // A socket that has only sent SYNs is closed silently: nothing is known of it elsewhere.
-    let losers = losers.into_iter().filter(|s| socket::state(s) != TcpState::SynSent);
+    let losers = losers
+        .into_iter()
+        .filter(|s| socket::state(s) != TcpState::SynSent);
     let mut losers: Vec<Loser> = losers.map(Loser::new).collect();
     losers.retain_mut(|loser| !loser.advance(role));
     losers
@@ -196,7 +203,9 @@ mod tests {
             // Where nobody may choose BBR, there is nothing to put back.
             let Some([near, far]) = pair("bbr") else { return };
             let is = |name: &[u8]| near.tcp_congestion().unwrap().starts_with(name);
-            let pace = Pace::steady(&near).release(&near).expect("BBR was replaced");
+            let pace = Pace::steady(&near)
+                .release(&near)
+                .expect("BBR was replaced");
             deaf(&far);
             socket::send(&near, b"an ACK").unwrap();
             let started = monotonic_now();
@@ -218,7 +227,9 @@ mod tests {
     #[test]
     fn a_connection_whose_last_frame_has_arrived_is_let_go_at_once() {
         let Some([near, far]) = pair("bbr") else { return };
-        let pace = Pace::steady(&near).release(&near).expect("BBR was replaced");
+        let pace = Pace::steady(&near)
+            .release(&near)
+            .expect("BBR was replaced");
         let unfinished = Some((near.try_clone().unwrap(), pace));
         let _draining = Draining::start(Vec::new(), Role::Follower, unfinished);
         drop(near);

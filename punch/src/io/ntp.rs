@@ -48,13 +48,18 @@ pub fn ask(server: &str) -> io::Result<Reading> {
 
 /// The address that the system prefers.
 fn resolve(server: &str) -> io::Result<SocketAddr> {
-    let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
+    let bare = server
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(server);
     let mut found = match bare.parse::<IpAddr>() {
         Ok(address) => return Ok((address, PORT).into()),
         Err(_) if server.contains(':') => server.to_socket_addrs()?,
         Err(_) => (server, PORT).to_socket_addrs()?,
     };
-    found.next().ok_or_else(|| io::Error::other("it has no address"))
+    found
+        .next()
+        .ok_or_else(|| io::Error::other("it has no address"))
 }
 
 #[cfg(test)]
@@ -112,7 +117,10 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_there_is_an_error() {
-        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         assert!(ask(&nobody.to_string()).is_err());
     }
 }

@@ -42,7 +42,10 @@ impl Pace {
         let _ = socket.set_tcp_thin_linear_timeouts(true);
         // BBR keeps the slow start threshold at infinity, and the kernel takes no stream for thin
         // before its first slow start is over.
-        let congestion = socket.tcp_congestion().ok().filter(|name| name.starts_with(b"bbr"));
+        let congestion = socket
+            .tcp_congestion()
+            .ok()
+            .filter(|name| name.starts_with(b"bbr"));
         let replaced = |_: &Vec<u8>| socket.set_tcp_congestion(MEANWHILE).is_ok();
         Self { congestion: congestion.filter(replaced) }
     }

@@ -222,7 +222,9 @@ impl Puncher {
         let shell =
             Shell::new(attempt, addresses, Arc::clone(&poller), &shared.cancelled, &mut observer);
         let result = shell.run();
-        shared.pollers().retain(|other| !Arc::ptr_eq(other, &poller));
+        shared
+            .pollers()
+            .retain(|other| !Arc::ptr_eq(other, &poller));
         let elected = result.map_err(|error| match error {
             RunError::Failed(failure) => Error::Failed(failure),
             RunError::Cancelled => Error::Cancelled,

@@ -130,7 +130,10 @@ impl<'a> Shell<'a> {
                 self.close_all(Role::Leader, None);
                 return Err(RunError::Cancelled);
             }
-            let timeout = self.attempt.poll_timeout().map(|due| due.since(monotonic_now()));
+            let timeout = self
+                .attempt
+                .poll_timeout()
+                .map(|due| due.since(monotonic_now()));
             events.clear();
             self.poller.wait(&mut events, timeout)?;
             for event in events.iter() {
@@ -181,7 +184,8 @@ impl<'a> Shell<'a> {
                 self.listeners.insert(port, listener);
             }
             Err(error) => {
-                self.attempt.handle_no_listener(monotonic_now(), port, &error.to_string());
+                self.attempt
+                    .handle_no_listener(monotonic_now(), port, &error.to_string());
             }
         }
         Ok(())
@@ -204,13 +208,16 @@ impl<'a> Shell<'a> {
                 // SAFETY: the socket is deleted from the poller before it is closed; after an
                 // error both end together.
                 unsafe { self.poller.add(&socket, event)? };
-                self.open.insert(id, Open { socket, connecting: true, pace: Pace::default() });
+                self.open
+                    .insert(id, Open { socket, connecting: true, pace: Pace::default() });
             }
             Err(OpenError::Bind(error)) => {
-                self.attempt.handle_unavailable(monotonic_now(), id, &error.to_string());
+                self.attempt
+                    .handle_unavailable(monotonic_now(), id, &error.to_string());
             }
             Err(OpenError::Connect(error)) => {
-                self.attempt.handle_refused(monotonic_now(), id, false, &error.to_string());
+                self.attempt
+                    .handle_refused(monotonic_now(), id, false, &error.to_string());
             }
         }
         Ok(())
@@ -247,7 +254,8 @@ impl<'a> Shell<'a> {
             }
             Answer::Refused(error) => {
                 self.close_connecting(id)?;
-                self.attempt.handle_refused(now, id, true, &error.to_string());
+                self.attempt
+                    .handle_refused(now, id, true, &error.to_string());
             }
             Answer::Silence => {
                 self.close_connecting(id)?;
@@ -284,7 +292,9 @@ impl<'a> Shell<'a> {
                     self.attempt.handle_closed(monotonic_now(), id);
                     return Ok(());
                 }
-                Ok(read) => self.attempt.handle_data(monotonic_now(), id, &buffer[..read]),
+                Ok(read) => self
+                    .attempt
+                    .handle_data(monotonic_now(), id, &buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.rearm(id),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
@@ -324,10 +334,12 @@ impl<'a> Shell<'a> {
             // SAFETY: the socket is deleted from the poller before it is closed; after an
             // error both end together.
             unsafe { self.poller.add(&socket, event)? };
-            self.open.insert(id, Open { socket, connecting: false, pace });
+            self.open
+                .insert(id, Open { socket, connecting: false, pace });
         }
         let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
-        self.poller.modify(listener, polling::Event::readable(Source::Listener(port).key()))
+        self.poller
+            .modify(listener, polling::Event::readable(Source::Listener(port).key()))
     }
 
     fn retire(&mut self, socket: Socket) {
@@ -403,10 +415,15 @@ impl<'a> Shell<'a> {
     fn held_by(&self, listener: &Socket) -> Vec<Socket> {
         let accepted = std::iter::from_fn(|| listener.accept().ok()).take(ACCEPTS_AT_ONCE);
         let of_the_peer = |from: &SockAddr| {
-            from.as_socket().is_some_and(|from| from.ip().to_canonical() == self.peer.ip())
+            from.as_socket()
+                .is_some_and(|from| from.ip().to_canonical() == self.peer.ip())
         };
-        let sockets = accepted.filter(|(_, from)| of_the_peer(from)).map(|(socket, _)| socket);
-        sockets.filter(|socket| socket.set_nonblocking(true).is_ok()).collect()
+        let sockets = accepted
+            .filter(|(_, from)| of_the_peer(from))
+            .map(|(socket, _)| socket);
+        sockets
+            .filter(|socket| socket.set_nonblocking(true).is_ok())
+            .collect()
     }
 }
 

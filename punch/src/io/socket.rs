@@ -152,7 +152,9 @@ pub(crate) fn state(_: &Socket) -> TcpState {
 /// Local and remote address of a connected socket.
 pub(crate) fn endpoints(socket: &Socket) -> io::Result<(SocketAddr, SocketAddr)> {
     let address = |address: socket2::SockAddr| {
-        address.as_socket().ok_or_else(|| io::Error::other("not an internet address"))
+        address
+            .as_socket()
+            .ok_or_else(|| io::Error::other("not an internet address"))
     };
     Ok((address(socket.local_addr()?)?, address(socket.peer_addr()?)?))
 }
@@ -220,7 +222,9 @@ mod tests {
         let _first = connect(local, full_at).unwrap();
         let socket = connect(local, full_at).unwrap();
         assert!(matches!(answer(&socket).unwrap(), Answer::Pending));
-        socket.set_tcp_user_timeout(Some(Duration::from_millis(100))).unwrap();
+        socket
+            .set_tcp_user_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
         for _ in 0..100 {
             wait(Duration::from_millis(100));
             match answer(&socket).unwrap() {

@@ -21,7 +21,9 @@ pub(crate) fn pair(congestion: &str) -> Option<[Socket; 2]> {
     };
     let (listener, near) = (new(), new());
     near.set_tcp_congestion(congestion.as_bytes()).ok()?;
-    listener.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    listener
+        .bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .unwrap();
     listener.listen(1).unwrap();
     near.connect(&listener.local_addr().unwrap()).unwrap();
     near.set_tcp_nodelay(true).unwrap();
@@ -32,7 +34,9 @@ pub(crate) fn pair(congestion: &str) -> Option<[Socket; 2]> {
 /// From here on nothing reaches this end, as if every packet were lost.
 pub(crate) fn deaf(socket: &Socket) {
     const RETURN: u16 = 0x06;
-    socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]).unwrap();
+    socket
+        .attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])
+        .unwrap();
 }
 
 /// Lets time pass.

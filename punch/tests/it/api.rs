@@ -42,7 +42,10 @@ impl Net {
     }
 
     fn puncher(self, side: u8) -> Puncher {
-        Puncher::new().bind(self.address(side)).session(self.session()).timeout(LONG)
+        Puncher::new()
+            .bind(self.address(side))
+            .session(self.session())
+            .timeout(LONG)
     }
 
     /// Both sides at once, each with these options.
@@ -125,7 +128,9 @@ fn a_peer_that_starts_after_many_refusals_is_met() {
                     let _ = tell.send(());
                 }
             };
-            net.puncher(0).connect_with(net.address(1), tell_refusals).unwrap()
+            net.puncher(0)
+                .connect_with(net.address(1), tell_refusals)
+                .unwrap()
         });
         for _ in 0..100 {
             told.recv_timeout(LONG).unwrap();
@@ -146,7 +151,10 @@ fn a_peer_that_is_not_there_refuses_until_the_deadline() {
             syns.push(event.at);
         }
     };
-    let result = net.puncher(0).timeout(timeout).connect_with(net.address(1), note_connects);
+    let result = net
+        .puncher(0)
+        .timeout(timeout)
+        .connect_with(net.address(1), note_connects);
     let elapsed = monotonic_now().since(started);
     assert!(matches!(result, Err(Error::Failed(Failure::Refused))), "{result:?}");
     assert!((timeout..timeout + PROMPT).contains(&elapsed), "{elapsed:?}");
@@ -201,7 +209,9 @@ fn reset(socket: Socket) -> Option<Socket> {
 }
 
 fn babble(mut socket: Socket) -> Option<Socket> {
-    socket.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+    socket
+        .write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        .unwrap();
     Some(socket)
 }
 
@@ -223,7 +233,9 @@ fn greet_another_session(mut socket: Socket) -> Option<Socket> {
 }
 
 fn commit_without_hello(mut socket: Socket) -> Option<Socket> {
-    socket.write_all(&Frame::Commit(Nonce([9; 16])).encode()).unwrap();
+    socket
+        .write_all(&Frame::Commit(Nonce([9; 16])).encode())
+        .unwrap();
     Some(socket)
 }
 
@@ -257,7 +269,9 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
                     let _ = tell.send(ports.clone());
                 }
             };
-            net.puncher(0).connect_with(net.address(1), tell_ports).unwrap()
+            net.puncher(0)
+                .connect_with(net.address(1), tell_ports)
+                .unwrap()
         });
         // The listeners stand before the ports are reported.
         let mut held = Vec::new();
@@ -316,18 +330,22 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
     let ends_after = |net: Net, stall: fn(&Socket, Net)| {
         let started = monotonic_now();
         let mut stalling = None;
-        let result = net.puncher(0).timeout(timeout).connect_with(net.address(1), |event| {
-            // They may change meanwhile.
-            if let What::Ports { ports, .. } = &event.what
-                && stalling.is_none()
-            {
-                let socket = stranger(net.address(1), SocketAddr::new(net.address(0), ports[0]));
-                stalling = Some(thread::spawn(move || {
-                    stall(&socket, net);
-                    socket
-                }));
-            }
-        });
+        let result = net
+            .puncher(0)
+            .timeout(timeout)
+            .connect_with(net.address(1), |event| {
+                // They may change meanwhile.
+                if let What::Ports { ports, .. } = &event.what
+                    && stalling.is_none()
+                {
+                    let socket =
+                        stranger(net.address(1), SocketAddr::new(net.address(0), ports[0]));
+                    stalling = Some(thread::spawn(move || {
+                        stall(&socket, net);
+                        socket
+                    }));
+                }
+            });
         let elapsed = monotonic_now().since(started);
         drop(stalling);
         (result.unwrap_err(), elapsed)
@@ -360,7 +378,10 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
         if let What::Ports { ports, .. } = &event.what
             && leader.is_none()
         {
-            listening = ports.iter().map(|port| SocketAddr::new(net.address(0), *port)).collect();
+            listening = ports
+                .iter()
+                .map(|port| SocketAddr::new(net.address(0), *port))
+                .collect();
             let socket = stranger(net.address(1), listening[0]);
             leader = Some(thread::spawn(move || {
                 lead(&socket, net);
@@ -424,7 +445,10 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
         let foreign = Puncher::new().bind(foreign.into()).connect(peer);
         assert!(matches!(foreign, Err(Error::NotLocal(_))), "{foreign:?}");
     }
-    let equal = net.puncher(0).election(ElectionKind::WanIp { own: peer }).connect(peer);
+    let equal = net
+        .puncher(0)
+        .election(ElectionKind::WanIp { own: peer })
+        .connect(peer);
     assert!(matches!(equal, Err(Error::EqualWanAddresses(_))), "{equal:?}");
     for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MOST_FIXED_PORTS + 1]] {
         let ports = net.puncher(0).fixed_ports(ports).connect(peer);

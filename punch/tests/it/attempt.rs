@@ -218,7 +218,12 @@ fn connections_beyond_any_need_are_not_accepted() {
         .collect();
     assert!((16..=128).contains(&accepted.len()), "{}", accepted.len());
     attempt.handle_closed(at(1), accepted[0]);
-    assert!(attempt.handle_accepted(at(1), ends(4000).0, from(1)).is_some(), "room for one");
+    assert!(
+        attempt
+            .handle_accepted(at(1), ends(4000).0, from(1))
+            .is_some(),
+        "room for one"
+    );
     let (local, remote) = ends(4000);
     attempt.handle_connected(at(2), SocketId(1), local, remote);
     assert!(attempt.wants(SocketId(1)) > 0, "its own connects are not hindered");
@@ -303,9 +308,16 @@ fn half_of_the_ports_send_one_syn_and_no_port_two_within_a_round_trip_of_100_ms(
     let mut all: Vec<MonoTime> = syns.values().flatten().copied().collect();
     all.sort();
     let widest_gap = |from: MonoTime, to: MonoTime| {
-        let within: Vec<MonoTime> =
-            all.iter().copied().filter(|at| (from..to).contains(at)).collect();
-        within.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap()
+        let within: Vec<MonoTime> = all
+            .iter()
+            .copied()
+            .filter(|at| (from..to).contains(at))
+            .collect();
+        within
+            .windows(2)
+            .map(|pair| pair[1].since(pair[0]))
+            .max()
+            .unwrap()
     };
     assert!(widest_gap(at(110), early) <= Duration::from_millis(24), "one after the other");
     assert!(widest_gap(at(8000), at(20_000)) >= Duration::from_millis(50), "less often later");

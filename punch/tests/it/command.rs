@@ -55,8 +55,9 @@ fn stderr(output: &Output) -> String {
 fn noise(length: usize, mut state: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         bytes.extend_from_slice(&(state >> 16).to_le_bytes()[..6]);
     }
     bytes.truncate(length);
@@ -109,11 +110,16 @@ fn progress_comes_as_text_as_json_or_not_at_all() {
     let a = stderr(&a.join().unwrap());
     assert!(a.contains("punch: punching towards 127.90.5.2\n"), "{a}");
     assert!(a.contains("punch: connected: 127.90.5.1:"), "{a}");
-    let events: Vec<serde_json::Value> =
-        stderr(&b).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<serde_json::Value> = stderr(&b)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(events[0]["event"], "started");
     assert_eq!(events.last().unwrap()["event"], "returned");
-    let times: Vec<u64> = events.iter().map(|event| event["t_ns"].as_u64().unwrap()).collect();
+    let times: Vec<u64> = events
+        .iter()
+        .map(|event| event["t_ns"].as_u64().unwrap())
+        .collect();
     assert!(times.is_sorted());
 }
 
@@ -175,7 +181,9 @@ fn a_process_that_fails_resets_nothing_with_its_end() {
     let server = std::net::TcpListener::bind("127.90.13.2:23456").unwrap();
     let serving = thread::spawn(move || {
         let (mut stream, _) = server.accept().unwrap();
-        stream.write_all(b"220 another protocol, of which only the first bytes are read").unwrap();
+        stream
+            .write_all(b"220 another protocol, of which only the first bytes are read")
+            .unwrap();
         stream
     });
     let args = ["--bind", "127.90.13.1", "--ports", "23456", "--timeout", "0.5", "127.90.13.2"];
@@ -212,7 +220,11 @@ fn want_of_descriptors_is_not_told_as_ports_in_use() {
         assert_eq!(output.status.code(), Some(1));
         stderr(&output)
     });
-    assert!(said.iter().any(|said| said.contains("no file descriptor left")), "{said:?}");
+    assert!(
+        said.iter()
+            .any(|said| said.contains("no file descriptor left")),
+        "{said:?}"
+    );
     assert!(!said.iter().any(|said| said.contains("another program")), "{said:?}");
 }
 
@@ -237,7 +249,13 @@ fn interrupted(mut child: Child) -> ExitStatus {
         let _ = stderr.read(&mut [0; 1]).unwrap();
     }
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
     child.wait().unwrap()
 }
 
@@ -259,7 +277,12 @@ fn the_manual_and_the_completions_are_made() {
     {
         let output = finish(punch(args), Vec::new());
         assert!(output.status.success(), "{args:?}");
-        assert!(String::from_utf8(output.stdout).unwrap().starts_with(begins), "{args:?}");
+        assert!(
+            String::from_utf8(output.stdout)
+                .unwrap()
+                .starts_with(begins),
+            "{args:?}"
+        );
     }
 }
 

@@ -140,7 +140,10 @@ impl World {
             if *phase < 3 && self.faults > 0 {
                 steps.push(Step::Clock { party });
             }
-            if election.poll_timeout().is_some_and(|due| due <= time(*phase)) {
+            if election
+                .poll_timeout()
+                .is_some_and(|due| due <= time(*phase))
+            {
                 steps.push(Step::Timeout { party });
             }
         }
@@ -191,7 +194,9 @@ impl World {
             }
             Step::Arrive { connection, end } => {
                 let id = socket(setting, party, connection);
-                let piece = self.connections[connection].towards[end].pop_front().unwrap();
+                let piece = self.connections[connection].towards[end]
+                    .pop_front()
+                    .unwrap();
                 feed(election, now, id, &piece);
             }
             Step::Down { connection, end } => {
@@ -258,7 +263,9 @@ impl World {
         assert_eq!(this.standing[end], Standing::Up, "the chosen connection stands");
         let leads = role == Role::Leader;
         // Where both lead, the user of each reads the other's `$`.
-        let mut frames = this.towards[end].iter().filter(|piece| !(leads && *piece == b"$"));
+        let mut frames = this.towards[end]
+            .iter()
+            .filter(|piece| !(leads && *piece == b"$"));
         assert!(
             frames.all(|piece| piece == USER),
             "the chosen connection is handed over with frames on it"
@@ -282,7 +289,11 @@ impl World {
     fn over(&mut self, setting: &Setting, party: usize, end: End) {
         self.parties[party] = Party::Over(end);
         for (connection, ends) in setting.ends.iter().enumerate() {
-            for (end, _) in ends.iter().enumerate().filter(|(_, owner)| **owner == party) {
+            for (end, _) in ends
+                .iter()
+                .enumerate()
+                .filter(|(_, owner)| **owner == party)
+            {
                 self.gone(connection, end);
             }
         }
@@ -354,7 +365,11 @@ struct Path {
 impl Drop for Path {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let steps = self.branches.iter().filter_map(|branch| branch.step).chain(self.trying);
+            let steps = self
+                .branches
+                .iter()
+                .filter_map(|branch| branch.step)
+                .chain(self.trying);
             println!("it happens after {:#?}", steps.collect::<Vec<_>>());
         }
     }
@@ -376,7 +391,9 @@ fn explore(setting: &Setting) -> Explored {
         if found.visited.insert(world.fingerprint()) {
             let left = world.steps(setting);
             if left.is_empty() {
-                found.ends.insert((0..world.parties.len()).map(|p| world.end_of(p)).collect());
+                found
+                    .ends
+                    .insert((0..world.parties.len()).map(|p| world.end_of(p)).collect());
             }
             path.branches.push(Branch { step: Some(step), world, left });
         }

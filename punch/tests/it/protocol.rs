@@ -16,8 +16,13 @@ const PROTOCOL: &str = include_str!("../../PROTOCOL.md");
 /// The rows of the table under a heading, without its two lines of header.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
     let cells = |line: &'static str| {
-        let inner = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |"));
-        inner.unwrap_or_else(|| panic!("no row of a table: {line}")).split(" | ").collect()
+        let inner = line
+            .strip_prefix("| ")
+            .and_then(|line| line.strip_suffix(" |"));
+        inner
+            .unwrap_or_else(|| panic!("no row of a table: {line}"))
+            .split(" | ")
+            .collect()
     };
     let lines: Vec<&str> = table(heading);
     assert!(lines.len() > 2, "there is a table under {heading}");
@@ -27,7 +32,11 @@ fn rows(heading: &str) -> Vec<Vec<&'static str>> {
 fn table(heading: &str) -> Vec<&'static str> {
     let (_, section) = PROTOCOL.split_once(heading).expect("the section exists");
     let section = section.split("\n#").next().unwrap_or_default();
-    section.lines().filter(|line| line.starts_with('|')).skip(2).collect()
+    section
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(2)
+        .collect()
 }
 
 fn rule(name: &str) -> Rule {
@@ -39,7 +48,9 @@ fn rule(name: &str) -> Rule {
 }
 
 fn session(quoted: &str) -> SessionTag {
-    let name = quoted.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+    let name = quoted
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
     SessionTag::new(name.expect("sessions are quoted"))
 }
 
@@ -48,7 +59,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn listed<T: ToString>(numbers: impl IntoIterator<Item = T>) -> String {
-    let numbers: Vec<String> = numbers.into_iter().map(|number| number.to_string()).collect();
+    let numbers: Vec<String> = numbers
+        .into_iter()
+        .map(|number| number.to_string())
+        .collect();
     numbers.join(" ")
 }
 
@@ -141,7 +155,10 @@ fn versions_limits_and_lengths_are_those_of_the_document() {
 #[test]
 fn a_reference_written_from_the_document_alone_prints_its_vectors() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/schedule.py");
-    let output = Command::new("python3").arg(script).env("PYTHONIOENCODING", "utf-8").output();
+    let output = Command::new("python3")
+        .arg(script)
+        .env("PYTHONIOENCODING", "utf-8")
+        .output();
     let output = output.expect("python3 runs; scripts/setup --test installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let headings = [

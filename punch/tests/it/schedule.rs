@@ -95,7 +95,10 @@ proptest! {
 #[test]
 fn different_buckets_share_a_port_where_chance_has_it() {
     let twins = ROLLING_TWINS.map(|twins| (Rule::Rolling, twins));
-    for (rule, (a, b, port)) in twins.into_iter().chain(ARTICLE_TWINS.map(|t| (Rule::Article, t))) {
+    for (rule, (a, b, port)) in twins
+        .into_iter()
+        .chain(ARTICLE_TWINS.map(|t| (Rule::Article, t)))
+    {
         assert_eq!(common(&ports_of(rule, a), &ports_of(rule, b)), [port], "{rule:?} {a} {b}");
     }
 }

@@ -25,7 +25,9 @@ fn far(test: u8, pair: u8) -> IpAddr {
 /// Connects, says who it is and returns what the other end says.
 fn greet(own: IpAddr, peer: IpAddr, name: &str) -> String {
     let puncher = Puncher::new().bind(own).timeout(Duration::from_secs(20));
-    let connection = puncher.connect(peer).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let connection = puncher
+        .connect(peer)
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     let (mut stream, losers) = connection.split();
     stream.write_all(name.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
@@ -69,7 +71,9 @@ fn eight_processes_punching_from_one_address_all_succeed() {
         let mut ends = [start(near(TEST), far(TEST, pair)), start(far(TEST, pair), near(TEST))];
         for (end, name) in ends.iter_mut().zip(["near", "far"]) {
             let mut input = end.stdin.take().unwrap();
-            input.write_all(format!("{name} {pair}").as_bytes()).unwrap();
+            input
+                .write_all(format!("{name} {pair}").as_bytes())
+                .unwrap();
         }
         running.push((pair, ends));
     }

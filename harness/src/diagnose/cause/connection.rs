@@ -14,8 +14,10 @@ use crate::{
 
 /// Where the packets show a whole handshake, the cause lies in what came after it.
 pub(super) fn stood(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let mut stood: Vec<(MonoTime, &Flow)> =
-        flows.iter().filter_map(|flow| Some((flow.complete()?, flow))).collect();
+    let mut stood: Vec<(MonoTime, &Flow)> = flows
+        .iter()
+        .filter_map(|flow| Some((flow.complete()?, flow)))
+        .collect();
     stood.sort_by_key(|(at, _)| *at);
     let &(first_up, first) = stood.first()?;
     Some(
@@ -41,8 +43,13 @@ pub(super) fn not_translated(flows: &[Flow]) -> Option<Cause> {
         .flat_map(|side| begun.iter().map(move |flow| (raw(flow, side), side, *flow)))
         .max_by_key(|((count, _), _, _)| *count);
     let ((count, all), side, flow) = worst?;
-    let every = begun.iter().all(|flow| Side::BOTH.into_iter().any(|side| raw(flow, side).0 > 0));
-    let first = flow.packets.iter().find(|seen| seen.from == side && !seen.translated)?;
+    let every = begun
+        .iter()
+        .all(|flow| Side::BOTH.into_iter().any(|side| raw(flow, side).0 > 0));
+    let first = flow
+        .packets
+        .iter()
+        .find(|seen| seen.from == side && !seen.translated)?;
     let begun = flow.packets.first().map_or(first.at, |seen| seen.at);
     let evidence = || {
         format!(
@@ -62,8 +69,9 @@ fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<C
     let [a, b] = case.peers.each_ref().map(|peer| chosen(peer.events));
     // Each knows the other's end as the WAN does; its own may be another behind a NAT.
     let (of_b, of_a) = (a?, b?);
-    let same =
-        stood.iter().any(|(_, flow)| same_end(flow.ends[1], of_b) && same_end(flow.ends[0], of_a));
+    let same = stood
+        .iter()
+        .any(|(_, flow)| same_end(flow.ends[1], of_b) && same_end(flow.ends[0], of_a));
     let evidence = || {
         format!(
             "a chose the connection with b's port {}, b that with a's port {}; {} stood",
@@ -106,8 +114,12 @@ fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Ca
     if case.peers.iter().any(|peer| !peer.events.is_empty()) {
         return None;
     }
-    let with_data =
-        |side: Side| stood.iter().map(|(_, flow)| *flow).filter(move |flow| flow.data(side) > 0);
+    let with_data = |side: Side| {
+        stood
+            .iter()
+            .map(|(_, flow)| *flow)
+            .filter(move |flow| flow.data(side) > 0)
+    };
     let a = with_data(Side::A).next()?;
     let b = with_data(Side::B).next()?;
     if with_data(Side::A).any(|flow| flow.data(Side::B) > 0) {
@@ -126,7 +138,12 @@ fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Ca
 
 /// Nothing came of a connection that stood: what the peers say, and what the packets show.
 fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: MonoTime) -> Cause {
-    let later_start = case.peers.iter().map(|peer| peer.ran[0]).max().unwrap_or(case.begin);
+    let later_start = case
+        .peers
+        .iter()
+        .map(|peer| peer.ran[0])
+        .max()
+        .unwrap_or(case.begin);
     let mut evidence = format!(
         "{} stood, the first on {} {} after the later start",
         count(stood.len(), "connection"),
@@ -136,7 +153,9 @@ fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: 
     for (side, peer) in sides(case) {
         let data: usize = stood.iter().map(|(_, flow)| flow.data(side)).sum();
         let resets = stood.iter().flat_map(|(_, flow)| &flow.packets);
-        let resets = resets.filter(|seen| seen.from == side && seen.says == Says::Rst).count();
+        let resets = resets
+            .filter(|seen| seen.from == side && seen.says == Says::Rst)
+            .count();
         evidence += &format!("; {side} sent {}", count(data, "byte"));
         if resets > 0 {
             evidence += &format!(" and {}", count(resets, "RST"));

@@ -15,7 +15,10 @@ pub(crate) fn ports(peer: &Evidence<'_>) -> BTreeSet<u16> {
     if peer.events.is_empty() {
         return peer.syns.ports.clone();
     }
-    schedule(peer).into_iter().flat_map(|phase| phase.ports).collect()
+    schedule(peer)
+        .into_iter()
+        .flat_map(|phase| phase.ports)
+        .collect()
 }
 
 /// Peers that never had a port in common.
@@ -73,8 +76,10 @@ fn meet(a: &[Phase], b: &[Phase]) -> bool {
 
 fn buckets_disjoint(case: &Case<'_>, schedules: [&[Phase]; 2]) -> Cause {
     let [a, b] = schedules.map(|phases| {
-        let buckets: BTreeSet<i64> =
-            phases.iter().flat_map(|phase| phase.buckets.clone()).collect();
+        let buckets: BTreeSet<i64> = phases
+            .iter()
+            .flat_map(|phase| phase.buckets.clone())
+            .collect();
         let words: Vec<String> = buckets.iter().map(i64::to_string).collect();
         match words.as_slice() {
             [] => "fixed ports".to_owned(),
@@ -83,7 +88,10 @@ fn buckets_disjoint(case: &Case<'_>, schedules: [&[Phase]; 2]) -> Cause {
         }
     });
     let mut evidence = format!("a used {a}, b {b}: no port in common at any time");
-    let starts = case.peers.each_ref().map(|peer| peer.events.iter().find_map(Started::of));
+    let starts = case
+        .peers
+        .each_ref()
+        .map(|peer| peer.events.iter().find_map(Started::of));
     if let [Some(a), Some(b)] = starts {
         let looked_once = schedules.iter().all(|phases| phases.len() == 1);
         evidence += &of_clocks_and_starts(a, b, looked_once);
@@ -207,7 +215,11 @@ fn by_other_end(flows: &[Flow], side: Side) -> BTreeMap<u16, Remap> {
 
 /// Ports of b to which a sent SYNs, and of a to which b did.
 fn targets(flows: &[Flow]) -> [BTreeSet<u16>; 2] {
-    Side::BOTH.map(|side| of_syns(flows, side).map(|flow| flow.port(side.other())).collect())
+    Side::BOTH.map(|side| {
+        of_syns(flows, side)
+            .map(|flow| flow.port(side.other()))
+            .collect()
+    })
 }
 
 /// Ports from which a's SYNs came, and b's, as the WAN sees them.
@@ -216,5 +228,7 @@ fn sources(flows: &[Flow]) -> [BTreeSet<u16>; 2] {
 }
 
 fn of_syns(flows: &[Flow], side: Side) -> impl Iterator<Item = &Flow> {
-    flows.iter().filter(move |flow| flow.first_syn(side).is_some())
+    flows
+        .iter()
+        .filter(move |flow| flow.first_syn(side).is_some())
 }

@@ -27,7 +27,9 @@ pub(super) fn garbled(case: &Case<'_>) -> Option<Cause> {
 
 pub(super) fn ended_badly(case: &Case<'_>) -> Option<Cause> {
     let all_received = case.peers.iter().all(|peer| peer.received);
-    let (side, peer) = sides(case).find(|(_, peer)| peer.failed).filter(|_| all_received)?;
+    let (side, peer) = sides(case)
+        .find(|(_, peer)| peer.failed)
+        .filter(|_| all_received)?;
     let evidence = format!("the bytes came out of both peers, but {side} {}", end(peer));
     Some(Kind::EndedBadly.because(evidence))
 }
@@ -75,7 +77,13 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
 
 /// One side had ended before anything of the other could reach it.
 pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let first = |side| flows.iter().filter_map(|flow| flow.first_syn(side)).map(|syn| syn.at).min();
+    let first = |side| {
+        flows
+            .iter()
+            .filter_map(|flow| flow.first_syn(side))
+            .map(|syn| syn.at)
+            .min()
+    };
     let (early, late, syn) = Side::BOTH.into_iter().find_map(|early| {
         let syn = first(early.other())?;
         let [_, ended] = case.peers[early.index()].ran;
@@ -85,7 +93,9 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let [started, ended] = peer.ran;
     // One that gave up since it was refused says more by the refusal.
     let gave_up = ended.since(started) < case.timeout;
-    let refused = flows.iter().any(|flow| flow.syns(early).any(|syn| syn.refusal.is_some()));
+    let refused = flows
+        .iter()
+        .any(|flow| flow.syns(early).any(|syn| syn.refusal.is_some()));
     if gave_up && refused {
         return None;
     }

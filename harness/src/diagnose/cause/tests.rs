@@ -103,25 +103,19 @@ fn every_cause_is_described() {
 #[test]
 fn icmp_is_matched_with_the_segment_that_it_quotes() {
     let mut tape = Tape::new();
-    tape.syn(100, Side::A, [7; 2]).syn(110, Side::B, [7; 2]).icmp(150, Side::B, 7).icmp(
-        160,
-        Side::A,
-        7,
-    );
+    tape.syn(100, Side::A, [7; 2])
+        .syn(110, Side::B, [7; 2])
+        .icmp(150, Side::B, 7)
+        .icmp(160, Side::A, 7);
     insta::assert_snapshot!(cause(&tape), @"syn-answered-icmp: b's first SYN on port 7 left 10 ms after a's; one-way delay 50 ms; NAT b answered ICMP port unreachable to a's SYN, NAT a answered ICMP port unreachable to b's SYN");
 }
 
 #[test]
 fn a_rst_of_another_connection_refuses_nothing() {
     let mut tape = Tape::new();
-    tape.syn(100, Side::A, [7; 2]).syn(200, Side::B, [7; 2]).tcp(
-        260,
-        Side::A,
-        [7; 2],
-        Flags::Rst,
-        64,
-        b"",
-    );
+    tape.syn(100, Side::A, [7; 2])
+        .syn(200, Side::B, [7; 2])
+        .tcp(260, Side::A, [7; 2], Flags::Rst, 64, b"");
     // It acknowledges what b never sent.
     let rst = tape.traffic.packets.last_mut().unwrap();
     rst.bytes[20 + 8] ^= 0xFF;
@@ -133,7 +127,10 @@ fn syns_that_could_have_passed_are_told_from_those_that_could_not() {
     let mut tape = Tape::new();
     // The first one arrives before b has sent anything: that it was not lost means nothing.
     tape.syn(100, Side::A, [7; 2]);
-    tape.syn(200, Side::B, [7; 2]).lost().syn(1100, Side::A, [7; 2]).lost();
+    tape.syn(200, Side::B, [7; 2])
+        .lost()
+        .syn(1100, Side::A, [7; 2])
+        .lost();
     insta::assert_snapshot!(cause(&tape), @"syn-lost: the 1 SYN of a and 1 of b that could have passed were all lost; in all, the WAN lost 1 of 2 SYNs of a and 1 of 1 SYN of b");
 }
 
@@ -162,7 +159,8 @@ fn a_nat_that_lets_no_syn_in_is_told_where_the_other_could_not_help() {
 #[test]
 fn equal_targets_from_other_sources_are_a_remap() {
     let mut tape = Tape::new();
-    tape.syn(100, Side::A, [50_001, 7]).syn(100, Side::A, [50_002, 8]);
+    tape.syn(100, Side::A, [50_001, 7])
+        .syn(100, Side::A, [50_002, 8]);
     tape.syn(110, Side::B, [7; 2]).syn(110, Side::B, [8; 2]);
     insta::assert_snapshot!(cause(&tape), @"port-remapped: NAT a sent a's SYN from port 50001, b expected 7 (and 1 more alike)");
 }
@@ -170,7 +168,8 @@ fn equal_targets_from_other_sources_are_a_remap() {
 #[test]
 fn a_remap_shows_by_the_end_that_agrees_where_targets_differ() {
     let mut tape = Tape::new();
-    tape.syn(100, Side::A, [50_001, 7]).syn(110, Side::B, [7, 9]);
+    tape.syn(100, Side::A, [50_001, 7])
+        .syn(110, Side::B, [7, 9]);
     insta::assert_snapshot!(cause(&tape), @"port-remapped: NAT a sent a's SYN from port 50001, b expected 9");
 }
 
@@ -185,9 +184,12 @@ fn nothing_in_common_is_not_a_remap() {
 fn buckets_in_common_at_different_times_are_none() {
     let mut tape = Tape::new();
     let started = |wall_ns| What::Started { peer: String::new(), rule: None, wall_ns };
-    tape.event(0, Side::A, started(0)).event(0, Side::B, started(-42_500_000_000));
-    tape.ports(0, Side::A, 41, &[7]).ports(500, Side::A, 42, &[8]);
-    tape.ports(0, Side::B, 40, &[6]).ports(600, Side::B, 41, &[7]);
+    tape.event(0, Side::A, started(0))
+        .event(0, Side::B, started(-42_500_000_000));
+    tape.ports(0, Side::A, 41, &[7])
+        .ports(500, Side::A, 42, &[8]);
+    tape.ports(0, Side::B, 40, &[6])
+        .ports(600, Side::B, 41, &[7]);
     tape.syn(10, Side::A, [7; 2]).syn(600, Side::B, [7; 2]);
     insta::assert_snapshot!(cause(&tape), @"buckets-disjoint: a used buckets 41, 42, b buckets 40, 41: no port in common at any time; a's clock was 42.500 s ahead of b's");
 }
@@ -196,8 +198,10 @@ fn buckets_in_common_at_different_times_are_none() {
 fn a_stagger_alone_may_put_peers_into_different_buckets() {
     let mut tape = Tape::new();
     let started = |wall_ns| What::Started { peer: String::new(), rule: None, wall_ns };
-    tape.event(0, Side::A, started(5_000_000_000)).ports(0, Side::A, 41, &[7]);
-    tape.event(9900, Side::B, started(14_900_000_000)).ports(9900, Side::B, 42, &[8]);
+    tape.event(0, Side::A, started(5_000_000_000))
+        .ports(0, Side::A, 41, &[7]);
+    tape.event(9900, Side::B, started(14_900_000_000))
+        .ports(9900, Side::B, 42, &[8]);
     tape.syn(10, Side::A, [7; 2]).syn(9910, Side::B, [8; 2]);
     insta::assert_snapshot!(cause(&tape), @"buckets-disjoint: a used bucket 41, b bucket 42: no port in common at any time; their clocks agreed; b started 9.900 s after a, and each read its clock at its start alone");
 }
@@ -208,14 +212,16 @@ fn a_syn_ack_that_is_lost_leaves_a_handshake_half_done() {
     let ports = [7; 2];
     tape.syn(100, Side::A, ports).syn(200, Side::B, ports);
     tape.tcp(250, Side::A, ports, Flags::SynAck, 63, b"").lost();
-    tape.tcp(1250, Side::A, ports, Flags::SynAck, 63, b"").lost();
+    tape.tcp(1250, Side::A, ports, Flags::SynAck, 63, b"")
+        .lost();
     insta::assert_snapshot!(cause(&tape), @"handshake-incomplete: on port 7 host a answered b's SYN with SYN-ACK, sent 2 times, 2 of them lost; b never acknowledged it");
 }
 
 #[test]
 fn an_ack_after_which_the_syn_is_repeated_was_not_taken() {
     let mut tape = Tape::new();
-    tape.connected(100, 7).tcp(1200, Side::A, [7; 2], Flags::SynAck, 63, b"");
+    tape.connected(100, 7)
+        .tcp(1200, Side::A, [7; 2], Flags::SynAck, 63, b"");
     let cause = cause(&tape);
     assert!(cause.starts_with("handshake-incomplete: "), "{cause}");
 }
@@ -257,7 +263,8 @@ fn choices_that_differ_are_a_disagreement_and_equal_ones_are_not() {
     };
     let mut tape = Tape::new();
     tape.connected(100, 7).connected(100, 8);
-    tape.ports(0, Side::A, 1, &[7, 8]).ports(0, Side::B, 1, &[7, 8]);
+    tape.ports(0, Side::A, 1, &[7, 8])
+        .ports(0, Side::B, 1, &[7, 8]);
     tape.event(400, Side::A, chosen(Side::B, 7, Role::Leader));
     tape.event(450, Side::B, chosen(Side::A, 8, Role::Follower));
     insta::assert_snapshot!(cause(&tape), @"election-disagreed: a chose the connection with b's port 7, b that with a's port 8; 2 stood");
@@ -292,8 +299,10 @@ fn peers_of_which_one_had_ended_never_met() {
 fn one_that_gave_up_since_it_was_refused_is_told_by_the_refusal() {
     let mut tape = Tape::new();
     tape.ends_ms = [160, 10_000];
-    tape.syn(100, Side::A, [7; 2]).tcp(150, Side::B, [7; 2], Flags::Rst, 64, b"");
-    tape.syn(300, Side::B, [7; 2]).tcp(350, Side::A, [7; 2], Flags::Rst, 64, b"");
+    tape.syn(100, Side::A, [7; 2])
+        .tcp(150, Side::B, [7; 2], Flags::Rst, 64, b"");
+    tape.syn(300, Side::B, [7; 2])
+        .tcp(350, Side::A, [7; 2], Flags::Rst, 64, b"");
     assert!(cause(&tape).starts_with("syn-answered-rst: "), "{}", cause(&tape));
 }
 
@@ -335,9 +344,15 @@ fn traffic_with_public_hosts_is_not_between_the_peers() {
 fn an_icmp_message_that_quotes_no_tcp_is_no_answer() {
     let mut bytes = Vec::new();
     let mut quoted = Vec::new();
-    Tape::ip(Side::A, 63).udp(7, 7).write(&mut quoted, b"x").unwrap();
+    Tape::ip(Side::A, 63)
+        .udp(7, 7)
+        .write(&mut quoted, b"x")
+        .unwrap();
     assert_eq!(quoted[9], ip_number::UDP.0);
     let error = etherparse::Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Port);
-    Tape::ip(Side::B, 64).icmpv4(error).write(&mut bytes, &quoted).unwrap();
+    Tape::ip(Side::B, 64)
+        .icmpv4(error)
+        .write(&mut bytes, &quoted)
+        .unwrap();
     assert_eq!(crate::wan::tcp::icmp_error(&bytes), None);
 }

@@ -20,12 +20,18 @@ use crate::{
 /// A handshake that was begun and not completed: some host accepted a SYN.
 pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
     let accepts = |seen: &&Seen| seen.says == Says::SynAck;
-    let flow = flows.iter().max_by_key(|flow| flow.packets.iter().filter(accepts).count())?;
+    let flow = flows
+        .iter()
+        .max_by_key(|flow| flow.packets.iter().filter(accepts).count())?;
     let first = flow.packets.iter().find(accepts)?;
     let side = first.from;
     let other = side.other();
-    let sent: Vec<&Seen> =
-        flow.packets.iter().filter(accepts).filter(|seen| seen.from == side).collect();
+    let sent: Vec<&Seen> = flow
+        .packets
+        .iter()
+        .filter(accepts)
+        .filter(|seen| seen.from == side)
+        .collect();
     let lost = sent.iter().filter(|seen| seen.fate == Fate::Lost).count();
     let mut evidence = format!(
         "on {} {} answered {other}'s SYN with SYN-ACK, sent {}, {lost} of them lost",
@@ -37,8 +43,10 @@ pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
         seen.from == other && matches!(seen.says, Says::Ack | Says::SynAck | Says::Fin)
     });
     let acks: Vec<&Seen> = answered.collect();
-    if let Some(reset) =
-        flow.packets.iter().find(|seen| seen.from == other && seen.says == Says::Rst)
+    if let Some(reset) = flow
+        .packets
+        .iter()
+        .find(|seen| seen.from == other && seen.says == Says::Rst)
     {
         evidence += &format!("; {} answered RST", reset.by);
     } else if acks.is_empty() {
@@ -65,7 +73,11 @@ fn fitting<'f>(flows: &'f [Flow], delay: Duration) -> Vec<Fitting<'f>> {
                 let first = flow.first_syn(syn.from.other()).map(|other| other.at);
                 first.is_some_and(|first| arrival(syn, delay) >= first)
             };
-            let syns = flow.packets.iter().filter(|seen| seen.says == Says::Syn).filter(fits);
+            let syns = flow
+                .packets
+                .iter()
+                .filter(|seen| seen.says == Says::Syn)
+                .filter(fits);
             Fitting { flow, syns: syns.collect() }
         })
         .collect()
@@ -85,19 +97,30 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         let at = |seen: &Seen| Some(flow.packets[seen.refusal?].at);
         flow.packets.iter().filter_map(at).min()
     };
-    let flow =
-        fitting.iter().filter(refused).map(|it| it.flow).min_by_key(|it| first_refusal(it))?;
-    let first = flow.packets.iter().find_map(|seen| flow.packets.get(seen.refusal?))?;
+    let flow = fitting
+        .iter()
+        .filter(refused)
+        .map(|it| it.flow)
+        .min_by_key(|it| first_refusal(it))?;
+    let first = flow
+        .packets
+        .iter()
+        .find_map(|seen| flow.packets.get(seen.refusal?))?;
     let kind = if first.says == Says::Rst { Kind::SynAnsweredRst } else { Kind::SynAnsweredIcmp };
 
-    let mut answers: Vec<String> =
-        Side::BOTH.into_iter().filter_map(|side| answers_to(flow, side)).collect();
+    let mut answers: Vec<String> = Side::BOTH
+        .into_iter()
+        .filter_map(|side| answers_to(flow, side))
+        .collect();
     if first.from == Side::A {
         // The first to be refused was b.
         answers.reverse();
     }
     let refusals = |side: Side| {
-        let syns = flows.iter().filter(|flow| flow.is_mutual()).flat_map(move |it| it.syns(side));
+        let syns = flows
+            .iter()
+            .filter(|flow| flow.is_mutual())
+            .flat_map(move |it| it.syns(side));
         let (mut sent, mut refused) = (0, 0);
         for syn in syns {
             sent += 1;
@@ -117,10 +140,14 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
 /// How a side's SYNs on a flow were answered: `NAT b answered RST to 2 of a's 3 SYNs`.
 fn answers_to(flow: &Flow, side: Side) -> Option<String> {
     let syns: Vec<&Seen> = flow.syns(side).collect();
-    let refusals: Vec<&Seen> =
-        syns.iter().filter_map(|syn| flow.packets.get(syn.refusal?)).collect();
+    let refusals: Vec<&Seen> = syns
+        .iter()
+        .filter_map(|syn| flow.packets.get(syn.refusal?))
+        .collect();
     let first = refusals.first()?;
-    let same = refusals.iter().filter(|seen| (seen.by, seen.says) == (first.by, first.says));
+    let same = refusals
+        .iter()
+        .filter(|seen| (seen.by, seen.says) == (first.by, first.says));
     let which = match (same.count(), syns.len()) {
         (1, 1) => format!("{side}'s SYN"),
         (answered, all) => format!("{answered} of {side}'s {all} SYNs"),
@@ -136,10 +163,15 @@ fn answers_to(flow: &Flow, side: Side) -> Option<String> {
 /// mapping, or something swallowed them.
 pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let fitting = fitting(flows, case.delay);
-    let all: Vec<(&Flow, &Seen)> =
-        fitting.iter().flat_map(|it| it.syns.iter().map(|syn| (it.flow, *syn))).collect();
-    let arrived: Vec<(&Flow, &Seen)> =
-        all.iter().filter(|(_, syn)| syn.delivered().is_some()).copied().collect();
+    let all: Vec<(&Flow, &Seen)> = fitting
+        .iter()
+        .flat_map(|it| it.syns.iter().map(|syn| (it.flow, *syn)))
+        .collect();
+    let arrived: Vec<(&Flow, &Seen)> = all
+        .iter()
+        .filter(|(_, syn)| syn.delivered().is_some())
+        .copied()
+        .collect();
     let &(flow, _) = all.first()?;
     if all.iter().all(|(_, syn)| syn.fate == Fate::Lost) {
         return Some(lost(&all, flows));
@@ -182,9 +214,17 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
 
 /// All that arrived came to NATs that let no SYN in.
 fn dropped(case: &Case<'_>, arrived: &[(&Flow, &Seen)]) -> Option<Cause> {
-    let at = |side: Side| arrived.iter().filter(|(_, syn)| syn.from == side.other()).count();
+    let at = |side: Side| {
+        arrived
+            .iter()
+            .filter(|(_, syn)| syn.from == side.other())
+            .count()
+    };
     let drops = |side: Side| case.places[side.index()].drops_syns;
-    if Side::BOTH.into_iter().any(|side| at(side) > 0 && !drops(side)) {
+    if Side::BOTH
+        .into_iter()
+        .any(|side| at(side) > 0 && !drops(side))
+    {
         return None;
     }
     let said: Vec<String> = Side::BOTH
@@ -206,7 +246,10 @@ fn forgotten(case: &Case<'_>, flow: &Flow, syn: &Seen) -> Option<(Duration, Dura
     let receiver = syn.from.other();
     let limit = case.places[receiver.index()].forgets_after?;
     let arrived = syn.delivered()?;
-    let last = flow.packets.iter().rfind(|seen| seen.from == receiver && seen.at <= arrived)?;
+    let last = flow
+        .packets
+        .iter()
+        .rfind(|seen| seen.from == receiver && seen.at <= arrived)?;
     let silence = arrived.since(last.at);
     (silence > limit).then_some((limit, silence))
 }
@@ -230,8 +273,10 @@ fn lost(all: &[(&Flow, &Seen)], flows: &[Flow]) -> Cause {
 
 /// `b's first SYN to port 7 left 62 ms after a's; one-way delay 50 ms`
 fn meeting(flow: &Flow, delay: Duration) -> String {
-    let [a, b] =
-        Side::BOTH.map(|side| flow.first_syn(side).map_or(MonoTime::from_nanos(0), |syn| syn.at));
+    let [a, b] = Side::BOTH.map(|side| {
+        flow.first_syn(side)
+            .map_or(MonoTime::from_nanos(0), |syn| syn.at)
+    });
     let (late, early, apart) =
         if b >= a { (Side::B, Side::A, b.since(a)) } else { (Side::A, Side::B, a.since(b)) };
     format!(

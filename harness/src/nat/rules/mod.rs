@@ -136,7 +136,11 @@ fn sysctls(family: Family, nat: &NatSpec) -> Vec<Sysctl> {
     ];
     for (seconds, names) in conntrack {
         let Some(seconds) = seconds else { continue };
-        all.extend(names.iter().map(|name| Sysctl { name, value: seconds.to_string() }));
+        all.extend(
+            names
+                .iter()
+                .map(|name| Sysctl { name, value: seconds.to_string() }),
+        );
     }
     all
 }

@@ -228,8 +228,10 @@ fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
 /// These ports, one for each connection.
 fn in_turn(ports: impl Iterator<Item = u16>) -> String {
     // Directly as the port, numgen's number would have its bytes swapped.
-    let ports: Vec<String> =
-        ports.enumerate().map(|(number, port)| format!("{number} : {port}")).collect();
+    let ports: Vec<String> = ports
+        .enumerate()
+        .map(|(number, port)| format!("{number} : {port}"))
+        .collect();
     format!("numgen inc mod {} map {{ {} }}", ports.len(), ports.join(", "))
 }
 
@@ -238,7 +240,9 @@ fn scattered(block: PortBlock) -> impl Iterator<Item = u16> {
     let size = u32::from(block.last - block.first) + 1;
     // The golden ratio spreads best, and what shares no divisor with the size comes everywhere.
     let near = size * 618 / 1000;
-    let step = (near..size).find(|step| common_divisor(*step, size) == 1).unwrap_or(1);
+    let step = (near..size)
+        .find(|step| common_divisor(*step, size) == 1)
+        .unwrap_or(1);
     let turns = size.min(MOST_TURNS);
     (0..turns).map(move |turn| {
         let offset = u64::from(turn) * u64::from(step) % u64::from(size);
@@ -339,7 +343,9 @@ mod tests {
             assert_eq!(distinct.len(), ports.len());
             assert_eq!(ports.len(), usize::from(last - first).min(1023) + 1);
             assert!(ports.iter().all(|port| (first..=last).contains(port)));
-            let neighbours = ports.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1);
+            let neighbours = ports
+                .windows(2)
+                .filter(|pair| pair[0].abs_diff(pair[1]) == 1);
             assert_eq!(neighbours.count(), 0, "{block:?}");
         }
     }

@@ -16,8 +16,10 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 fn shown(family: Family, nat: &NatSpec) -> String {
     let Rules { tool, text, sysctls } = rules(family, ADDRESS, nat);
-    let sysctls: Vec<String> =
-        sysctls.iter().map(|it| format!("{}={}\n", it.name, it.value)).collect();
+    let sysctls: Vec<String> = sysctls
+        .iter()
+        .map(|it| format!("{}={}\n", it.name, it.value))
+        .collect();
     // Of the long list of ports, the ends are enough.
     let text = match (text.find(", 2 : 40002"), text.find(", 1022 : 41022")) {
         (Some(from), Some(to)) => format!("{}, …{}", &text[..from], &text[to..]),

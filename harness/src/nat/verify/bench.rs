@@ -159,7 +159,9 @@ impl Bench {
         let remote = SocketAddr::new(self.fresh_address(), 80);
         let mut flows = self.start(host, &[(transport, port, remote)])?;
         self.meet(&mut flows)?;
-        flows.pop().ok_or_else(|| io::Error::other("one socket was opened"))
+        flows
+            .pop()
+            .ok_or_else(|| io::Error::other("one socket was opened"))
     }
 
     /// Sends an ICMP echo request from a host; the socket takes the reply.
@@ -222,7 +224,10 @@ impl Bench {
             };
             let Some(flow) = flows.iter_mut().find(mine) else { continue };
             // Else it is a SYN of another flow, sent again.
-            if self.claimed.insert((flow.transport, packet.source, packet.destination)) {
+            if self
+                .claimed
+                .insert((flow.transport, packet.source, packet.destination))
+            {
                 flow.outside = Some(packet.source);
                 flow.number = number;
                 flow.seq = packet.segment().map_or(0, |segment| segment.seq);

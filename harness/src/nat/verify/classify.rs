@@ -104,7 +104,11 @@ fn mapping(all: &[Mappings]) -> (String, Option<Mapping>) {
     let fits = |(found, Mappings { outside: [one, port, other], .. }): &(&Mapping, &Mappings)| {
         **found == term && (one == port || (one != other && port != other))
     };
-    let mut misfits = found.iter().zip(all).filter(|it| !fits(it)).map(|(_, mappings)| mappings);
+    let mut misfits = found
+        .iter()
+        .zip(all)
+        .filter(|it| !fits(it))
+        .map(|(_, mappings)| mappings);
     match (misfits.next(), misfits.next()) {
         (None, _) => (term.name().to_owned(), Some(term)),
         (Some(_), None) if all.len() > 2 => (term.name().to_owned(), Some(term)),
@@ -359,7 +363,11 @@ mod tests {
     #[test]
     fn what_fits_no_term_is_called_irregular() {
         assert!(mapping(&mapped(&[[1, 2, 1]])).0.starts_with("irregular"));
-        assert!(mapping(&mapped(&[[1, 1, 1], [1, 2, 3]])).0.starts_with("irregular"));
+        assert!(
+            mapping(&mapped(&[[1, 1, 1], [1, 2, 3]]))
+                .0
+                .starts_with("irregular")
+        );
         let mut several = vec![[7, 7, 7]; 7];
         several.push([7, 8, 7]);
         let irregular = "irregular: address-and-port-dependent, but 31000 was seen as 7, 7 and 7";

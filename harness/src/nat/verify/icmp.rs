@@ -74,6 +74,8 @@ impl IcmpProbes {
     pub(super) fn echoes(&self, bench: &Bench) -> bool {
         let reply = What::Echo { reply: true, id: ID };
         let from = SocketAddr::new(self.remote, 0);
-        bench.inside[0].iter().any(|packet| packet.source == from && packet.what == reply)
+        bench.inside[0]
+            .iter()
+            .any(|packet| packet.source == from && packet.what == reply)
     }
 }

@@ -140,7 +140,11 @@ impl Connection {
         let before = bench.outside.len();
         bench.inject(&packet::tcp(remote, to, fin))?;
         bench.come(|bench| {
-            bench.outside.iter().skip(before).any(|packet| packet.destination == remote)
+            bench
+                .outside
+                .iter()
+                .skip(before)
+                .any(|packet| packet.destination == remote)
         })?;
         Ok((made(None, ack(REMOTE_SEQ + 2, closed)), monotonic_now()))
     }

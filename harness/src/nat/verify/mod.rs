@@ -179,7 +179,9 @@ pub(crate) fn verify_all(subjects: &[Subject]) -> io::Result<Vec<Verified>> {
         }
     };
     let mut all: Vec<(usize, Verified)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..subjects.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..subjects.len().min(AT_ONCE))
+            .map(|_| scope.spawn(work))
+            .collect();
         workers
             .into_iter()
             .flat_map(|worker| worker.join().expect("a panic there is one here"))

@@ -170,7 +170,9 @@ pub(super) fn tcp(from: SocketAddr, to: SocketAddr, segment: Segment) -> Vec<u8>
     header.acknowledgment_number = segment.ack.unwrap_or(0);
     let builder = ip(from.ip(), to.ip()).tcp_header(header);
     let mut bytes = Vec::with_capacity(builder.size(0));
-    builder.write(&mut bytes, &[]).expect("a vector takes whatever is written");
+    builder
+        .write(&mut bytes, &[])
+        .expect("a vector takes whatever is written");
     bytes
 }
 
@@ -179,7 +181,9 @@ pub(super) fn udp(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     let payload = b"probe";
     let builder = ip(from.ip(), to.ip()).udp(from.port(), to.port());
     let mut bytes = Vec::with_capacity(builder.size(payload.len()));
-    builder.write(&mut bytes, payload).expect("a vector takes whatever is written");
+    builder
+        .write(&mut bytes, payload)
+        .expect("a vector takes whatever is written");
     bytes
 }
 
@@ -187,8 +191,12 @@ pub(super) fn udp(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
 pub(super) fn host_unreachable(from: IpAddr, to: IpAddr, about: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let written = match from {
-        IpAddr::V4(_) => ip(from, to).icmpv4_raw(3, 1, [0; 4]).write(&mut bytes, about),
-        IpAddr::V6(_) => ip(from, to).icmpv6_raw(1, 3, [0; 4]).write(&mut bytes, about),
+        IpAddr::V4(_) => ip(from, to)
+            .icmpv4_raw(3, 1, [0; 4])
+            .write(&mut bytes, about),
+        IpAddr::V6(_) => ip(from, to)
+            .icmpv6_raw(1, 3, [0; 4])
+            .write(&mut bytes, about),
     };
     written.expect("a vector takes whatever is written");
     bytes
@@ -209,11 +217,13 @@ pub(super) fn echo_reply(from: IpAddr, to: IpAddr, id: u16) -> Vec<u8> {
 pub(super) fn echo_request(family: Family, id: u16) -> Vec<u8> {
     let echo = IcmpEchoHeader { id, seq: 1 };
     match family {
-        Family::V4 => {
-            Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(echo), &[]).to_bytes().to_vec()
-        }
+        Family::V4 => Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(echo), &[])
+            .to_bytes()
+            .to_vec(),
         // The kernel adds the checksum, which depends on the addresses.
-        Family::V6 => Icmpv6Header::new(Icmpv6Type::EchoRequest(echo)).to_bytes().to_vec(),
+        Family::V6 => Icmpv6Header::new(Icmpv6Type::EchoRequest(echo))
+            .to_bytes()
+            .to_vec(),
     }
 }
 

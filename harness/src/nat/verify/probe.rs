@@ -123,7 +123,10 @@ pub(super) fn first_port(nat: &NatSpec) -> u16 {
         | Allocation::FixedDelta(_) => true,
     };
     // A constant of 30,000 either way leaves the first one a port.
-    [31_000, 50_000, 4000].into_iter().find(free).unwrap_or(31_000)
+    [31_000, 50_000, 4000]
+        .into_iter()
+        .find(free)
+        .unwrap_or(31_000)
 }
 
 /// Everything that was sent, to be looked up in what was seen.
@@ -226,7 +229,9 @@ pub(super) fn syn_ack(seq: u32) -> Segment {
 
 /// Whether a packet from there came to an inside endpoint of the first host.
 fn came(bench: &Bench, from: SocketAddr, to: SocketAddr) -> bool {
-    bench.inside[0].iter().any(|packet| packet.source == from && packet.destination == to)
+    bench.inside[0]
+        .iter()
+        .any(|packet| packet.source == from && packet.destination == to)
 }
 
 /// Where unsolicited packets are sent: to the NAT, or where nothing is translated to a host behind
@@ -359,7 +364,9 @@ impl HairpinProbe {
             || bench.inside[0].iter().any(|packet| {
                 packet.destination == client.inside
                     && Some(packet.source) == server.outside
-                    && packet.segment().is_some_and(|it| it.syn && it.ack.is_some())
+                    && packet
+                        .segment()
+                        .is_some_and(|it| it.syn && it.ack.is_some())
             });
         Some(HairpinSeen {
             source: packet.source,
@@ -372,7 +379,11 @@ impl HairpinProbe {
 
 /// What became of an unsolicited packet.
 fn answer(bench: &Bench, from: SocketAddr, to: SocketAddr) -> Answer {
-    let came = bench.inside.iter().flatten().any(|packet| packet.source == from);
+    let came = bench
+        .inside
+        .iter()
+        .flatten()
+        .any(|packet| packet.source == from);
     if came {
         return Answer::LetIn;
     }

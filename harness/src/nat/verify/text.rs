@@ -56,13 +56,25 @@ fn count(number: usize, one: &str, several: &str) -> String {
 fn table(checks: &[Check]) -> String {
     const HEADING: [&str; 3] = ["property", "expected", "observed"];
     let rows: Vec<[&str; 3]> = std::iter::once(HEADING)
-        .chain(checks.iter().map(|it| [&*it.property, &*it.expected, &*it.observed]))
+        .chain(
+            checks
+                .iter()
+                .map(|it| [&*it.property, &*it.expected, &*it.observed]),
+        )
         .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].len())
+            .max()
+            .unwrap_or_default()
+    };
     let (first, second) = (width(0), width(1));
     let mut text = String::new();
-    let marks = std::iter::once(' ')
-        .chain(checks.iter().map(|check| if check.holds() { ' ' } else { '!' }));
+    let marks = std::iter::once(' ').chain(
+        checks
+            .iter()
+            .map(|check| if check.holds() { ' ' } else { '!' }),
+    );
     for ([property, expected, observed], mark) in rows.iter().zip(marks) {
         let _ = writeln!(text, "{mark} {property:first$}  {expected:second$}  {observed}");
     }

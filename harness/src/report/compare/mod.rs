@@ -193,7 +193,10 @@ pub(crate) fn compare(
     let mut scenarios: Vec<ScenarioComparison> = Vec::new();
     for pair in &pairs {
         let cell = judge.cell(pair);
-        match scenarios.iter_mut().find(|scenario| scenario.name == *name(pair)) {
+        match scenarios
+            .iter_mut()
+            .find(|scenario| scenario.name == *name(pair))
+        {
             Some(scenario) => scenario.cells.push(cell),
             None => scenarios.push(ScenarioComparison {
                 name: name(pair).clone(),
@@ -206,7 +209,10 @@ pub(crate) fn compare(
             }),
         }
     }
-    let changes = scenarios.iter().flat_map(|it| &it.cells).flat_map(CellComparison::changes);
+    let changes = scenarios
+        .iter()
+        .flat_map(|it| &it.cells)
+        .flat_map(CellComparison::changes);
     Ok(Comparison {
         schema: SCHEMA,
         confidence: CONFIDENCE,
@@ -296,11 +302,18 @@ fn name<'a>(pair: &Pair<'a>) -> &'a String {
 fn pairs<'a>(first: &'a Summary, second: &'a Summary) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for (index, scenario) in first.scenarios.iter().enumerate() {
-        let found = second.scenarios.iter().position(|other| other.name == scenario.name);
+        let found = second
+            .scenarios
+            .iter()
+            .position(|other| other.name == scenario.name);
         let Some(other_index) = found else { continue };
         let other = &second.scenarios[other_index];
-        let labels: BTreeMap<String, usize> =
-            other.cells.iter().enumerate().map(|(index, cell)| (key(cell), index)).collect();
+        let labels: BTreeMap<String, usize> = other
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| (key(cell), index))
+            .collect();
         for (place, cell) in scenario.cells.iter().enumerate() {
             if let Some(&other_place) = labels.get(&key(cell)) {
                 pairs.push(Pair {
@@ -320,8 +333,11 @@ fn key(cell: &CellSummary) -> String {
         Some(number) => number.to_string(),
         None => value.to_string(),
     };
-    let mut parts: Vec<_> =
-        cell.values.iter().map(|it| format!("{}={}", it.path, value(&it.value))).collect();
+    let mut parts: Vec<_> = cell
+        .values
+        .iter()
+        .map(|it| format!("{}={}", it.path, value(&it.value)))
+        .collect();
     parts.sort();
     parts.join("\n")
 }
@@ -334,7 +350,10 @@ fn missing(run: &Summary, other: &Summary) -> Vec<String> {
             None => missing.push(scenario.name.clone()),
             Some(other) => {
                 let known: Vec<_> = other.cells.iter().map(key).collect();
-                let new = scenario.cells.iter().filter(|cell| !known.contains(&key(cell)));
+                let new = scenario
+                    .cells
+                    .iter()
+                    .filter(|cell| !known.contains(&key(cell)));
                 missing.extend(new.map(|cell| match full_label(&cell.values) {
                     label if label.is_empty() => format!("{} without a sweep", scenario.name),
                     label => format!("{} at {label}", scenario.name),
@@ -351,7 +370,12 @@ fn contents(summary: &Summary) -> String {
         |it: &ScenarioSummary| format!("{} ({})", it.name, count(it.cells.len(), "cell"));
     match summary.scenarios.len() {
         0 => "none".to_owned(),
-        _ => summary.scenarios.iter().map(scenario).collect::<Vec<_>>().join(", "),
+        _ => summary
+            .scenarios
+            .iter()
+            .map(scenario)
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -376,13 +400,18 @@ impl Judge<'_> {
     fn common(&self, pair: &Pair<'_>) -> Vec<[Outcome; 2]> {
         let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&pair.places[run]));
         let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
-        first.iter().filter_map(|(trial, &one)| Some([one, *second.get(trial)?])).collect()
+        first
+            .iter()
+            .filter_map(|(trial, &one)| Some([one, *second.get(trial)?]))
+            .collect()
     }
 
     fn rate(&self, pair: &Pair<'_>) -> RateComparison {
         let [first, second] = pair.cells.map(|cell| (cell.successes, cell.judged()));
         let common = self.common(pair).into_iter();
-        let pairs: Pairs = common.map(|[one, other]| (one.is_success, other.is_success)).collect();
+        let pairs: Pairs = common
+            .map(|[one, other]| (one.is_success, other.is_success))
+            .collect();
         let difference = difference::of_rates(first, second, pairs, self.confidence);
         RateComparison {
             successes: [first.0, second.0],

@@ -49,7 +49,12 @@ pub(crate) fn render(
     }
     for (only, which) in comparison.only_in.iter().zip(["first", "second"]) {
         if !only.is_empty() {
-            let listed = only.iter().take(MOST_LISTED).cloned().collect::<Vec<_>>().join("; ");
+            let listed = only
+                .iter()
+                .take(MOST_LISTED)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; ");
             let more = only.len().saturating_sub(MOST_LISTED);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             out.push('\n');
@@ -64,7 +69,11 @@ pub(crate) fn render(
 
 fn intervals(comparison: &Comparison) -> String {
     let Comparison { confidence, differences, least_ms, scenarios, .. } = comparison;
-    let pairs: u64 = scenarios.iter().flat_map(|it| &it.cells).map(|cell| cell.rate.pairs).sum();
+    let pairs: u64 = scenarios
+        .iter()
+        .flat_map(|it| &it.cells)
+        .map(|cell| cell.rate.pairs)
+        .sum();
     let paired = match pairs {
         0 => String::new(),
         pairs => format!(" {} in both runs, with the same seed: they count as pairs.", is(pairs)),
@@ -86,7 +95,10 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
     let mut shown: Vec<&CellComparison> = scenario.cells.iter().collect();
     if all > MOST_ROWS && !full {
         shown.retain(|cell| {
-            let differs = cell.changes().iter().any(|it| *it > Change::NoDifferenceShown);
+            let differs = cell
+                .changes()
+                .iter()
+                .any(|it| *it > Change::NoDifferenceShown);
             // Where nothing succeeds there are no times to compare, which is no news.
             differs || cell.rate.change == Change::NotComparable
         });
@@ -221,12 +233,18 @@ fn paint(line: &str, style: Style) -> Option<String> {
     let all = [Change::Worse, Change::Better, Change::NoDifferenceShown, Change::NotComparable];
     all.into_iter().find_map(|change| {
         let rest = line.strip_suffix(word(change))?;
-        rest.ends_with(' ').then(|| format!("{rest}{}", style.paint(ink(change), word(change))))
+        rest.ends_with(' ')
+            .then(|| format!("{rest}{}", style.paint(ink(change), word(change))))
     })
 }
 
 fn last_line(comparison: &Comparison, style: Style) -> String {
-    let cells = || comparison.scenarios.iter().flat_map(|scenario| &scenario.cells);
+    let cells = || {
+        comparison
+            .scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.cells)
+    };
     let number = |change: Change, of: fn(&CellComparison) -> Vec<Change>| {
         cells().flat_map(of).filter(|it| *it == change).count()
     };

@@ -27,12 +27,18 @@ fn shown(comparison: &Comparison, style: Style) -> String {
 }
 
 fn plan(name: &str, delays: &[i64]) -> ScenarioPlan {
-    let cells = delays.iter().map(|&delay| cell(&[("wan.delay_ms", delay.into())]));
+    let cells = delays
+        .iter()
+        .map(|&delay| cell(&[("wan.delay_ms", delay.into())]));
     scenario(name, 200, cells.collect())
 }
 
 fn run(plan: ScenarioPlan, events: impl IntoIterator<Item = Event>) -> Vec<Event> {
-    [started(vec![plan])].into_iter().chain(events).chain([finished(false)]).collect()
+    [started(vec![plan])]
+        .into_iter()
+        .chain(events)
+        .chain([finished(false)])
+        .collect()
 }
 
 fn slower(by_ms: f64) -> impl Iterator<Item = Event> {
@@ -50,7 +56,11 @@ fn a_lower_rate_is_worse_and_a_higher_one_better() {
     let second = run(plan("x", &[1, 2, 3]), trials(0, 150, 200).chain(trials(1, 200, 200)));
     let comparison = compared(&first, &second);
     let changes = |comparison: &Comparison| -> Vec<Change> {
-        comparison.scenarios[0].cells.iter().map(|cell| cell.rate.change).collect()
+        comparison.scenarios[0]
+            .cells
+            .iter()
+            .map(|cell| cell.rate.change)
+            .collect()
     };
     assert_eq!(changes(&comparison), [Change::Worse, Change::Better, Change::NotComparable]);
     assert_eq!(comparison.verdict, Change::Worse);
@@ -62,9 +72,20 @@ fn a_lower_rate_is_worse_and_a_higher_one_better() {
 fn a_run_does_not_differ_from_itself() {
     let comparison = compared(&matrix(), &matrix());
     assert_eq!(comparison.differences, 3 * 105);
-    let changes = comparison.scenarios[0].cells.iter().flat_map(CellComparison::changes);
-    assert!(changes.clone().any(|change| change == Change::NoDifferenceShown));
-    assert!(changes.clone().all(|change| change <= Change::NoDifferenceShown));
+    let changes = comparison.scenarios[0]
+        .cells
+        .iter()
+        .flat_map(CellComparison::changes);
+    assert!(
+        changes
+            .clone()
+            .any(|change| change == Change::NoDifferenceShown)
+    );
+    assert!(
+        changes
+            .clone()
+            .all(|change| change <= Change::NoDifferenceShown)
+    );
     assert_eq!(comparison.verdict, Change::NoDifferenceShown);
 }
 
@@ -100,7 +121,9 @@ fn medians_differ_from_the_least_difference_on() {
     let first = run(plan("x", &[1]), slower(0.0));
     let change = |by_ms: f64| {
         let second = run(plan("x", &[1]), slower(by_ms));
-        compared(&first, &second).scenarios[0].cells[0].connected.change
+        compared(&first, &second).scenarios[0].cells[0]
+            .connected
+            .change
     };
     assert_eq!(change(0.9), Change::NoDifferenceShown);
     assert_eq!(change(5.0), Change::Worse);
@@ -129,7 +152,9 @@ fn a_hundred_cells_take_a_greater_difference_than_one() {
             let rest = (1..delays.len()).flat_map(|cell| trials(cell, 200, 200));
             run(plan("x", &delays), trials(0, successes, 200).chain(rest))
         };
-        compared(&of(200), &of(192)).scenarios[0].cells[0].rate.change
+        compared(&of(200), &of(192)).scenarios[0].cells[0]
+            .rate
+            .change
     };
     assert_eq!(change(1), Change::Worse);
     assert_eq!(change(100), Change::NoDifferenceShown);
@@ -209,7 +234,9 @@ fn changed() -> Vec<Event> {
             Event::TrialFinished(trial) => change(trial),
             Event::RunStarted(started) => {
                 started.scenarios[0].cells[9].values[1].value = 80.into();
-                started.scenarios.push(scenario("another", 5, vec![cell(&[])]));
+                started
+                    .scenarios
+                    .push(scenario("another", 5, vec![cell(&[])]));
             }
             Event::CellDecided(_) | Event::RunFinished(_) => {}
         }

@@ -53,8 +53,10 @@ pub(super) fn line(story: &Story<'_>, line: &Line) -> String {
             format!("{:>9} {a} {}  {b}\n", milliseconds(story, row.at), canvas.text())
         }
         Line::Repeats { from, until, counts } => {
-            let counts: Vec<String> =
-                counts.iter().map(|(shape, count)| format!("{count} × {}", words(shape))).collect();
+            let counts: Vec<String> = counts
+                .iter()
+                .map(|(shape, count)| format!("{count} × {}", words(shape)))
+                .collect();
             format!(
                 "{:>9} to {} ms, as above: {}\n",
                 milliseconds(story, *from),
@@ -141,7 +143,9 @@ fn label(text: &str, row: &Row, room: usize) -> String {
         }
         several => candidates.push(format!("{text} × {}", several.len())),
     }
-    let fits = candidates.iter().position(|label| label.chars().count() <= room);
+    let fits = candidates
+        .iter()
+        .position(|label| label.chars().count() <= room);
     let label = candidates.swap_remove(fits.unwrap_or(candidates.len() - 1));
     label.chars().take(room).collect()
 }

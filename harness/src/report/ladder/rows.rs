@@ -68,7 +68,11 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
         };
         let index = side.index();
         rows.push(note(story.started[index], "started".to_owned()));
-        rows.extend(story.events[index].iter().filter_map(|event| reported(side, event)));
+        rows.extend(
+            story.events[index]
+                .iter()
+                .filter_map(|event| reported(side, event)),
+        );
         let (at, how) = story.ended[index];
         rows.push(note(at, how.to_owned()));
     }

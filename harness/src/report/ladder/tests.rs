@@ -32,10 +32,12 @@ fn every_fate_of_a_packet_has_its_arrow() {
     tape.ports(1, A, 41, &[7, 8]);
     tape.syn(100, A, ports).syn(110, B, ports).lost();
     tape.tcp(150, B, ports, Flags::Rst, 64, b"");
-    tape.syn(200, B, ports).tcp(250, A, ports, Flags::Rst, 63, b"");
+    tape.syn(200, B, ports)
+        .tcp(250, A, ports, Flags::Rst, 63, b"");
     tape.syn(300, A, [50_000, 8]).syn(301, A, [50_001, 7]);
     tape.icmp(400, B, 7);
-    tape.connected(1000, 9).tcp(1200, A, [9; 2], Flags::Ack, 63, b"hello");
+    tape.connected(1000, 9)
+        .tcp(1200, A, [9; 2], Flags::Ack, 63, b"hello");
     tape.syn(2000, B, [7; 2]);
     tape.traffic.packets.last_mut().unwrap().fate = Fate::InFlight { to: 0 };
     tape.event(
@@ -57,7 +59,8 @@ fn repeats_are_counted_and_what_is_new_is_shown() {
     for round in 0..40 {
         let ms = 100 + round * 200;
         for port in [7, 8, 9] {
-            tape.syn(ms, A, [port; 2]).tcp(ms + 50, B, [port; 2], Flags::Rst, 64, b"");
+            tape.syn(ms, A, [port; 2])
+                .tcp(ms + 50, B, [port; 2], Flags::Rst, 64, b"");
         }
     }
     tape.syn(9000, A, [10; 2]).lost();
@@ -68,7 +71,8 @@ fn repeats_are_counted_and_what_is_new_is_shown() {
 fn a_public_host_has_no_nat_in_front() {
     let mut tape = Tape::new();
     tape.places[1].nats = 0;
-    tape.syn(100, A, [7; 2]).tcp(150, B, [7; 2], Flags::Rst, 64, b"");
+    tape.syn(100, A, [7; 2])
+        .tcp(150, B, [7; 2], Flags::Rst, 64, b"");
     insta::assert_snapshot!(rendered(&tape));
 }
 
@@ -78,7 +82,9 @@ fn packets_to_public_hosts_and_to_nobody_say_where_they_go() {
     tape.traffic.ports = ["a-wan", "b-wan", "host-stun"].map(str::to_owned).into();
     let mut from = |ms, source: [u8; 4], destination: [u8; 4], port: usize, fate: Fate| {
         let mut bytes = Vec::new();
-        let syn = PacketBuilder::ipv4(source, destination, 63).tcp(7, 9, 1, 64_000).syn();
+        let syn = PacketBuilder::ipv4(source, destination, 63)
+            .tcp(7, 9, 1, 64_000)
+            .syn();
         syn.write(&mut bytes, b"").unwrap();
         let bytes = bytes.into_boxed_slice();
         let packet = Packet { at: at(ms), from: port, fate, length: bytes.len(), bytes };

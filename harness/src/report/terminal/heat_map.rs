@@ -60,7 +60,10 @@ impl<'a> Layout<'a> {
             |row_width: usize, column_width: usize| row_width + GAP + column_width * columns.len();
         let widths = (FIGURE..=FIGURE + 2).rev();
         let by_value = widths.clone().map(|column| column.max(widest));
-        if let Some(column_width) = by_value.into_iter().find(|&it| used(row_width, it) <= width) {
+        if let Some(column_width) = by_value
+            .into_iter()
+            .find(|&it| used(row_width, it) <= width)
+        {
             let heads = Heads::Values(columns);
             return Some(Self { grid, labels, row_names: rows, row_width, heads, column_width });
         }
@@ -73,7 +76,9 @@ impl<'a> Layout<'a> {
             ((0..columns.len()).map(letters).collect::<Vec<_>>(), rows)
         };
         let row_width = longest(&rows)?.max(path);
-        let column_width = widths.into_iter().find(|&column| used(row_width, column) <= width);
+        let column_width = widths
+            .into_iter()
+            .find(|&column| used(row_width, column) <= width);
         let column_width = column_width.unwrap_or(FIGURE);
         let room = width.checked_sub(used(0, column_width))?;
         if room < row_width.min(SHORTEST_NAME) {
@@ -150,7 +155,10 @@ impl<'a> Layout<'a> {
         marks.dedup();
         let meant = marks.iter().filter(|&&mark| mark != Mark::None);
         parts.extend(meant.map(|mark| format!("{} {}", mark.sign(), mark.meaning())));
-        if cells.iter().any(|cell| cell.rate.is_none() && cell.errors > 0) {
+        if cells
+            .iter()
+            .any(|cell| cell.rate.is_none() && cell.errors > 0)
+        {
             parts.push("err only errors of the bench".to_owned());
         }
         if cells.iter().any(|cell| cell.trials == 0) {

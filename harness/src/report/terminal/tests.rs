@@ -35,7 +35,10 @@ fn run(name: &str, cells: usize, success: &[&str], events: Vec<Event>) -> Vec<Ev
     });
     let mut plan = scenario(name, 200, cells.collect());
     plan.question = Some(format!("Does {name} work?"));
-    plan.expectations = success.iter().map(|success| expect(success, None)).collect();
+    plan.expectations = success
+        .iter()
+        .map(|success| expect(success, None))
+        .collect();
     [started(vec![plan])].into_iter().chain(events).collect()
 }
 
@@ -151,7 +154,9 @@ fn several_scenarios_with_different_round_trips() {
     });
     let mut delay = scenario("delay", 100, cells.to_vec());
     delay.expectations = vec![expect("<= 0.5", Some(("wan.delay_ms", 50.into())))];
-    delay.expectations.push(expect(">= 1", Some(("wan.delay_ms", 7.into()))));
+    delay
+        .expectations
+        .push(expect(">= 1", Some(("wan.delay_ms", 7.into()))));
     let second = scenario("second", 10, vec![cell(&[])]);
     let mut events = vec![started(vec![delay, second])];
     events.extend(trials(0, 90, 100).chain(trials(1, 51, 100)));
@@ -273,7 +278,11 @@ fn what_trials_cost_is_told_in_full_reports() {
     let summary = Summary::from_events(&skew()).unwrap();
     assert!(!render(&summary, view(PLAIN)).contains("Cost of a trial"));
     let text = render(&summary, View { full: true, ..view(PLAIN) });
-    insta::assert_snapshot!(text.split("\n\n").find(|it| it.starts_with("Cost")).unwrap());
+    insta::assert_snapshot!(
+        text.split("\n\n")
+            .find(|it| it.starts_with("Cost"))
+            .unwrap()
+    );
 }
 
 #[test]

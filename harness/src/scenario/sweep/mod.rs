@@ -87,7 +87,8 @@ pub(super) fn read<'t, 's>(root: &Section<'t, 's>) -> Vec<Group<Found<'t, 's>>> 
     let Some(value) = root.get("sweep") else { return Vec::new() };
     let Some(section) = root.noted(value.clone().table(HELP)) else { return Vec::new() };
     if section.is_empty() {
-        root.problems().note(value.problem("`sweep` is empty", "no path and no values", HELP));
+        root.problems()
+            .note(value.problem("`sweep` is empty", "no path and no values", HELP));
     }
     let mut groups = Vec::new();
     let mut paths = Vec::new();
@@ -110,7 +111,9 @@ pub(super) fn check_size(
     many_are_meant: bool,
 ) -> Checked<()> {
     let count = |group: &Group<Found<'_, '_>>| group.axes[0].values.count();
-    let cells = groups.iter().fold(1_u128, |cells, group| cells.saturating_mul(count(group)));
+    let cells = groups
+        .iter()
+        .fold(1_u128, |cells, group| cells.saturating_mul(count(group)));
     let most = if many_are_meant { MOST_CELLS } else { MANY_CELLS };
     if cells <= most {
         return Ok(());
@@ -118,7 +121,11 @@ pub(super) fn check_size(
     let counts: Vec<String> = groups
         .iter()
         .map(|group| {
-            let paths: Vec<_> = group.axes.iter().map(|axis| format!("`{}`", axis.path)).collect();
+            let paths: Vec<_> = group
+                .axes
+                .iter()
+                .map(|axis| format!("`{}`", axis.path))
+                .collect();
             format!("{} of {}", count(group), paths.join(" with "))
         })
         .collect();
@@ -128,17 +135,23 @@ pub(super) fn check_size(
     } else {
         format!("{combines}; {MOST_CELLS} are the most there can be: sweep fewer values")
     };
-    let place = root.entries().find(|(key, _)| key.get_ref() == "sweep").map(|(key, _)| key.span());
+    let place = root
+        .entries()
+        .find(|(key, _)| key.get_ref() == "sweep")
+        .map(|(key, _)| key.span());
     let message = format!("the sweep has {cells} cells");
     Err(Problem::new(place.unwrap_or_default(), message, "every combination is a cell", help))
 }
 
 /// The values of all ranges as TOML, in the order of `groups`: what [`axes`] borrows from.
 pub(super) fn range_texts(groups: &[Group<Found<'_, '_>>]) -> Vec<String> {
-    let ranges = groups.iter().flat_map(|group| &group.axes).map(|found| match &found.values {
-        Values::List(_) => String::new(),
-        Values::Range(range, _) => range.text(),
-    });
+    let ranges = groups
+        .iter()
+        .flat_map(|group| &group.axes)
+        .map(|found| match &found.values {
+            Values::List(_) => String::new(),
+            Values::Range(range, _) => range.text(),
+        });
     ranges.collect()
 }
 
@@ -160,7 +173,10 @@ pub(super) fn axes<'x>(
                 Values::List(items) => items.iter().map(|item| item.node().clone()).collect(),
                 Values::Range(_, place) => range_values(text, &place),
             };
-            let json = values.iter().map(|value| to_json(value.get_ref())).collect();
+            let json = values
+                .iter()
+                .map(|value| to_json(value.get_ref()))
+                .collect();
             Axis { path, json, place, values }
         };
         all.push(Group { axes: group.axes.into_iter().map(axis).collect() });
@@ -170,9 +186,10 @@ pub(super) fn axes<'x>(
 
 fn range_values<'x>(text: &'x str, place: &Span<usize>) -> Vec<Spanned<DeValue<'x>>> {
     match DeValue::parse(text).map(Spanned::into_inner) {
-        Ok(DeValue::Array(items)) => {
-            items.into_iter().map(|item| Spanned::new(place.clone(), item.into_inner())).collect()
-        }
+        Ok(DeValue::Array(items)) => items
+            .into_iter()
+            .map(|item| Spanned::new(place.clone(), item.into_inner()))
+            .collect(),
         _ => unreachable!("a range writes a list of numbers"),
     }
 }
@@ -218,7 +235,10 @@ pub(super) fn cells<'x>(
         .collect();
     shallow_first.sort_by_key(|&(group, axis)| groups[group].axes[axis].path.split('.').count());
 
-    let count: usize = groups.iter().map(|group| group.axes[0].values.len()).product();
+    let count: usize = groups
+        .iter()
+        .map(|group| group.axes[0].values.len())
+        .product();
     let mut cells: Vec<Cell> = Vec::with_capacity(count);
     // By a hash of the setup as it reads in full: floats have none of their own.
     let mut seen: HashMap<u64, usize> = HashMap::new();
@@ -241,7 +261,8 @@ pub(super) fn cells<'x>(
             && cells[earlier].setup == cell.setup
             && root.problems().count() == 0
         {
-            root.problems().note(same_cells(groups, &chosen, (&cells[earlier], earlier), &cell));
+            root.problems()
+                .note(same_cells(groups, &chosen, (&cells[earlier], earlier), &cell));
         }
         seen.insert(hash, index);
         cells.push(cell);
@@ -286,7 +307,9 @@ pub(crate) fn label(values: &[Assignment]) -> String {
 
 /// A value as it is shown: strings without quotes.
 pub(super) fn text(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Whether two values are the same one for a reader: 5 and 5.0 are.
@@ -317,7 +340,8 @@ fn collect<'t, 's>(
         return;
     }
     let problem = |message: String, label: &str, help: &str| {
-        root.problems().note(Problem::new(key.span(), message, label, help));
+        root.problems()
+            .note(Problem::new(key.span(), message, label, help));
     };
     if let Err((message, help)) = path::check(path, root) {
         return problem(message, "this path", &help);

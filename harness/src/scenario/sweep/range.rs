@@ -16,7 +16,11 @@ const MOST: f64 = 1e12;
 
 /// Whether a table is meant as a range, and not as a part of a path.
 pub(in super::super) fn is_range(table: &DeTable<'_>) -> bool {
-    KEYS.iter().any(|key| table.get(*key).is_some_and(|value| !value.get_ref().is_table()))
+    KEYS.iter().any(|key| {
+        table
+            .get(*key)
+            .is_some_and(|value| !value.get_ref().is_table())
+    })
 }
 
 /// Evenly spaced numbers.
@@ -70,10 +74,15 @@ impl Range {
             let message = format!("the range of `{path}` has more than {MOST} values");
             return Err(value.problem(message, "too many steps", HELP));
         }
-        let whole = [from_decimals, to_decimals, step_decimals].iter().all(Option::is_none);
+        let whole = [from_decimals, to_decimals, step_decimals]
+            .iter()
+            .all(Option::is_none);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to MOST")]
         let count = steps as u64 + 1;
-        let decimals = from_decimals.unwrap_or(0).max(step_decimals.unwrap_or(0)).max(1);
+        let decimals = from_decimals
+            .unwrap_or(0)
+            .max(step_decimals.unwrap_or(0))
+            .max(1);
         Ok(Self { from, step, count, decimals: (!whole).then_some(decimals) })
     }
 
@@ -93,9 +102,17 @@ fn decimals(value: &DeValue<'_>) -> Option<usize> {
     /// An exponent may ask for more digits than anybody reads.
     const MOST: i64 = 15;
     let DeValue::Float(float) = value else { return None };
-    let (digits, exponent) = float.as_str().split_once(['e', 'E']).unwrap_or((float.as_str(), "0"));
-    let written = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let (digits, exponent) = float
+        .as_str()
+        .split_once(['e', 'E'])
+        .unwrap_or((float.as_str(), "0"));
+    let written = digits
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
     let exponent: i64 = exponent.parse().unwrap_or(0);
-    let decimals = i64::try_from(written).unwrap_or(MOST).saturating_sub(exponent).clamp(0, MOST);
+    let decimals = i64::try_from(written)
+        .unwrap_or(MOST)
+        .saturating_sub(exponent)
+        .clamp(0, MOST);
     usize::try_from(decimals).ok()
 }

@@ -6,7 +6,9 @@ use super::*;
 fn everything_wrong_with_a_file_is_told_at_once() {
     // Tests run in the folder of their crate; an absolute path would be wrapped elsewhere.
     let folder = Path::new("tests/broken");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = entries.collect();
     files.sort();
     assert!(files.len() >= 20);

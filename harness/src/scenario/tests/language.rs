@@ -6,7 +6,10 @@ use super::*;
 fn a_range_has_the_values_that_its_steps_meet() {
     let values = |range: &str| {
         let scenario = parse(&format!("trials = 1\n[sweep]\n\"peer.a.start_s\" = {range}"));
-        let values = scenario.cells.iter().map(|cell| cell.values[0].value.to_string());
+        let values = scenario
+            .cells
+            .iter()
+            .map(|cell| cell.values[0].value.to_string());
         values.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(values("{ from = 0, to = 20, step = 5 }"), "0 5 10 15 20");
@@ -42,8 +45,11 @@ fn each_demand_of_an_expectation_is_one_of_its_own() {
          connected_ms = { p50 = \"<= 54.5\", \"p99.9\" = \"< 65\" }\nreturned_rtt.p90 = \"<= 3\"\n\
          theory = \">= 0.99\"\ncause.syn-lost = \"<= 0.1\"\ncauses = [\"syn-lost\", \"no-peer\"]",
     );
-    let demands: Vec<&str> =
-        scenario.expectations.iter().map(|expectation| expectation.expected.as_str()).collect();
+    let demands: Vec<&str> = scenario
+        .expectations
+        .iter()
+        .map(|expectation| expectation.expected.as_str())
+        .collect();
     assert_eq!(
         demands,
         [
@@ -56,7 +62,12 @@ fn each_demand_of_an_expectation_is_one_of_its_own() {
             "causes syn-lost, no-peer",
         ]
     );
-    assert!(scenario.expectations.iter().all(|expectation| expectation.filter.len() == 1));
+    assert!(
+        scenario
+            .expectations
+            .iter()
+            .all(|expectation| expectation.filter.len() == 1)
+    );
 }
 
 #[test]

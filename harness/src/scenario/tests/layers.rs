@@ -4,8 +4,14 @@ use super::*;
 
 fn read(file: &Path, set: &[&str]) -> Result<Scenario, String> {
     let set = set.iter().map(|flag| (*flag).to_owned()).collect();
-    Scenario::read(file, &Overrides { set, many_cells: false })
-        .map_err(|error| error.each().iter().map(rendered).collect::<Vec<_>>().join("\n"))
+    Scenario::read(file, &Overrides { set, many_cells: false }).map_err(|error| {
+        error
+            .each()
+            .iter()
+            .map(rendered)
+            .collect::<Vec<_>>()
+            .join("\n")
+    })
 }
 
 /// A folder with a scenario that extends another.
@@ -43,11 +49,18 @@ fn sections_are_merged_and_all_else_is_replaced() {
     assert_eq!(setup.peers[0].start, Draw::Choice(vec![4.0]));
     let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
     assert_eq!((nat.name, nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
-    let expected: Vec<&str> =
-        scenario.expectations.iter().map(|expectation| expectation.expected.as_str()).collect();
+    let expected: Vec<&str> = scenario
+        .expectations
+        .iter()
+        .map(|expectation| expectation.expected.as_str())
+        .collect();
     assert_eq!(expected, [">= 0.9"]);
     let own = std::fs::read_to_string(&file).unwrap();
-    let line = own.lines().position(|line| line.starts_with("success")).unwrap() + 1;
+    let line = own
+        .lines()
+        .position(|line| line.starts_with("success"))
+        .unwrap()
+        + 1;
     assert_eq!(scenario.expectations[0].line, Some(line));
 }
 

@@ -31,7 +31,9 @@ fn on_keys_and_values_that_nest_deeply() {
 
 /// Texts made of the words of a scenario, and of some that are none.
 fn shuffled() -> impl Iterator<Item = String> {
-    let pieces: Vec<&str> = EVERYTHING.split_inclusive([' ', '\n', '.', '"', ']', '}']).collect();
+    let pieces: Vec<&str> = EVERYTHING
+        .split_inclusive([' ', '\n', '.', '"', ']', '}'])
+        .collect();
     let foreign = ["é", "\"\"", "[]", "{}", "-0.0", "nan", "1e999", "\u{feff}", "\0", "\r\n"];
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let mut below = move |bound: usize| usize::try_from(rng.next_u64() % bound as u64).unwrap();

@@ -213,7 +213,10 @@ impl Attempt {
             SlotState::Paused { until } => Some(until),
             SlotState::Up { .. } | SlotState::Unavailable => None,
         });
-        slots.chain(self.next_ports).chain(self.election.poll_timeout()).min()
+        slots
+            .chain(self.next_ports)
+            .chain(self.election.poll_timeout())
+            .min()
     }
 
     /// How many bytes may be read from a connection; 0 when it is not to be read at all.
@@ -301,7 +304,11 @@ impl Attempt {
         if self.config.listen {
             self.actions.push_back(Action::Unlisten { port });
         }
-        if self.slots.values().all(|slot| slot.state == SlotState::Unavailable) {
+        if self
+            .slots
+            .values()
+            .all(|slot| slot.state == SlotState::Unavailable)
+        {
             self.fail(now, Failure::NothingBound);
         }
     }
@@ -373,8 +380,12 @@ impl Attempt {
         };
         self.report(now, What::Ports { buckets, ports: ports.keys().copied().collect() });
 
-        let left: Vec<u16> =
-            self.slots.keys().copied().filter(|port| !ports.contains_key(port)).collect();
+        let left: Vec<u16> = self
+            .slots
+            .keys()
+            .copied()
+            .filter(|port| !ports.contains_key(port))
+            .collect();
         for port in left {
             self.leave_port(now, port);
         }
@@ -385,7 +396,8 @@ impl Attempt {
                 continue;
             }
             let state = SlotState::Paused { until: now };
-            self.slots.insert(port, Slot { manner, scheduled: true, refusals: 0, state });
+            self.slots
+                .insert(port, Slot { manner, scheduled: true, refusals: 0, state });
             new.push(port);
         }
         for port in new {

@@ -81,7 +81,10 @@ impl Host {
     pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
         let begin = self.plan.is_some().then_some(self.start);
         let attempt = self.attempt.as_ref().and_then(Attempt::poll_timeout);
-        [begin, attempt, self.kernel.poll_timeout()].into_iter().flatten().min()
+        [begin, attempt, self.kernel.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does everything that is due at `now`.
@@ -158,7 +161,8 @@ impl Host {
         while let Some(action) = attempt.poll_action() {
             self.perform(now, &mut attempt, action);
         }
-        self.events.extend(std::iter::from_fn(|| attempt.poll_event()));
+        self.events
+            .extend(std::iter::from_fn(|| attempt.poll_event()));
         if let (None, Some(outcome)) = (self.outcome, attempt.outcome()) {
             self.outcome = Some((now, outcome));
             self.finish(now, outcome);
@@ -242,6 +246,8 @@ impl Host {
 
     /// Sends what the kernel has to send through the NAT.
     pub(super) fn poll_transmit(&mut self) -> Option<Segment> {
-        self.kernel.poll_segment().map(|segment| self.nat.outbound(segment))
+        self.kernel
+            .poll_segment()
+            .map(|segment| self.nat.outbound(segment))
     }
 }

@@ -151,7 +151,10 @@ impl Kernel {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
-        self.sockets.values().filter_map(|socket| socket.repeat).min()
+        self.sockets
+            .values()
+            .filter_map(|socket| socket.repeat)
+            .min()
     }
 
     pub(super) fn connect(&mut self, now: MonoTime, port: u16) -> Result<Handle, OpenError> {
@@ -192,12 +195,16 @@ impl Kernel {
     }
 
     pub(super) fn is_syn_sent(&self, handle: Handle) -> bool {
-        self.sockets.get(&handle).is_some_and(|socket| socket.state == State::SynSent)
+        self.sockets
+            .get(&handle)
+            .is_some_and(|socket| socket.state == State::SynSent)
     }
 
     /// Local and remote port.
     pub(super) fn ports(&self, handle: Handle) -> Option<(u16, u16)> {
-        self.sockets.get(&handle).map(|socket| (socket.local, socket.remote))
+        self.sockets
+            .get(&handle)
+            .map(|socket| (socket.local, socket.remote))
     }
 
     pub(super) fn send(&mut self, now: MonoTime, handle: Handle, bytes: &[u8]) {
@@ -242,7 +249,10 @@ impl Kernel {
     }
 
     pub(super) fn established(&self) -> impl Iterator<Item = (Handle, (u16, u16))> {
-        let up = self.sockets.iter().filter(|(_, socket)| socket.state == State::Established);
+        let up = self
+            .sockets
+            .iter()
+            .filter(|(_, socket)| socket.state == State::Established);
         up.map(|(&handle, socket)| (handle, (socket.local, socket.remote)))
     }
 
@@ -288,7 +298,8 @@ impl Kernel {
             Kind::SynAck { ack, .. } | Kind::Data { ack, .. } => Kind::RefusesAck { isn: ack },
             Kind::RefusesSyn { .. } | Kind::RefusesAck { .. } | Kind::Unreachable { .. } => return,
         };
-        self.segments.push_back(Segment { from: local, to: remote, kind: answer });
+        self.segments
+            .push_back(Segment { from: local, to: remote, kind: answer });
     }
 
     fn in_syn_sent(&mut self, now: MonoTime, handle: Handle, kind: Kind) {
@@ -409,7 +420,10 @@ impl Kernel {
     }
 
     fn refuse(&mut self, handle: Handle) {
-        let told = self.sockets.get(&handle).is_some_and(|s| !s.passive && !s.orphan);
+        let told = self
+            .sockets
+            .get(&handle)
+            .is_some_and(|s| !s.passive && !s.orphan);
         if told {
             self.notes.push_back(Note::Refused(handle));
         }
@@ -474,7 +488,8 @@ impl Kernel {
 
     fn push(&mut self, handle: Handle, kind: Kind) {
         let Some(socket) = self.sockets.get(&handle) else { return };
-        self.segments.push_back(Segment { from: socket.local, to: socket.remote, kind });
+        self.segments
+            .push_back(Segment { from: socket.local, to: socket.remote, kind });
     }
 }
 

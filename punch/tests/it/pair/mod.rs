@@ -34,7 +34,9 @@ const BUCKET_BEGINS: i64 = 40_476_190 * WINDOW_NS;
 /// How many seeds a figure is taken from, and how many cases a property: `PUNCH_TRIALS` times the
 /// default.
 fn seeds(default: u32) -> std::ops::Range<u64> {
-    let times = std::env::var("PUNCH_TRIALS").ok().and_then(|value| value.parse().ok());
+    let times = std::env::var("PUNCH_TRIALS")
+        .ok()
+        .and_then(|value| value.parse().ok());
     0..u64::from(default * times.unwrap_or(1))
 }
 
@@ -328,7 +330,11 @@ fn refusals_never_make_a_flood_of_syns() {
         };
         let report = trial.run();
         assert_eq!(report.agreed(), None);
-        most = report.syns.iter().map(|syns| most_in_a_second(syns)).fold(most, usize::max);
+        most = report
+            .syns
+            .iter()
+            .map(|syns| most_in_a_second(syns))
+            .fold(most, usize::max);
     }
     let many = (3000..).take(MOST_FIXED_PORTS).collect::<Vec<u16>>();
     for seed in seeds(4) {
@@ -338,7 +344,12 @@ fn refusals_never_make_a_flood_of_syns() {
             timeout: Duration::from_secs(4),
             ..trial(seed, 0, [0, 20_000_000_000], [BUCKET_BEGINS; 2])
         };
-        most = trial.run().syns.iter().map(|syns| most_in_a_second(syns)).fold(most, usize::max);
+        most = trial
+            .run()
+            .syns
+            .iter()
+            .map(|syns| most_in_a_second(syns))
+            .fold(most, usize::max);
     }
     println!("at most {most} SYNs in a second");
     assert!(most <= 250, "{most} SYNs in a second");

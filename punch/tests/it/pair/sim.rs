@@ -184,7 +184,10 @@ impl Pair {
             let due = self.hosts.iter().filter_map(Host::poll_timeout);
             let fates = self.fates.values().flatten().map(|fate| fate.at);
             let fates = fates.filter(|at| *at > self.now);
-            let next = due.chain(fates).chain(self.wire.keys().map(|(at, _)| *at)).min();
+            let next = due
+                .chain(fates)
+                .chain(self.wire.keys().map(|(at, _)| *at))
+                .min();
             let Some(next) = next.filter(|next| *next <= end && !self.is_over()) else { break };
             assert!(next >= self.now, "time goes back");
             self.now = next;
@@ -242,7 +245,13 @@ impl Pair {
         }
         let link = if side == 0 { (segment.from, segment.to) } else { (segment.to, segment.from) };
         let dead = |fate: &Fate| fate.at <= self.now && fate.silent[1 - side];
-        let dead = self.fates.get(&link).copied().flatten().as_ref().is_some_and(dead);
+        let dead = self
+            .fates
+            .get(&link)
+            .copied()
+            .flatten()
+            .as_ref()
+            .is_some_and(dead);
         if !chance(&mut self.rng, self.trial.loss) && !dead {
             let at = self.now + self.trial.rtt / 2;
             self.sent += 1;
@@ -267,7 +276,8 @@ impl Pair {
             let silent = if bits & 3 == 0 { [true; 2] } else { [bit(0), bit(1)] };
             let later = self.trial.rtt.mul_f64(f64::from(bits >> 8 & 0xff) / 100.0);
             let at = self.now + Duration::from_nanos(1) + later;
-            self.fates.insert(link, dies.then_some(Fate { at, silent, told: [bit(2), bit(3)] }));
+            self.fates
+                .insert(link, dies.then_some(Fate { at, silent, told: [bit(2), bit(3)] }));
         }
     }
 
@@ -323,7 +333,11 @@ impl Report {
     /// Time from the later start until both sides had a connection.
     pub(super) fn elected_after(&self) -> Option<Duration> {
         self.agreed()?;
-        self.ends.iter().flatten().map(|end| end.at.since(self.later_start)).max()
+        self.ends
+            .iter()
+            .flatten()
+            .map(|end| end.at.since(self.later_start))
+            .max()
     }
 
     /// Time from the later start until a connection stood at both ends.
@@ -344,7 +358,9 @@ fn connected(events: &[Vec<Event>; 2], shift: [u16; 2]) -> Option<MonoTime> {
             }
         }
     }
-    up.values().filter_map(|ends| Some(ends[0]?.max(ends[1]?))).min()
+    up.values()
+        .filter_map(|ends| Some(ends[0]?.max(ends[1]?)))
+        .min()
 }
 
 /// A connection as the WAN sees it.
