@@ -279,7 +279,7 @@ fn filters(section: &Section<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &m
 }
 
 /// How many values of a path a message lists.
-const MOST_LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// The values of a swept path that a condition accepts, as the cells have them.
 fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
@@ -320,12 +320,12 @@ fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let meant = wrong
             .as_str()
             .map_or(String::new(), |wrong| did_you_mean(wrong, &known));
-        let more = known.len().saturating_sub(MOST_LISTED);
+        let more = known.len().saturating_sub(MAX_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         value.problem(
             format!("no cell has the value {wrong} of `{}`", axis.path),
             "not among the swept values",
-            format!("{meant}its values are {}{more}", list(&known[..known.len().min(MOST_LISTED)])),
+            format!("{meant}its values are {}{more}", list(&known[..known.len().min(MAX_LISTED)])),
         )
     };
     if !value.raw().is_array() {

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::error::{Checked, Error, Problem, Problems};
 use super::keys::{self, NAME_HELP, is_name};
 use super::layers::{self, Flagged};
-use super::precision::{self, MOST_TRIALS, Precision};
+use super::precision::{self, MAX_TRIALS, Precision};
 use super::sources::Sources;
 use super::sweep::{Axis, Group};
 use super::tree::{Section, Value};
@@ -168,7 +168,7 @@ fn scenario(
 
 fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {
     let whole = |value: Value<'_, '_>, help: &str| {
-        let number = value.whole(1, u64::from(MOST_TRIALS), help)?;
+        let number = value.whole(1, u64::from(MAX_TRIALS), help)?;
         Ok(u32::try_from(number).expect("checked to be at most a million"))
     };
     let Some(half_width) = root.get("precision") else {

@@ -47,7 +47,7 @@ pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use precision::{Look, MOST_TRIALS, Precision, half_width};
+pub(crate) use precision::{Look, MAX_TRIALS, Precision, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
 pub(crate) use tree::Named;

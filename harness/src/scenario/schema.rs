@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::criterion::Time;
 use super::keys::{self, Number};
-use super::nat::MOST_TIMEOUT_S;
-use super::precision::MOST_TRIALS;
+use super::nat::MAX_TIMEOUT_S;
+use super::precision::MAX_TRIALS;
 use super::tree::Named;
 use super::{Election, Family, Rule, sweep};
 use crate::diagnose::cause;
@@ -40,12 +40,12 @@ fn root(key: &str) -> Value {
         }
         "question" => described(json!({ "type": "string" }), "What it asks."),
         "trials" => described(
-            whole(1, u64::from(MOST_TRIALS)),
+            whole(1, u64::from(MAX_TRIALS)),
             "How often each cell is tried; with `precision` at least.",
         ),
         "precision" => number(&keys::PRECISION, 0.0),
         "trials_max" => described(
-            whole(1, u64::from(MOST_TRIALS)),
+            whole(1, u64::from(MAX_TRIALS)),
             "How often each cell is tried at most; only with `precision`.",
         ),
         "seed" => described(whole(0, u64::MAX), "With it, runs repeat the same trials."),
@@ -172,7 +172,7 @@ fn flag(description: &str) -> Value {
 
 fn timeout(what: &str) -> Value {
     let description = format!("How long the NAT remembers {what}, in seconds.");
-    described(whole(1, MOST_TIMEOUT_S), &description)
+    described(whole(1, MAX_TIMEOUT_S), &description)
 }
 
 /// `[sweep]`: its keys are paths, or tables of them.

@@ -34,7 +34,7 @@ const SCHEMA: u32 = 1;
 
 /// Medians that differ by less are not told apart: that is about as exact as the bench itself is,
 /// in milliseconds.
-pub(crate) const LEAST_MS: f64 = 1.0;
+pub(crate) const MIN_MS: f64 = 1.0;
 
 /// What a comparison shows of the second run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
