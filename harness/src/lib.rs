@@ -10,6 +10,7 @@ mod doctor;
 mod event;
 mod isolate;
 mod lab;
+mod named;
 mod nat;
 mod report;
 mod run;

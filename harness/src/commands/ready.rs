@@ -9,12 +9,13 @@ use super::{INCAPABLE, Problem};
 use crate::{
     doctor::{self, Missing},
     event::NatVerified,
+    named::Named,
     nat::{
         NatSpec,
         verify::{self, Subject, Verified},
     },
     run::{Refused, interruptible, refusal},
-    scenario::{Family, Named, Setup},
+    scenario::{Family, Setup},
 };
 
 /// A NAT, and what it stands in.

@@ -17,7 +17,7 @@ pub(crate) mod verify;
 
 use std::fmt;
 
-use crate::scenario::Named;
+use crate::named::Named;
 
 /// What stands between a peer and the WAN.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Which combinations of behaviours there can be.
 
 use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Unsolicited};
-use crate::scenario::Named;
+use crate::named::Named;
 
 /// Ports that a block must have at least: two peers' 16 sockets each, and repeats.
 pub(crate) const MIN_BLOCK: u16 = 64;

@@ -10,10 +10,7 @@ use super::{
     rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
-use crate::{
-    lab::wan_address,
-    scenario::{Family, Named},
-};
+use crate::{lab::wan_address, named::Named, scenario::Family};
 
 /// What stands for a behaviour that there is not.
 const NONE: &str = "-";

@@ -6,7 +6,8 @@ use punch::ClockOffset;
 
 use crate::{
     lab::Side,
-    scenario::{Named, Placeholder, PunchSetup, Subject, expand},
+    named::Named,
+    scenario::{Placeholder, PunchSetup, Subject, expand},
 };
 
 /// The harness itself, even where its file has been replaced meanwhile: resolved when the peer is

@@ -13,7 +13,8 @@ use super::precision::{self, MAX_TRIALS, Precision};
 use super::sources::Sources;
 use super::sweep::{Axis, Group};
 use super::tree::{Section, Value};
-use super::{Cell, Named, Overrides, Scenario, expect, setup, source, sweep};
+use super::{Cell, Overrides, Scenario, expect, setup, source, sweep};
+use crate::named::Named;
 
 /// Larger files are no scenarios, but something else whose path was given by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -50,7 +50,6 @@ pub(crate) use layers::Overrides;
 pub(crate) use precision::{Look, MAX_TRIALS, Precision, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
-pub(crate) use tree::Named;
 
 /// The names of the two peers, in the order of [`Setup::peers`].
 pub(crate) const SIDES: [&str; 2] = ["a", "b"];

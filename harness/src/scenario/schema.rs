@@ -10,12 +10,15 @@ use super::criterion::Time;
 use super::keys::{self, Number};
 use super::nat::MAX_TIMEOUT_S;
 use super::precision::MAX_TRIALS;
-use super::tree::Named;
 use super::{Election, Family, Rule, sweep};
-use crate::diagnose::cause;
-use crate::nat::catalogue::CATALOGUE;
-use crate::nat::possible::DELTAS;
-use crate::nat::{Allocation, Filtering, Hairpin, Mapping, Unsolicited};
+use crate::{
+    diagnose::cause,
+    named::Named,
+    nat::{
+        Allocation, Filtering, Hairpin, Mapping, Unsolicited, catalogue::CATALOGUE,
+        possible::DELTAS,
+    },
+};
 
 /// The schema as it is committed: `scenarios/schema.json`.
 pub(crate) fn text() -> String {

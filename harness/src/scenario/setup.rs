@@ -9,12 +9,12 @@ use super::distribution;
 use super::error::{Checked, Problem};
 use super::keys::{self, NAME_HELP, Number, is_name};
 use super::nat;
-use super::tree::{Named, Section, Value, type_name};
+use super::tree::{Section, Value, type_name};
 use super::{
     Draw, Drawn, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject,
     WanSetup,
 };
-use crate::nat::possible::impossible_with_ipv6;
+use crate::{named::Named, nat::possible::impossible_with_ipv6};
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] =

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{Check, Subject, Verified};
-use crate::{nat::show::behaviour_json, scenario::Named};
+use crate::{named::Named, nat::show::behaviour_json};
 
 /// Every property of every NAT, and a line about them all.
 pub(crate) fn render(subjects: &[Subject], results: &[Verified]) -> String {
