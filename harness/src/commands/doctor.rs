@@ -12,7 +12,7 @@ use crate::{
         possible::impossible_with_ipv6,
         rules::{self, Tool},
     },
-    scenario::Family,
+    peers::Family,
 };
 
 /// `harness doctor`.

@@ -13,8 +13,9 @@ use crate::{
         show,
         verify::{Subject, text},
     },
+    peers::Family,
     report::style::Style,
-    scenario::{Family, did_you_mean, list, nat_from_text},
+    scenario::{did_you_mean, list, nat_from_text},
 };
 
 /// A NAT did not do what it says.

@@ -14,8 +14,9 @@ use crate::{
         NatSpec,
         verify::{self, Subject, Verified},
     },
+    peers::Family,
     run::{Refused, interruptible, refusal},
-    scenario::{Family, Setup},
+    scenario::Setup,
 };
 
 /// A NAT, and what it stands in.

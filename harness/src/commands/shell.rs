@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli::{PeerName, ShellArgs},
     doctor,
-    lab::Side,
+    peers::Side,
     run::{Left, Visit, visit},
     scenario::Scenario,
 };

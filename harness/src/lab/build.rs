@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Host, Lab, LabSpec, LoneNat, Side, WanEnd,
+    Host, Lab, LabSpec, LoneNat, WanEnd,
     address::{self, Network},
     link::{End, LinkError, with_links},
     netns::NetNs,
@@ -20,7 +20,7 @@ use crate::{
         Nat, NatSpec,
         rules::{self, LAN, Rules, Sysctl, Tool, WAN},
     },
-    scenario::Family,
+    peers::{Family, Side},
 };
 
 /// Interface of an inside host.

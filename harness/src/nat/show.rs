@@ -10,7 +10,7 @@ use super::{
     rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
-use crate::{lab::wan_address, named::Named, scenario::Family};
+use crate::{lab::wan_address, named::Named, peers::Family};
 
 /// What stands for a behaviour that there is not.
 const NONE: &str = "-";

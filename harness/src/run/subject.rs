@@ -5,8 +5,8 @@ use std::{net::IpAddr, path::Path};
 use punch::ClockOffset;
 
 use crate::{
-    lab::Side,
     named::Named,
+    peers::Side,
     scenario::{Placeholder, PunchSetup, Subject, expand},
 };
 

@@ -10,7 +10,7 @@ use super::criterion::Time;
 use super::keys::{self, Number};
 use super::nat::MAX_TIMEOUT_S;
 use super::precision::MAX_TRIALS;
-use super::{Election, Family, Rule, sweep};
+use super::{Election, Rule, sweep};
 use crate::{
     diagnose::cause,
     named::Named,
@@ -18,6 +18,7 @@ use crate::{
         Allocation, Filtering, Hairpin, Mapping, Unsolicited, catalogue::CATALOGUE,
         possible::DELTAS,
     },
+    peers::Family,
 };
 
 /// The schema as it is committed: `scenarios/schema.json`.

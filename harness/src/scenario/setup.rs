@@ -11,18 +11,13 @@ use super::keys::{self, NAME_HELP, Number, is_name};
 use super::nat;
 use super::tree::{Section, Value, type_name};
 use super::{
-    Draw, Drawn, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject,
-    WanSetup,
+    Draw, Drawn, Election, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
 };
-use crate::{named::Named, nat::possible::impossible_with_ipv6};
+use crate::{named::Named, nat::possible::impossible_with_ipv6, peers::Family};
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] =
         &[("rolling", Self::Rolling), ("article", Self::Article)];
-}
-
-impl Named for Family {
-    const NAMES: &'static [(&'static str, Self)] = &[("ipv4", Self::V4), ("ipv6", Self::V6)];
 }
 
 impl Named for Election {

@@ -8,7 +8,7 @@ use super::{Case, Kind, ms, process, sides};
 use crate::{
     diagnose::flow::{Flow, Says, Seen},
     event::Cause,
-    lab::Side,
+    peers::Side,
     words::count,
 };
 

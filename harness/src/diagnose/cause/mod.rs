@@ -26,7 +26,7 @@ use super::{
     flow::{self, Flow, Place},
     times::Syns,
 };
-use crate::{event::Cause, lab::Side, named::Named, wan::Traffic, words::count};
+use crate::{event::Cause, named::Named, peers::Side, wan::Traffic, words::count};
 
 /// The causes, and what each means. Those of errors of the bench are named `bench`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use punch::{
 };
 
 use super::{Case, Evidence, Kind, ports_in_words};
-use crate::{diagnose::flow::Flow, event::Cause, lab::Side};
+use crate::{diagnose::flow::Flow, event::Cause, peers::Side};
 
 /// All ports that a peer used: as it reports, or else those to which it sent SYNs.
 pub(crate) fn ports(peer: &Evidence<'_>) -> BTreeSet<u16> {

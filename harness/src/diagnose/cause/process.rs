@@ -6,7 +6,7 @@ use super::{Case, Evidence, Kind, ms, sides};
 use crate::{
     diagnose::flow::{Flow, Says},
     event::Cause,
-    lab::Side,
+    peers::Side,
     wan::{Fate, tcp},
     words::count,
 };

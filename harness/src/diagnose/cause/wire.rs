@@ -12,7 +12,7 @@ use super::{Case, Kind, connection::between, ms, ports_in_words};
 use crate::{
     diagnose::flow::{Flow, Says, Seen},
     event::Cause,
-    lab::Side,
+    peers::Side,
     wan::Fate,
     words::count,
 };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     named::Named,
     nat::{Allocation, Filtering, Hairpin, Mapping, NatSpec, Unsolicited},
-    scenario::Family,
+    peers::Family,
 };
 const NOTHING: &str = "no packet came out";
 const PASSED_ON: &str = "passed on";

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     nat::{Filtering, NatSpec, Timeouts, Unsolicited},
-    scenario::Family,
+    peers::Family,
 };
 
 /// Longer time-outs are not waited for.

@@ -33,7 +33,7 @@ use self::{bench::Bench, probe::Probes};
 use super::{Allocation, NatSpec};
 use crate::{
     lab::{self, BuildError, LoneNat},
-    scenario::Family,
+    peers::Family,
     stalls::Stalls,
 };
 

@@ -118,7 +118,7 @@ mod tests {
             catalogue::HOME,
             verify::{Report, VerifyError},
         },
-        scenario::Family,
+        peers::Family,
     };
 
     #[test]
