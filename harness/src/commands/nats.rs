@@ -11,11 +11,11 @@ use crate::{
         catalogue::{self, CATALOGUE},
         possible::impossible_with_ipv6,
         show,
-        verify::{Subject, text},
     },
     peers::Family,
     report::style::Style,
     scenario::{did_you_mean, list, nat_from_text},
+    verify::{Subject, text},
 };
 
 /// A NAT did not do what it says.

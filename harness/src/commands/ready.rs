@@ -10,13 +10,11 @@ use crate::{
     doctor::{self, Missing},
     event::NatVerified,
     named::Named,
-    nat::{
-        NatSpec,
-        verify::{self, Subject, Verified},
-    },
+    nat::NatSpec,
     peers::Family,
     run::{Refused, interruptible, refusal},
     scenario::Setup,
+    verify::{self, Subject, Verified},
 };
 
 /// A NAT, and what it stands in.

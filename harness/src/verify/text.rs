@@ -114,11 +114,9 @@ fn property_json(check: &Check) -> Value {
 mod tests {
     use super::*;
     use crate::{
-        nat::{
-            catalogue::HOME,
-            verify::{Report, VerifyError},
-        },
+        nat::catalogue::HOME,
         peers::Family,
+        verify::{Report, VerifyError},
     };
 
     #[test]
