@@ -6,6 +6,7 @@ use super::{INCAPABLE, Problem, USAGE, ready, say};
 use crate::{
     cli::{NatsArgs, NatsCommand, ShowNatArgs, VerifyNatsArgs},
     doctor,
+    lab::wan_address,
     nat::{
         Nat, NatSpec,
         catalogue::{self, CATALOGUE},
@@ -44,10 +45,11 @@ fn show_one(args: &ShowNatArgs) -> Result<ExitCode, Problem> {
     if let Some(nat) = nat.spec() {
         possible_with(family, nat)?;
     }
+    let wan = wan_address(family);
     if args.json {
-        say_json(&show::rules_json(&nat, family));
+        say_json(&show::rules_json(&nat, family, wan));
     } else {
-        say(show::script(&nat, family, width()).trim_end());
+        say(show::script(&nat, family, wan, width()).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }

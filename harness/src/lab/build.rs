@@ -9,8 +9,7 @@ use std::{
 };
 
 use super::{
-    Host, Lab, LabSpec, LoneNat, WanEnd,
-    address::{self, Network},
+    Host, Lab, LabSpec, LoneNat, address,
     link::{End, LinkError, with_links},
     netns::NetNs,
     tun,
@@ -21,6 +20,7 @@ use crate::{
         rules::{self, LAN, Rules, Sysctl, Tool, WAN},
     },
     peers::{Family, Side},
+    wan::{Network, WanEnd},
 };
 
 /// Interface of an inside host.

@@ -14,13 +14,13 @@ pub(crate) mod tun;
 use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    address::Network,
     build::{BuildError, build, build_alone, find_program, is_executable},
     netns::NetNs,
 };
 use crate::{
     nat::Nat,
     peers::{Family, Side},
+    wan::WanEnd,
 };
 
 /// The WAN address of peer a's NAT; with IPv6, where nothing is translated, that of its interface.
@@ -58,17 +58,6 @@ pub(crate) struct LoneNat {
     /// The NAT's address on the WAN.
     pub(crate) wan: IpAddr,
     /// Descriptor of the TUN device that is its WAN interface.
-    pub(crate) tun: OwnedFd,
-}
-
-/// Where a lab meets the WAN.
-#[derive(Debug)]
-pub(crate) struct WanEnd {
-    /// Name, for captures and reports.
-    pub(crate) name: String,
-    /// What is routed to it.
-    pub(crate) network: Network,
-    /// Descriptor of the TUN device.
     pub(crate) tun: OwnedFd,
 }
 

@@ -17,8 +17,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::{Fate, Impairment, Keep, Packet, Traffic, tcp};
-use crate::lab::{Network, WanEnd};
+use super::{Fate, Impairment, Keep, Network, Packet, Traffic, WanEnd, tcp};
 
 /// Packets read from one port before due deliveries are looked at again.
 const BURST: usize = 64;
