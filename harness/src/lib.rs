@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod scenario;
 mod stalls;
+mod stats;
 mod verify;
 mod wan;
 mod words;

@@ -2,11 +2,9 @@
 
 use crate::{
     event::ExpectationPlan,
-    report::{
-        judge::{Allowance, rate_allowance, time_allowance},
-        stats::least,
-    },
+    report::judge::{Allowance, rate_allowance, time_allowance},
     scenario::{Bound, Criterion, MAX_TRIALS, Scenario},
+    stats::least,
     words::count,
 };
 

@@ -6,11 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    report::{
-        stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
-        summary::CauseSummary,
-    },
+    report::summary::CauseSummary,
     scenario::{Bound, Criterion, MAX_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
+    stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
 };
 
 /// What is known of an expectation; the greater one decides for the whole.

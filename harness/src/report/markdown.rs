@@ -3,15 +3,17 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{
-    finding::Finding,
-    grid::{Grid, Mark, short_percent},
-    judge::Judgement,
-    labels::{Labels, replay},
-    outcome,
+use crate::{
+    report::{
+        finding::Finding,
+        grid::{Grid, Mark, short_percent},
+        judge::Judgement,
+        labels::{Labels, replay},
+        outcome,
+        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        text::{milliseconds, rate, short_values},
+    },
     stats::Quantiles,
-    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
-    text::{milliseconds, rate, short_values},
 };
 
 /// Rows that a list has before `and n more`.

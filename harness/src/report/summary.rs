@@ -6,9 +6,9 @@ use crate::{
     event::{Assignment, BenchLateness, Event, Filter, PrecisionPlan},
     report::{
         judge::{Judgement, Measured},
-        stats::{Interval, Quantiles, quantile},
         tally::{Tally, TallyError},
     },
+    stats::{Interval, Quantiles, quantile},
 };
 
 /// Version of the summary's format.

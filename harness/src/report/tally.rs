@@ -12,13 +12,13 @@ use crate::{
     },
     report::{
         judge::{Decided, Judgement, Measures, Samples, judge},
-        stats::{Quantiles, wilson},
         summary::{
             CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, RunState,
             SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical, Unexpected,
         },
     },
     scenario::{Criterion, selects},
+    stats::{Quantiles, wilson},
 };
 
 /// Events that do not belong together.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
-use crate::{event::Assignment, report::stats::wilson};
+use crate::{event::Assignment, stats::wilson};
 
 /// Longer values of swept paths are cut, with an ellipsis.
 const MAX_VALUE: usize = 24;

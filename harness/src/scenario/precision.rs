@@ -12,7 +12,7 @@
 //! theory of fixed-width sequential confidence intervals*, Annals of Mathematical Statistics 36,
 //! 1965); a little less near a rate of 0 or 1, where few trials by chance look narrow too soon.
 
-use crate::report::stats::{self, Interval, wilson};
+use crate::stats::{self, Interval, wilson};
 
 /// No cell has more trials.
 pub(crate) const MAX_TRIALS: u32 = 1_000_000;

@@ -18,11 +18,14 @@ use serde::Serialize;
 use crate::{
     event::{Assignment, Event, Verdict},
     report::{
-        difference::{self, Difference, Median, Pairs},
         labels::full_label,
-        stats::{CONFIDENCE, quantile, quantile_bounds},
         summary::{CellSummary, RunState, ScenarioSummary, Summary},
         tally::TallyError,
+    },
+    stats::{
+        CONFIDENCE,
+        difference::{self, Difference, Median, Pairs},
+        quantile, quantile_bounds,
     },
     words::count,
 };

@@ -4,11 +4,11 @@ use crate::{
     report::{
         grid::{Grid, Mark, short_percent},
         labels::Labels,
-        stats::wilson,
         style::{Ink, Style},
         summary::CellSummary,
         text::{cut, paragraph, percent, short_values},
     },
+    stats::wilson,
     words::count,
 };
 
