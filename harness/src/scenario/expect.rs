@@ -11,8 +11,7 @@ use super::error::{Checked, Problem, did_you_mean, list};
 use super::sweep::{Axis, Group, same_value};
 use super::tree::{Section, Value, to_json};
 use super::{Cell, keys, sweep};
-use crate::diagnose::cause;
-use crate::event::{Assignment, ExpectationPlan, Filter};
+use crate::event::{Assignment, CauseKind, ExpectationPlan, Filter};
 
 const HELP: &str = "an expectation is written in double brackets, [[expect]], and below it what is \
     expected, `success = \">= 0.95\"` or `connected_ms = { p50 = \"<= 55\" }`, and, for some cells \
@@ -178,7 +177,7 @@ fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
 }
 
 fn known_cause(kind: &str) -> Result<(), String> {
-    let known = cause::names();
+    let known = CauseKind::names();
     if known.contains(&kind) {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use super::nat::MAX_TIMEOUT_S;
 use super::precision::MAX_TRIALS;
 use super::{Election, Rule, sweep};
 use crate::{
-    diagnose::cause,
+    event::CauseKind,
     named::Named,
     nat::{
         Allocation, Filtering, Hairpin, Mapping, Unsolicited, catalogue::CATALOGUE,
@@ -240,14 +240,14 @@ fn expect(key: &str) -> Value {
             "description": "Bounds on the shares that causes have of all failures.",
             "type": "object",
             "minProperties": 1,
-            "propertyNames": { "enum": cause::names() },
+            "propertyNames": { "enum": CauseKind::names() },
             "additionalProperties": rate(),
         }),
         "causes" => json!({
             "description": "All causes that failures may have.",
             "type": "array",
             "minItems": 1,
-            "items": { "enum": cause::names() },
+            "items": { "enum": CauseKind::names() },
         }),
         key if Time::KEYS.iter().any(|(known, _)| *known == key) => json!({
             "description": "Bounds on quantiles of this time of the successes, from the later \
