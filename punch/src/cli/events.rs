@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::core::event::Event;
+use crate::proto::event::Event;
 
 /// The file, if one was asked for. A failing write is remembered, and does not end the attempt.
 #[derive(Debug)]

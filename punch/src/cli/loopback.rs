@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Problem, args::Args, progress::Progress};
-use crate::{Puncher, core::time::MonoTime, io::clock::monotonic_now};
+use crate::{Puncher, driver::clock::monotonic_now, proto::time::MonoTime};
 
 /// The two sides: name, own address, peer's address.
 const SIDES: [(&str, [u8; 4], [u8; 4]); 2] =

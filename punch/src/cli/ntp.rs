@@ -1,7 +1,7 @@
 //! `--ntp SERVER`: asks for the clock's offset, and says what was found.
 
 use super::progress::Progress;
-use crate::{ClockOffset, io::ntp};
+use crate::{ClockOffset, driver::ntp};
 
 /// The offset to add to the system's clock.
 pub(super) fn offset(server: &str, progress: Progress) -> Result<ClockOffset, String> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::core::event::{Event, What};
+use crate::proto::event::{Event, What};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy)]
