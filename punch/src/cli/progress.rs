@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::proto::event::{Event, What};
+use crate::proto::event::{Event, EventKind};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy)]
@@ -58,19 +58,21 @@ fn write(line: &str) {
 
 /// What a person wants to see while waiting.
 fn text(event: &Event) -> Option<String> {
-    match &event.what {
-        What::Started { peer, .. } => Some(format!("punching towards {peer}")),
-        What::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
-        What::Returned { local, remote, .. } => Some(format!("connected: {local} to {remote}")),
-        What::Ports { .. }
-        | What::NoListener { .. }
-        | What::Connect { .. }
-        | What::Refused { .. }
-        | What::Connected { .. }
-        | What::Hello { .. }
-        | What::Rejected { .. }
-        | What::Disconnected { .. }
-        | What::Decided { .. }
-        | What::Failed { .. } => None,
+    match &event.kind {
+        EventKind::Started { peer, .. } => Some(format!("punching towards {peer}")),
+        EventKind::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
+        EventKind::Returned { local, remote, .. } => {
+            Some(format!("connected: {local} to {remote}"))
+        }
+        EventKind::Ports { .. }
+        | EventKind::NoListener { .. }
+        | EventKind::Connect { .. }
+        | EventKind::Refused { .. }
+        | EventKind::Connected { .. }
+        | EventKind::Hello { .. }
+        | EventKind::Rejected { .. }
+        | EventKind::Disconnected { .. }
+        | EventKind::Decided { .. }
+        | EventKind::Failed { .. } => None,
     }
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::proto::{
     attempt::{Action, Attempt, Failure, Outcome, SocketId},
     election::Role,
-    event::{Event, What},
+    event::{Event, EventKind},
     wire::MAX_FRAME,
 };
 
@@ -359,7 +359,7 @@ impl<'a> Shell<'a> {
     fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, RunError> {
         let Some((chosen, (local, remote))) = self.take_standing(id) else {
             let reason = Failure::ConnectionLost;
-            (self.observer)(&Event { at: monotonic_now(), what: What::Failed { reason } });
+            (self.observer)(&Event { at: monotonic_now(), kind: EventKind::Failed { reason } });
             return Err(self.fail(reason, role));
         };
         let _ = chosen.socket.set_tcp_nodelay(false);
@@ -376,8 +376,8 @@ impl<'a> Shell<'a> {
             }
         }
         chosen.socket.set_nonblocking(false)?;
-        let what = What::Returned { local, remote, role };
-        (self.observer)(&Event { at: monotonic_now(), what });
+        let kind = EventKind::Returned { local, remote, role };
+        (self.observer)(&Event { at: monotonic_now(), kind });
         let draining = self.close_all(role, unfinished);
         Ok(Elected { socket: chosen.socket, local, remote, role, draining })
     }

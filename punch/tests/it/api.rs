@@ -15,7 +15,7 @@ use punch::{
     Connection, ElectionKind, Error, Event, Failure, MOST_FIXED_PORTS, Puncher, Role,
     driver::clock::monotonic_now,
     proto::{
-        event::What,
+        event::EventKind,
         time::MonoTime,
         wire::{Frame, Hello, MAX_FRAME, Nonce, SessionTag},
     },
@@ -124,7 +124,7 @@ fn a_peer_that_starts_after_many_refusals_is_met() {
     thread::scope(|scope| {
         let early = scope.spawn(|| {
             let tell_refusals = |event: &Event| {
-                if matches!(event.what, What::Refused { .. }) {
+                if matches!(event.kind, EventKind::Refused { .. }) {
                     let _ = tell.send(());
                 }
             };
@@ -147,7 +147,7 @@ fn a_peer_that_is_not_there_refuses_until_the_deadline() {
     let started = monotonic_now();
     let mut syns = Vec::new();
     let note_connects = |event: &Event| {
-        if matches!(event.what, What::Connect { .. }) {
+        if matches!(event.kind, EventKind::Connect { .. }) {
             syns.push(event.at);
         }
     };
@@ -174,7 +174,7 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
     thread::scope(|scope| {
         let punching = scope.spawn(move || {
             let tell_start = |event: &Event| {
-                if matches!(event.what, What::Started { .. }) {
+                if matches!(event.kind, EventKind::Started { .. }) {
                     tell.send(()).unwrap();
                 }
             };
@@ -265,7 +265,7 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
     thread::scope(|scope| {
         let first = scope.spawn(|| {
             let tell_ports = |event: &Event| {
-                if let What::Ports { ports, .. } = &event.what {
+                if let EventKind::Ports { ports, .. } = &event.kind {
                     let _ = tell.send(ports.clone());
                 }
             };
@@ -335,7 +335,7 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
             .timeout(timeout)
             .connect_with(net.address(1), |event| {
                 // They may change meanwhile.
-                if let What::Ports { ports, .. } = &event.what
+                if let EventKind::Ports { ports, .. } = &event.kind
                     && stalling.is_none()
                 {
                     let socket =
@@ -375,7 +375,7 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
     let mut listening = Vec::new();
     let (mut leader, mut late) = (None, None);
     let result = net.puncher(0).connect_with(net.address(1), |event| {
-        if let What::Ports { ports, .. } = &event.what
+        if let EventKind::Ports { ports, .. } = &event.kind
             && leader.is_none()
         {
             listening = ports
@@ -388,7 +388,7 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
                 socket
             }));
         }
-        if let What::Decided { .. } = &event.what {
+        if let EventKind::Decided { .. } = &event.kind {
             let mut socket = stranger(net.address(1), listening[1]);
             socket.write_all(b"a HELLO").unwrap();
             late = Some(socket);
@@ -406,7 +406,7 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
     let net = Net(10);
     let (mut leader, mut seen) = (None, Vec::new());
     let mut leads = |event: &Event| {
-        if let What::Ports { ports, .. } = &event.what
+        if let EventKind::Ports { ports, .. } = &event.kind
             && leader.is_none()
         {
             // The listeners stand before the ports are reported.
@@ -416,15 +416,15 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
                 socket
             }));
         }
-        if let What::Decided { .. } = &event.what {
+        if let EventKind::Decided { .. } = &event.kind {
             reset(leader.take().unwrap().join().unwrap());
         }
-        seen.push(event.what.clone());
+        seen.push(event.kind.clone());
     };
     let result = net.puncher(0).connect_with(net.address(1), &mut leads);
     assert!(matches!(result, Err(Error::Failed(Failure::ConnectionLost))), "{result:?}");
     let reason = Failure::ConnectionLost;
-    assert_eq!(seen.last(), Some(&What::Failed { reason }));
+    assert_eq!(seen.last(), Some(&EventKind::Failed { reason }));
 }
 
 #[test]

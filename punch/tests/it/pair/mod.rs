@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use punch::proto::{
     attempt::{Failure, MOST_FIXED_PORTS, PortSource},
     bucket::Rule,
-    event::What,
+    event::EventKind,
     schedule::Schedule,
     time::MonoTime,
 };
@@ -159,7 +159,7 @@ fn a_bucket_that_begins_while_running_is_used_at_once() {
     let bounds = Duration::from_millis(12_050)..=Duration::from_millis(12_080);
     assert!(bounds.contains(&connected), "{connected:?}");
     let changes: Vec<MonoTime> = (report.events[0].iter())
-        .filter(|event| matches!(event.what, What::Ports { .. }))
+        .filter(|event| matches!(event.kind, EventKind::Ports { .. }))
         .map(|event| event.at)
         .collect();
     assert_eq!(changes, [0, 12_000].map(|ms| MonoTime::default() + millis(ms)));

@@ -9,7 +9,7 @@ use punch::proto::{
     attempt::{Config, Failure, Outcome, PortSource},
     bucket::Rule,
     election::{Role, Scheme},
-    event::{Event, What},
+    event::{Event, EventKind},
     schedule::Schedule,
     time::{MonoTime, WallTime},
     wire::{Nonce, SessionTag},
@@ -351,7 +351,7 @@ fn connected(events: &[Vec<Event>; 2], shift: [u16; 2]) -> Option<MonoTime> {
     let mut up: BTreeMap<Link, [Option<MonoTime>; 2]> = BTreeMap::new();
     for (side, events) in events.iter().enumerate() {
         for event in events {
-            if let What::Connected { local, remote, .. } = event.what {
+            if let EventKind::Connected { local, remote, .. } = event.kind {
                 let ports = (local.port() + shift[side], remote.port());
                 let link = if side == 0 { ports } else { (ports.1, ports.0) };
                 up.entry(link).or_default()[side].get_or_insert(event.at);
