@@ -58,7 +58,7 @@ pub mod cli;
 pub mod driver;
 pub mod proto;
 
-pub use crate::proto::attempt::{Failure, MOST_FIXED_PORTS};
+pub use crate::proto::attempt::{Failure, MAX_FIXED_PORTS};
 pub use crate::proto::event::{Event, EventKind};
 pub use crate::{
     driver::{Canceller, Connection, ElectionKind, Error, Losers, Puncher},

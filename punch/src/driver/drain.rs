@@ -6,7 +6,7 @@
 //! on one side only and the same ports can be punched again at once from the other.
 //!
 //! The follower's last frame may still be on its way on the connection that was handed over. Until
-//! the peer's kernel has it, for [`BOUND`] at most, that connection keeps its steady [`Pace`]; where
+//! the peer's kernel has it, for [`FIN_TIMEOUT`] at most, that connection keeps its steady [`Pace`]; where
 //! its user closes it meanwhile, its FIN leaves after that.
 
 use std::{collections::BTreeMap, io, thread, thread::JoinHandle, time::Duration};
@@ -22,17 +22,17 @@ use super::{
 use crate::proto::election::Role;
 
 /// How long the follower waits for the leader's FIN, and both for the end of a connection.
-const BOUND: Duration = Duration::from_secs(2);
+const FIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a failed attempt, whose time is over, waits for the ends of its connections: for what is
 /// under way to arrive, and not for a peer that stalls.
-const BRIEFLY: Duration = Duration::from_secs(1);
+const FAILED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often a loser is read at a time, so that a peer that floods keeps nobody waiting.
-const READS_AT_ONCE: usize = 64;
+const MAX_READS: usize = 64;
 
 /// How often the connection that was handed over is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+const ACK_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Losers being closed in the background.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Draining {
         }
         let work = move || {
             // Without a poller the sockets are closed as they are.
-            let _ = drain(losers, role, unfinished, BOUND * 2);
+            let _ = drain(losers, role, unfinished, FIN_TIMEOUT * 2);
         };
         Self(
             thread::Builder::new()
@@ -70,9 +70,9 @@ impl Draining {
     }
 }
 
-/// Closes `losers` before it returns, within [`BRIEFLY`].
+/// Closes `losers` before it returns, within [`FAILED_TIMEOUT`].
 pub(crate) fn close_briefly(losers: Vec<Socket>, role: Role) {
-    let _ = drain(begin(losers, role), role, None, BRIEFLY);
+    let _ = drain(begin(losers, role), role, None, FAILED_TIMEOUT);
 }
 
 /// Does what can be done at once; what is left has not ended yet.
@@ -106,7 +106,7 @@ fn drain(
     while !open.is_empty() || unfinished.is_some() {
         let now = monotonic_now();
         let settled = |(socket, _): &mut (Socket, Pace)| {
-            now.since(started) >= BOUND || !socket::awaits_acknowledgment(socket)
+            now.since(started) >= FIN_TIMEOUT || !socket::awaits_acknowledgment(socket)
         };
         if let Some((socket, pace)) = unfinished.take_if(settled) {
             pace.finish(&socket);
@@ -114,7 +114,7 @@ fn drain(
         }
         let Some(mut left) = time_left(now.since(started), most, &mut open) else { break };
         if unfinished.is_some() {
-            left = left.min(LOOK);
+            left = left.min(ACK_CHECK_INTERVAL);
         }
         events.clear();
         poller.wait(&mut events, Some(left))?;
@@ -143,8 +143,8 @@ fn time_left(
     if elapsed >= most {
         return None;
     }
-    if elapsed < BOUND {
-        return Some(BOUND.min(most) - elapsed);
+    if elapsed < FIN_TIMEOUT {
+        return Some(FIN_TIMEOUT.min(most) - elapsed);
     }
     open.values_mut().for_each(Loser::send_fin);
     Some(most - elapsed)
@@ -168,7 +168,7 @@ impl Loser {
             self.send_fin();
         }
         let mut buffer = [0; 512];
-        for _ in 0..READS_AT_ONCE {
+        for _ in 0..MAX_READS {
             match socket::read(&self.socket, &mut buffer) {
                 Ok(0) => {
                     self.send_fin();
@@ -219,7 +219,7 @@ mod tests {
             draining.wait();
             assert!(is(b"bbr"));
             let elapsed = monotonic_now().since(started);
-            assert_eq!(elapsed < BOUND, comes_through, "{elapsed:?}");
+            assert_eq!(elapsed < FIN_TIMEOUT, comes_through, "{elapsed:?}");
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let unfinished = Some((near.try_clone().unwrap(), pace));
         let _draining = Draining::start(Vec::new(), Role::Follower, unfinished);
         drop(near);
-        far.set_read_timeout(Some(BOUND / 2)).unwrap();
+        far.set_read_timeout(Some(FIN_TIMEOUT / 2)).unwrap();
         assert_eq!(socket::read(&far, &mut [0; 1]).unwrap(), 0, "the user's FIN");
     }
 }

@@ -19,7 +19,7 @@ use super::{
     socket,
 };
 use crate::proto::{
-    attempt::{Attempt, Config, Failure, MOST_FIXED_PORTS, PortSource},
+    attempt::{Attempt, Config, Failure, MAX_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
     election::{Role, Scheme},
     event::Event,
@@ -113,7 +113,7 @@ impl Puncher {
 
     /// These ports instead of those of the clock, for callers who have signalling: both peers need
     /// the same ones, in the same order (the first two are tried most often, every other one leaves
-    /// repeats to the kernel), and at most [`MOST_FIXED_PORTS`].
+    /// repeats to the kernel), and at most [`MAX_FIXED_PORTS`].
     #[must_use]
     pub fn fixed_ports(mut self, ports: impl Into<Vec<u16>>) -> Self {
         self.fixed_ports = Some(ports.into());
@@ -278,7 +278,7 @@ impl Puncher {
                 Ok(PortSource::Clock { buckets, schedule: self.schedule })
             }
             Some(ports)
-                if ports.is_empty() || ports.len() > MOST_FIXED_PORTS || ports.contains(&0) =>
+                if ports.is_empty() || ports.len() > MAX_FIXED_PORTS || ports.contains(&0) =>
             {
                 Err(Error::FixedPorts)
             }
@@ -437,7 +437,7 @@ pub enum Error {
         /// The peer's.
         peer: IpAddr,
     },
-    /// Fixed ports must be 1 to [`MOST_FIXED_PORTS`], and none of them 0.
+    /// Fixed ports must be 1 to [`MAX_FIXED_PORTS`], and none of them 0.
     FixedPorts,
     /// The `wan-ip` election needs two different addresses.
     EqualWanAddresses(IpAddr),
@@ -490,7 +490,7 @@ impl fmt::Display for Error {
                 write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
             }
             Self::FixedPorts => {
-                write!(f, "fixed ports: give 1 to {MOST_FIXED_PORTS} of them, each from 1 to 65535")
+                write!(f, "fixed ports: give 1 to {MAX_FIXED_PORTS} of them, each from 1 to 65535")
             }
             Self::EqualWanAddresses(address) => write!(
                 f,

@@ -27,10 +27,10 @@ use crate::proto::{
 };
 
 /// Connections taken from one listener at a time, so that a flood cannot keep the loop.
-const ACCEPTS_AT_ONCE: usize = 16;
+const MAX_ACCEPTS: usize = 16;
 
 /// Rejected connections kept open for their end to come; older ones are closed as they are.
-const RETIRED: usize = 32;
+const MAX_RETIRED: usize = 32;
 
 /// A connection that was chosen.
 #[derive(Debug)]
@@ -316,7 +316,7 @@ impl<'a> Shell<'a> {
     }
 
     fn accept(&mut self, port: u16) -> io::Result<()> {
-        for _ in 0..ACCEPTS_AT_ONCE {
+        for _ in 0..MAX_ACCEPTS {
             let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
             let socket = match listener.accept() {
                 Ok((socket, _)) => socket,
@@ -345,7 +345,7 @@ impl<'a> Shell<'a> {
     fn retire(&mut self, socket: Socket) {
         let _ = socket.shutdown(std::net::Shutdown::Write);
         self.retired.push_back(socket);
-        if self.retired.len() > RETIRED {
+        if self.retired.len() > MAX_RETIRED {
             self.retired.pop_front();
         }
     }
@@ -413,7 +413,7 @@ impl<'a> Shell<'a> {
 
     /// The peer's connections that wait to be accepted.
     fn held_by(&self, listener: &Socket) -> Vec<Socket> {
-        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(ACCEPTS_AT_ONCE);
+        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(MAX_ACCEPTS);
         let of_the_peer = |from: &SockAddr| {
             from.as_socket()
                 .is_some_and(|from| from.ip().to_canonical() == self.peer.ip())

@@ -12,7 +12,7 @@ use std::{
 };
 
 use punch::{
-    Connection, ElectionKind, Error, Event, Failure, MOST_FIXED_PORTS, Puncher, Role,
+    Connection, ElectionKind, Error, Event, Failure, MAX_FIXED_PORTS, Puncher, Role,
     driver::clock::monotonic_now,
     proto::{
         event::EventKind,
@@ -450,7 +450,7 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
         .election(ElectionKind::WanIp { own: peer })
         .connect(peer);
     assert!(matches!(equal, Err(Error::EqualWanAddresses(_))), "{equal:?}");
-    for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MOST_FIXED_PORTS + 1]] {
+    for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MAX_FIXED_PORTS + 1]] {
         let ports = net.puncher(0).fixed_ports(ports).connect(peer);
         assert!(matches!(ports, Err(Error::FixedPorts)), "{ports:?}");
     }

@@ -27,7 +27,7 @@ use rand_chacha::{
 };
 
 pub use self::interface::{
-    Action, Config, Failure, MOST_FIXED_PORTS, Outcome, PortSource, SocketId,
+    Action, Config, Failure, MAX_FIXED_PORTS, Outcome, PortSource, SocketId,
 };
 use self::tally::Tally;
 use super::{
@@ -98,7 +98,7 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// Accepted connections that are kept beside the attempt's own: a peer needs one a port, and whoever
 /// else shares its address must not take all descriptors of this process.
-const MOST_ACCEPTED: usize = 64;
+const MAX_ACCEPTED: usize = 64;
 
 /// The attempt. See the module for the order of calls.
 #[derive(Debug)]
@@ -255,7 +255,7 @@ impl Attempt {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SocketId> {
-        let crowded = self.sockets.len() >= self.slots.len() + MOST_ACCEPTED;
+        let crowded = self.sockets.len() >= self.slots.len() + MAX_ACCEPTED;
         if self.outcome.is_some() || crowded || remote.ip().to_canonical() != self.config.peer {
             return None;
         }

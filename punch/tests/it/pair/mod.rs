@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 use punch::proto::{
-    attempt::{Failure, MOST_FIXED_PORTS, PortSource},
+    attempt::{Failure, MAX_FIXED_PORTS, PortSource},
     bucket::Rule,
     event::EventKind,
     schedule::Schedule,
@@ -336,7 +336,7 @@ fn refusals_never_make_a_flood_of_syns() {
             .map(|syns| most_in_a_second(syns))
             .fold(most, usize::max);
     }
-    let many = (3000..).take(MOST_FIXED_PORTS).collect::<Vec<u16>>();
+    let many = (3000..).take(MAX_FIXED_PORTS).collect::<Vec<u16>>();
     for seed in seeds(4) {
         let trial = Trial {
             unsolicited: [Unsolicited::Reset; 2],

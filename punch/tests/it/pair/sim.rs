@@ -31,7 +31,7 @@ use crate::schedule::buckets;
 const AFTERMATH: Duration = Duration::from_secs(6);
 
 /// No trial has this many wake-ups unless it spins.
-const MOST_WAKEUPS: u32 = 1_000_000;
+const MAX_WAKEUPS: u32 = 1_000_000;
 
 /// Everything that decides how a trial goes.
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ impl Pair {
         let later_start = self.hosts[0].start.max(self.hosts[1].start);
         let end = later_start + self.trial.timeout + AFTERMATH;
         for wakeups in 0.. {
-            assert!(wakeups < MOST_WAKEUPS, "the trial spins: {:?}", self.trial);
+            assert!(wakeups < MAX_WAKEUPS, "the trial spins: {:?}", self.trial);
             let due = self.hosts.iter().filter_map(Host::poll_timeout);
             let fates = self.fates.values().flatten().map(|fate| fate.at);
             let fates = fates.filter(|at| *at > self.now);
