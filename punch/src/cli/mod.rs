@@ -85,7 +85,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         if matches!(error, Error::Cancelled) {
             Self::silent(INTERRUPTED)
-        } else if matches!(error, Error::Oneself(address) if address.is_loopback()) {
+        } else if matches!(error, Error::OwnAddress(address) if address.is_loopback()) {
             // The article's own suggestion for a first try.
             Self::usage(format!("{error}, or see both sides on this one with punch --loopback"))
         } else if error.is_usage() {

@@ -242,7 +242,7 @@ impl Puncher {
     fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
         let is_broadcast = matches!(peer, IpAddr::V4(peer) if peer.is_broadcast());
         if peer.is_unspecified() || peer.is_multicast() || is_broadcast {
-            return Err(Error::NotAPeer(peer));
+            return Err(Error::InvalidPeer(peer));
         }
         let is_link_local = matches!(peer, IpAddr::V6(peer) if peer.is_unicast_link_local());
         if is_link_local && self.scope_id == 0 {
@@ -260,7 +260,7 @@ impl Puncher {
             }
             Some(address) => address,
         };
-        if local == peer { Err(Error::Oneself(peer)) } else { Ok(local) }
+        if local == peer { Err(Error::OwnAddress(peer)) } else { Ok(local) }
     }
 
     /// An address with the scope that link-local IPv6 needs.
@@ -421,11 +421,11 @@ impl Canceller {
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be a peer's: unspecified, multicast or broadcast.
-    NotAPeer(IpAddr),
+    InvalidPeer(IpAddr),
     /// The address is link-local, and [`Puncher::scope_id`] does not say on which link.
     NoScope(IpAddr),
     /// The address is the one this machine would punch from.
-    Oneself(IpAddr),
+    OwnAddress(IpAddr),
     /// This machine knows no way to the peer.
     NoRoute(io::Error),
     /// The address to bind is not one of this machine.
@@ -453,9 +453,9 @@ impl Error {
     /// Whether the options or the address were impossible, so that trying again cannot help.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::NotAPeer(_)
+            Self::InvalidPeer(_)
             | Self::NoScope(_)
-            | Self::Oneself(_)
+            | Self::OwnAddress(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
             | Self::FixedPorts
@@ -468,7 +468,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAPeer(address) => write!(
+            Self::InvalidPeer(address) => write!(
                 f,
                 "{address} cannot be a peer: give the address of one host, as seen from here"
             ),
@@ -476,7 +476,7 @@ impl fmt::Display for Error {
                 f,
                 "{address} is link-local: say through which interface, such as {address}%eth0"
             ),
-            Self::Oneself(address) => {
+            Self::OwnAddress(address) => {
                 write!(f, "{address} is this machine itself: give the peer's address")
             }
             Self::NoRoute(error) => write!(f, "this machine has no route to the peer: {error}"),
@@ -507,9 +507,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NoRoute(error) | Self::Io(error) => Some(error),
-            Self::NotAPeer(_)
+            Self::InvalidPeer(_)
             | Self::NoScope(_)
-            | Self::Oneself(_)
+            | Self::OwnAddress(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
             | Self::FixedPorts

@@ -433,12 +433,12 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
     let (own, peer) = (net.address(0), net.address(1));
     for nobody in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
         let nobody = net.puncher(0).connect(nobody.into());
-        assert!(matches!(nobody, Err(Error::NotAPeer(_))), "{nobody:?}");
+        assert!(matches!(nobody, Err(Error::InvalidPeer(_))), "{nobody:?}");
     }
     let scopeless = Puncher::new().connect("fe80::1".parse().unwrap());
     assert!(matches!(scopeless, Err(Error::NoScope(_))), "{scopeless:?}");
     let oneself = net.puncher(0).connect(own);
-    assert!(matches!(oneself, Err(Error::Oneself(_))), "{oneself:?}");
+    assert!(matches!(oneself, Err(Error::OwnAddress(_))), "{oneself:?}");
     let mixed = net.puncher(0).connect(Ipv6Addr::LOCALHOST.into());
     assert!(matches!(mixed, Err(Error::MixedFamilies { .. })), "{mixed:?}");
     for foreign in [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::UNSPECIFIED] {

@@ -237,7 +237,10 @@ impl Attempt {
         }
         if local == remote {
             // Port and address are one's own: a socket that met itself.
-            self.report(now, EventKind::Rejected { port: local.port(), reason: Reject::Oneself });
+            self.report(
+                now,
+                EventKind::Rejected { port: local.port(), reason: Reject::SelfConnection },
+            );
             self.actions.push_back(Action::Close { socket });
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
