@@ -43,11 +43,11 @@ fn one_side(
 ) -> Result<(), Problem> {
     let connection = puncher
         .bind(IpAddr::from(own))
-        .connect_with(IpAddr::from(peer), |event| progress.event(event))?;
+        .connect_observed(IpAddr::from(peer), |event| progress.event(event))?;
     let took = monotonic_now().since(started);
     let (local, remote, role) =
         (connection.local_addr(), connection.peer_addr(), connection.role());
-    let (mut stream, losers) = connection.split();
+    let (mut stream, losers) = connection.into_parts();
     let mut greeting = String::new();
     let exchanged = stream
         .write_all(format!("hello from {name}").as_bytes())

@@ -140,11 +140,11 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
     let mut events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
     let interrupt = Interrupt::catch(puncher.canceller()).map_err(Problem::failed)?;
 
-    let connection = puncher.connect_with(peer.address, |event| {
+    let connection = puncher.connect_observed(peer.address, |event| {
         events.write(event);
         progress.event(event);
     });
-    let (stream, losers) = connection?.split();
+    let (stream, losers) = connection?.into_parts();
     interrupt
         .connected(&stream)
         .map_err(|error| Problem::failed(error.to_string()))?;

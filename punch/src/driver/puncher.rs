@@ -196,14 +196,14 @@ impl Puncher {
     /// # Errors
     /// See [`Error`].
     pub fn connect(&self, peer: IpAddr) -> Result<Connection, Error> {
-        self.connect_with(peer, |_| {})
+        self.connect_observed(peer, |_| {})
     }
 
     /// As [`Self::connect`], telling `observer` of everything that happens.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn connect_with(
+    pub fn connect_observed(
         &self,
         peer: IpAddr,
         mut observer: impl FnMut(&Event),
@@ -370,7 +370,7 @@ impl Connection {
 
     /// The plain stream, and a wait for the other connections to be closed: call it before the
     /// process ends.
-    pub fn split(self) -> (TcpStream, Losers) {
+    pub fn into_parts(self) -> (TcpStream, Losers) {
         (self.stream, Losers(self.draining))
     }
 }

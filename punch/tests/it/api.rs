@@ -129,7 +129,7 @@ fn a_peer_that_starts_after_many_refusals_is_met() {
                 }
             };
             net.puncher(0)
-                .connect_with(net.address(1), tell_refusals)
+                .connect_observed(net.address(1), tell_refusals)
                 .unwrap()
         });
         for _ in 0..100 {
@@ -154,7 +154,7 @@ fn a_peer_that_is_not_there_refuses_until_the_deadline() {
     let result = net
         .puncher(0)
         .timeout(timeout)
-        .connect_with(net.address(1), note_connects);
+        .connect_observed(net.address(1), note_connects);
     let elapsed = monotonic_now().since(started);
     assert!(matches!(result, Err(Error::Failed(Failure::Refused))), "{result:?}");
     assert!((timeout..timeout + PROMPT).contains(&elapsed), "{elapsed:?}");
@@ -178,7 +178,7 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
                     tell.send(()).unwrap();
                 }
             };
-            (puncher.connect_with(net.address(1), tell_start), monotonic_now(), puncher)
+            (puncher.connect_observed(net.address(1), tell_start), monotonic_now(), puncher)
         });
         told.recv_timeout(LONG).unwrap();
         let cancelled = monotonic_now();
@@ -187,7 +187,7 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
         assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
         let delay = ended.since(cancelled);
         assert!(delay < PROMPT, "{delay:?}");
-        let again = puncher.connect_with(net.address(1), |event| panic!("{event:?}"));
+        let again = puncher.connect_observed(net.address(1), |event| panic!("{event:?}"));
         assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
     });
 }
@@ -270,7 +270,7 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
                 }
             };
             net.puncher(0)
-                .connect_with(net.address(1), tell_ports)
+                .connect_observed(net.address(1), tell_ports)
                 .unwrap()
         });
         // The listeners stand before the ports are reported.
@@ -333,7 +333,7 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
         let result = net
             .puncher(0)
             .timeout(timeout)
-            .connect_with(net.address(1), |event| {
+            .connect_observed(net.address(1), |event| {
                 // They may change meanwhile.
                 if let EventKind::Ports { ports, .. } = &event.kind
                     && stalling.is_none()
@@ -374,7 +374,7 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
     let net = Net(14);
     let mut listening = Vec::new();
     let (mut leader, mut late) = (None, None);
-    let result = net.puncher(0).connect_with(net.address(1), |event| {
+    let result = net.puncher(0).connect_observed(net.address(1), |event| {
         if let EventKind::Ports { ports, .. } = &event.kind
             && leader.is_none()
         {
@@ -421,7 +421,7 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
         }
         seen.push(event.kind.clone());
     };
-    let result = net.puncher(0).connect_with(net.address(1), &mut leads);
+    let result = net.puncher(0).connect_observed(net.address(1), &mut leads);
     assert!(matches!(result, Err(Error::Failed(Failure::ConnectionLost))), "{result:?}");
     let reason = Failure::ConnectionLost;
     assert_eq!(seen.last(), Some(&EventKind::Failed { reason }));
