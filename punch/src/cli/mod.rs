@@ -144,7 +144,7 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         events.write(event);
         progress.event(event);
     });
-    let (stream, losers) = connection?.into_parts();
+    let (stream, closing) = connection?.into_parts();
     interrupt
         .connected(&stream)
         .map_err(|error| Problem::failed(error.to_string()))?;
@@ -153,7 +153,7 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         None => relay::relay(&stream, &interrupt),
     };
     drop(stream);
-    losers.wait();
+    closing.wait();
     if interrupt.happened() {
         return Err(Problem::silent(INTERRUPTED));
     }

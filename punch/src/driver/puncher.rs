@@ -14,8 +14,8 @@ use polling::Poller;
 
 use super::{
     clock::{monotonic_now, wall_now},
-    drain::Draining,
-    run::{RunError, Shell},
+    closing::ClosingSockets,
+    event_loop::{EventLoop, RunError},
     socket,
 };
 use crate::proto::{
@@ -219,9 +219,14 @@ impl Puncher {
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
         shared.pollers().push(Arc::clone(&poller));
-        let shell =
-            Shell::new(attempt, addresses, Arc::clone(&poller), &shared.cancelled, &mut observer);
-        let result = shell.run();
+        let event_loop = EventLoop::new(
+            attempt,
+            addresses,
+            Arc::clone(&poller),
+            &shared.cancelled,
+            &mut observer,
+        );
+        let result = event_loop.run();
         shared
             .pollers()
             .retain(|other| !Arc::ptr_eq(other, &poller));
@@ -235,7 +240,7 @@ impl Puncher {
             local: elected.local,
             remote: elected.remote,
             role: elected.role,
-            draining: elected.draining,
+            closing: elected.closing,
         })
     }
 
@@ -336,7 +341,7 @@ pub struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
     role: Role,
-    draining: Draining,
+    closing: ClosingSockets,
 }
 
 impl Connection {
@@ -370,19 +375,8 @@ impl Connection {
 
     /// The plain stream, and a wait for the other connections to be closed: call it before the
     /// process ends.
-    pub fn into_parts(self) -> (TcpStream, Losers) {
-        (self.stream, Losers(self.draining))
-    }
-}
-
-/// The connections that were not chosen, being closed in the background.
-#[derive(Debug)]
-pub struct Losers(Draining);
-
-impl Losers {
-    /// Waits until they are closed, 4 s at most.
-    pub fn wait(self) {
-        self.0.wait();
+    pub fn into_parts(self) -> (TcpStream, ClosingSockets) {
+        (self.stream, self.closing)
     }
 }
 
