@@ -15,7 +15,7 @@ use std::{
 use punch::core::time::MonoTime;
 
 use crate::{
-    lab::Side,
+    peers::Side,
     wan::{Fate, Packet, Traffic, tcp},
 };
 

@@ -13,7 +13,7 @@ use punch::{
 
 use super::flow::Place;
 use crate::{
-    lab::Side,
+    peers::Side,
     wan::{Fate, Packet, Traffic},
 };
 

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::{
         diagnose::tape::{Flags, Tape},
-        lab::Side,
+        peers::Side,
     };
 
     #[test]

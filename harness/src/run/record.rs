@@ -11,8 +11,8 @@ use punch::core::time::WallTime;
 use super::trial::{Seen, Trial, skew};
 use crate::{
     event::{TrialFinished, Verdict},
-    lab::Side,
     nat::Nat,
+    peers::Side,
     report::ladder::{self, Story},
     scenario::Setup,
     wan::capture::{self, Header},

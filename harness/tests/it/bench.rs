@@ -28,7 +28,7 @@ pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 pub(crate) const MARK: &str = "HARNESS_TEST_MARK";
 
 /// No run of these tests takes longer than this, however busy the machine.
-const LONGEST_RUN: Duration = Duration::from_secs(90);
+const MAX_RUN: Duration = Duration::from_secs(90);
 
 /// After this long nothing may be left of a run that was killed.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(20);
@@ -216,7 +216,7 @@ impl Running<'_> {
     /// Waits until the log has so many whole lines.
     pub(crate) fn wait_for_lines(&mut self, lines: usize) {
         let log = self.out.join("events.jsonl");
-        wait_for("lines of the log", LONGEST_RUN, || {
+        wait_for("lines of the log", MAX_RUN, || {
             let status = self.child.try_wait().unwrap();
             assert!(status.is_none(), "ended early: {status:?}\n{}", self.stderr());
             let text = fs::read_to_string(&log).unwrap_or_default();
@@ -234,7 +234,7 @@ impl Running<'_> {
 
     /// Waits for its end, and checks what must hold after every one.
     pub(crate) fn wait(self) -> Ran {
-        self.wait_at_most(LONGEST_RUN)
+        self.wait_at_most(MAX_RUN)
     }
 
     pub(crate) fn wait_at_most(self, limit: Duration) -> Ran {

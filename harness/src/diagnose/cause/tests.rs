@@ -8,6 +8,7 @@ use punch::core::event::What;
 use super::*;
 use crate::{
     diagnose::tape::{A, DELAY, Flags, Tape, at},
+    named::Named,
     wan::Fate,
 };
 
@@ -95,7 +96,7 @@ fn a_connection_whose_packets_a_nat_does_not_translate_is_told_so() {
 fn every_cause_is_described() {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
-    for (name, _) in Kind::NAMES {
+    for (name, _) in CauseKind::NAMES {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
 }

@@ -10,7 +10,7 @@ use punch::{
 use super::Story;
 use crate::{
     diagnose::flow::{self, Flow, Says, Seen, Speaker},
-    lab::Side,
+    peers::Side,
     wan::{Fate, Packet, tcp},
 };
 

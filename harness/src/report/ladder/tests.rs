@@ -6,7 +6,7 @@ use punch::{ClockOffset, core::event::What, core::time::WallTime};
 use super::*;
 use crate::{
     diagnose::tape::{self, Flags, Tape, at},
-    lab::Side::{A, B},
+    peers::Side::{A, B},
     wan::{Fate, Packet},
 };
 

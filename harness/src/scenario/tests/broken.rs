@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn everything_wrong_with_a_file_is_told_at_once() {
     // Tests run in the folder of their crate; an absolute path would be wrapped elsewhere.
-    let folder = Path::new("tests/broken");
+    let folder = Path::new("src/scenario/tests/broken");
     let entries = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());

@@ -3,7 +3,11 @@
 //! Every report (table, summary, exit code) is a pure function of these events, so that a finished
 //! or interrupted run can be reported again. The dispatcher is their only source.
 
+mod cause;
+
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::cause::CauseKind;
 
 /// Version of the event format; a reader refuses a newer one.
 pub(crate) const SCHEMA: u32 = 1;

@@ -9,8 +9,9 @@ use super::{
     probe::{Answer, HairpinSeen, Mappings, PerTransport, Seen},
 };
 use crate::{
+    named::Named,
     nat::{Allocation, Filtering, Hairpin, Mapping, NatSpec, Unsolicited},
-    scenario::{Family, Named},
+    peers::Family,
 };
 const NOTHING: &str = "no packet came out";
 const PASSED_ON: &str = "passed on";

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     nat::{Allocation, NatSpec},
-    scenario::Family,
+    peers::Family,
 };
 
 /// Inside ports whose mappings are compared, above the first one. Random ports of so many do not

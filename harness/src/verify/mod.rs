@@ -30,10 +30,10 @@ use std::{
 use punch::io::clock::monotonic_now;
 
 use self::{bench::Bench, probe::Probes};
-use super::{Allocation, NatSpec};
 use crate::{
     lab::{self, BuildError, LoneNat},
-    scenario::Family,
+    nat::{Allocation, NatSpec},
+    peers::Family,
     stalls::Stalls,
 };
 

@@ -3,6 +3,8 @@
 //! All intervals assume trials that do not depend on each other, which their own seeds and labs
 //! give them.
 
+pub(crate) mod difference;
+
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
@@ -35,7 +37,7 @@ pub(crate) fn wilson(successes: u64, trials: u64) -> Interval {
 }
 
 /// [`wilson`] at another confidence, above 0 and below 1.
-pub(super) fn wilson_at(confidence: f64, successes: u64, trials: u64) -> Interval {
+pub(crate) fn wilson_at(confidence: f64, successes: u64, trials: u64) -> Interval {
     wilson_with(Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence)), successes, trials)
 }
 
@@ -123,7 +125,7 @@ pub(crate) fn quantile_bounds(sorted: &[f64], q: f64, confidence: f64) -> Bounds
 
 /// The ranks from 1 of the order statistics that bound a quantile; 0 and `count` + 1 stand for no
 /// bound.
-pub(super) fn ranks(count: u64, q: f64, confidence: f64) -> [u64; 2] {
+pub(crate) fn ranks(count: u64, q: f64, confidence: f64) -> [u64; 2] {
     let below = Binomial::new(q, count).expect("a quantile is a probability");
     let outside = (1.0 - confidence) / 2.0;
     [below.inverse_cdf(outside), below.inverse_cdf(1.0 - outside) + 1]

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     nat::{Filtering, NatSpec, Timeouts, Unsolicited},
-    scenario::Family,
+    peers::Family,
 };
 
 /// Longer time-outs are not waited for.
-pub(super) const LONGEST_S: u32 = 5;
+pub(super) const MAX_TIMEOUT_S: u32 = 5;
 
 /// How long after its time-out a NAT must have forgotten.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -59,7 +59,7 @@ pub(super) fn probe(bench: &mut Bench, nat: &NatSpec) -> io::Result<Vec<Remember
     ];
     let short: Vec<(State, u32)> = wanted
         .into_iter()
-        .filter_map(|(state, seconds)| Some((state, seconds.filter(|s| *s <= LONGEST_S)?)))
+        .filter_map(|(state, seconds)| Some((state, seconds.filter(|s| *s <= MAX_TIMEOUT_S)?)))
         .collect();
     let mut port = first_port(nat) + REMEMBERED;
     // Every look refreshes what it looks at, so that each has a connection of its own.

@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::packet::{self, Packet, Segment, Transport};
 use crate::{
     lab::{Host, LoneNat},
-    scenario::Family,
+    peers::Family,
 };
 
 /// How long to wait for what should come: long enough for a SYN that is sent again.

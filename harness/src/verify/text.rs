@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{Check, Subject, Verified};
-use crate::{nat::show::behaviour_json, scenario::Named};
+use crate::{named::Named, nat::show::behaviour_json};
 
 /// Every property of every NAT, and a line about them all.
 pub(crate) fn render(subjects: &[Subject], results: &[Verified]) -> String {
@@ -114,11 +114,9 @@ fn property_json(check: &Check) -> Value {
 mod tests {
     use super::*;
     use crate::{
-        nat::{
-            catalogue::HOME,
-            verify::{Report, VerifyError},
-        },
-        scenario::Family,
+        nat::catalogue::HOME,
+        peers::Family,
+        verify::{Report, VerifyError},
     };
 
     #[test]

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stats::{Bounds, wilson_at};
+use super::{Bounds, wilson_at};
 
 /// A difference, second less first, and its interval. An end is absent where a sample is too small
 /// to tell.
@@ -137,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::report::stats::CONFIDENCE;
+    use crate::stats::CONFIDENCE;
 
     /// Newcombe (1998), table II, method 10; its differences are first less second.
     #[test]

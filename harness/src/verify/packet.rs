@@ -8,7 +8,7 @@ use etherparse::{
     TransportSlice,
 };
 
-use crate::{scenario::Family, wan::tcp::addresses};
+use crate::{peers::Family, wan::tcp::addresses};
 
 /// Receive window of the segments that are written.
 const WINDOW: u16 = 64_000;
