@@ -10,7 +10,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use punch::io::clock::wall_now;
+use punch::driver::clock::wall_now;
 use tokio::sync::Semaphore;
 
 use super::{

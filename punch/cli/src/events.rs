@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use punch::core::event::Event;
+use punch::proto::event::Event;
 
 /// The file, if one was asked for. A failing write is remembered, and does not end the attempt.
 #[derive(Debug)]

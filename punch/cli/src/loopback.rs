@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use punch::{Puncher, core::time::MonoTime, io::clock::monotonic_now};
+use punch::{Puncher, driver::clock::monotonic_now, proto::time::MonoTime};
 
 use crate::{Problem, args::Args, progress::Progress};
 

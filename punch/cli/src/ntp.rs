@@ -1,6 +1,6 @@
 //! `--ntp SERVER`: asks for the clock's offset, and says what was found.
 
-use punch::{ClockOffset, io::ntp};
+use punch::{ClockOffset, driver::ntp};
 
 use crate::progress::Progress;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use punch::core::event::{Event, What};
+use punch::proto::event::{Event, What};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy)]

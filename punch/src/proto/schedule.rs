@@ -183,7 +183,7 @@ mod tests {
     fn mt19937_gives_the_ports_of_the_published_program() {
         use std::time::Duration;
 
-        use crate::core::{
+        use crate::proto::{
             bucket::{Buckets, Rule},
             time::WallTime,
         };
