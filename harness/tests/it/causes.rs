@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, program, python};
+use crate::test_dir::{TestDir, program, python};
 
 /// A lab, and the cause that is certain in it.
-struct Certain {
+struct CertainCause {
     name: &'static str,
     /// What stands in the scenario below `trials` and `[wan]`.
     scenario: &'static str,
@@ -18,22 +18,22 @@ struct Certain {
     evidence: &'static [&'static str],
 }
 
-const CERTAIN: &[Certain] = &[
-    Certain {
+const CERTAIN: &[CertainCause] = &[
+    CertainCause {
         name: "crash",
         scenario: "[subject]\ncommand = ['/bin/sh', '-c', 'kill -SEGV $$']",
         manner: "",
         kind: "peer-crashed",
         evidence: &["peer a ended with signal 11 after # ms"],
     },
-    Certain {
+    CertainCause {
         name: "garble",
         scenario: "[subject]\ncommand = ['/bin/sh', '-c', 'echo garbage']",
         manner: "",
         kind: "bytes-differ",
         evidence: &["what came out of peer a is not what went in"],
     },
-    Certain {
+    CertainCause {
         name: "bad-end",
         scenario: "[punch]\ntimeout_s = 2",
         manner: "then-fail",
@@ -42,21 +42,21 @@ const CERTAIN: &[Certain] = &[
             "the bytes came out of both peers, but a ended with exit 1, saying \"changed my mind\"",
         ],
     },
-    Certain {
+    CertainCause {
         name: "ports-taken",
         scenario: "[peer.b]\ntaken_ports = 64",
         manner: "",
         kind: "nothing-bound",
         evidence: &["peer b could bind none of its ports: port # and # more (Address"],
     },
-    Certain {
+    CertainCause {
         name: "silence",
         scenario: "[punch]\ntimeout_s = 0.3\n[subject]\ncommand = ['/bin/sh', '-c', 'exit 4']",
         manner: "",
         kind: "no-syn",
         evidence: &["no SYN of peer a came to the WAN; it ended with exit 4"],
     },
-    Certain {
+    CertainCause {
         name: "elsewhere",
         scenario: "[punch]\ntimeout_s = 0.5\n[subject]\ncommand = ['/bin/sh', '-c', \
             'timeout 0.3 sh -c \": < /dev/tcp/192.0.2.99/80\" || \
@@ -69,7 +69,7 @@ const CERTAIN: &[Certain] = &[
             ", none of them for peer b (# to addresses that nobody has)",
         ],
     },
-    Certain {
+    CertainCause {
         name: "apart",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nstart_s = 1",
         manner: "",
@@ -78,7 +78,7 @@ const CERTAIN: &[Certain] = &[
             "a ran for # ms and ended # ms before b's first SYN left: b was started # ms after a",
         ],
     },
-    Certain {
+    CertainCause {
         name: "clocks",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nclock_offset_s = 100",
         manner: "",
@@ -89,21 +89,21 @@ const CERTAIN: &[Certain] = &[
             ": no port in common at any time; b's clock was 100.0",
         ],
     },
-    Certain {
+    CertainCause {
         name: "ports",
         scenario: "[punch]\ntimeout_s = 0.5",
         manner: "other-ports",
         kind: "no-common-port",
         evidence: &["a sent SYNs to port 4321 of b, b to port 4322 of a: none in common"],
     },
-    Certain {
+    CertainCause {
         name: "remap",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'",
         manner: "",
         kind: "port-remapped",
         evidence: &["NAT a sent a's SYN from port #, b expected # (and # more alike)"],
     },
-    Certain {
+    CertainCause {
         name: "remap-of-a-foreign-puncher",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'\n[peer.b]\nnat = 'symmetric'",
         manner: "once",
@@ -112,7 +112,7 @@ const CERTAIN: &[Certain] = &[
             "NAT a sent a's SYN from port #, b expected 4321; NAT b sent b's SYN from port #, a expected 4321",
         ],
     },
-    Certain {
+    CertainCause {
         name: "reset",
         scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'linux-router'\n\
             [peer.b]\nnat = 'linux-router'\nstart_s = 2.5",
@@ -121,7 +121,7 @@ const CERTAIN: &[Certain] = &[
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
              NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
     },
-    Certain {
+    CertainCause {
         name: "reset-with-ipv6",
         scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'home-reject'\n\
             [peer.b]\nnat = 'home-reject'\nstart_s = 2.5",
@@ -129,7 +129,7 @@ const CERTAIN: &[Certain] = &[
         kind: "syn-answered-rst",
         evidence: &["NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
     },
-    Certain {
+    CertainCause {
         // Without a firewall, it is the host itself that answers.
         name: "reset-by-hosts",
         scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'linux-router'\n\
@@ -138,7 +138,7 @@ const CERTAIN: &[Certain] = &[
         kind: "syn-answered-rst",
         evidence: &["host b answered RST to a's SYN, host a answered RST to b's SYN"],
     },
-    Certain {
+    CertainCause {
         name: "icmp-with-ipv6",
         scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 4\n[peer.b]\nnat = 'icmp-reject'\n\
             start_s = 2.5",
@@ -146,7 +146,7 @@ const CERTAIN: &[Certain] = &[
         kind: "syn-answered-icmp",
         evidence: &["NAT b answered ICMP port unreachable to a's SYN"],
     },
-    Certain {
+    CertainCause {
         name: "icmp",
         scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'icmp-reject'\n\
             [peer.b]\nnat = 'icmp-reject'\nstart_s = 2.5",
@@ -156,7 +156,7 @@ const CERTAIN: &[Certain] = &[
              NAT b answered ICMP port unreachable to a's SYN, \
              host a answered RST to "],
     },
-    Certain {
+    CertainCause {
         name: "loss",
         scenario: "loss = 1\n[punch]\ntimeout_s = 0.5",
         manner: "",
@@ -164,7 +164,7 @@ const CERTAIN: &[Certain] = &[
         evidence: &["the # SYNs of a and # of b that could have passed were all lost; \
              in all, the WAN lost # of # SYNs of a and # of # SYNs of b"],
     },
-    Certain {
+    CertainCause {
         name: "late",
         scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = { name = 'home', syn_timeout_s = 1 }\n\
             [peer.b]\nstart_s = 2.2",
@@ -174,7 +174,7 @@ const CERTAIN: &[Certain] = &[
             "NAT a forgets a SYN after 1000 ms; on port 4321 b's SYN came # ms after a's last one",
         ],
     },
-    Certain {
+    CertainCause {
         name: "no-simultaneous-open",
         scenario: "[punch]\ntimeout_s = 0.7\n\
             [peer.a]\nnat = { name = 'home', simultaneous_open = false }\n\
@@ -183,7 +183,7 @@ const CERTAIN: &[Certain] = &[
         kind: "nat-drops-syns",
         evidence: &["NAT a drops every SYN from outside: # SYNs of b that could have passed"],
     },
-    Certain {
+    CertainCause {
         name: "swallowed",
         scenario: "[punch]\ntimeout_s = 4\n[peer.b]\nstart_s = 1",
         manner: "deaf",
@@ -192,7 +192,7 @@ const CERTAIN: &[Certain] = &[
              of the SYNs that could have passed, # of a and # of b arrived on port 4321, \
              and nothing answered them"],
     },
-    Certain {
+    CertainCause {
         name: "half-open",
         scenario: "[punch]\ntimeout_s = 4\n[peer.b]\nstart_s = 1",
         manner: "half-deaf",
@@ -203,7 +203,7 @@ const CERTAIN: &[Certain] = &[
             "'s SYN with SYN-ACK, sent # times, 0 of them lost; ",
         ],
     },
-    Certain {
+    CertainCause {
         name: "raw",
         scenario: "[punch]\ntimeout_s = 3\n[peer.b]\nstart_s = 1.2",
         manner: "syn-then-listen",
@@ -213,7 +213,7 @@ const CERTAIN: &[Certain] = &[
              after the first packet of all: b cannot know whose they are",
         ],
     },
-    Certain {
+    CertainCause {
         name: "split",
         scenario: "[punch]\ntimeout_s = 2",
         manner: "split",
@@ -222,7 +222,7 @@ const CERTAIN: &[Certain] = &[
             "a sent its # bytes on port 4001, b its # bytes on port 4002; 2 connections stood",
         ],
     },
-    Certain {
+    CertainCause {
         name: "mute",
         scenario: "[punch]\ntimeout_s = 1.5",
         manner: "mute",
@@ -233,7 +233,7 @@ const CERTAIN: &[Certain] = &[
             "; b sent 0 bytes",
         ],
     },
-    Certain {
+    CertainCause {
         // The handshake takes a round trip, and the election at least half of one.
         name: "hasty",
         scenario: "delay_ms = 600\n[punch]\ntimeout_s = 1.5",
@@ -245,7 +245,7 @@ const CERTAIN: &[Certain] = &[
             "; b sent # bytes and ended with exit 1 # ms later",
         ],
     },
-    Certain {
+    CertainCause {
         // The SYNs cross. a is up 1.6 s after its start, b 1.95 s: b hears a at 2.4 s, before its own
         // deadline, but what b says would reach a at 2.75 s, after a's.
         name: "too-late",
@@ -260,9 +260,9 @@ const CERTAIN: &[Certain] = &[
     },
 ];
 
-fn write_all(bench: &Bench) -> Vec<String> {
+fn write_all(dir: &TestDir) -> Vec<String> {
     let [python, caused] = [python(), program("caused.py")];
-    let write = |certain: &Certain| {
+    let write = |certain: &CertainCause| {
         let delay = if certain.scenario.contains("delay_ms") { "" } else { "delay_ms = 10\n" };
         let subject = if certain.manner.is_empty() {
             String::new()
@@ -275,7 +275,7 @@ fn write_all(bench: &Bench) -> Vec<String> {
         };
         // With this seed, the clocks stand in the middle of a bucket.
         let text = format!("trials = 1\nseed = 3\n[wan]\n{delay}{}{subject}", certain.scenario);
-        let file = bench.write(&format!("{}.toml", certain.name), &text);
+        let file = dir.write(&format!("{}.toml", certain.name), &text);
         file.to_str().unwrap().to_owned()
     };
     CERTAIN.iter().map(write).collect()
@@ -298,12 +298,12 @@ fn begins(text: &str, part: &str) -> bool {
 
 #[test]
 fn each_cause_is_named_where_it_is_certain() {
-    let bench = Bench::new();
-    let files = write_all(&bench);
+    let dir = TestDir::new();
+    let files = write_all(&dir);
     let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
     // So few at once that each starts in time.
     arguments.extend(["--out", "out", "--jobs", "8"]);
-    let ran = bench.start_harness(&arguments, bench.path("out")).wait();
+    let ran = dir.start_harness(&arguments, dir.path("out")).wait();
     ran.assert_code(0);
 
     let plan = &ran.events()[0];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, program, python};
+use crate::test_dir::{TestDir, program, python};
 
 /// What a NAT does to each transport.
 const OF_TRANSPORTS: [&str; 6] =
@@ -60,14 +60,14 @@ fn differences(described: &Value, found: &Value) -> BTreeSet<String> {
 }
 
 /// What `harness nats show` says of a NAT.
-fn shown(bench: &Bench, nat: &str) -> Value {
-    let shown = bench.harness(&["nats", "show", nat, "--json"]);
+fn shown(dir: &TestDir, nat: &str) -> Value {
+    let shown = dir.harness(&["nats", "show", nat, "--json"]);
     shown.assert_code(0);
     serde_json::from_str(&shown.stdout).unwrap()
 }
 
 /// What NATs turn out to be, by name. Their descriptions are kept from the program that finds out.
-fn classified(bench: &Bench, nats: &[Value]) -> BTreeMap<String, Value> {
+fn classified(dir: &TestDir, nats: &[Value]) -> BTreeMap<String, Value> {
     let mut lines = String::new();
     for nat in nats {
         let mut rules = nat.clone();
@@ -77,11 +77,11 @@ fn classified(bench: &Bench, nats: &[Value]) -> BTreeMap<String, Value> {
             .retain(|key, _| RULES.contains(&key.as_str()));
         lines += &format!("{rules}\n");
     }
-    let rules = bench.write("rules.jsonl", &lines);
-    let mut command = bench.command(&python());
+    let rules = dir.write("rules.jsonl", &lines);
+    let mut command = dir.command(&python());
     // Without files of its own beside the sources.
     command.args(["-B", &program("classify/main.py"), rules.to_str().unwrap()]);
-    let ran = bench.spawn(command, bench.path("none")).wait();
+    let ran = dir.spawn(command, dir.path("none")).wait();
     ran.assert_code(0);
     let found: BTreeMap<String, Value> = ran
         .stdout
@@ -95,8 +95,8 @@ fn classified(bench: &Bench, nats: &[Value]) -> BTreeMap<String, Value> {
 
 #[test]
 fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
-    let bench = Bench::new();
-    let list = bench.harness(&["nats", "--json"]);
+    let dir = TestDir::new();
+    let list = dir.harness(&["nats", "--json"]);
     list.assert_code(0);
     let list: Vec<Value> = serde_json::from_str(&list.stdout).unwrap();
     let described: BTreeMap<&str, &Value> = list
@@ -114,8 +114,8 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
             .collect();
         assert!(unknown.is_empty(), "{name}: nobody looks at {unknown:?}");
     }
-    let nats: Vec<Value> = described.keys().map(|name| shown(&bench, name)).collect();
-    let found = classified(&bench, &nats);
+    let nats: Vec<Value> = described.keys().map(|name| shown(&dir, name)).collect();
+    let found = classified(&dir, &nats);
 
     let wrong: Vec<_> = described
         .iter()
@@ -183,7 +183,7 @@ const SABOTAGES: &[Sabotage] = &[
 
 #[test]
 fn sabotaged_rules_are_found_out_property_by_property() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     for property in everything() {
         let is_it = |named: &&str| named.trim_start_matches("tcp.") == property;
         let sabotaged = SABOTAGES.iter().flat_map(|sabotage| sabotage.3).any(is_it);
@@ -191,7 +191,7 @@ fn sabotaged_rules_are_found_out_property_by_property() {
     }
     let (mut nats, mut cases) = (Vec::new(), Vec::new());
     for (number, (name, from, to, expected)) in SABOTAGES.iter().enumerate() {
-        let nat = shown(&bench, name);
+        let nat = shown(&dir, name);
         let text = nat.to_string();
         let mut sabotaged: Value = serde_json::from_str(&text.replace(from, to)).unwrap();
         assert_ne!(sabotaged, nat, "{name} has {from:?} in its rules");
@@ -200,7 +200,7 @@ fn sabotaged_rules_are_found_out_property_by_property() {
         nats.push(sabotaged);
         cases.push((label, nat["behaviour"].clone(), *expected));
     }
-    let found = classified(&bench, &nats);
+    let found = classified(&dir, &nats);
     for (label, behaviour, expected) in cases {
         let different = differences(&behaviour, &found[&label]);
         let different: Vec<&str> = different.iter().map(String::as_str).collect();

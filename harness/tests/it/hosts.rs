@@ -1,12 +1,12 @@
 //! Further public hosts on the WAN.
 
-use crate::bench::{Bench, program, python};
+use crate::test_dir::{TestDir, program, python};
 
 #[test]
 fn a_public_host_is_reached_through_the_nat_and_sees_its_address() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let [python, rendezvous] = [python(), program("rendezvous.py")];
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 2
@@ -31,9 +31,9 @@ fn a_public_host_is_reached_through_the_nat_and_sees_its_address() {
 
 #[test]
 fn a_host_where_nothing_runs_refuses() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let [python, rendezvous] = [python(), program("rendezvous.py")];
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
@@ -55,9 +55,9 @@ fn a_host_where_nothing_runs_refuses() {
 
 #[test]
 fn a_host_that_ends_before_its_trial_is_the_benchs_fault() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let scenario = "trials = 1\n[wan]\ndelay_ms = 1\n[host.gone]\ncommand = [\"false\"]\n";
-    let ran = bench.run(scenario, &[]);
+    let ran = dir.run(scenario, &[]);
     let trial = &ran.trials()[0];
     assert_eq!(trial["verdict"], "error", "{trial}");
     assert!(

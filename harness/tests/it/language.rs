@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Ran};
+use crate::test_dir::{FinishedRun, TestDir};
 
 /// One cell always fails, the other always succeeds.
 const PRECISE: &str = r#"
@@ -35,7 +35,7 @@ cause = { "port-remapped" = ">= 0.5" }
 "#;
 
 /// The events of one kind.
-fn events(ran: &Ran, kind: &str) -> Vec<Value> {
+fn events(ran: &FinishedRun, kind: &str) -> Vec<Value> {
     ran.events()
         .into_iter()
         .filter(|event| event["event"] == kind)
@@ -43,7 +43,7 @@ fn events(ran: &Ran, kind: &str) -> Vec<Value> {
 }
 
 /// The trials of each cell by index, with what was drawn for them.
-fn trials(ran: &Ran) -> BTreeMap<(u64, u64), (Value, Value)> {
+fn trials(ran: &FinishedRun) -> BTreeMap<(u64, u64), (Value, Value)> {
     let key = |trial: &Value| (trial["cell"].as_u64().unwrap(), trial["trial"].as_u64().unwrap());
     events(ran, "trial-finished")
         .iter()
@@ -56,8 +56,8 @@ fn trials(ran: &Ran) -> BTreeMap<(u64, u64), (Value, Value)> {
 
 #[test]
 fn a_cell_stops_when_its_interval_is_narrow_and_the_log_says_so() {
-    let bench = Bench::new();
-    let [one, other] = ["8", "24"].map(|jobs| bench.run(PRECISE, &["--jobs", jobs]));
+    let dir = TestDir::new();
+    let [one, other] = ["8", "24"].map(|jobs| dir.run(PRECISE, &["--jobs", jobs]));
     let drawn = trials(&one);
     // All alike: 4 trials, whose interval is ± 0.245.
     assert_eq!(drawn.len(), 2 * 4, "{}", one.stdout);
@@ -89,11 +89,11 @@ fn a_cell_stops_when_its_interval_is_narrow_and_the_log_says_so() {
 
 #[test]
 fn a_flag_fixes_the_trials_and_a_filter_leaves_the_same_ones() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let home = ["--trials", "2", "--filter", "a.nat=hom?,b.nat=home|none"];
-    let ran = bench.run(PRECISE, &[&home[..], &["--set", "punch.timeout_s=2"]].concat());
+    let ran = dir.run(PRECISE, &[&home[..], &["--set", "punch.timeout_s=2"]].concat());
     ran.assert_code(0);
-    let all = bench.run(PRECISE, &["--trials", "2"]);
+    let all = dir.run(PRECISE, &["--trials", "2"]);
     assert!(events(&ran, "cell-decided").is_empty());
     let [few, all] = [&ran, &all].map(|ran| {
         let drawn = events(ran, "trial-finished");
@@ -109,20 +109,20 @@ fn a_flag_fixes_the_trials_and_a_filter_leaves_the_same_ones() {
     assert_eq!(plan["expectations"].as_array().unwrap().len(), 1, "on cells that are left");
 
     // The scenario is in the log, flags and all.
-    let replay = bench.harness(&["replay", ran.out.to_str().unwrap(), "0.0.1"]);
+    let replay = dir.harness(&["replay", ran.out.to_str().unwrap(), "0.0.1"]);
     replay.assert_code(0);
     assert!(replay.stdout.contains("as in the run: success"), "{}", replay.stdout);
 }
 
 #[test]
 fn nothing_selected_is_4() {
-    let bench = Bench::new();
-    bench.write("it.toml", "trials = 1\n[sweep]\n\"wan.delay_ms\" = [1, 2]\n");
+    let dir = TestDir::new();
+    dir.write("it.toml", "trials = 1\n[sweep]\n\"wan.delay_ms\" = [1, 2]\n");
     for command in ["run", "check", "list"] {
-        let ran = bench.harness(&[command, "it.toml", "--filter", "delay_ms=3"]);
+        let ran = dir.harness(&[command, "it.toml", "--filter", "delay_ms=3"]);
         ran.assert_code(4);
         assert!(ran.stderr.contains("--filter selects no cell"), "{}", ran.stderr);
-        let ran = bench.harness(&[command, "it.toml", "--filter", "delay=1"]);
+        let ran = dir.harness(&[command, "it.toml", "--filter", "delay=1"]);
         ran.assert_code(2);
         assert!(
             ran.stderr
@@ -130,27 +130,27 @@ fn nothing_selected_is_4() {
             "{ran:?}"
         );
     }
-    let ran = bench.harness(&["list", "it.toml", "--filter", "delay_ms=2.0", "--cells"]);
+    let ran = dir.harness(&["list", "it.toml", "--filter", "delay_ms=2.0", "--cells"]);
     ran.assert_code(0);
     assert!(ran.stdout.ends_with("    wan.delay_ms=2\n"), "{}", ran.stdout);
 }
 
 #[test]
 fn a_million_cells_ask_for_a_yes_before_any_is_made() {
-    let bench = Bench::new();
-    bench.write(
+    let dir = TestDir::new();
+    dir.write(
         "many.toml",
         "trials = 3\n[sweep]\n\"wan.delay_ms\" = { from = 1, to = 1000, step = 1 }\n\
          \"peer.b.start_s\" = { from = 1, to = 1000, step = 1 }\n",
     );
     for command in ["run", "check", "list"] {
-        let ran = bench.harness(&[command, "many.toml"]);
+        let ran = dir.harness(&[command, "many.toml"]);
         ran.assert_code(2);
         assert!(ran.stderr.contains("the sweep has 1000000 cells"), "{}", ran.stderr);
         assert!(ran.stderr.contains("--yes"), "{}", ran.stderr);
     }
     let ten = "sweep.peer.b.start_s={ from = 1, to = 11, step = 1 }";
-    let ran = bench.harness(&["list", "many.toml", "--yes", "--set", ten, "--json"]);
+    let ran = dir.harness(&["list", "many.toml", "--yes", "--set", ten, "--json"]);
     ran.assert_code(0);
     let listed: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(listed[0]["cells"], 11_000);
@@ -158,10 +158,10 @@ fn a_million_cells_ask_for_a_yes_before_any_is_made() {
 
 #[test]
 fn a_check_tells_of_everything_wrong_and_of_what_is_allowed() {
-    let bench = Bench::new();
-    bench.write("base.toml", "trials = 200\n[wan]\nloss = 5\n");
-    bench.write("wrong.toml", "extends = \"base.toml\"\n[peer.a]\nnat = \"hoem\"\nstart_s = -1\n");
-    let ran = bench.harness(&["check", "wrong.toml", "--set", "wan.dealy_ms=3"]);
+    let dir = TestDir::new();
+    dir.write("base.toml", "trials = 200\n[wan]\nloss = 5\n");
+    dir.write("wrong.toml", "extends = \"base.toml\"\n[peer.a]\nnat = \"hoem\"\nstart_s = -1\n");
+    let ran = dir.harness(&["check", "wrong.toml", "--set", "wan.dealy_ms=3"]);
     ran.assert_code(2);
     for place in ["wrong.toml:3:7", "wrong.toml:4:11", "base.toml:3:8", "--set:1:5"] {
         assert!(ran.stderr.contains(&format!("{place}]")), "{place}: {}", ran.stderr);
@@ -173,12 +173,12 @@ fn a_check_tells_of_everything_wrong_and_of_what_is_allowed() {
         ran.stderr
     );
 
-    bench.write(
+    dir.write(
         "right.toml",
         "extends = \"base.toml\"\n[wan]\nloss = 0.5\n[[expect]]\nsuccess = \">= 0.95\"\n\
          connected_ms = { p50 = \"<= 60\" }\ncauses = [\"syn-lost\"]\n",
     );
-    let ran = bench.harness(&["check", "right.toml"]);
+    let ran = dir.harness(&["check", "right.toml"]);
     ran.assert_code(0);
     for line in [
         "right.toml: 1 cell x 200 trials = 200 trials",
@@ -193,15 +193,15 @@ fn a_check_tells_of_everything_wrong_and_of_what_is_allowed() {
 
 #[test]
 fn editors_and_shells_get_what_they_ask_for() {
-    let bench = Bench::new();
-    let ran = bench.harness(&["schema"]);
+    let dir = TestDir::new();
+    let ran = dir.harness(&["schema"]);
     ran.assert_code(0);
     let schema: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(schema["title"], "harness scenario");
     for shell in ["bash", "zsh", "fish"] {
-        let ran = bench.harness(&["completions", shell]);
+        let ran = dir.harness(&["completions", shell]);
         ran.assert_code(0);
         assert!(ran.stdout.contains("filter"), "{shell}");
     }
-    bench.harness(&["completions", "tcsh"]).assert_code(2);
+    dir.harness(&["completions", "tcsh"]).assert_code(2);
 }

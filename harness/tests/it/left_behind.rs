@@ -6,8 +6,10 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, HARNESS, REMOVAL, Ran, Running, interfaces, pause, wait_for},
     processes::Footprint,
+    test_dir::{
+        FinishedRun, HARNESS, REMOVAL, RunningHarness, TestDir, interfaces, pause, wait_for,
+    },
 };
 
 /// Three trials that are over at once, three in which a waits for b for a minute.
@@ -37,23 +39,23 @@ struct Before {
 }
 
 /// A run in the middle, and what there is of it.
-fn halfway(bench: &Bench) -> (Running<'_>, Before) {
+fn halfway(dir: &TestDir) -> (RunningHarness<'_>, Before) {
     let interfaces = interfaces().unwrap();
-    let mut running = bench.start(LONG, &[]);
+    let mut running = dir.start(LONG, &[]);
     running.wait_for_lines(ONLY_LONG);
-    let footprint = Footprint::of(&bench.processes());
+    let footprint = Footprint::of(&dir.processes());
     assert!(footprint.network.len() >= 12, "three labs of four: {footprint:?}");
     assert!(!footprint.remains().is_empty(), "it is there as long as it runs");
     (running, Before { interfaces, footprint })
 }
 
-fn assert_nothing_left(bench: &Bench, before: &Before) {
-    bench.assert_nothing_left();
+fn assert_nothing_left(dir: &TestDir, before: &Before) {
+    dir.assert_nothing_left();
     assert_eq!(before.footprint.remains(), Vec::<String>::new());
     assert_eq!(interfaces().unwrap(), before.interfaces);
 }
 
-fn assert_interrupted(ran: &Ran, code: i32) {
+fn assert_interrupted(ran: &FinishedRun, code: i32) {
     ran.assert_code(code);
     let events = ran.events();
     let last = events.last().unwrap();
@@ -66,45 +68,45 @@ fn assert_interrupted(ran: &Ran, code: i32) {
 
 #[test]
 fn an_interrupted_run_keeps_what_it_has_and_ends_with_130() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     running.signal(Signal::SIGINT);
     let ran = running.wait_at_most(CLEAN_UP);
     assert_interrupted(&ran, 130);
-    assert_nothing_left(&bench, &before);
+    assert_nothing_left(&dir, &before);
 
-    let again = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    let again = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
     let again: Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(again, ran.summary());
 }
 
 #[test]
 fn a_terminated_run_keeps_what_it_has_and_ends_with_143() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     running.signal(Signal::SIGTERM);
     let ran = running.wait_at_most(CLEAN_UP);
     assert_interrupted(&ran, 143);
-    assert_nothing_left(&bench, &before);
+    assert_nothing_left(&dir, &before);
 }
 
 /// A terminal, and `timeout`, tell the whole process group: that is one signal, not two.
 #[test]
 fn an_interrupt_of_the_whole_process_group_is_one() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     running.signal_group(Signal::SIGINT);
     let ran = running.wait_at_most(CLEAN_UP);
     assert_interrupted(&ran, 130);
-    assert_nothing_left(&bench, &before);
+    assert_nothing_left(&dir, &before);
 }
 
 /// Cleaning up waits for labs that are being built, here for rules that are never applied.
 #[test]
 fn a_second_interrupt_leaves_at_once() {
-    let bench = Bench::new();
-    let stuck = bench.path("stuck");
-    fs::create_dir(bench.path("bin")).unwrap();
+    let dir = TestDir::new();
+    let stuck = dir.path("stuck");
+    fs::create_dir(dir.path("bin")).unwrap();
     let text = format!(
         "#!/bin/sh
          [ ! -e {} ] || exec sleep 1000
@@ -112,20 +114,19 @@ fn a_second_interrupt_leaves_at_once() {
          exec iptables-restore \"$@\"",
         stuck.display()
     );
-    let program = bench.write("bin/iptables-restore", &text);
+    let program = dir.write("bin/iptables-restore", &text);
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 
-    bench.write("many.toml", "trials = 1000\n[wan]\ndelay_ms = 1\n");
-    let mut command = bench.command(HARNESS);
+    dir.write("many.toml", "trials = 1000\n[wan]\ndelay_ms = 1\n");
+    let mut command = dir.command(HARNESS);
     let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", bench.path("bin").display()));
+    command.env("PATH", format!("{}:{path}", dir.path("bin").display()));
     command.args(["many.toml", "--jobs", "1", "--out", "out"]);
-    let mut running = bench.spawn(command, bench.path("out"));
+    let mut running = dir.spawn(command, dir.path("out"));
     running.wait_for_lines(2);
     fs::write(stuck, "").unwrap();
     let waiting = || {
-        bench
-            .processes()
+        dir.processes()
             .iter()
             .any(|process| process.runs("sleep"))
             .then_some(())
@@ -145,9 +146,9 @@ fn a_second_interrupt_leaves_at_once() {
 /// There is no moment, from the first on, in which an interrupt is lost.
 #[test]
 fn an_interrupt_during_the_start_is_heard() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     for delay_ms in [0, 2, 5, 10, 20, 40, 80, 160] {
-        let running = bench.start(LONG, &[]);
+        let running = dir.start(LONG, &[]);
         pause(Duration::from_millis(delay_ms));
         running.signal(Signal::SIGINT);
         let ran = running.wait_at_most(CLEAN_UP);
@@ -156,8 +157,8 @@ fn an_interrupt_during_the_start_is_heard() {
 }
 
 /// The log has no end then, but all that came before.
-fn assert_readable(bench: &Bench, ran: &Ran) {
-    let report = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+fn assert_readable(dir: &TestDir, ran: &FinishedRun) {
+    let report = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
     let summary: Value = serde_json::from_str(&report.stdout).unwrap();
     assert_eq!(summary["state"], "unfinished");
     assert_eq!(summary["scenarios"][0]["cells"][0]["trials"], 3);
@@ -165,24 +166,24 @@ fn assert_readable(bench: &Bench, ran: &Ran) {
 
 #[test]
 fn a_killed_guardian_takes_everything_with_it() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     kill(running.guardian(), Signal::SIGKILL).unwrap();
     let ran = running.reap(Duration::from_secs(1));
     ran.assert_code(137);
-    let all_gone = || bench.processes().is_empty().then_some(());
+    let all_gone = || dir.processes().is_empty().then_some(());
     wait_for("all processes to go", REMOVAL, all_gone);
-    assert_nothing_left(&bench, &before);
-    assert_readable(&bench, &ran);
+    assert_nothing_left(&dir, &before);
+    assert_readable(&dir, &ran);
 }
 
 #[test]
 fn a_killed_harness_takes_everything_with_it() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     kill(running.inner(), Signal::SIGKILL).unwrap();
     let ran = running.wait_at_most(REMOVAL);
     ran.assert_code(137);
-    assert_nothing_left(&bench, &before);
-    assert_readable(&bench, &ran);
+    assert_nothing_left(&dir, &before);
+    assert_readable(&dir, &ran);
 }

@@ -12,7 +12,6 @@
     reason = "what is unknown to a test belongs in its message, not in a list of variants"
 )]
 
-mod bench;
 mod capture;
 mod causes;
 mod classified;
@@ -29,6 +28,7 @@ mod reproducible;
 mod shell;
 mod standstill;
 mod subjects;
+mod test_dir;
 mod theory;
 mod time_server;
 mod times;

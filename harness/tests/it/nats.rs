@@ -3,8 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use crate::{
-    bench::Bench,
-    capture::{self, Kind, Seen},
+    capture::{self, CapturedKind, CapturedPacket},
+    test_dir::TestDir,
 };
 
 /// In the order of the sweep.
@@ -39,13 +39,13 @@ fn one_side_late(late: &str) -> String {
 /// For two seconds only one peer runs: all its SYNs are unsolicited at the other's NAT.
 #[test]
 fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
-    let bench = Bench::new();
-    let out = bench.path("out");
+    let dir = TestDir::new();
+    let out = dir.path("out");
     let files =
-        ["a", "b"].map(|late| bench.write(&format!("late-{late}.toml"), &one_side_late(late)));
+        ["a", "b"].map(|late| dir.write(&format!("late-{late}.toml"), &one_side_late(late)));
     let mut arguments: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
     arguments.extend(["--capture", "--out", out.to_str().unwrap()]);
-    let ran = bench.start_harness(&arguments, out.clone()).wait();
+    let ran = dir.start_harness(&arguments, out.clone()).wait();
     ran.assert_code(0);
     for (late, side) in ["a", "b"].iter().enumerate() {
         for cell in 0..FAMILIES.len() * ANSWERS.len() {
@@ -56,7 +56,7 @@ fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
     }
 }
 
-fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
+fn assert_answers(packets: &[CapturedPacket], late: usize, answer: &str) {
     let interface = ["a-wan", "b-wan"][late];
     let own_start = packets
         .iter()
@@ -64,16 +64,17 @@ fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
         .unwrap_or_else(|| panic!("the late peer has sent SYNs: {packets:#?}"))
         .at;
     let before = |limit: Duration| {
-        let at_the_nat = move |seen: &&Seen| seen.interface == interface && seen.at < limit;
+        let at_the_nat =
+            move |seen: &&CapturedPacket| seen.interface == interface && seen.at < limit;
         packets.iter().filter(at_the_nat)
     };
-    let unsolicited: Vec<&Seen> = before(own_start).filter(|seen| seen.inbound).collect();
+    let unsolicited: Vec<&CapturedPacket> = before(own_start).filter(|seen| seen.inbound).collect();
     assert!(unsolicited.len() >= 16, "16 ports, and repeats: {unsolicited:#?}");
     assert!(unsolicited.iter().all(|seen| is_syn(seen)), "only SYNs come: {unsolicited:#?}");
     let source: IpAddr = unsolicited[0].source;
     // With IPv6, the kernel also speaks to multicast groups, which are nowhere.
-    let routed = |seen: &&Seen| !seen.inbound && seen.comment != "no route";
-    let answers: Vec<&Seen> = before(own_start).filter(routed).collect();
+    let routed = |seen: &&CapturedPacket| !seen.inbound && seen.comment != "no route";
+    let answers: Vec<&CapturedPacket> = before(own_start).filter(routed).collect();
     for seen in &answers {
         assert_eq!(seen.destination, source, "{seen:?}");
         if source.is_ipv4() {
@@ -81,9 +82,9 @@ fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
         }
         let right = match answer {
             "drop" => false,
-            "reset" => matches!(seen.kind, Kind::Reset { .. }),
-            "icmp-port" => seen.kind == Kind::PortUnreachable,
-            "icmp-admin" => seen.kind == Kind::AdminProhibited,
+            "reset" => matches!(seen.kind, CapturedKind::Reset { .. }),
+            "icmp-port" => seen.kind == CapturedKind::PortUnreachable,
+            "icmp-admin" => seen.kind == CapturedKind::AdminProhibited,
             other => panic!("{other}"),
         };
         assert!(right, "{answer}: {seen:?}");
@@ -97,14 +98,14 @@ fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
     }
 }
 
-fn is_syn(seen: &Seen) -> bool {
-    matches!(seen.kind, Kind::Syn { .. })
+fn is_syn(seen: &CapturedPacket) -> bool {
+    matches!(seen.kind, CapturedKind::Syn { .. })
 }
 
 #[test]
 fn peers_without_a_nat_meet_whatever_the_other_has() {
-    let bench = Bench::new();
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 2
         seed = 1
@@ -127,16 +128,18 @@ fn peers_without_a_nat_meet_whatever_the_other_has() {
     }
     // With both public, b's own kernel refuses until b is there.
     let seen = capture::read(&ran.out.join("captures/scenario-0-0-0.pcapng"));
-    let refused = |seen: &&Seen| {
-        !seen.inbound && seen.interface == "b-wan" && matches!(seen.kind, Kind::Reset { .. })
+    let refused = |seen: &&CapturedPacket| {
+        !seen.inbound
+            && seen.interface == "b-wan"
+            && matches!(seen.kind, CapturedKind::Reset { .. })
     };
     assert!(seen.iter().any(|it| refused(&it)), "{seen:#?}");
 }
 
 #[test]
 fn only_failures_are_captured_if_so_asked() {
-    let bench = Bench::new();
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 1
         seed = 1

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use nix::unistd::Pid;
 
-use crate::bench::MARK;
+use crate::test_dir::MARK;
 
 /// A process that was running a moment ago.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl Process {
     }
 }
 
-/// Processes whose environment or command line carries the mark of a bench.
+/// Processes whose environment or command line carries the mark of a dir.
 pub(crate) fn marked(mark: &str) -> Vec<Process> {
     let variable = format!("{MARK}={mark}");
     let of_the_bench = |pid: i32| {

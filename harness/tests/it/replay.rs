@@ -15,8 +15,8 @@ use pcap_file::pcapng::{
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, Ran},
     capture,
+    test_dir::{FinishedRun, TestDir},
 };
 
 /// Succeeds in cell 0, and in cell 1 fails by a NAT that changes ports.
@@ -34,8 +34,8 @@ clock_offset_s = 0.5
 "peer.a.nat" = ["home", "symmetric"]
 "#;
 
-fn replay(bench: &Bench, run: &Path, trial: &str) -> Ran {
-    bench.harness(&["replay", run.to_str().unwrap(), trial])
+fn replay(dir: &TestDir, run: &Path, trial: &str) -> FinishedRun {
+    dir.harness(&["replay", run.to_str().unwrap(), trial])
 }
 
 /// The time of day that is so long after midnight, as ladders have it, without milliseconds.
@@ -46,8 +46,8 @@ fn time_of_day(unix_s: f64) -> String {
 
 #[test]
 fn a_trial_is_replayed_from_its_run_alone() {
-    let bench = Bench::new();
-    let ran = bench.run(SCENARIO, &["--capture=failed"]);
+    let dir = TestDir::new();
+    let ran = dir.run(SCENARIO, &["--capture=failed"]);
     ran.assert_code(0);
     let failed = ran
         .trials()
@@ -61,8 +61,8 @@ fn a_trial_is_replayed_from_its_run_alone() {
     assert!(!ran.out.join("captures/both-0-0.ladder.txt").exists(), "it succeeded");
 
     // Whatever becomes of the file, the run knows what it was.
-    bench.write("scenario-0.toml", "trials = 1\nnonsense");
-    let again = replay(&bench, &ran.out, "0.1.0");
+    dir.write("scenario-0.toml", "trials = 1\nnonsense");
+    let again = replay(&dir, &ran.out, "0.1.0");
     again.assert_code(0);
     let shown = &again.stdout;
     let seed = failed["seed"].as_str().unwrap();
@@ -80,19 +80,19 @@ fn a_trial_is_replayed_from_its_run_alone() {
     );
     check_capture(&ran.out.join("replays/both-1-0.pcapng"), seed);
 
-    let success = replay(&bench, &ran.out, "0.0.1");
+    let success = replay(&dir, &ran.out, "0.0.1");
     success.assert_code(0);
     assert!(success.stdout.contains("as in the run: success"), "{}", success.stdout);
     for arrow in ["├──────SYN × ", "SYN-ACK × ", "HELLO heard", "returned "] {
         assert!(success.stdout.contains(arrow), "{arrow}: {}", success.stdout);
     }
-    refusals(&bench, &ran);
+    refusals(&dir, &ran);
 }
 
 /// What cannot be replayed says why.
-fn refusals(bench: &Bench, ran: &Ran) {
+fn refusals(dir: &TestDir, ran: &FinishedRun) {
     let run = |name: &str, change: &dyn Fn(Value) -> Value| {
-        let folder = bench.path(name);
+        let folder = dir.path(name);
         fs::create_dir(&folder).unwrap();
         let lines: Vec<String> = ran
             .events()
@@ -135,18 +135,18 @@ fn refusals(bench: &Bench, ran: &Ran) {
         (&ran.out, "0.2.0", "both has no cell 2: its are 0 to 1"),
         (&ran.out, "0.0.2", "each cell of both has trials 0 to 1: there is no 2"),
         (&ran.out, "0.0", "SCENARIO.CELL.TRIAL, three numbers from 0 such as 0.3.17"),
-        (&bench.path("nowhere"), "0.0.0", "cannot read"),
+        (&dir.path("nowhere"), "0.0.0", "cannot read"),
         (&without_source, "0.0.0", "the log does not hold the scenario both"),
         (&other_cells, "0.0.0", "has other cells for this harness"),
         (&other_language, "0.0.0", "unknown key `from_the_future`"),
         (&other_seed, "0.0.0", "the trial had the seed 0000000000000001"),
     ] {
-        let refused = replay(bench, run, trial);
+        let refused = replay(dir, run, trial);
         refused.assert_code(2);
         assert!(refused.stderr.contains(message), "{message}: {}", refused.stderr);
     }
     let run_folder = ran.out.to_str().unwrap();
-    let unwritable = bench.harness(&["replay", run_folder, "0.0.0", "--out", "/proc/nowhere"]);
+    let unwritable = dir.harness(&["replay", run_folder, "0.0.0", "--out", "/proc/nowhere"]);
     unwritable.assert_code(5);
     assert!(
         unwritable
@@ -161,7 +161,7 @@ fn refusals(bench: &Bench, ran: &Ran) {
         }
         event
     });
-    let different = replay(bench, &other_verdict, "0.0.0");
+    let different = replay(dir, &other_verdict, "0.0.0");
     different.assert_code(1);
     assert!(different.stdout.contains("DIFFERENT from the run: failure"), "{}", different.stdout);
 }
@@ -209,7 +209,7 @@ fn check_with_tshark(path: &Path) {
     let said = String::from_utf8_lossy(&output.stderr);
     let complaints: Vec<&str> = said
         .lines()
-        .filter(|line| !line.contains("Running as user") && !line.is_empty())
+        .filter(|line| !line.contains("RunningHarness as user") && !line.is_empty())
         .collect();
     assert!(output.status.success() && complaints.is_empty(), "{said}");
     let shown = String::from_utf8_lossy(&output.stdout);

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use crate::bench::{Bench, HARNESS, Ran};
+use crate::test_dir::{FinishedRun, HARNESS, TestDir};
 
 const HELLO: &str = r#"
 name = "hello"
@@ -17,7 +17,7 @@ delay_ms = 5
 success = ">= 0.5"
 "#;
 
-fn assert_reported(ran: &Ran) {
+fn assert_reported(ran: &FinishedRun) {
     ran.assert_code(0);
     assert!(ran.stdout.contains("Do they meet?"), "{}", ran.stdout);
     assert!(ran.stdout.contains("6/6 100 % [61.0–100]"), "{}", ran.stdout);
@@ -28,8 +28,8 @@ fn assert_reported(ran: &Ran) {
 
 #[test]
 fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     assert_reported(&ran);
     let size = "hello: 1 cell x 6 trials = 6 trials, seed 1\n";
     assert!(ran.stderr.ends_with(size), "{}", ran.stderr);
@@ -70,22 +70,21 @@ fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
 
 #[test]
 fn a_finished_run_is_reported_again_from_its_events_alone() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     let out = ran.out.to_str().unwrap();
     let summary = ran.summary();
     fs::remove_file(ran.out.join("summary.json")).unwrap();
 
-    let again = bench.harness(&["report", out]);
+    let again = dir.harness(&["report", out]);
     again.assert_code(0);
     assert_eq!(again.stdout, ran.stdout);
-    let json = bench.harness(&["report", "--json", out]);
+    let json = dir.harness(&["report", "--json", out]);
     json.assert_code(0);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap(), summary);
     let file = ran.out.join("events.jsonl");
     assert_eq!(
-        bench
-            .harness(&["report", "--json", file.to_str().unwrap()])
+        dir.harness(&["report", "--json", file.to_str().unwrap()])
             .stdout,
         json.stdout
     );
@@ -93,8 +92,8 @@ fn a_finished_run_is_reported_again_from_its_events_alone() {
 
 #[test]
 fn json_on_standard_output_is_the_summary() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &["--json", "--trials", "2", "--seed", "9"]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &["--json", "--trials", "2", "--seed", "9"]);
     ran.assert_code(3);
     let printed: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(printed, ran.summary());
@@ -104,21 +103,21 @@ fn json_on_standard_output_is_the_summary() {
 
 #[test]
 fn a_log_cut_off_in_the_middle_of_a_line_is_reported_up_to_there() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     let log = ran.out.join("events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
     // Into the line of the fifth trial, after the start and four others.
     let start = text.match_indices('\n').nth(4).unwrap().0;
     fs::write(&log, &text[..start + 100]).unwrap();
 
-    let again = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    let again = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
     // What was not run might have gone otherwise.
     again.assert_code(3);
     let summary: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(summary["state"], "unfinished");
     assert_eq!(summary["scenarios"][0]["cells"][0]["trials"], 4);
-    let shown = bench.harness(&["report", ran.out.to_str().unwrap()]);
+    let shown = dir.harness(&["report", ran.out.to_str().unwrap()]);
     assert!(shown.stdout.contains("4/4 100 %"), "{}", shown.stdout);
     assert!(
         shown
@@ -130,20 +129,19 @@ fn a_log_cut_off_in_the_middle_of_a_line_is_reported_up_to_there() {
 
 #[test]
 fn several_scenarios_share_a_run() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let files = ["one", "two"].map(|name| {
         let text =
             format!("trials = 2\n[wan]\ndelay_ms = 2\n\n[punch]\nlisten = {}\n", name == "one");
-        bench
-            .write(&format!("{name}.toml"), &text)
+        dir.write(&format!("{name}.toml"), &text)
             .to_str()
             .unwrap()
             .to_owned()
     });
-    let out = bench.path("both");
+    let out = dir.path("both");
     let [one, two] = &files;
     let arguments = ["run", one, two, "--out", out.to_str().unwrap()];
-    let ran = bench.start_harness(&arguments, out.clone()).wait();
+    let ran = dir.start_harness(&arguments, out.clone()).wait();
     ran.assert_code(0);
     let names: Vec<_> = ran.summary()["scenarios"].as_array().unwrap().clone();
     assert_eq!(names.iter().map(|it| &it["name"]).collect::<Vec<_>>(), ["one", "two"]);
@@ -156,10 +154,10 @@ const PRINTED: [(&str, &str); 3] =
 
 #[test]
 fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
-    let bench = Bench::new();
-    let wanted = ["a.xml", "b.csv", "c.md"].map(|name| bench.path(name));
+    let dir = TestDir::new();
+    let wanted = ["a.xml", "b.csv", "c.md"].map(|name| dir.path(name));
     let [junit, csv, markdown] = wanted.each_ref().map(|path| path.to_str().unwrap());
-    let ran = bench.run(HELLO, &["--junit", junit, "--csv", csv, "--markdown", markdown]);
+    let ran = dir.run(HELLO, &["--junit", junit, "--csv", csv, "--markdown", markdown]);
     assert_reported(&ran);
     let names = ["junit.xml", "cells.csv", "summary.md", "summary.json"];
     let kept = names.map(|name| fs::read_to_string(ran.out.join(name)).unwrap());
@@ -171,37 +169,36 @@ fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
     assert!(kept[2].starts_with("## ✅ harness: 1 of 1 expectations met · 6 trials in "));
 
     // Elsewhere, with nothing but the events.
-    let moved = bench.path("moved");
+    let moved = dir.path("moved");
     fs::create_dir(&moved).unwrap();
     fs::copy(ran.out.join("events.jsonl"), moved.join("events.jsonl")).unwrap();
     let moved = moved.to_str().unwrap();
     for (option, name) in PRINTED {
-        let again = bench.harness(&["report", moved, option]);
+        let again = dir.harness(&["report", moved, option]);
         again.assert_code(0);
         let index = names.iter().position(|it| *it == name).unwrap();
         assert_eq!(again.stdout, kept[index], "{option}");
     }
-    let again = bench.path("again.xml");
-    bench
-        .harness(&["report", moved, "--junit", again.to_str().unwrap()])
+    let again = dir.path("again.xml");
+    dir.harness(&["report", moved, "--junit", again.to_str().unwrap()])
         .assert_code(0);
     assert_eq!(fs::read_to_string(again).unwrap(), kept[0]);
 }
 
 #[test]
 fn github_actions_is_told_what_failed_and_gets_a_summary() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let text = HELLO.replace(">= 0.5", "< 0.1");
-    bench.write("hello.toml", &text);
-    let step = bench.write("step.md", "before\n");
-    let out = bench.path("out");
+    dir.write("hello.toml", &text);
+    let step = dir.write("step.md", "before\n");
+    let out = dir.path("out");
     let run = |actions: &str| {
-        let mut command = bench.command(HARNESS);
+        let mut command = dir.command(HARNESS);
         command.args(["hello.toml", "--json", "--out", out.to_str().unwrap()]);
         command
             .env("GITHUB_ACTIONS", actions)
             .env("GITHUB_STEP_SUMMARY", &step);
-        bench.spawn(command, out.clone()).wait()
+        dir.spawn(command, out.clone()).wait()
     };
     let ran = run("true");
     ran.assert_code(1);
@@ -213,11 +210,11 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
     assert_eq!(fs::read_to_string(&step).unwrap(), format!("before\n{kept}"));
 
     // The same again, from the events.
-    let mut command = bench.command(HARNESS);
+    let mut command = dir.command(HARNESS);
     command
         .args(["report", out.to_str().unwrap(), "--github"])
         .env("GITHUB_STEP_SUMMARY", &step);
-    let again = bench.spawn(command, out.clone()).wait();
+    let again = dir.spawn(command, out.clone()).wait();
     again.assert_code(1);
     assert!(again.stdout.starts_with(error), "{}", again.stdout);
     assert_eq!(fs::read_to_string(&step).unwrap(), format!("before\n{kept}{kept}"));
@@ -245,14 +242,14 @@ fn with_failures(run: &Path, to: &Path, from: u64) {
 
 #[test]
 fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &["--trials", "20"]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &["--trials", "20"]);
     ran.assert_code(0);
-    let worse = bench.path("worse");
+    let worse = dir.path("worse");
     with_failures(&ran.out, &worse, 4);
     let [first, second] = [&ran.out, &worse].map(|path| path.to_str().unwrap());
 
-    let same = bench.harness(&["compare", first, first]);
+    let same = dir.harness(&["compare", first, first]);
     same.assert_code(0);
     assert!(
         same.stdout
@@ -260,7 +257,7 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
         "{}",
         same.stdout
     );
-    let compared = bench.harness(&["compare", first, second]);
+    let compared = dir.harness(&["compare", first, second]);
     compared.assert_code(1);
     assert!(
         compared
@@ -270,7 +267,7 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
         compared.stdout
     );
     assert!(compared.stdout.contains("WORSE: 1 rate worse"), "{}", compared.stdout);
-    let better = bench.harness(&["compare", second, first, "--json"]);
+    let better = dir.harness(&["compare", second, first, "--json"]);
     better.assert_code(0);
     let json: serde_json::Value = serde_json::from_str(&better.stdout).unwrap();
     assert_eq!(json["verdict"], "better");
@@ -279,10 +276,10 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
 
 #[test]
 fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     let command = || {
-        let mut command = bench.command(HARNESS);
+        let mut command = dir.command(HARNESS);
         command
             .args(["report", ran.out.to_str().unwrap(), "--csv"])
             .stderr(Stdio::piped());
@@ -305,21 +302,21 @@ fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
 
 #[test]
 fn a_report_that_finds_the_disk_full_says_so_and_leaves_the_old_one() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
-    let small = bench.path("small");
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
+    let small = dir.path("small");
     fs::create_dir(&small).unwrap();
     // A folder with a report and hardly any room, in a mount namespace that ends with the harness.
     let script = "mount -t tmpfs -o size=8k tmpfs small && echo old > small/x.xml && \
         head -c 4096 /dev/zero > small/filler && \
         \"$HARNESS\" report \"$RUN\" --junit small/x.xml > /dev/null; \
         code=$?; cat small/x.xml; ls small; exit $code";
-    let mut command = bench.command("unshare");
+    let mut command = dir.command("unshare");
     command
         .args(["--mount", "sh", "-c", script])
         .env("HARNESS", HARNESS)
         .env("RUN", &ran.out);
-    let full = bench.spawn(command, small).wait();
+    let full = dir.spawn(command, small).wait();
     full.assert_code(5);
     assert!(
         full.stderr

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Ran};
+use crate::test_dir::{FinishedRun, TestDir};
 
 const DRAWN: &str = r#"
 trials = 3
@@ -39,8 +39,8 @@ fn start_s(trial: &Value, peer: usize) -> f64 {
     trial["peers"][peer]["start_s"].as_f64().unwrap()
 }
 
-fn assert_same(first: &Ran, second: &Ran) {
-    let [first, second] = [first, second].map(Ran::trials);
+fn assert_same(first: &FinishedRun, second: &FinishedRun) {
+    let [first, second] = [first, second].map(FinishedRun::trials);
     assert_eq!(first.len(), 6);
     for (first, second) in first.iter().zip(&second) {
         assert_eq!(drawn(first), drawn(second));
@@ -56,12 +56,12 @@ fn assert_same(first: &Ran, second: &Ran) {
 
 #[test]
 fn the_same_seed_gives_the_same_trials_and_another_one_others() {
-    let bench = Bench::new();
-    let first = bench.run(DRAWN, &["--seed", "5"]);
+    let dir = TestDir::new();
+    let first = dir.run(DRAWN, &["--seed", "5"]);
     // Neither the order nor the company of trials matters.
-    let second = bench.run(DRAWN, &["--seed", "5", "--jobs", "2"]);
+    let second = dir.run(DRAWN, &["--seed", "5", "--jobs", "2"]);
     assert_same(&first, &second);
-    let other = bench.run(DRAWN, &["--seed", "6"]);
+    let other = dir.run(DRAWN, &["--seed", "6"]);
     for (trial, other) in first.trials().iter().zip(&other.trials()) {
         assert_ne!(trial["seed"], other["seed"]);
         assert_ne!(trial["epoch_unix_s"], other["epoch_unix_s"]);
@@ -77,9 +77,9 @@ fn the_same_seed_gives_the_same_trials_and_another_one_others() {
 
 #[test]
 fn a_run_without_a_seed_says_which_one_it_drew() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let text = "trials = 1\n[wan]\ndelay_ms = 1\n";
-    let runs = [bench.run(text, &[]), bench.run(text, &[])];
+    let runs = [dir.run(text, &[]), dir.run(text, &[])];
     let seeds = runs
         .each_ref()
         .map(|ran| ran.events()[0]["scenarios"][0]["seed"].clone());
@@ -88,11 +88,11 @@ fn a_run_without_a_seed_says_which_one_it_drew() {
         assert!(ran.stderr.contains(&format!("seed {seed}\n")), "{}", ran.stderr);
         assert!(ran.stdout.contains(&format!("seed {seed} ")), "{}", ran.stdout);
     }
-    let again = bench.run(text, &["--seed", &seeds[0].to_string()]);
+    let again = dir.run(text, &["--seed", &seeds[0].to_string()]);
     assert_same_ports(&runs[0], &again);
 }
 
-fn assert_same_ports(first: &Ran, second: &Ran) {
-    let ports = |ran: &Ran| ran.trials()[0]["peers"][0]["ports"].clone();
+fn assert_same_ports(first: &FinishedRun, second: &FinishedRun) {
+    let ports = |ran: &FinishedRun| ran.trials()[0]["peers"][0]["ports"].clone();
     assert_eq!(ports(first), ports(second));
 }

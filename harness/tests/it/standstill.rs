@@ -8,8 +8,8 @@ use nix::{
 };
 
 use crate::{
-    bench::{Bench, pause, wait_for},
     processes::Process,
+    test_dir::{TestDir, pause, wait_for},
 };
 
 fn stop(processes: &[Pid], time: Duration) {
@@ -26,18 +26,18 @@ const WAITING: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[peer.b]\nstar
 
 #[test]
 fn trials_during_which_everything_stood_still_are_disturbed() {
-    let bench = Bench::new();
-    let running = bench.start(WAITING, &[]);
+    let dir = TestDir::new();
+    let running = dir.start(WAITING, &[]);
     let (guardian, inner) = (running.guardian(), running.inner());
     wait_for("the peers that start first", Duration::from_secs(10), || {
-        let processes = bench.processes();
+        let processes = dir.processes();
         let peers = processes
             .iter()
             .filter(|process| process.parent() == Some(inner));
         (peers.count() == 4).then_some(())
     });
     pause(Duration::from_millis(500));
-    let mut stopped: Vec<Pid> = bench.processes().iter().map(Process::id).collect();
+    let mut stopped: Vec<Pid> = dir.processes().iter().map(Process::id).collect();
     stopped.retain(|process| *process != guardian);
     stop(&stopped, Duration::from_millis(1200));
     let ran = running.wait();
@@ -54,8 +54,8 @@ fn trials_during_which_everything_stood_still_are_disturbed() {
 /// Half of the time-out of an established connection is over before it is looked at.
 #[test]
 fn a_nat_that_seemed_to_differ_while_everything_stood_still_is_looked_at_again() {
-    let bench = Bench::new();
-    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+    let dir = TestDir::new();
+    let running = dir.start_harness(&["nats", "verify", "short-timeouts"], dir.path("none"));
     let inner = running.inner();
     pause(Duration::from_secs(1));
     stop(&[inner], Duration::from_millis(2600));

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, HARNESS, now, pause, program, python, wait_for};
+use crate::test_dir::{HARNESS, TestDir, now, pause, program, python, wait_for};
 
 #[test]
 fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let [python, article] = [python(), program("article.py")];
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 2
@@ -43,7 +43,7 @@ fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
 /// either side of a lab, at whatever time the trial's seed says.
 #[test]
 fn punch_connects_with_the_article_as_a_program_on_either_side() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let article = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/programs/article.py");
     let (python, article) = (python(), article.canonicalize().unwrap());
     let clocks = "--wan-ip={self} --clock-offset={clock_offset_s} --timeout={timeout_s} {peer}";
@@ -54,7 +54,7 @@ fn punch_connects_with_the_article_as_a_program_on_either_side() {
             article.display()
         )
     };
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 3
@@ -92,9 +92,9 @@ fn punch_connects_with_the_article_as_a_program_on_either_side() {
 fn a_large_transfer_arrives_whole_in_both_directions() {
     const LENGTH: usize = 64 << 20;
     const SIDES: [(&str, &str); 2] = [("a", "b"), ("b", "a")];
-    let bench = Bench::new();
+    let dir = TestDir::new();
     // The line that the harness looks for goes first, and comes out when all the rest has.
-    let script = bench.write(
+    let script = dir.write(
         "transfer.sh",
         r#"folder=$1 side=$2; shift 2
         { read -r line; echo "$line"; exec cat "$folder/sent-$side"; } | "$@" |
@@ -103,15 +103,14 @@ fn a_large_transfer_arrives_whole_in_both_directions() {
     for (side, _) in SIDES {
         let make = format!("head -c {LENGTH} /dev/urandom > sent-{side}");
         assert!(
-            bench
-                .command("/bin/sh")
+            dir.command("/bin/sh")
                 .args(["-c", &make])
                 .status()
                 .unwrap()
                 .success()
         );
     }
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
@@ -133,8 +132,8 @@ fn a_large_transfer_arrives_whole_in_both_directions() {
     ran.assert_code(0);
     assert_eq!(ran.trials()[0]["verdict"], "success", "{ran:?}");
     for (sender, receiver) in SIDES {
-        let sent = fs::read(bench.path(&format!("sent-{sender}"))).unwrap();
-        let received = fs::read(bench.path(&format!("received-{receiver}"))).unwrap();
+        let sent = fs::read(dir.path(&format!("sent-{sender}"))).unwrap();
+        let received = fs::read(dir.path(&format!("received-{receiver}"))).unwrap();
         assert_eq!((sent.len(), received.len()), (LENGTH, LENGTH));
         assert!(sent == received, "from {sender} to {receiver}");
     }
@@ -142,9 +141,9 @@ fn a_large_transfer_arrives_whole_in_both_directions() {
 
 #[test]
 fn each_placeholder_is_what_the_peer_is_told() {
-    let bench = Bench::new();
-    let log = bench.path("told");
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let log = dir.path("told");
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
@@ -191,8 +190,8 @@ fn failure(trial: &Value) -> [&str; 3] {
 
 #[test]
 fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
-    let bench = Bench::new();
-    let mark = bench.mark();
+    let dir = TestDir::new();
+    let mark = dir.mark();
     let commands: BTreeMap<&str, String> = BTreeMap::from([
         ("crashes", r#"["/bin/sh", "-c", "kill -SEGV $$"]"#.to_owned()),
         ("exits", r#"["/bin/sh", "-c", "echo no idea >&2; exit 3"]"#.to_owned()),
@@ -224,9 +223,9 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
         sweep.join(", ")
     );
     let begun = now();
-    let running = bench.start(&scenario, &[]);
+    let running = dir.start(&scenario, &[]);
     wait_for("two daemons", Duration::from_secs(10), || {
-        let daemons = bench.processes();
+        let daemons = dir.processes();
         let daemons = daemons.iter().filter(|process| process.was_told("-daemon"));
         (daemons.count() == 2).then_some(())
     });
@@ -251,7 +250,7 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
 /// It would go on punching, and hold its lab, through all trials that follow.
 #[test]
 fn what_a_peer_started_ends_with_its_trial() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let scenario = r#"
         trials = 4
         [wan]
@@ -259,10 +258,10 @@ fn what_a_peer_started_ends_with_its_trial() {
         [subject]
         command = ["/bin/sh", "-c", "/bin/sleep 1000 & sleep 0.2"]
         "#;
-    let mut running = bench.start(scenario, &["--jobs", "1"]);
+    let mut running = dir.start(scenario, &["--jobs", "1"]);
     let mut most = 0;
     while !running.has_ended() {
-        let processes = bench.processes();
+        let processes = dir.processes();
         most = most.max(
             processes
                 .iter()
@@ -277,11 +276,11 @@ fn what_a_peer_started_ends_with_its_trial() {
 
 #[test]
 fn a_subject_that_does_not_exist_is_told_before_anything_is_measured() {
-    let bench = Bench::new();
-    let plain = bench.write("plain-file", "not a program");
+    let dir = TestDir::new();
+    let plain = dir.write("plain-file", "not a program");
     for program in ["no-such-puncher", "/nowhere/puncher", "./puncher", plain.to_str().unwrap()] {
         let scenario = format!("trials = 50\n[subject]\ncommand = [\"{program}\", \"{{peer}}\"]\n");
-        let ran = bench.start(&scenario, &[]).wait();
+        let ran = dir.start(&scenario, &[]).wait();
         ran.assert_code(5);
         assert!(ran.stderr.contains(program), "{}", ran.stderr);
         assert!(ran.stderr.lines().count() <= 5, "one message: {}", ran.stderr);
@@ -291,9 +290,9 @@ fn a_subject_that_does_not_exist_is_told_before_anything_is_measured() {
 
 #[test]
 fn a_public_host_whose_program_does_not_exist_is_told_too() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let scenario = "trials = 1\n[host.stun]\ncommand = [\"no-such-server\"]\n";
-    let ran = bench.start(scenario, &[]).wait();
+    let ran = dir.start(scenario, &[]).wait();
     ran.assert_code(5);
     assert!(ran.stderr.contains("no-such-server"), "{}", ran.stderr);
 }

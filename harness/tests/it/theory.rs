@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
 #[test]
 fn at_40_s_of_skew_each_rule_does_what_the_oracle_says_trial_by_trial() {
-    let bench = Bench::new();
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 24
         seed = 4
@@ -58,8 +58,8 @@ fn at_40_s_of_skew_each_rule_does_what_the_oracle_says_trial_by_trial() {
 
 #[test]
 fn without_any_packet_nothing_succeeds_and_with_two_of_three_most_does() {
-    let bench = Bench::new();
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 12
         seed = 1

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::bench::{Bench, HARNESS};
+use crate::test_dir::{HARNESS, TestDir};
 
 /// Where scripts/setup unpacks chrony on machines whose own time service it would displace.
 const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/usr/sbin/chronyd");
@@ -20,9 +20,9 @@ fn chronyd() -> PathBuf {
 
 #[test]
 fn punch_corrects_its_clock_by_what_a_time_server_says() {
-    let bench = Bench::new();
-    let (chronyd, said) = (chronyd(), bench.path("said"));
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let (chronyd, said) = (chronyd(), dir.path("said"));
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
@@ -41,7 +41,7 @@ fn punch_corrects_its_clock_by_what_a_time_server_says() {
             """]
             "#,
             chronyd.display(),
-            bench.path("chronyd.pid").display(),
+            dir.path("chronyd.pid").display(),
             said.display(),
         ),
         &[],

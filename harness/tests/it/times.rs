@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
 /// Attempts to measure times: other processes only ever add to them, so that the best median is
 /// nearest to what punching itself takes.
@@ -12,7 +12,7 @@ const ATTEMPTS: usize = 3;
 #[test]
 fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
     const RTT_MS: f64 = 50.0;
-    let bench = Bench::alone();
+    let dir = TestDir::alone();
     // One peer is some time ahead of the other.
     let scenario = r#"
         trials = 20
@@ -26,7 +26,7 @@ fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
     "#;
     let mut measured = Vec::new();
     for _ in 0..ATTEMPTS {
-        let ran = bench.run(scenario, &["--jobs", "1"]);
+        let ran = dir.run(scenario, &["--jobs", "1"]);
         ran.assert_code(0);
         let cell = ran.summary()["scenarios"][0]["cells"][0].clone();
         let p50 = |name: &str| cell["times"][name]["p50"].as_f64().unwrap();
@@ -42,8 +42,8 @@ fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
 
 #[test]
 fn forty_labs_at_once_are_no_trouble() {
-    let bench = Bench::alone();
-    let ran = bench.run(
+    let dir = TestDir::alone();
+    let ran = dir.run(
         "trials = 40\nseed = 1\n[punch]\ntimeout_s = 5\n[[expect]]\nsuccess = \">= 0.9\"\n",
         &["--jobs", "40"],
     );

@@ -12,10 +12,10 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::bench::{self, Bench, HARNESS, Ran};
+use crate::test_dir::{self, FinishedRun, HARNESS, TestDir};
 
 /// What `nats verify --json` says of each NAT: its name, and the properties that differ.
-fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
+fn verdicts(ran: &FinishedRun) -> Vec<(String, BTreeSet<String>)> {
     let report: Value = serde_json::from_str(&ran.stdout)
         .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr));
     let differing = |nat: &Value| {
@@ -34,8 +34,8 @@ fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
 }
 
 /// Verifies NATs; none of them may differ.
-fn assert_as_described(bench: &Bench, arguments: &[&str], count: usize) {
-    let ran = bench.harness(&[&["nats", "verify", "--json"], arguments].concat());
+fn assert_as_described(dir: &TestDir, arguments: &[&str], count: usize) {
+    let ran = dir.harness(&[&["nats", "verify", "--json"], arguments].concat());
     let verdicts = verdicts(&ran);
     ran.assert_code(0);
     assert_eq!(verdicts.len(), count);
@@ -46,22 +46,22 @@ fn assert_as_described(bench: &Bench, arguments: &[&str], count: usize) {
 
 #[test]
 fn every_nat_of_the_catalogue_does_what_it_says() {
-    assert_as_described(&Bench::new(), &[], 13);
+    assert_as_described(&TestDir::new(), &[], 13);
 }
 
 #[test]
 fn every_firewall_that_stands_for_a_nat_with_ipv6_does_what_it_says() {
-    let bench = Bench::new();
-    assert_as_described(&bench, &["--ipv6"], 8);
+    let dir = TestDir::new();
+    assert_as_described(&dir, &["--ipv6"], 8);
     // Without a firewall nothing tells what it has forgotten.
     let open = "{ name = \"full-cone\", unsolicited = \"open\", syn_timeout_s = 1 }";
-    assert_as_described(&bench, &["--ipv6", open], 1);
+    assert_as_described(&dir, &["--ipv6", open], 1);
 }
 
 /// A program that does nothing but use a processor, until it is dropped.
-struct Burner(Child);
+struct BusyLoop(Child);
 
-impl Burner {
+impl BusyLoop {
     fn start() -> Self {
         Self(
             Command::new("sh")
@@ -72,7 +72,7 @@ impl Burner {
     }
 }
 
-impl Drop for Burner {
+impl Drop for BusyLoop {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -82,15 +82,15 @@ impl Drop for Burner {
 /// What comes to an IPv6 address is dropped until a worker of the kernel has had its turn.
 #[test]
 fn firewalls_with_ipv6_are_ready_when_they_are_probed_on_a_busy_machine() {
-    let bench = Bench::alone();
+    let dir = TestDir::alone();
     // All alike, and each verified; time-outs as long as these are not waited for.
     let nats: Vec<String> = (60..140)
         .map(|it| format!("{{ syn_timeout_s = {it} }}"))
         .collect();
     let mut arguments = vec!["--ipv6"];
     arguments.extend(nats.iter().map(String::as_str));
-    let _burners: Vec<Burner> = (0..8).map(|_| Burner::start()).collect();
-    assert_as_described(&bench, &arguments, nats.len());
+    let _busy_loops: Vec<BusyLoop> = (0..8).map(|_| BusyLoop::start()).collect();
+    assert_as_described(&dir, &arguments, nats.len());
 }
 
 /// Behaviours that no NAT of the catalogue has, and combinations of them.
@@ -122,7 +122,7 @@ fn nats_made_from_the_vocabulary_do_what_they_say() {
     nats.push("{ allocation = \"fixed-delta\", delta = 30000 }".to_owned());
     nats.push("{ allocation = \"block\", block = [30000, 31999] }".to_owned());
     let names: Vec<&str> = nats.iter().map(String::as_str).collect();
-    assert_as_described(&Bench::new(), &names, nats.len());
+    assert_as_described(&TestDir::new(), &names, nats.len());
 }
 
 /// What is described, what is built instead, and the properties in which they differ.
@@ -188,13 +188,13 @@ const SABOTAGE: &[(&str, &str, &[&str])] = &[
 fn every_property_that_is_not_as_described_is_named() {
     for several in SABOTAGE.chunks(6) {
         // One for each: they find nothing of the others left.
-        let benches: Vec<Bench> = several.iter().map(|_| Bench::new()).collect();
-        let running: Vec<_> = benches
+        let dirs: Vec<TestDir> = several.iter().map(|_| TestDir::new()).collect();
+        let running: Vec<_> = dirs
             .iter()
             .zip(several)
-            .map(|(bench, (described, built, _))| {
+            .map(|(dir, (described, built, _))| {
                 let arguments = ["nats", "verify", described, "--built", built, "--json"];
-                bench.start_harness(&arguments, bench.path("none"))
+                dir.start_harness(&arguments, dir.path("none"))
             })
             .collect();
         for (running, (described, built, expected)) in running.into_iter().zip(several) {
@@ -208,8 +208,8 @@ fn every_property_that_is_not_as_described_is_named() {
 }
 
 /// A program in the place of one that loads rules: it passes them on, changed by `sed`.
-fn tampered(bench: &Bench, program: &str, script: &str) -> String {
-    let folder = bench.path("tampered");
+fn tampered(dir: &TestDir, program: &str, script: &str) -> String {
+    let folder = dir.path("tampered");
     fs::create_dir_all(&folder).unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let usual = format!("{path}:/usr/sbin:/sbin");
@@ -250,20 +250,20 @@ fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
         ),
     ];
     // Together: each waits for packets that never come.
-    let benches = tampering.each_ref().map(|_| Bench::new());
-    let running: Vec<_> = benches
+    let dirs = tampering.each_ref().map(|_| TestDir::new());
+    let running: Vec<_> = dirs
         .iter()
         .zip(&tampering)
-        .map(|(bench, (program, ipv6, sed, _))| {
-            let path = tampered(bench, program, sed);
-            let mut command = bench.command(HARNESS);
+        .map(|(dir, (program, ipv6, sed, _))| {
+            let path = tampered(dir, program, sed);
+            let mut command = dir.command(HARNESS);
             command
                 .args(["nats", "verify", "home", "--json"])
                 .env("PATH", path);
             if *ipv6 {
                 command.arg("--ipv6");
             }
-            bench.spawn(command, bench.path("none"))
+            dir.spawn(command, dir.path("none"))
         })
         .collect();
     for (running, (.., expected)) in running.into_iter().zip(tampering) {
@@ -288,19 +288,19 @@ const TWO_NATS: &str = r#"
 
 #[test]
 fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
-    let bench = Bench::new();
-    let file = bench.write("two.toml", TWO_NATS);
-    let path = tampered(&bench, "iptables-restore", "s/-j REJECT.*/-j DROP/");
+    let dir = TestDir::new();
+    let file = dir.write("two.toml", TWO_NATS);
+    let path = tampered(&dir, "iptables-restore", "s/-j REJECT.*/-j DROP/");
     let run = |name: &str, option: Option<&str>| {
-        let out = bench.path(name);
-        let mut command = bench.command(HARNESS);
+        let out = dir.path(name);
+        let mut command = dir.command(HARNESS);
         command
             .arg(&file)
             .arg("--out")
             .arg(&out)
             .args(option)
             .env("PATH", &path);
-        bench.spawn(command, out).wait()
+        dir.spawn(command, out).wait()
     };
     let ran = run("verified", None);
     for trial in ran.trials() {
@@ -341,14 +341,14 @@ fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
 
 #[test]
 fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let only = TWO_NATS.replace("\"home\", \"home-reject\"", "\"home-reject\"");
-    let file = bench.write("one.toml", &only);
-    let out = bench.path("out");
-    let mut command = bench.command(HARNESS);
-    let path = tampered(&bench, "iptables-restore", "s/-j REJECT.*/-j DROP/");
+    let file = dir.write("one.toml", &only);
+    let out = dir.path("out");
+    let mut command = dir.command(HARNESS);
+    let path = tampered(&dir, "iptables-restore", "s/-j REJECT.*/-j DROP/");
     command.arg(&file).arg("--out").arg(&out).env("PATH", path);
-    let ran = bench.spawn(command, out.clone()).wait();
+    let ran = dir.spawn(command, out.clone()).wait();
     ran.assert_code(5);
     assert!(
         ran.stderr
@@ -361,20 +361,20 @@ fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
 
 #[test]
 fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
-    let bench = Bench::new();
-    let file = bench.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
+    let dir = TestDir::new();
+    let file = dir.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
     // As nft does where the kernel lacks a module, it says why and fails.
-    let path = tampered(&bench, "nft", "s/dnat/dnat to nowhere/");
+    let path = tampered(&dir, "nft", "s/dnat/dnat to nowhere/");
     for option in [None, Some("--no-verify")] {
-        let out = bench.path(option.unwrap_or("verified"));
-        let mut command = bench.command(HARNESS);
+        let out = dir.path(option.unwrap_or("verified"));
+        let mut command = dir.command(HARNESS);
         command
             .arg(&file)
             .arg("--out")
             .arg(&out)
             .args(option)
             .env("PATH", &path);
-        let ran = bench.spawn(command, out).wait();
+        let ran = dir.spawn(command, out).wait();
         ran.assert_code(3);
         for trial in ran.trials() {
             let expected = if trial["cell"] == 0 { "success" } else { "error" };
@@ -388,11 +388,11 @@ fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
 
 #[test]
 fn the_script_that_is_shown_makes_the_nat() {
-    let bench = Bench::new();
-    let list: Value = serde_json::from_str(&bench.harness(&["nats", "--json"]).stdout).unwrap();
+    let dir = TestDir::new();
+    let list: Value = serde_json::from_str(&dir.harness(&["nats", "--json"]).stdout).unwrap();
     for entry in list.as_array().unwrap() {
         let name = entry["name"].as_str().unwrap();
-        let shown = bench.harness(&["nats", "show", name]);
+        let shown = dir.harness(&["nats", "show", name]);
         shown.assert_code(0);
         let mut shell = Command::new("unshare")
             .args(["--net", "sh", "-eu"])
@@ -419,7 +419,7 @@ fn the_script_that_is_shown_makes_the_nat() {
 
 #[test]
 fn what_is_no_nat_is_refused_with_what_would_be() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     for (arguments, message) in [
         (&["show", "hoem"][..], "there is no NAT \"hoem\": did you mean `home`?"),
         (&["verify", "home", "symetric"], "did you mean `symmetric`?"),
@@ -429,7 +429,7 @@ fn what_is_no_nat_is_refused_with_what_would_be() {
         (&["show", "{ unsolicited = 1 }"], "must be a string"),
         (&["verify", "{ nat = "], "that is not a NAT"),
     ] {
-        let ran = bench.harness(&[&["nats"], arguments].concat());
+        let ran = dir.harness(&[&["nats"], arguments].concat());
         ran.assert_code(2);
         assert!(ran.stderr.contains(message), "{message}: {}", ran.stderr);
         assert_eq!(ran.stdout, "");
@@ -438,11 +438,11 @@ fn what_is_no_nat_is_refused_with_what_would_be() {
 
 #[test]
 fn an_interrupt_ends_a_verification_at_once() {
-    let bench = Bench::new();
-    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+    let dir = TestDir::new();
+    let running = dir.start_harness(&["nats", "verify", "short-timeouts"], dir.path("none"));
     // It has begun: the isolated process is there.
     running.inner();
-    let begun = bench::now();
+    let begun = test_dir::now();
     running.signal(Signal::SIGINT);
     let ran = running.wait();
     ran.assert_code(130);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    bench::{Bench, Ran, program, python},
-    capture::{self, Kind, Seen},
+    capture::{self, CapturedKind, CapturedPacket},
+    test_dir::{FinishedRun, TestDir, program, python},
 };
 
 const DATAGRAMS: usize = 200;
@@ -42,15 +42,15 @@ fn many_datagrams(delay_ms: f64, loss: f64, count: usize, pause_s: f64) -> Strin
     )
 }
 
-fn capture_of(ran: &Ran, trial: usize) -> Vec<Seen> {
+fn capture_of(ran: &FinishedRun, trial: usize) -> Vec<CapturedPacket> {
     capture::read(&ran.out.join(format!("captures/datagrams-0-{trial}.pcapng")))
 }
 
 #[test]
 fn a_packet_arrives_after_the_delay_and_never_before_it() {
     const DELAY: Duration = Duration::from_micros(12_300);
-    let bench = Bench::new();
-    let ran = bench.run(&datagrams(12.3, 0.0), &["--capture", "--jobs", "1"]);
+    let dir = TestDir::new();
+    let ran = dir.run(&datagrams(12.3, 0.0), &["--capture", "--jobs", "1"]);
     let seen = capture_of(&ran, 0);
     let mut late: Vec<Duration> = seen
         .iter()
@@ -65,26 +65,26 @@ fn a_packet_arrives_after_the_delay_and_never_before_it() {
 #[test]
 fn a_burst_of_packets_is_carried_whole() {
     const BURST: usize = 2000;
-    let bench = Bench::new();
-    let ran = bench.run(&many_datagrams(1.0, 0.0, BURST, 0.0), &["--capture", "--jobs", "1"]);
+    let dir = TestDir::new();
+    let ran = dir.run(&many_datagrams(1.0, 0.0, BURST, 0.0), &["--capture", "--jobs", "1"]);
     for trial in [0, 1] {
         let sent = capture_of(&ran, trial);
         let sent = sent
             .iter()
-            .filter(|it| !it.inbound && matches!(it.kind, Kind::Udp { .. }));
+            .filter(|it| !it.inbound && matches!(it.kind, CapturedKind::Udp { .. }));
         assert_eq!(sent.count(), 2 * BURST);
     }
 }
 
 /// How long after its time a datagram arrived; nothing for other packets.
-fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
-    let Kind::Udp { payload } = &sent.kind else { return None };
+fn lateness(sent: &CapturedPacket, all: &[CapturedPacket], delay: Duration) -> Option<Duration> {
+    let CapturedKind::Udp { payload } = &sent.kind else { return None };
     if sent.inbound {
         return None;
     }
     assert!(sent.comment.starts_with("to host-sink after "), "{}", sent.comment);
     assert_eq!(sent.destination, SINK);
-    let same = |seen: &&Seen| seen.kind == sent.kind && seen.source == sent.source;
+    let same = |seen: &&CapturedPacket| seen.kind == sent.kind && seen.source == sent.source;
     let arrived = all
         .iter()
         .find(|seen| seen.inbound && seen.interface == "host-sink" && same(seen))
@@ -97,9 +97,11 @@ fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
 }
 
 /// Which datagrams of a side were lost.
-fn lost(seen: &[Seen], interface: &str) -> Vec<bool> {
-    let sent = |seen: &&Seen| {
-        !seen.inbound && seen.interface == interface && matches!(seen.kind, Kind::Udp { .. })
+fn lost(seen: &[CapturedPacket], interface: &str) -> Vec<bool> {
+    let sent = |seen: &&CapturedPacket| {
+        !seen.inbound
+            && seen.interface == interface
+            && matches!(seen.kind, CapturedKind::Udp { .. })
     };
     let lost: Vec<bool> = seen
         .iter()
@@ -112,8 +114,8 @@ fn lost(seen: &[Seen], interface: &str) -> Vec<bool> {
 
 #[test]
 fn which_packets_are_lost_follows_from_the_seed() {
-    let bench = Bench::new();
-    let runs = [1, 2].map(|_| bench.run(&datagrams(1.0, 0.3), &["--capture"]));
+    let dir = TestDir::new();
+    let runs = [1, 2].map(|_| dir.run(&datagrams(1.0, 0.3), &["--capture"]));
     let all = runs.each_ref().map(|ran| {
         [0, 1].map(|trial| {
             let seen = capture_of(ran, trial);

@@ -44,19 +44,19 @@ enum Turn {
 }
 
 /// A folder for scenarios and results, and a mark for the processes of its runs.
-pub(crate) struct Bench {
+pub(crate) struct TestDir {
     folder: TempDir,
     mark: String,
     runs: Cell<u32>,
     _turn: Turn,
 }
 
-impl Bench {
+impl TestDir {
     pub(crate) fn new() -> Self {
         Self::with(Turn::Shared(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// While this bench lives, no other test of this process runs.
+    /// While this dir lives, no other test of this process runs.
     pub(crate) fn alone() -> Self {
         Self::with(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
     }
@@ -74,7 +74,7 @@ impl Bench {
         Self { folder, mark, runs: Cell::new(0), _turn: turn }
     }
 
-    /// A path in the bench's folder.
+    /// A path in the dir's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -90,7 +90,7 @@ impl Bench {
         path
     }
 
-    /// A command that runs in this folder, with the bench's mark and its own place for temporary
+    /// A command that runs in this folder, with the dir's mark and its own place for temporary
     /// files, and writes its output into the folder.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -105,9 +105,9 @@ impl Bench {
         command
     }
 
-    /// Starts a command of [`Bench::command`]. Its output goes to files, so that it never waits for
+    /// Starts a command of [`TestDir::command`]. Its output goes to files, so that it never waits for
     /// a reader, and it has a process group of its own, as a shell would give it.
-    pub(crate) fn spawn(&self, mut command: Command, out: PathBuf) -> Running<'_> {
+    pub(crate) fn spawn(&self, mut command: Command, out: PathBuf) -> RunningHarness<'_> {
         let number = self.runs.replace(self.runs.get() + 1);
         let streams = ["stdout", "stderr"].map(|name| self.path(&format!("{name}-{number}")));
         let [stdout, stderr] = streams.each_ref().map(|path| File::create(path).unwrap());
@@ -119,23 +119,23 @@ impl Bench {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Running { bench: self, child, streams, out }
+        RunningHarness { dir: self, child, streams, out }
     }
 
     /// Starts the harness; `out` is where it was told to put its results, if anywhere.
-    pub(crate) fn start_harness(&self, arguments: &[&str], out: PathBuf) -> Running<'_> {
+    pub(crate) fn start_harness(&self, arguments: &[&str], out: PathBuf) -> RunningHarness<'_> {
         let mut command = self.command(HARNESS);
         command.args(arguments);
         self.spawn(command, out)
     }
 
     /// Runs the harness with any arguments.
-    pub(crate) fn harness(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn harness(&self, arguments: &[&str]) -> FinishedRun {
         self.start_harness(arguments, self.path("none")).wait()
     }
 
     /// Starts a run of one scenario with results in a folder of their own.
-    pub(crate) fn start(&self, scenario: &str, options: &[&str]) -> Running<'_> {
+    pub(crate) fn start(&self, scenario: &str, options: &[&str]) -> RunningHarness<'_> {
         let number = self.runs.get();
         let file = self.write(&format!("scenario-{number}.toml"), scenario);
         let out = self.path(&format!("run-{number}"));
@@ -145,13 +145,13 @@ impl Bench {
     }
 
     /// Runs one scenario to its end.
-    pub(crate) fn run(&self, scenario: &str, options: &[&str]) -> Ran {
+    pub(crate) fn run(&self, scenario: &str, options: &[&str]) -> FinishedRun {
         let ran = self.start(scenario, options).wait();
         ran.assert_capable();
         ran
     }
 
-    /// Everything of this bench that still runs.
+    /// Everything of this dir that still runs.
     pub(crate) fn processes(&self) -> Vec<Process> {
         processes::marked(&self.mark)
     }
@@ -161,7 +161,7 @@ impl Bench {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Panics unless nothing of the bench's runs is left now.
+    /// Panics unless nothing of the dir's runs is left now.
     pub(crate) fn assert_nothing_left(&self) {
         let processes = self.processes();
         assert!(processes.is_empty(), "still running: {processes:#?}");
@@ -170,7 +170,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for TestDir {
     fn drop(&mut self) {
         // After a failed test: what it started must not disturb the next one.
         for process in self.processes() {
@@ -180,14 +180,14 @@ impl Drop for Bench {
 }
 
 /// A harness at work.
-pub(crate) struct Running<'a> {
-    bench: &'a Bench,
+pub(crate) struct RunningHarness<'a> {
+    dir: &'a TestDir,
     child: Child,
     streams: [PathBuf; 2],
     out: PathBuf,
 }
 
-impl Running<'_> {
+impl RunningHarness<'_> {
     /// The process that was started: the guardian, once the harness has isolated itself.
     pub(crate) fn guardian(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
@@ -198,7 +198,7 @@ impl Running<'_> {
         let guardian = self.guardian();
         let child = |process: &Process| process.parent() == Some(guardian);
         let found = wait_for("the isolated process", Duration::from_secs(10), || {
-            self.bench.processes().into_iter().find(child)
+            self.dir.processes().into_iter().find(child)
         });
         found.id()
     }
@@ -233,22 +233,22 @@ impl Running<'_> {
     }
 
     /// Waits for its end, and checks what must hold after every one.
-    pub(crate) fn wait(self) -> Ran {
+    pub(crate) fn wait(self) -> FinishedRun {
         self.wait_at_most(LONGEST_RUN)
     }
 
-    pub(crate) fn wait_at_most(self, limit: Duration) -> Ran {
-        let bench = self.bench;
+    pub(crate) fn wait_at_most(self, limit: Duration) -> FinishedRun {
+        let dir = self.dir;
         let ran = self.reap(limit);
-        bench.assert_nothing_left();
+        dir.assert_nothing_left();
         ran
     }
 
     /// Waits for its end, where something may be left of it for a while.
-    pub(crate) fn reap(mut self, limit: Duration) -> Ran {
+    pub(crate) fn reap(mut self, limit: Duration) -> FinishedRun {
         let status = wait_for("the end of the harness", limit, || self.child.try_wait().unwrap());
         let [stdout, stderr] = self.streams.map(|path| fs::read_to_string(path).unwrap());
-        let ran = Ran { status, stdout, stderr, out: self.out };
+        let ran = FinishedRun { status, stdout, stderr, out: self.out };
         assert!(!ran.stderr.contains("panicked"), "{ran:?}");
         ran
     }
@@ -256,7 +256,7 @@ impl Running<'_> {
 
 /// What came of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct FinishedRun {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -264,7 +264,7 @@ pub(crate) struct Ran {
     pub(crate) out: PathBuf,
 }
 
-impl Ran {
+impl FinishedRun {
     /// Exit code, or 128 and the signal, as shells say it.
     pub(crate) fn code(&self) -> i32 {
         let signal = || 128 + self.status.signal().unwrap();
