@@ -1,4 +1,4 @@
-//! Captures read back: what went over the WAN, from outside.
+//! Reader of captures: the packets on the WAN.
 
 use std::{fs::File, net::IpAddr, path::Path, time::Duration};
 
@@ -14,14 +14,14 @@ use pcap_file::pcapng::{
     },
 };
 
-/// A packet on one of the WAN's interfaces.
+/// Packet of a capture, at one of the WAN's interfaces.
 #[derive(Debug, Clone)]
 pub(crate) struct CapturedPacket {
-    /// In the virtual time of the trial, since the Unix epoch.
+    /// Virtual time of the trial, since the Unix epoch.
     pub(crate) at: Duration,
     /// Name of the interface: `a-wan`, `b-wan`, or a host's name.
     pub(crate) interface: String,
-    /// Whether it went from the WAN into the interface.
+    /// Direction: `true` from the WAN into the interface.
     pub(crate) inbound: bool,
     pub(crate) comment: String,
     pub(crate) source: IpAddr,
@@ -29,7 +29,7 @@ pub(crate) struct CapturedPacket {
     pub(crate) kind: CapturedKind,
 }
 
-/// What a packet is.
+/// Kind of a packet, as far as tests distinguish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CapturedKind {
     Syn { port: u16 },
@@ -41,7 +41,7 @@ pub(crate) enum CapturedKind {
     Other(String),
 }
 
-/// All packets of a capture, in its order.
+/// All packets of a capture, in file order.
 pub(crate) fn read(path: &Path) -> Vec<CapturedPacket> {
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut reader = PcapNgReader::new(file).unwrap();

@@ -1,10 +1,10 @@
-//! Every exit code that `--help` lists means what it says, and says why.
+//! Exit codes of `harness`, each with its message.
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::test_dir::TestDir;
+use crate::test_dir::{HARNESS, TestDir, read_json};
 
 #[test]
 fn an_expectation_that_fails_is_1() {
@@ -42,7 +42,7 @@ fn too_few_trials_to_tell_are_3() {
     assert_eq!(ran.summary()["verdict"], "inconclusive");
 }
 
-/// Each with the place and the words of its message.
+/// Invalid scenarios, each with the place and a part of its message.
 const INVALID: &[(&str, &str, &str)] = &[
     ("trials = 1\n[wan]\ndelay_m = 5\n", "3:1", "did you mean `delay_ms`?"),
     ("trials = \"many\"\n", "1:10", "must be a whole number, not a string"),
@@ -80,7 +80,7 @@ fn an_invalid_scenario_is_2_and_its_message_points_at_the_place() {
 }
 
 #[test]
-fn all_invalid_scenarios_are_told_of_at_once() {
+fn one_run_names_all_invalid_scenarios() {
     let dir = TestDir::new();
     dir.write("first.toml", "trials = 0\n");
     dir.write("second.toml", "trials = 1\nseeds = 1\n");
@@ -119,7 +119,7 @@ fn two_scenarios_of_the_same_name_are_2() {
 }
 
 #[test]
-fn a_folder_that_holds_a_run_is_2_and_stays_as_it_is() {
+fn a_folder_that_already_holds_a_run_is_2_and_is_not_changed() {
     let dir = TestDir::new();
     dir.write("hello.toml", "trials = 1\n[wan]\ndelay_ms = 1\n");
     let out = dir.path("out");
@@ -135,7 +135,7 @@ fn a_folder_that_holds_a_run_is_2_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told_before_anything_is_measured() {
+fn a_folder_that_cannot_be_written_is_2_before_any_trial_runs() {
     let dir = TestDir::new();
     dir.write("hello.toml", "trials = 1\n");
     dir.write("file", "");
@@ -147,7 +147,7 @@ fn a_folder_that_cannot_be_written_is_told_before_anything_is_measured() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_shows_what_would_be_right() {
+fn wrong_usage_is_2_and_the_message_names_the_mistake() {
     let dir = TestDir::new();
     dir.write("hello.toml", "trials = 1\n");
     dir.write("foreign.jsonl", "{\"level\":\"info\",\"msg\":\"started\"}\n");
@@ -200,9 +200,10 @@ fn wrong_usage_is_2_and_shows_what_would_be_right() {
 }
 
 #[test]
-fn a_check_counts_what_would_be_run_and_runs_nothing() {
+fn check_counts_the_trials_and_runs_none() {
     let dir = TestDir::new();
-    let text = "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n[[expect]]\nsuccess = \">= 0.9\"\n\
+    let text = "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n\
+        [[expect]]\nsuccess = \">= 0.9\"\n\
         theory = \">= 0.3\"\nconnected_rtt = { p50 = \">= 1\", p99 = \"<= 2\" }\n";
     dir.write("counted.toml", text);
     let ran = dir.harness(&["check", "counted.toml"]);
@@ -216,10 +217,11 @@ fn a_check_counts_what_would_be_run_and_runs_nothing() {
     let warnings: Vec<_> = ran
         .stdout
         .lines()
-        .filter(|it| it.contains("warning"))
+        .filter(|line| line.contains("warning"))
+        .map(str::trim)
         .collect();
     assert_eq!(
-        warnings.iter().map(|it| it.trim()).collect::<Vec<_>>(),
+        warnings,
         [
             "warning: 5 trials in a cell cannot prove success >= 0.9, whatever they show; 35 could",
             "warning: 5 trials in a cell cannot prove connected_rtt p50 >= 1, whatever they show; \
@@ -234,10 +236,10 @@ fn a_check_counts_what_would_be_run_and_runs_nothing() {
 }
 
 #[test]
-fn a_full_disk_keeps_what_was_measured_and_says_so() {
+fn on_a_full_disk_the_finished_trials_stay_in_the_log() {
     let dir = TestDir::new();
     let scenario = dir.write("full.toml", "trials = 400\n[wan]\ndelay_ms = 1\n");
-    // A folder that holds 64 KiB, in a mount namespace that ends with the harness.
+    // A folder with room for 64 KiB, in a mount namespace that ends with the harness.
     let folder = dir.path("small");
     fs::create_dir(&folder).unwrap();
     let command = format!(
@@ -249,14 +251,14 @@ fn a_full_disk_keeps_what_was_measured_and_says_so() {
     );
     let output = std::process::Command::new("unshare")
         .args(["--mount", "sh", "-c", &command])
-        .env("HARNESS", crate::test_dir::HARNESS)
+        .env("HARNESS", HARNESS)
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(5), "{said}");
-    assert!(said.contains("No space left on device") && !said.contains("panicked"), "{said}");
-    let report = fs::read_to_string(dir.path("report")).unwrap();
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    let report: Value = read_json(&dir.path("report"));
     let trials = report["scenarios"][0]["cells"][0]["trials"]
         .as_u64()
         .unwrap();

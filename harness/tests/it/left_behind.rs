@@ -1,4 +1,4 @@
-//! Signals end a run in good order, and nothing is left of one however it ends.
+//! Interrupted and killed runs: the exit code, the partial results, and nothing left behind.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Three trials that are over at once, three in which a waits for b for a minute.
+/// Three trials that end at once, and three in which peer a waits 50 s for peer b.
 const LONG: &str = r#"
 trials = 3
 seed = 1
@@ -30,22 +30,23 @@ timeout_s = 60
 /// Events of [`LONG`] when only the long trials are left.
 const ONLY_LONG: usize = 4;
 
-/// How long an interrupted harness may take to clean up.
+/// Time limit for an interrupted harness to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
+/// State of the machine before a run, and what the run occupied.
 struct Before {
     interfaces: Vec<String>,
     footprint: Footprint,
 }
 
-/// A run in the middle, and what there is of it.
+/// Starts [`LONG`] and waits until only the long trials are left.
 fn halfway(dir: &TestDir) -> (RunningHarness<'_>, Before) {
     let interfaces = interfaces().unwrap();
     let mut running = dir.start(LONG, &[]);
     running.wait_for_lines(ONLY_LONG);
     let footprint = Footprint::of(&dir.processes());
     assert!(footprint.network.len() >= 12, "three labs of four: {footprint:?}");
-    assert!(!footprint.remains().is_empty(), "it is there as long as it runs");
+    assert!(!footprint.remains().is_empty(), "nothing remains of a run that is going on");
     (running, Before { interfaces, footprint })
 }
 
@@ -60,7 +61,7 @@ fn assert_interrupted(ran: &FinishedRun, code: i32) {
     let events = ran.events();
     let last = events.last().unwrap();
     assert_eq!((&last["event"], &last["interrupted"]), (&"run-finished".into(), &true.into()));
-    assert_eq!(ran.trials().len(), 3, "those that are over");
+    assert_eq!(ran.trials().len(), 3, "the finished trials");
     assert_eq!(ran.summary()["state"], "interrupted");
     assert!(ran.stdout.contains("3 trials, interrupted after"), "{}", ran.stdout);
     assert!(ran.stderr.contains("interrupted: cleaning up"), "{}", ran.stderr);
@@ -75,9 +76,9 @@ fn an_interrupted_run_keeps_what_it_has_and_ends_with_130() {
     assert_interrupted(&ran, 130);
     assert_nothing_left(&dir, &before);
 
-    let again = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
-    let again: Value = serde_json::from_str(&again.stdout).unwrap();
-    assert_eq!(again, ran.summary());
+    let report = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    let summary: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(summary, ran.summary());
 }
 
 #[test]
@@ -90,9 +91,10 @@ fn a_terminated_run_keeps_what_it_has_and_ends_with_143() {
     assert_nothing_left(&dir, &before);
 }
 
-/// A terminal, and `timeout`, tell the whole process group: that is one signal, not two.
+/// A terminal signals the whole process group, as `timeout` does. The harness and its guardian both
+/// receive the signal, which counts once.
 #[test]
-fn an_interrupt_of_the_whole_process_group_is_one() {
+fn an_interrupt_of_the_whole_process_group_counts_once() {
     let dir = TestDir::new();
     let (running, before) = halfway(&dir);
     running.signal_group(Signal::SIGINT);
@@ -101,7 +103,7 @@ fn an_interrupt_of_the_whole_process_group_is_one() {
     assert_nothing_left(&dir, &before);
 }
 
-/// Cleaning up waits for labs that are being built, here for rules that are never applied.
+/// Clean-up waits for labs that are being built; here, the rules of one are never applied.
 #[test]
 fn a_second_interrupt_leaves_at_once() {
     let dir = TestDir::new();
@@ -134,18 +136,18 @@ fn a_second_interrupt_leaves_at_once() {
     wait_for("rules that are not applied", Duration::from_secs(10), waiting);
 
     running.signal(Signal::SIGINT);
-    // Nearer ones are taken as one.
+    // The harness takes two signals within a shorter time as one.
     pause(Duration::from_millis(500));
-    assert!(!running.has_ended(), "it cleans up");
+    assert!(!running.has_ended(), "ended without cleaning up");
     running.signal(Signal::SIGINT);
     running
         .wait_at_most(Duration::from_secs(2))
         .assert_code(130);
 }
 
-/// There is no moment, from the first on, in which an interrupt is lost.
+/// No interrupt is lost, from the first moment on.
 #[test]
-fn an_interrupt_during_the_start_is_heard() {
+fn an_interrupt_during_the_start_ends_the_run() {
     let dir = TestDir::new();
     for delay_ms in [0, 2, 5, 10, 20, 40, 80, 160] {
         let running = dir.start(LONG, &[]);
@@ -156,7 +158,7 @@ fn an_interrupt_during_the_start_is_heard() {
     }
 }
 
-/// The log has no end then, but all that came before.
+/// Checks that the log of a killed run, which lacks its last event, can be reported.
 fn assert_readable(dir: &TestDir, ran: &FinishedRun) {
     let report = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
     let summary: Value = serde_json::from_str(&report.stdout).unwrap();
@@ -165,7 +167,7 @@ fn assert_readable(dir: &TestDir, ran: &FinishedRun) {
 }
 
 #[test]
-fn a_killed_guardian_takes_everything_with_it() {
+fn nothing_survives_a_killed_guardian() {
     let dir = TestDir::new();
     let (running, before) = halfway(&dir);
     kill(running.guardian(), Signal::SIGKILL).unwrap();
@@ -178,7 +180,7 @@ fn a_killed_guardian_takes_everything_with_it() {
 }
 
 #[test]
-fn a_killed_harness_takes_everything_with_it() {
+fn nothing_survives_a_killed_harness() {
     let dir = TestDir::new();
     let (running, before) = halfway(&dir);
     kill(running.inner(), Signal::SIGKILL).unwrap();

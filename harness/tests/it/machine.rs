@@ -1,6 +1,6 @@
-//! What a machine must have: as an ordinary user, and where something is missing.
+//! Requirements on the machine: ordinary users, and messages about what is missing.
 //!
-//! Each test changes what there is in a mount namespace of its own.
+//! Each test hides or replaces files in a mount namespace of its own.
 
 use std::{
     fs,
@@ -12,12 +12,12 @@ use nix::unistd::Uid;
 
 use crate::test_dir::{FinishedRun, HARNESS, TestDir};
 
-/// Nobody, on every distribution.
+/// User id of `nobody` on every distribution.
 const NOBODY: u32 = 65_534;
 
 const HELLO: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.5\"\n";
 
-/// A TUN device of one's own, with these permissions.
+/// Script that makes a TUN device with the given permissions.
 fn tun(mode: &str) -> String {
     format!(
         "mount -t tmpfs tmpfs /dev/net
@@ -34,7 +34,7 @@ const NO_IPTABLES: &str = "
     done
     export PATH=$PWD/empty";
 
-/// Runs the harness after a shell script in a new mount namespace; as `user`, if that is given.
+/// Runs a shell script and then the harness in a new mount namespace, as `user` if given.
 fn run_after(dir: &TestDir, script: &str, user: Option<u32>, arguments: &[&str]) -> FinishedRun {
     assert!(
         Uid::effective().is_root(),
@@ -51,7 +51,7 @@ fn run_after(dir: &TestDir, script: &str, user: Option<u32>, arguments: &[&str])
         }
         readable_for_all(&own);
     }
-    // Resolved before the script may hide it.
+    // The path is resolved before the script, which may hide the program.
     let setpriv = match user {
         Some(user) => format!("$setpriv --reuid {user} --regid {user} --clear-groups"),
         None => String::new(),
@@ -90,7 +90,7 @@ fn assert_incapable(ran: &FinishedRun, words: &[&str]) {
         ran.stderr
     );
     assert_eq!(ran.stdout, "");
-    assert!(!ran.out.exists(), "no folder for a run that cannot be");
+    assert!(!ran.out.exists(), "a run that cannot start makes no folder");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn without_iptables_the_message_names_the_package() {
     let dir = TestDir::new();
     let ran = run_hello(&dir, NO_IPTABLES, None);
     assert_incapable(&ran, &["iptables-restore is not installed", "install the package iptables"]);
-    assert!(!ran.stderr.contains("/dev/net/tun"), "that is there: {}", ran.stderr);
+    assert!(!ran.stderr.contains("/dev/net/tun"), "nothing is wrong with it: {}", ran.stderr);
 }
 
 const NO_NFT: &str = "
@@ -130,9 +130,9 @@ const NO_NFT: &str = "
         [ ! -e $file ] || mount --bind /dev/null $file
     done";
 
-/// A file of its name is no program.
+/// A file named `nft` that cannot be executed counts as a missing program.
 #[test]
-fn an_nft_that_nobody_may_execute_is_none() {
+fn an_nft_without_permission_to_execute_is_reported_as_missing() {
     let dir = TestDir::new();
     dir.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
     let plain = NO_NFT.replace("/dev/null", "/etc/passwd");
@@ -140,7 +140,8 @@ fn an_nft_that_nobody_may_execute_is_none() {
     assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
 }
 
-const TWO_NATS: &str = "trials = 2\nseed = 1\n[wan]\ndelay_ms = 5\n[sweep]\n\"peer.a.nat\" = [\"home\", \"full-cone\"]\n";
+const TWO_NATS: &str = "trials = 2\nseed = 1\n[wan]\ndelay_ms = 5\n\
+    [sweep]\n\"peer.a.nat\" = [\"home\", \"full-cone\"]\n";
 
 #[test]
 fn without_nft_only_the_nats_that_need_it_are_errors() {
@@ -150,13 +151,13 @@ fn without_nft_only_the_nats_that_need_it_are_errors() {
     for words in ["nft is not installed", "install the package nftables", "NAT full-cone"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
-    let verdicts: Vec<_> = ran
+    let mut verdicts: Vec<String> = ran
         .trials()
         .iter()
-        .map(|it| it["verdict"].clone())
+        .map(|trial| trial["verdict"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(verdicts.iter().filter(|it| *it == "success").count(), 2, "{verdicts:?}");
-    assert_eq!(verdicts.iter().filter(|it| *it == "error").count(), 2, "{verdicts:?}");
+    verdicts.sort();
+    assert_eq!(verdicts, ["error", "error", "success", "success"]);
 
     let doctor = run_after(&dir, NO_NFT, None, &["doctor"]);
     doctor.assert_code(0);
@@ -198,7 +199,7 @@ fn one_message_names_everything_that_is_missing() {
 }
 
 #[test]
-fn a_doctor_finds_a_machine_on_which_these_tests_run_healthy() {
+fn doctor_finds_nothing_missing_where_these_tests_run() {
     let dir = TestDir::new();
     let ran = dir.harness(&["doctor"]);
     ran.assert_code(0);

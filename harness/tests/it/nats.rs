@@ -1,4 +1,4 @@
-//! Each NAT does to an unsolicited SYN what its scenario says, as seen on the WAN.
+//! Answers of NATs to unsolicited SYNs, from the packets on the WAN; public peers; captures.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -7,12 +7,12 @@ use crate::{
     test_dir::TestDir,
 };
 
-/// In the order of the sweep.
+/// Values of the sweep, the first key of the scenario.
 const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
 
 const ANSWERS: [&str; 4] = ["drop", "reset", "icmp-port", "icmp-admin"];
 
-/// A SYN and its answer may stand on both sides of a moment this long.
+/// A SYN that arrives within this time before a limit may be answered after it.
 const MOMENT: Duration = Duration::from_millis(20);
 
 fn one_side_late(late: &str) -> String {
@@ -30,13 +30,13 @@ fn one_side_late(late: &str) -> String {
         [sweep]
         "wan.family" = {FAMILIES:?}
         "peer.{late}.nat.unsolicited" = {ANSWERS:?}
-        # Every SYN is answered, so that each can be looked at.
+        # No limit: every SYN is answered and can be checked.
         "peer.{late}.nat.icmp_limit" = [false]
         "#
     )
 }
 
-/// For two seconds only one peer runs: all its SYNs are unsolicited at the other's NAT.
+/// One peer starts two seconds late: until then, all SYNs of the other are unsolicited.
 #[test]
 fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
     let dir = TestDir::new();
@@ -72,7 +72,7 @@ fn assert_answers(packets: &[CapturedPacket], late: usize, answer: &str) {
     assert!(unsolicited.len() >= 16, "16 ports, and repeats: {unsolicited:#?}");
     assert!(unsolicited.iter().all(|seen| is_syn(seen)), "only SYNs come: {unsolicited:#?}");
     let source: IpAddr = unsolicited[0].source;
-    // With IPv6, the kernel also speaks to multicast groups, which are nowhere.
+    // With IPv6, the kernel also sends to multicast groups, which the WAN does not route.
     let routed = |seen: &&CapturedPacket| !seen.inbound && seen.comment != "no route";
     let answers: Vec<&CapturedPacket> = before(own_start).filter(routed).collect();
     for seen in &answers {
@@ -90,10 +90,10 @@ fn assert_answers(packets: &[CapturedPacket], late: usize, answer: &str) {
         assert!(right, "{answer}: {seen:?}");
     }
     if answer != "drop" {
-        let surely = before(own_start - MOMENT)
-            .filter(|seen| seen.inbound)
+        let due = before(own_start - MOMENT)
+            .filter(|packet| packet.inbound)
             .count();
-        assert!(answers.len() >= surely, "{answer}: {} for {surely} SYNs", answers.len());
+        assert!(answers.len() >= due, "{answer}: {} for {due} SYNs", answers.len());
         assert!(answers.len() <= unsolicited.len(), "{answer}: each SYN is answered once");
     }
 }
@@ -103,7 +103,7 @@ fn is_syn(seen: &CapturedPacket) -> bool {
 }
 
 #[test]
-fn peers_without_a_nat_meet_whatever_the_other_has() {
+fn a_public_peer_connects_with_any_other() {
     let dir = TestDir::new();
     let ran = dir.run(
         r#"
@@ -126,18 +126,18 @@ fn peers_without_a_nat_meet_whatever_the_other_has() {
     for trial in ran.trials() {
         assert_eq!(trial["verdict"], "success", "{trial}");
     }
-    // With both public, b's own kernel refuses until b is there.
-    let seen = capture::read(&ran.out.join("captures/scenario-0-0-0.pcapng"));
-    let refused = |seen: &&CapturedPacket| {
-        !seen.inbound
-            && seen.interface == "b-wan"
-            && matches!(seen.kind, CapturedKind::Reset { .. })
+    // With both peers public, b's own kernel refuses SYNs until b starts.
+    let packets = capture::read(&ran.out.join("captures/scenario-0-0-0.pcapng"));
+    let refused = |packet: &CapturedPacket| {
+        !packet.inbound
+            && packet.interface == "b-wan"
+            && matches!(packet.kind, CapturedKind::Reset { .. })
     };
-    assert!(seen.iter().any(|it| refused(&it)), "{seen:#?}");
+    assert!(packets.iter().any(refused), "{packets:#?}");
 }
 
 #[test]
-fn only_failures_are_captured_if_so_asked() {
+fn with_capture_failed_only_failures_are_captured() {
     let dir = TestDir::new();
     let ran = dir.run(
         r#"

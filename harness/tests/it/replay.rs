@@ -1,4 +1,4 @@
-//! A trial made anew from its run, its packets as a ladder and as a capture.
+//! `harness replay`: a trial run again from its log, with ladder and capture.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ use crate::{
     test_dir::{FinishedRun, TestDir},
 };
 
-/// Succeeds in cell 0, and in cell 1 fails by a NAT that changes ports.
+/// Scenario that succeeds in cell 0 and fails in cell 1, whose NAT changes ports.
 const SCENARIO: &str = r#"
 name = "both"
 trials = 2
@@ -38,14 +38,14 @@ fn replay(dir: &TestDir, run: &Path, trial: &str) -> FinishedRun {
     dir.harness(&["replay", run.to_str().unwrap(), trial])
 }
 
-/// The time of day that is so long after midnight, as ladders have it, without milliseconds.
+/// Time of day (UTC) as in ladders, without milliseconds.
 fn time_of_day(unix_s: f64) -> String {
     let seconds = |per: f64, of: f64| (unix_s / per).rem_euclid(of).floor();
     format!("{:02}:{:02}:{:02}.", seconds(3600.0, 24.0), seconds(60.0, 60.0), seconds(1.0, 60.0))
 }
 
 #[test]
-fn a_trial_is_replayed_from_its_run_alone() {
+fn a_trial_is_replayed_from_its_log_alone() {
     let dir = TestDir::new();
     let ran = dir.run(SCENARIO, &["--capture=failed"]);
     ran.assert_code(0);
@@ -60,7 +60,7 @@ fn a_trial_is_replayed_from_its_run_alone() {
     assert!(ladder.contains("SYN remapped"), "{ladder}");
     assert!(!ran.out.join("captures/both-0-0.ladder.txt").exists(), "it succeeded");
 
-    // Whatever becomes of the file, the run knows what it was.
+    // The log holds the scenario, so that the file may change.
     dir.write("scenario-0.toml", "trials = 1\nnonsense");
     let again = replay(&dir, &ran.out, "0.1.0");
     again.assert_code(0);
@@ -89,7 +89,7 @@ fn a_trial_is_replayed_from_its_run_alone() {
     refusals(&dir, &ran);
 }
 
-/// What cannot be replayed says why.
+/// Checks the messages about runs and trials that cannot be replayed.
 fn refusals(dir: &TestDir, ran: &FinishedRun) {
     let run = |name: &str, change: &dyn Fn(Value) -> Value| {
         let folder = dir.path(name);
@@ -166,7 +166,7 @@ fn refusals(dir: &TestDir, ran: &FinishedRun) {
     assert!(different.stdout.contains("DIFFERENT from the run: failure"), "{}", different.stdout);
 }
 
-/// The capture names its interfaces, and its comments say what it is and what became of packets.
+/// Checks the names of interfaces and the comments of a capture.
 fn check_capture(path: &Path, seed: &str) {
     let packets = capture::read(path);
     assert!(packets.iter().any(|packet| packet.inbound) && packets.len() >= 32, "{packets:?}");
@@ -174,15 +174,12 @@ fn check_capture(path: &Path, seed: &str) {
     while let Some(block) = reader.next_block() {
         block.unwrap();
     }
-    let comment = reader
-        .section()
-        .options
-        .iter()
-        .find_map(|option| match option {
-            SectionHeaderOption::Comment(text) => Some(text.to_string()),
-            _ => None,
-        });
-    let comment = comment.unwrap();
+    let commented = |option: &SectionHeaderOption<'_>| match option {
+        SectionHeaderOption::Comment(text) => Some(text.to_string()),
+        _ => None,
+    };
+    let section = reader.section();
+    let comment = section.options.iter().find_map(commented).unwrap();
     for part in ["trial 0.1.0 of both", seed, "NATs: a symmetric, b home", "port-remapped"] {
         assert!(comment.contains(part), "{part}: {comment}");
     }
@@ -192,13 +189,13 @@ fn check_capture(path: &Path, seed: &str) {
     };
     let interfaces = reader.interfaces().iter();
     let behind: Vec<String> = interfaces
-        .filter_map(|it| it.options.iter().find_map(described))
+        .filter_map(|interface| interface.options.iter().find_map(described))
         .collect();
     assert_eq!(behind, ["peer a behind its NAT symmetric", "peer b behind its NAT home"]);
     check_with_tshark(path);
 }
 
-/// Where there is a tshark, it must read all of it without complaint; what it would show has been
+/// Checks that tshark, if installed, reads the whole capture without complaint. The content is
 /// checked above in any case.
 fn check_with_tshark(path: &Path) {
     let fields = ["frame.interface_name", "frame.interface_description", "frame.comment"];
@@ -206,12 +203,12 @@ fn check_with_tshark(path: &Path) {
     command.arg("-r").arg(path).args(["-T", "fields"]);
     command.args(fields.iter().flat_map(|field| ["-e", field]));
     let Ok(output) = command.output() else { return };
-    let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let complaints: Vec<&str> = stderr
         .lines()
         .filter(|line| !line.contains("RunningHarness as user") && !line.is_empty())
         .collect();
-    assert!(output.status.success() && complaints.is_empty(), "{said}");
+    assert!(output.status.success() && complaints.is_empty(), "{stderr}");
     let shown = String::from_utf8_lossy(&output.stdout);
     for line in ["a-wan\tpeer a behind its NAT symmetric\tto b-wan", "b-wan\tpeer b behind"] {
         assert!(shown.contains(line), "{line}: {shown}");

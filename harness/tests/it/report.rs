@@ -1,4 +1,4 @@
-//! What a run prints and keeps, and that it can be reported again.
+//! Reports: output and files of a run, and the same again from its events.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -107,12 +107,12 @@ fn a_log_cut_off_in_the_middle_of_a_line_is_reported_up_to_there() {
     let ran = dir.run(HELLO, &[]);
     let log = ran.out.join("events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
-    // Into the line of the fifth trial, after the start and four others.
+    // The cut is in the line of the fifth trial, the sixth line of the log.
     let start = text.match_indices('\n').nth(4).unwrap().0;
     fs::write(&log, &text[..start + 100]).unwrap();
 
     let again = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
-    // What was not run might have gone otherwise.
+    // Trials that did not run might have decided otherwise.
     again.assert_code(3);
     let summary: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(summary["state"], "unfinished");
@@ -143,12 +143,14 @@ fn several_scenarios_share_a_run() {
     let arguments = ["run", one, two, "--out", out.to_str().unwrap()];
     let ran = dir.start_harness(&arguments, out.clone()).wait();
     ran.assert_code(0);
-    let names: Vec<_> = ran.summary()["scenarios"].as_array().unwrap().clone();
-    assert_eq!(names.iter().map(|it| &it["name"]).collect::<Vec<_>>(), ["one", "two"]);
+    let summary = ran.summary();
+    let scenarios = summary["scenarios"].as_array().unwrap();
+    let names: Vec<_> = scenarios.iter().map(|scenario| &scenario["name"]).collect();
+    assert_eq!(names, ["one", "two"]);
     assert_eq!(ran.trials().len(), 4);
 }
 
-/// What `report` prints for each file of a run's folder, but for JUnit, which it writes.
+/// Options of `report` that print a file of the run's folder. JUnit is written, not printed.
 const PRINTED: [(&str, &str); 3] =
     [("--json", "summary.json"), ("--csv", "cells.csv"), ("--markdown", "summary.md")];
 
@@ -168,25 +170,28 @@ fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
     assert!(kept[1].starts_with("scenario,cell,rtt_ms,") && kept[1].lines().count() == 2);
     assert!(kept[2].starts_with("## ✅ harness: 1 of 1 expectations met · 6 trials in "));
 
-    // Elsewhere, with nothing but the events.
-    let moved = dir.path("moved");
-    fs::create_dir(&moved).unwrap();
-    fs::copy(ran.out.join("events.jsonl"), moved.join("events.jsonl")).unwrap();
-    let moved = moved.to_str().unwrap();
+    // In another folder that holds only the events.
+    let elsewhere = dir.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::copy(ran.out.join("events.jsonl"), elsewhere.join("events.jsonl")).unwrap();
+    let moved = elsewhere.to_str().unwrap();
     for (option, name) in PRINTED {
         let again = dir.harness(&["report", moved, option]);
         again.assert_code(0);
-        let index = names.iter().position(|it| *it == name).unwrap();
+        let index = names
+            .iter()
+            .position(|kept_name| *kept_name == name)
+            .unwrap();
         assert_eq!(again.stdout, kept[index], "{option}");
     }
-    let again = dir.path("again.xml");
-    dir.harness(&["report", moved, "--junit", again.to_str().unwrap()])
+    let junit_again = dir.path("again.xml");
+    dir.harness(&["report", moved, "--junit", junit_again.to_str().unwrap()])
         .assert_code(0);
-    assert_eq!(fs::read_to_string(again).unwrap(), kept[0]);
+    assert_eq!(fs::read_to_string(junit_again).unwrap(), kept[0]);
 }
 
 #[test]
-fn github_actions_is_told_what_failed_and_gets_a_summary() {
+fn github_actions_gets_annotations_and_a_summary() {
     let dir = TestDir::new();
     let text = HELLO.replace(">= 0.5", "< 0.1");
     dir.write("hello.toml", &text);
@@ -224,11 +229,11 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
     assert!(!elsewhere.stderr.contains("::error"), "{}", elsewhere.stderr);
 }
 
-/// A copy of a run whose trials from this one on failed.
+/// Copies a log, with the trials from index `from` on changed to failures.
 fn with_failures(run: &Path, to: &Path, from: u64) {
     fs::create_dir(to).unwrap();
     let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
-    let lines = text.lines().map(|line| {
+    let changed = text.lines().map(|line| {
         let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
         if event["event"] == "trial-finished" && event["trial"].as_u64().unwrap() >= from {
             event["verdict"] = "failure".into();
@@ -236,8 +241,7 @@ fn with_failures(run: &Path, to: &Path, from: u64) {
         }
         event.to_string() + "\n"
     });
-    let lines: String = lines.collect();
-    fs::write(to.join("events.jsonl"), lines).unwrap();
+    fs::write(to.join("events.jsonl"), changed.collect::<String>()).unwrap();
 }
 
 #[test]
@@ -275,7 +279,7 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
 }
 
 #[test]
-fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
+fn standard_output_on_a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
     let dir = TestDir::new();
     let ran = dir.run(HELLO, &[]);
     let command = || {
@@ -290,9 +294,9 @@ fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
         .open("/dev/full")
         .unwrap();
     let output = command().stdout(full).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(5), "{said}");
-    assert!(said.contains("cannot write to standard output: No space left"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("cannot write to standard output: No space left"), "{stderr}");
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -301,12 +305,12 @@ fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
 }
 
 #[test]
-fn a_report_that_finds_the_disk_full_says_so_and_leaves_the_old_one() {
+fn on_a_full_disk_the_old_report_stays() {
     let dir = TestDir::new();
     let ran = dir.run(HELLO, &[]);
     let small = dir.path("small");
     fs::create_dir(&small).unwrap();
-    // A folder with a report and hardly any room, in a mount namespace that ends with the harness.
+    // A full folder with an old report, in a mount namespace that ends with the harness.
     let script = "mount -t tmpfs -o size=8k tmpfs small && echo old > small/x.xml && \
         head -c 4096 /dev/zero > small/filler && \
         \"$HARNESS\" report \"$RUN\" --junit small/x.xml > /dev/null; \

@@ -1,4 +1,4 @@
-//! A lab left standing, with a shell in one of its peers.
+//! `harness shell`: a lab with a shell in one of its peers.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -30,7 +30,7 @@ fn start<'a>(dir: &'a TestDir, options: &[&str]) -> RunningHarness<'a> {
 }
 
 #[test]
-fn peers_can_be_started_by_hand_with_what_the_shell_is_told() {
+fn the_environment_of_the_shell_starts_both_peers() {
     let dir = TestDir::new();
     let script = r#"
         ip -4 -brief address > address
@@ -63,7 +63,7 @@ fn peers_can_be_started_by_hand_with_what_the_shell_is_told() {
 }
 
 #[test]
-fn the_lab_goes_with_the_shell_however_it_ends() {
+fn the_lab_is_removed_with_the_shell_however_it_ends() {
     let dir = TestDir::new();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let mut running = start(&dir, &["b", "--command", "sleep 1000"]);
@@ -85,18 +85,18 @@ fn the_lab_goes_with_the_shell_however_it_ends() {
     }
 }
 
-/// Ctrl-C ends what runs in the shell, not the shell and not the lab; and whoever started the
-/// harness has the terminal again.
+/// Ctrl-C ends the program in the shell, not the shell or the lab. Afterwards the process that
+/// started the harness has the terminal again.
 #[test]
-fn the_terminal_is_the_shells_and_then_its_callers_again() {
+fn the_shell_gets_the_terminal_and_the_caller_gets_it_back() {
     let dir = TestDir::new();
     dir.write("lab.toml", SCENARIO);
     let mut command = dir.command(&python());
     command
         .arg(program("terminal.py"))
         .arg(format!("{HARNESS} shell lab.toml a"));
-    // Of all shells, this one makes itself the terminal's foreground group for sure. Without its
-    // configuration, its prompt is known.
+    // bash surely makes itself the terminal's foreground group. Without its configuration files,
+    // its prompt is known.
     let shell = dir.write("shell", "#!/bin/sh\nPS1='ready> ' exec bash --norc -i\n");
     fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
     command.env("SHELL", shell).env("TERM", "dumb");
@@ -104,7 +104,7 @@ fn the_terminal_is_the_shells_and_then_its_callers_again() {
 }
 
 #[test]
-fn a_cell_or_peer_that_is_not_there_is_told() {
+fn an_unknown_cell_or_peer_is_refused() {
     let dir = TestDir::new();
     let ran = start(&dir, &["a", "--cell", "2"]).wait();
     ran.assert_code(2);
@@ -116,9 +116,9 @@ fn a_cell_or_peer_that_is_not_there_is_told() {
     start(&dir, &["c"]).wait().assert_code(2);
 }
 
-/// An answer that is lost would cost a trial its first second.
+/// A lost answer of ARP or neighbour discovery would cost a trial its first second.
 #[test]
-fn nobody_has_to_ask_for_a_neighbour() {
+fn neighbours_are_permanent_and_never_solicited() {
     let dir = TestDir::new();
     for (set, gateway) in [("ipv4", "100.64.1.1"), ("ipv6", "2001:db8:1::1")] {
         let family = format!("wan.family={set}");

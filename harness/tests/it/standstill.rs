@@ -1,4 +1,4 @@
-//! A machine that stands still while trials run.
+//! Stalls: a machine that stands still while trials run.
 
 use std::time::Duration;
 
@@ -12,20 +12,21 @@ use crate::{
     test_dir::{TestDir, pause, wait_for},
 };
 
+/// Stops processes for a time.
 fn stop(processes: &[Pid], time: Duration) {
-    for (signal, time) in [(Signal::SIGSTOP, time), (Signal::SIGCONT, Duration::ZERO)] {
+    for (signal, then_wait) in [(Signal::SIGSTOP, time), (Signal::SIGCONT, Duration::ZERO)] {
         for process in processes {
             kill(*process, signal).unwrap();
         }
-        pause(time);
+        pause(then_wait);
     }
 }
 
-/// Between the first SYNs of one peer and the start of the other nothing is due.
+/// Scenario in which nothing is due between the first SYNs of peer a and the start of peer b.
 const WAITING: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[peer.b]\nstart_s = 3\n";
 
 #[test]
-fn trials_during_which_everything_stood_still_are_disturbed() {
+fn trials_during_a_stall_are_disturbed() {
     let dir = TestDir::new();
     let running = dir.start(WAITING, &[]);
     let (guardian, inner) = (running.guardian(), running.inner());
@@ -51,9 +52,10 @@ fn trials_during_which_everything_stood_still_are_disturbed() {
     }
 }
 
-/// Half of the time-out of an established connection is over before it is looked at.
+/// The stall exceeds the time-out of an established connection, so that the NAT seems to forget it
+/// too early.
 #[test]
-fn a_nat_that_seemed_to_differ_while_everything_stood_still_is_looked_at_again() {
+fn a_nat_that_seemed_to_differ_during_a_stall_is_verified_again() {
     let dir = TestDir::new();
     let running = dir.start_harness(&["nats", "verify", "short-timeouts"], dir.path("none"));
     let inner = running.inner();

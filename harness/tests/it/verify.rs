@@ -1,4 +1,4 @@
-//! NATs are proven by probing, and the proof notices every property that is not as described.
+//! `harness nats verify`: every NAT has its properties, and every property that differs is named.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::test_dir::{self, FinishedRun, HARNESS, TestDir};
 
-/// What `nats verify --json` says of each NAT: its name, and the properties that differ.
+/// Names of NATs with the properties that differ, from the output of `nats verify --json`.
 fn verdicts(ran: &FinishedRun) -> Vec<(String, BTreeSet<String>)> {
     let report: Value = serde_json::from_str(&ran.stdout)
         .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr));
@@ -23,9 +23,9 @@ fn verdicts(ran: &FinishedRun) -> Vec<(String, BTreeSet<String>)> {
             .as_array()
             .unwrap_or_else(|| panic!("{nat}"));
         assert!(all.len() >= 10, "{nat}");
-        let wrong = all.iter().filter(|it| it["holds"] == false);
+        let wrong = all.iter().filter(|property| property["holds"] == false);
         wrong
-            .map(|it| it["property"].as_str().unwrap().to_owned())
+            .map(|property| property["property"].as_str().unwrap().to_owned())
             .collect()
     };
     let nats = report.as_array().unwrap().iter();
@@ -33,7 +33,7 @@ fn verdicts(ran: &FinishedRun) -> Vec<(String, BTreeSet<String>)> {
         .collect()
 }
 
-/// Verifies NATs; none of them may differ.
+/// Verifies NATs and asserts that none differs.
 fn assert_as_described(dir: &TestDir, arguments: &[&str], count: usize) {
     let ran = dir.harness(&[&["nats", "verify", "--json"], arguments].concat());
     let verdicts = verdicts(&ran);
@@ -50,15 +50,15 @@ fn every_nat_of_the_catalogue_does_what_it_says() {
 }
 
 #[test]
-fn every_firewall_that_stands_for_a_nat_with_ipv6_does_what_it_says() {
+fn every_ipv6_firewall_of_the_catalogue_does_what_it_says() {
     let dir = TestDir::new();
     assert_as_described(&dir, &["--ipv6"], 8);
-    // Without a firewall nothing tells what it has forgotten.
+    // A NAT that is open needs another probe of its memory.
     let open = "{ name = \"full-cone\", unsolicited = \"open\", syn_timeout_s = 1 }";
     assert_as_described(&dir, &["--ipv6", open], 1);
 }
 
-/// A program that does nothing but use a processor, until it is dropped.
+/// Program that keeps a processor busy until it is dropped.
 struct BusyLoop(Child);
 
 impl BusyLoop {
@@ -79,13 +79,13 @@ impl Drop for BusyLoop {
     }
 }
 
-/// What comes to an IPv6 address is dropped until a worker of the kernel has had its turn.
+/// The kernel drops packets to a new IPv6 address until one of its workers has run.
 #[test]
-fn firewalls_with_ipv6_are_ready_when_they_are_probed_on_a_busy_machine() {
+fn firewalls_with_ipv6_are_probed_when_they_are_ready_on_a_busy_machine() {
     let dir = TestDir::alone();
-    // All alike, and each verified; time-outs as long as these are not waited for.
+    // Time-outs of this length are not verified, so that all these NATs are alike.
     let nats: Vec<String> = (60..140)
-        .map(|it| format!("{{ syn_timeout_s = {it} }}"))
+        .map(|seconds| format!("{{ syn_timeout_s = {seconds} }}"))
         .collect();
     let mut arguments = vec!["--ipv6"];
     arguments.extend(nats.iter().map(String::as_str));
@@ -93,7 +93,7 @@ fn firewalls_with_ipv6_are_ready_when_they_are_probed_on_a_busy_machine() {
     assert_as_described(&dir, &arguments, nats.len());
 }
 
-/// Behaviours that no NAT of the catalogue has, and combinations of them.
+/// Combinations of properties that no NAT of the catalogue has.
 #[test]
 fn nats_made_from_the_vocabulary_do_what_they_say() {
     let mut nats = Vec::new();
@@ -125,8 +125,8 @@ fn nats_made_from_the_vocabulary_do_what_they_say() {
     assert_as_described(&TestDir::new(), &names, nats.len());
 }
 
-/// What is described, what is built instead, and the properties in which they differ.
-const SABOTAGE: &[(&str, &str, &[&str])] = &[
+/// Described NAT, NAT built instead, and the properties in which they differ.
+const SABOTAGES: &[(&str, &str, &[&str])] = &[
     (
         "symmetric",
         "{ mapping = \"endpoint-independent\", allocation = \"random\" }",
@@ -186,8 +186,8 @@ const SABOTAGE: &[(&str, &str, &[&str])] = &[
 
 #[test]
 fn every_property_that_is_not_as_described_is_named() {
-    for several in SABOTAGE.chunks(6) {
-        // One for each: they find nothing of the others left.
+    for several in SABOTAGES.chunks(6) {
+        // Each has a folder of its own, so that none finds processes of another left.
         let dirs: Vec<TestDir> = several.iter().map(|_| TestDir::new()).collect();
         let running: Vec<_> = dirs
             .iter()
@@ -207,7 +207,8 @@ fn every_property_that_is_not_as_described_is_named() {
     }
 }
 
-/// A program in the place of one that loads rules: it passes them on, changed by `sed`.
+/// Replaces a program that loads rules by one that first changes the rules with `sed`. Returns the
+/// `PATH` on which it is found.
 fn tampered(dir: &TestDir, program: &str, script: &str) -> String {
     let folder = dir.path("tampered");
     fs::create_dir_all(&folder).unwrap();
@@ -220,9 +221,9 @@ fn tampered(dir: &TestDir, program: &str, script: &str) -> String {
     format!("{}:{path}", folder.display())
 }
 
-/// What no NAT of the vocabulary does wrong: rules that were changed on their way to the kernel.
+/// Rules changed on their way to the kernel, with faults that no NAT of the vocabulary has.
 #[test]
-fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
+fn rules_that_are_changed_on_their_way_to_the_kernel_are_noticed() {
     let tampering = [
         (
             "iptables-restore",
@@ -249,7 +250,7 @@ fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
             &["translation"],
         ),
     ];
-    // Together: each waits for packets that never come.
+    // At the same time: each waits for packets that never come.
     let dirs = tampering.each_ref().map(|_| TestDir::new());
     let running: Vec<_> = dirs
         .iter()
@@ -327,20 +328,15 @@ fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
     assert_eq!(nats[0].get("differences"), None);
     assert_eq!(nats[1]["differences"].as_array().unwrap().len(), 1);
 
-    let ran = run("not-verified", Some("--no-verify"));
-    assert_eq!(ran.trials().len(), 4);
-    assert!(
-        ran.trials()
-            .iter()
-            .all(|trial| trial["verdict"] == "success"),
-        "{:?}",
-        ran.trials()
-    );
-    ran.assert_code(0);
+    let unverified = run("not-verified", Some("--no-verify"));
+    let trials = unverified.trials();
+    assert_eq!(trials.len(), 4);
+    assert!(trials.iter().all(|trial| trial["verdict"] == "success"), "{trials:?}");
+    unverified.assert_code(0);
 }
 
 #[test]
-fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
+fn a_run_in_which_no_nat_is_as_described_does_not_start() {
     let dir = TestDir::new();
     let only = TWO_NATS.replace("\"home\", \"home-reject\"", "\"home-reject\"");
     let file = dir.write("one.toml", &only);
@@ -363,7 +359,7 @@ fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
 fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
     let dir = TestDir::new();
     let file = dir.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
-    // As nft does where the kernel lacks a module, it says why and fails.
+    // nft then fails with a message, as on a kernel that lacks a module.
     let path = tampered(&dir, "nft", "s/dnat/dnat to nowhere/");
     for option in [None, Some("--no-verify")] {
         let out = dir.path(option.unwrap_or("verified"));
@@ -387,7 +383,7 @@ fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
 }
 
 #[test]
-fn the_script_that_is_shown_makes_the_nat() {
+fn the_script_of_nats_show_makes_the_nat() {
     let dir = TestDir::new();
     let list: Value = serde_json::from_str(&dir.harness(&["nats", "--json"]).stdout).unwrap();
     for entry in list.as_array().unwrap() {
@@ -418,7 +414,7 @@ fn the_script_that_is_shown_makes_the_nat() {
 }
 
 #[test]
-fn what_is_no_nat_is_refused_with_what_would_be() {
+fn an_unknown_or_impossible_nat_is_refused_with_a_suggestion() {
     let dir = TestDir::new();
     for (arguments, message) in [
         (&["show", "hoem"][..], "there is no NAT \"hoem\": did you mean `home`?"),
@@ -440,12 +436,12 @@ fn what_is_no_nat_is_refused_with_what_would_be() {
 fn an_interrupt_ends_a_verification_at_once() {
     let dir = TestDir::new();
     let running = dir.start_harness(&["nats", "verify", "short-timeouts"], dir.path("none"));
-    // It has begun: the isolated process is there.
+    // The isolated process exists: the verification has begun.
     running.inner();
     let begun = test_dir::now();
     running.signal(Signal::SIGINT);
     let ran = running.wait();
     ran.assert_code(130);
-    assert!(begun.elapsed() < Duration::from_secs(3), "its time-outs alone take more");
+    assert!(begun.elapsed() < Duration::from_secs(3), "the time-outs of the NAT alone take longer");
     assert!(ran.stderr.contains("interrupted"), "{}", ran.stderr);
 }
