@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{commands::TrialId, report::compare::LEAST_MS, scenario::CellFilter};
+use crate::{commands::TrialId, report::compare::MIN_MS, scenario::CellFilter};
 
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
 #[derive(Debug, Parser)]
@@ -258,7 +258,7 @@ pub(crate) struct CompareArgs {
     #[arg(
         long,
         value_name = "MS",
-        default_value_t = LEAST_MS,
+        default_value_t = MIN_MS,
         value_parser = milliseconds,
         allow_negative_numbers = true
     )]

@@ -9,7 +9,8 @@ use crate::{
         NatSpec,
         rules::{self, Tool},
     },
-    scenario::{Family, Setup, expand},
+    peers::Family,
+    scenario::{Setup, expand},
 };
 
 /// Something that is missing, and what to do about it.

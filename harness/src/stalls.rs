@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 
 /// How long from one look at the clock to the next.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Less than this beyond the pause is what a busy machine does: that shows by its late packets.
-const LEAST: Duration = Duration::from_millis(50);
+const MIN_STALL: Duration = Duration::from_millis(50);
 
 /// Watches for stalls until it is dropped.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ fn look(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
 
 impl Seen {
     fn note(&mut self, now: MonoTime) {
-        if now.since(self.looked) >= PAUSE + LEAST {
+        if now.since(self.looked) >= PAUSE + MIN_STALL {
             self.stalls.push([self.looked, now]);
         }
         self.looked = now;

@@ -2,11 +2,9 @@
 
 use crate::{
     event::ExpectationPlan,
-    report::{
-        judge::{Allowance, rate_allowance, time_allowance},
-        stats::least,
-    },
-    scenario::{Bound, Criterion, MOST_TRIALS, Scenario},
+    report::judge::{Allowance, rate_allowance, time_allowance},
+    scenario::{Bound, Criterion, MAX_TRIALS, Scenario},
+    stats::least,
     words::count,
 };
 
@@ -65,7 +63,7 @@ fn allowance(criterion: &Criterion, trials: u64) -> Option<Allowance> {
 /// The least number of trials that can prove a criterion; `None` if no sensible number can.
 fn least_to_prove(criterion: &Criterion) -> Option<u64> {
     let proves = |trials| allowance(criterion, trials).is_some_and(|it| it.passes_up_to.is_some());
-    Some(least(1, u64::from(MOST_TRIALS), proves)).filter(|trials| proves(*trials))
+    Some(least(1, u64::from(MAX_TRIALS), proves)).filter(|trials| proves(*trials))
 }
 
 /// What a criterion is on, where it does not say so itself.

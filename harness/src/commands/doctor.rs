@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use super::{INCAPABLE, Problem, say};
 use crate::{
     doctor::{self, Missing},
+    named::Named,
     nat::{
         NatSpec, Unsolicited,
         catalogue::CATALOGUE,
         possible::impossible_with_ipv6,
         rules::{self, Tool},
     },
-    scenario::{Family, Named},
+    peers::Family,
 };
 
 /// `harness doctor`.

@@ -6,15 +6,17 @@ use super::{INCAPABLE, Problem, USAGE, ready, say};
 use crate::{
     cli::{NatsArgs, NatsCommand, ShowNatArgs, VerifyNatsArgs},
     doctor,
+    lab::wan_address,
     nat::{
         Nat, NatSpec,
         catalogue::{self, CATALOGUE},
         possible::impossible_with_ipv6,
         show,
-        verify::{Subject, text},
     },
+    peers::Family,
     report::style::Style,
-    scenario::{Family, did_you_mean, list, nat_from_text},
+    scenario::{did_you_mean, list, nat_from_text},
+    verify::{Subject, text},
 };
 
 /// A NAT did not do what it says.
@@ -43,10 +45,11 @@ fn show_one(args: &ShowNatArgs) -> Result<ExitCode, Problem> {
     if let Some(nat) = nat.spec() {
         possible_with(family, nat)?;
     }
+    let wan = wan_address(family);
     if args.json {
-        say_json(&show::rules_json(&nat, family));
+        say_json(&show::rules_json(&nat, family, wan));
     } else {
-        say(show::script(&nat, family, width()).trim_end());
+        say(show::script(&nat, family, wan, width()).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,12 +9,12 @@ use super::{INCAPABLE, Problem};
 use crate::{
     doctor::{self, Missing},
     event::NatVerified,
-    nat::{
-        NatSpec,
-        verify::{self, Subject, Verified},
-    },
+    named::Named,
+    nat::NatSpec,
+    peers::Family,
     run::{Refused, interruptible, refusal},
-    scenario::{Family, Named, Setup},
+    scenario::Setup,
+    verify::{self, Subject, Verified},
 };
 
 /// A NAT, and what it stands in.

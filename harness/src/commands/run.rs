@@ -10,7 +10,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use punch::io::clock::wall_now;
+use punch::driver::clock::wall_now;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -27,6 +27,7 @@ use crate::{
     cli::{Capture, RunArgs},
     doctor,
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
+    peers::Family,
     report::{
         folder::{RunFolder, timestamp},
         log::EventLog,
@@ -34,7 +35,7 @@ use crate::{
         tally::Tally,
     },
     run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Family, Nat, NatSpec, Scenario, Setup},
+    scenario::{Nat, NatSpec, Scenario, Setup},
     stalls::Stalls,
 };
 

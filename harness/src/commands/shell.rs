@@ -10,13 +10,13 @@ use super::{
 use crate::{
     cli::{PeerName, ShellArgs},
     doctor,
-    lab::Side,
+    peers::Side,
     run::{Left, Visit, visit},
     scenario::Scenario,
 };
 
 /// Cells that a message lists.
-const MOST_LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// `harness shell`.
 pub(crate) fn shell(args: &ShellArgs) -> ExitCode {
@@ -86,10 +86,10 @@ fn listed(scenario: &Scenario) -> String {
         return "it sweeps nothing: leave --cell out".to_owned();
     }
     let mut text = "its cells are".to_owned();
-    for (index, cell) in scenario.cells.iter().enumerate().take(MOST_LISTED) {
+    for (index, cell) in scenario.cells.iter().enumerate().take(MAX_LISTED) {
         text += &format!("\n  {index}: {}", cell.label());
     }
-    let more = scenario.cells.len().saturating_sub(MOST_LISTED);
+    let more = scenario.cells.len().saturating_sub(MAX_LISTED);
     if more > 0 {
         text += &format!("\n  and {more} more");
     }

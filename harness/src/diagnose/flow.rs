@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use crate::{
-    lab::Side,
+    peers::Side,
     wan::{Fate, Packet, Traffic, tcp},
 };
 

@@ -8,12 +8,12 @@ use std::{
 use etherparse::{PacketBuilder, PacketBuilderStep, icmpv4::DestUnreachableHeader};
 use punch::{
     Event,
-    core::{event::What, time::MonoTime},
+    proto::{event::What, time::MonoTime},
 };
 
 use super::flow::Place;
 use crate::{
-    lab::Side,
+    peers::Side,
     wan::{Fate, Packet, Traffic},
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use punch::{
     Event,
-    core::{event::What, time::MonoTime},
+    proto::{event::What, time::MonoTime},
 };
 
 use crate::{
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::{
         diagnose::tape::{Flags, Tape},
-        lab::Side,
+        peers::Side,
     };
 
     #[test]

@@ -2,41 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Side;
-use crate::scenario::Family;
-
-/// An address with the length of its network's prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Network {
-    /// An address in the network.
-    pub(crate) address: IpAddr,
-    /// Length of the prefix in bits.
-    pub(crate) prefix: u8,
-}
-
-impl Network {
-    /// Whether an address is of this network.
-    pub(crate) fn contains(self, other: IpAddr) -> bool {
-        let prefix = u32::from(self.prefix);
-        match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let differing = u32::from(own) ^ u32::from(other);
-                differing.leading_zeros() >= prefix
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let differing = u128::from(own) ^ u128::from(other);
-                differing.leading_zeros() >= prefix
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-
-    /// A network of one address.
-    const fn host(address: IpAddr) -> Self {
-        let prefix = if address.is_ipv4() { 32 } else { 128 };
-        Self { address, prefix }
-    }
-}
+use crate::{
+    peers::{Family, Side},
+    wan::Network,
+};
 
 /// The WAN interface of a peer's NAT, or of the peer itself where it is public.
 pub(super) fn wan(family: Family, side: Side) -> Network {
@@ -99,22 +68,4 @@ fn number(side: Side) -> u16 {
 
 fn v6(site: u16, subnet: u16, host: u16) -> IpAddr {
     Ipv6Addr::new(0x2001, 0xdb8, site, subnet, 0, 0, 0, host).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_contains_what_shares_its_prefix() {
-        let lan = gateway(Family::V6, Side::A);
-        assert!(lan.contains(inside(Family::V6, Side::A).address));
-        assert!(!lan.contains(inside(Family::V6, Side::B).address));
-        assert!(!lan.contains(inside(Family::V4, Side::A).address));
-        let all = Network { address: Ipv4Addr::UNSPECIFIED.into(), prefix: 0 };
-        assert!(all.contains(Ipv4Addr::BROADCAST.into()));
-        let one = wan(Family::V4, Side::A);
-        assert!(one.contains(one.address));
-        assert!(!one.contains(wan(Family::V4, Side::B).address));
-    }
 }

@@ -9,8 +9,7 @@ use std::{
 };
 
 use super::{
-    Host, Lab, LabSpec, LoneNat, Side, WanEnd,
-    address::{self, Network},
+    Host, Lab, LabSpec, LoneNat, address,
     link::{End, LinkError, with_links},
     netns::NetNs,
     tun,
@@ -20,7 +19,8 @@ use crate::{
         Nat, NatSpec,
         rules::{self, LAN, Rules, Sysctl, Tool, WAN},
     },
-    scenario::Family,
+    peers::{Family, Side},
+    wan::{Network, WanEnd},
 };
 
 /// Interface of an inside host.

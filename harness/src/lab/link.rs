@@ -20,7 +20,8 @@ use rtnetlink::{
 };
 use tokio::time::{sleep, timeout};
 
-use super::{address::Network, netns::NetNs};
+use super::netns::NetNs;
+use crate::wan::Network;
 
 /// How long the kernel's workers may take over a link: they wait for the network lock, which other
 /// labs hold while they are built and removed.

@@ -11,14 +11,17 @@ mod link;
 mod netns;
 pub(crate) mod tun;
 
-use std::{fmt, net::IpAddr, os::fd::OwnedFd};
+use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    address::Network,
     build::{BuildError, build, build_alone, find_program, is_executable},
     netns::NetNs,
 };
-use crate::{nat::Nat, scenario::Family};
+use crate::{
+    nat::Nat,
+    peers::{Family, Side},
+    wan::WanEnd,
+};
 
 /// The WAN address of peer a's NAT; with IPv6, where nothing is translated, that of its interface.
 pub(crate) fn wan_address(family: Family) -> IpAddr {
@@ -58,17 +61,6 @@ pub(crate) struct LoneNat {
     pub(crate) tun: OwnedFd,
 }
 
-/// Where a lab meets the WAN.
-#[derive(Debug)]
-pub(crate) struct WanEnd {
-    /// Name, for captures and reports.
-    pub(crate) name: String,
-    /// What is routed to it.
-    pub(crate) network: Network,
-    /// Descriptor of the TUN device.
-    pub(crate) tun: OwnedFd,
-}
-
 /// A host in a lab.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -79,43 +71,4 @@ pub(crate) struct Host {
     pub(crate) nat: Option<NetNs>,
     /// The address by which others reach it: its NAT's, where there is one that translates.
     pub(crate) address: IpAddr,
-}
-
-/// One of the two peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
-    /// Peer a.
-    A,
-    /// Peer b.
-    B,
-}
-
-impl Side {
-    /// Both, in order.
-    pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    /// 0 or 1.
-    pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::A => 0,
-            Self::B => 1,
-        }
-    }
-
-    /// The other one.
-    pub(crate) const fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::A => "a",
-            Self::B => "b",
-        })
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A NAT is a value ([`NatSpec`]) in these terms. [`catalogue`] names those that users meet,
 //! [`possible`] says which combinations there can be, [`rules`] turns one into the text of rules
-//! and kernel variables; building it is [`crate::lab`]'s, proving it [`verify`]'s.
+//! and kernel variables; building it is [`crate::lab`]'s, proving it [`crate::verify`]'s.
 //!
 //! What always holds: a `NatSpec` that a scenario yields is possible, and two that are equal have
 //! the same rules. The same value serves TCP, UDP and ICMP as far as the terms apply: `unsolicited`
@@ -13,11 +13,10 @@ pub(crate) mod possible;
 mod rfc;
 pub(crate) mod rules;
 pub(crate) mod show;
-pub(crate) mod verify;
 
 use std::fmt;
 
-use crate::scenario::Named;
+use crate::named::Named;
 
 /// What stands between a peer and the WAN.
 #[derive(Debug, Clone, PartialEq, Eq)]

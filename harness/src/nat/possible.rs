@@ -1,10 +1,10 @@
 //! Which combinations of behaviours there can be.
 
 use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Unsolicited};
-use crate::scenario::Named;
+use crate::named::Named;
 
 /// Ports that a block must have at least: two peers' 16 sockets each, and repeats.
-pub(crate) const LEAST_BLOCK: u16 = 64;
+pub(crate) const MIN_BLOCK: u16 = 64;
 
 /// Bounds of the constant of `fixed-delta`.
 pub(crate) const DELTAS: std::ops::RangeInclusive<u16> = 1..=30_000;
@@ -123,13 +123,13 @@ fn unsolicited(nat: &NatSpec) -> Option<Impossible> {
 fn numbers(allocation: Allocation) -> Option<Impossible> {
     match allocation {
         Allocation::Block(PortBlock { first, last })
-            if last < first || last - first < LEAST_BLOCK - 1 =>
+            if last < first || last - first < MIN_BLOCK - 1 =>
         {
             Some(Impossible {
                 key: "block",
                 reason: format!("a `block` from {first} to {last} has too few ports"),
                 instead: format!(
-                    "write the lowest port first, and at least {LEAST_BLOCK} ports: `block = \
+                    "write the lowest port first, and at least {MIN_BLOCK} ports: `block = \
                      [61440, 61951]`"
                 ),
             })

@@ -1,6 +1,6 @@
 //! NATs as text: the catalogue, and one of it with its rules.
 
-use std::fmt::Write;
+use std::{fmt::Write, net::IpAddr};
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,7 @@ use super::{
     rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
-use crate::{
-    lab::wan_address,
-    scenario::{Family, Named},
-};
+use crate::{named::Named, peers::Family};
 
 /// What stands for a behaviour that there is not.
 const NONE: &str = "-";
@@ -152,9 +149,9 @@ pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
     value
 }
 
-/// What a NAT is and the shell script that makes a router of it, in lines of up to `width` columns
-/// as far as they are comments.
-pub(crate) fn script(nat: &Nat, family: Family, width: usize) -> String {
+/// What a NAT is and the shell script that makes a router of it, with the address `wan`, in lines
+/// of up to `width` columns as far as they are comments.
+pub(crate) fn script(nat: &Nat, family: Family, wan: IpAddr, width: usize) -> String {
     let mut text = comment(&title(nat), width);
     let Some(nat) = nat.spec() else { return text };
     for (what, value) in [
@@ -174,7 +171,6 @@ pub(crate) fn script(nat: &Nat, family: Family, width: usize) -> String {
     if family == Family::V6 {
         text += &comment("with IPv6 a stateful firewall: nothing is translated", width);
     }
-    let wan = wan_address(family);
     let Rules { tool, text: rules, sysctls } = rules::rules(family, wan, nat);
     text += &comment(
         &format!(
@@ -192,10 +188,9 @@ pub(crate) fn script(nat: &Nat, family: Family, width: usize) -> String {
 }
 
 /// The same for programs: what is fed to which program, and the kernel variables.
-pub(crate) fn rules_json(nat: &Nat, family: Family) -> Value {
+pub(crate) fn rules_json(nat: &Nat, family: Family, wan: IpAddr) -> Value {
     let Some(nat) = nat.spec() else { return json!({ "nat": "none" }) };
     let mut value = json!({ "nat": nat.to_string() });
-    let wan = wan_address(family);
     let Rules { tool, text, sysctls } = rules::rules(family, wan, nat);
     let sysctls: serde_json::Map<String, Value> = sysctls
         .into_iter()
@@ -250,6 +245,14 @@ fn in_words(timeouts: Timeouts) -> String {
 mod tests {
     use super::*;
 
+    fn wan(family: Family) -> IpAddr {
+        let text = match family {
+            Family::V4 => "198.51.100.1",
+            Family::V6 => "2001:db8:ff:1::1",
+        };
+        text.parse().unwrap()
+    }
+
     #[test]
     fn the_catalogue_as_a_table() {
         insta::assert_snapshot!(list(100));
@@ -262,7 +265,7 @@ mod tests {
 
     #[test]
     fn nats_with_their_rules() {
-        let shown = |name, family| script(&Nat::named(name).unwrap(), family, 100);
+        let shown = |name, family| script(&Nat::named(name).unwrap(), family, wan(family), 100);
         let all = [
             shown("none", Family::V4),
             shown("home-reject", Family::V4),
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_nat_with_its_rules_for_programs() {
-        let value = rules_json(&Nat::named("fixed-delta").unwrap(), Family::V4);
+        let value = rules_json(&Nat::named("fixed-delta").unwrap(), Family::V4, wan(Family::V4));
         insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
     }
 }

@@ -2,10 +2,12 @@
 
 use csv::{Terminator, WriterBuilder};
 
-use crate::report::{
-    judge::Judgement,
+use crate::{
+    report::{
+        judge::Judgement,
+        summary::{CellSummary, CostSummary, ScenarioSummary, Summary, TimesSummary},
+    },
     stats::{Bounds, Quantiles},
-    summary::{CellSummary, CostSummary, ScenarioSummary, Summary, TimesSummary},
 };
 
 /// Columns before those of the swept paths.

@@ -12,9 +12,9 @@ use crate::report::log::{EVENTS_FILE, without_path};
 /// Name of the link to the newest run.
 const LATEST: &str = "latest";
 /// Runs of the same name that can begin within one second.
-const MOST_ALIKE: u32 = 1000;
+const MAX_SAME_NAME: u32 = 1000;
 /// Longer names are cut.
-const LONGEST_NAME: usize = 60;
+const MAX_NAME: usize = 60;
 
 /// A run without a folder.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ impl RunFolder {
     fn create_within(base: &Path, name: &str) -> Result<Self, FolderError> {
         let unwritable = |source| FolderError::Unwritable { path: base.to_owned(), source };
         fs::create_dir_all(base).map_err(unwritable)?;
-        let names = (1..=MOST_ALIKE)
+        let names = (1..=MAX_SAME_NAME)
             .map(|number| if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
         for name in names {
             let path = base.join(&name);
@@ -135,7 +135,7 @@ fn link_latest(base: &Path, run: &str) -> Result<(), String> {
 fn path_segment(name: &str) -> String {
     let allowed = |character: char| character.is_alphanumeric() || "-_.+".contains(character);
     let characters = name.chars().map(|it| if allowed(it) { it } else { '-' });
-    characters.take(LONGEST_NAME).collect()
+    characters.take(MAX_NAME).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// GitHub shows at most ten errors and ten warnings of a step.
-const MOST: usize = 10;
+const MAX_ANNOTATIONS: usize = 10;
 
 /// An annotation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +135,7 @@ fn lines(level: Level, all: &[Annotation]) -> String {
         .collect();
     let mut out = String::new();
     // The last of too many makes room for saying so.
-    let shown = if chosen.len() > MOST { MOST - 1 } else { chosen.len() };
+    let shown = if chosen.len() > MAX_ANNOTATIONS { MAX_ANNOTATIONS - 1 } else { chosen.len() };
     for Annotation { file, line, title, text, .. } in &chosen[..shown] {
         let file =
             if file.is_empty() { String::new() } else { format!("file={},", property(file)) };

@@ -6,11 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    report::{
-        stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
-        summary::CauseSummary,
-    },
-    scenario::{Bound, Criterion, MOST_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
+    report::summary::CauseSummary,
+    scenario::{Bound, Criterion, MAX_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
+    stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
 };
 
 /// What is known of an expectation; the greater one decides for the whole.
@@ -267,7 +265,7 @@ pub(crate) fn trials_to_decide(bound: Bound, successes: u64, trials: u64) -> Opt
     };
     let mut count = trials;
     while !decides(count) {
-        if count >= u64::from(MOST_TRIALS) {
+        if count >= u64::from(MAX_TRIALS) {
             return None;
         }
         count = round_up(count + count.div_ceil(20));

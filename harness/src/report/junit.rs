@@ -15,10 +15,10 @@ use crate::{
         finding::Finding,
         judge::Judgement,
         labels::{Labels, replay},
-        stats::Quantiles,
         summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
         text::{milliseconds, rate},
     },
+    stats::Quantiles,
     words::count,
 };
 

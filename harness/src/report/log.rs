@@ -21,7 +21,7 @@ pub(crate) const SUMMARY_FILE: &str = "summary.json";
 
 /// No line is longer, even with the plan of ten thousand cells: whatever is, such as a device that
 /// never ends, is no log.
-const LONGEST_LINE: u64 = 64 << 20;
+const MAX_LINE: u64 = 64 << 20;
 
 /// A log or summary that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -184,11 +184,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let mut limited = reader.by_ref().take(LONGEST_LINE);
+        let mut limited = reader.by_ref().take(MAX_LINE);
         if limited.read_until(b'\n', &mut line).map_err(read_error)? == 0 {
             break;
         }
-        if line.len() as u64 == LONGEST_LINE {
+        if line.len() as u64 == MAX_LINE {
             return Err(LogError::Foreign { path });
         }
         let is_cut_off = line.last() != Some(&b'\n');

@@ -3,23 +3,25 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{
-    finding::Finding,
-    grid::{Grid, Mark, short_percent},
-    judge::Judgement,
-    labels::{Labels, replay},
-    outcome,
+use crate::{
+    report::{
+        finding::Finding,
+        grid::{Grid, Mark, short_percent},
+        judge::Judgement,
+        labels::{Labels, replay},
+        outcome,
+        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        text::{milliseconds, rate, short_values},
+    },
     stats::Quantiles,
-    summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
-    text::{milliseconds, rate, short_values},
 };
 
 /// Rows that a list has before `and n more`.
-const MOST_LISTED: usize = 10;
+const MAX_LISTED: usize = 10;
 /// Cells in the table below the fold. GitHub refuses comments of more than 65536 characters.
-const MOST_CELLS: usize = 150;
+const MAX_CELLS: usize = 150;
 /// Columns of a heat map: more are not readable there.
-const MOST_COLUMNS: usize = 25;
+const MAX_COLUMNS: usize = 25;
 
 /// The whole report. The commands in it name the folder of the run `RUN`, so that the same events
 /// give the same bytes wherever they are kept.
@@ -73,7 +75,7 @@ impl ScenarioReport<'_> {
         let cells = self.cells();
         let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
         let overview = match (&*map, self.scenario.cells.len()) {
-            ("", 0..=MOST_LISTED) => [cells, String::new()],
+            ("", 0..=MAX_LISTED) => [cells, String::new()],
             _ => [map, folded],
         };
         let [overview, folded] = overview;
@@ -111,8 +113,8 @@ impl ScenarioReport<'_> {
 
     fn heat_map(&self) -> String {
         let Some(grid) = Grid::of(self.scenario) else { return String::new() };
-        let grid = if grid.columns.len() > MOST_COLUMNS { grid.transposed() } else { grid };
-        if grid.columns.len() > MOST_COLUMNS {
+        let grid = if grid.columns.len() > MAX_COLUMNS { grid.transposed() } else { grid };
+        if grid.columns.len() > MAX_COLUMNS {
             return String::new();
         }
         let names = &self.labels.names;
@@ -148,8 +150,8 @@ impl ScenarioReport<'_> {
 
     fn how_many(&self) -> String {
         match self.scenario.cells.len() {
-            cells @ 0..=MOST_CELLS => format!("All {cells} cells"),
-            cells => format!("The first {MOST_CELLS} of {cells} cells"),
+            cells @ 0..=MAX_CELLS => format!("All {cells} cells"),
+            cells => format!("The first {MAX_CELLS} of {cells} cells"),
         }
     }
 
@@ -160,7 +162,7 @@ impl ScenarioReport<'_> {
         let has_labels = !self.labels.names.is_empty();
         let rows = cells
             .iter()
-            .take(MOST_CELLS)
+            .take(MAX_CELLS)
             .enumerate()
             .map(|(index, cell)| {
                 let times = [cell.times.connected_ms, cell.times.returned_ms].map(quantiles);
@@ -260,8 +262,8 @@ fn list(title: &str, mut lines: Vec<String>) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let more = lines.len().saturating_sub(MOST_LISTED);
-    lines.truncate(MOST_LISTED);
+    let more = lines.len().saturating_sub(MAX_LISTED);
+    lines.truncate(MAX_LISTED);
     let mut out = format!("**{title}**\n\n");
     for line in lines {
         let _infallible = writeln!(out, "- {line}");

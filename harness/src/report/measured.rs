@@ -3,11 +3,11 @@
 use crate::{
     report::{
         judge::Measured,
-        stats::Bounds,
         summary::{CellSummary, CellVerdict},
         text::rate,
     },
     scenario::{Criterion, TimeUnit},
+    stats::Bounds,
     words::count,
 };
 

@@ -6,7 +6,6 @@
 
 pub(crate) mod cells_csv;
 pub(crate) mod compare;
-mod difference;
 mod finding;
 pub(crate) mod folder;
 pub(crate) mod github;
@@ -20,7 +19,6 @@ pub(crate) mod markdown;
 mod measured;
 mod outcome;
 pub(crate) mod progress;
-pub(crate) mod stats;
 pub(crate) mod style;
 pub(crate) mod summary;
 mod table;

@@ -15,7 +15,7 @@ impl Style {
     /// Width where none is known: a file or a pipe.
     pub(crate) const DEFAULT_WIDTH: usize = 100;
     /// Narrower than this nothing can be laid out.
-    const LEAST_WIDTH: usize = 60;
+    const MIN_WIDTH: usize = 60;
 
     /// The style of standard output. Only its own width counts: what goes into a file must not
     /// depend on the terminal that other streams are at.
@@ -42,7 +42,7 @@ impl Style {
         Self {
             width: width
                 .map_or(Self::DEFAULT_WIDTH, usize::from)
-                .max(Self::LEAST_WIDTH),
+                .max(Self::MIN_WIDTH),
             color: is_terminal && !dumb && set("NO_COLOR").is_none(),
             unicode: charset.ends_with("utf-8") || charset.ends_with("utf8"),
         }

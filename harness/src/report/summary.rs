@@ -6,9 +6,9 @@ use crate::{
     event::{Assignment, BenchLateness, Event, Filter, PrecisionPlan},
     report::{
         judge::{Judgement, Measured},
-        stats::{Interval, Quantiles, quantile},
         tally::{Tally, TallyError},
     },
+    stats::{Interval, Quantiles, quantile},
 };
 
 /// Version of the summary's format.
@@ -150,7 +150,7 @@ pub(crate) struct CellSummary {
     /// Why trials could not be judged, most frequent first.
     pub error_causes: Vec<CauseSummary>,
     /// How the bench disturbed trials, most frequent first, at most
-    /// [`CellSummary::MOST_DISTURBANCES`]: their text is free, so all may differ.
+    /// [`CellSummary::MAX_DISTURBANCES`]: their text is free, so all may differ.
     pub disturbances: Vec<CauseSummary>,
     /// The worst lateness of the bench in any trial.
     pub worst_lateness: BenchLateness,
@@ -160,7 +160,7 @@ pub(crate) struct CellSummary {
 
 impl CellSummary {
     /// How many kinds of disturbance are listed.
-    pub(crate) const MOST_DISTURBANCES: usize = 10;
+    pub(crate) const MAX_DISTURBANCES: usize = 10;
 
     /// Trials with a verdict: those in the rate.
     pub(crate) fn judged(&self) -> u64 {
@@ -258,13 +258,13 @@ impl TheorySummary {
 pub(crate) struct Unexpected {
     /// How many.
     pub count: u64,
-    /// The first of their indices within the cell, at most [`Unexpected::MOST_TRIALS`].
+    /// The first of their indices within the cell, at most [`Unexpected::MAX_TRIALS`].
     pub trials: Vec<u32>,
 }
 
 impl Unexpected {
     /// How many indices are listed.
-    pub(crate) const MOST_TRIALS: usize = 5;
+    pub(crate) const MAX_TRIALS: usize = 5;
 }
 
 /// One cause and how often it was found.

@@ -8,11 +8,11 @@ use crate::{
     event::Assignment,
     report::{
         judge::Judgement,
-        stats::{Bounds, Quantiles},
         style::{Ink, Style},
         summary::{CellSummary, Typical},
         text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
+    stats::{Bounds, Quantiles},
 };
 
 /// What stands for a figure that does not exist.

@@ -12,13 +12,13 @@ use crate::{
     },
     report::{
         judge::{Decided, Judgement, Measures, Samples, judge},
-        stats::{Quantiles, wilson},
         summary::{
             CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, RunState,
             SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical, Unexpected,
         },
     },
     scenario::{Criterion, selects},
+    stats::{Quantiles, wilson},
 };
 
 /// Events that do not belong together.
@@ -363,7 +363,7 @@ impl CellTally {
         let judged = self.successes + self.failures;
         let mut disturbances = self.disturbances.summary();
         let disturbed = disturbances.iter().map(|cause| cause.count).sum();
-        disturbances.truncate(CellSummary::MOST_DISTURBANCES);
+        disturbances.truncate(CellSummary::MAX_DISTURBANCES);
         CellSummary {
             values: plan.values.clone(),
             rtt_ms: plan.rtt_ms,
@@ -428,7 +428,7 @@ impl CostTally {
 fn unexpected(trials: &[u32]) -> Unexpected {
     let mut first = trials.to_vec();
     first.sort_unstable();
-    first.truncate(Unexpected::MOST_TRIALS);
+    first.truncate(Unexpected::MAX_TRIALS);
     Unexpected { count: trials.len() as u64, trials: first }
 }
 

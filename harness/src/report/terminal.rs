@@ -25,10 +25,10 @@ use crate::{
 };
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
-const MOST_LISTED: usize = 8;
+const MAX_LISTED: usize = 8;
 
 /// Cells that the table lists where a heat map shows them all.
-const MOST_ROWS: usize = 40;
+const MAX_ROWS: usize = 40;
 
 /// How to show a run.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +106,7 @@ impl<'a> ScenarioReport<'a> {
     fn table(&self, has_map: bool) -> (String, String) {
         let cells = &self.scenario.cells;
         let all = || table::render(cells, self.style);
-        if !has_map || cells.len() <= MOST_ROWS || self.view.full {
+        if !has_map || cells.len() <= MAX_ROWS || self.view.full {
             return (all(), String::new());
         }
         let mut shown: Vec<_> = cells
@@ -117,7 +117,7 @@ impl<'a> ScenarioReport<'a> {
         let remarkable = shown.len();
         // The worst stay if not all can, in their order.
         shown.sort_by_key(|(_, cell)| Mark::of(cell));
-        shown.truncate(MOST_ROWS);
+        shown.truncate(MAX_ROWS);
         shown.sort_by_key(|(index, _)| *index);
         let shown: Vec<_> = shown.into_iter().map(|(_, cell)| cell.clone()).collect();
         let more = match (remarkable, cells.len() - shown.len()) {
@@ -305,8 +305,8 @@ impl<'a> ScenarioReport<'a> {
         if lines.is_empty() {
             return String::new();
         }
-        let more = lines.len().saturating_sub(MOST_LISTED);
-        lines.truncate(MOST_LISTED);
+        let more = lines.len().saturating_sub(MAX_LISTED);
+        lines.truncate(MAX_LISTED);
         if more > 0 {
             lines.push(format!("  and {more} more, see summary.json\n"));
         }

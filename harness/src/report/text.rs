@@ -4,23 +4,23 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
-use crate::{event::Assignment, report::stats::wilson};
+use crate::{event::Assignment, stats::wilson};
 
 /// Longer values of swept paths are cut, with an ellipsis.
-const LONGEST_VALUE: usize = 24;
+const MAX_VALUE: usize = 24;
 
 /// A rate in percent, without the sign: `0` and `100` only if exact, else with one digit, and more
 /// where rounding would make an exception disappear: 9999 of 10000 are 99.99.
 pub(super) fn percent(rate: f64) -> String {
-    const MOST_DIGITS: usize = 4;
+    const MAX_DIGITS: usize = 4;
     if rate == 0.0 || rate == 1.0 {
         return format!("{:.0}", rate * 100.0);
     }
     let text = |digits: usize| format!("{:.digits$}", rate * 100.0);
     let rounded_away =
         |text: &String| text.starts_with("100.") || text.chars().all(|it| "0.".contains(it));
-    let shown = (1..MOST_DIGITS).map(text).find(|text| !rounded_away(text));
-    shown.unwrap_or_else(|| text(MOST_DIGITS))
+    let shown = (1..MAX_DIGITS).map(text).find(|text| !rounded_away(text));
+    shown.unwrap_or_else(|| text(MAX_DIGITS))
 }
 
 /// The three parts of a rate: `197/200`, `98.5 %`, `[95.7–99.5]`.
@@ -64,7 +64,7 @@ pub(super) fn duration(seconds: f64) -> String {
 /// A value of a scenario file on one short line, strings without quotes, tables as
 /// `name unsolicited=reset`.
 pub(super) fn value(value: &Value) -> String {
-    cut(&whole(value), LONGEST_VALUE)
+    cut(&whole(value), MAX_VALUE)
 }
 
 /// Values of a swept path as [`value`], but as long as it takes to tell them apart.
@@ -78,9 +78,7 @@ pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
         .max()
         .unwrap_or(0);
     let cut_to = |length| texts.iter().map(|it| cut(it, length)).collect::<Vec<_>>();
-    let lengths = (LONGEST_VALUE..longest)
-        .step_by(LONGEST_VALUE / 2)
-        .map(cut_to);
+    let lengths = (MAX_VALUE..longest).step_by(MAX_VALUE / 2).map(cut_to);
     lengths
         .into_iter()
         .find(|cut| distinct(cut) == all)

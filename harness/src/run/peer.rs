@@ -13,7 +13,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use punch::{Event, core::time::MonoTime, io::clock::monotonic_now};
+use punch::{Event, driver::clock::monotonic_now, proto::time::MonoTime};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},
@@ -25,7 +25,7 @@ use super::usage;
 use crate::lab::NetNs;
 
 /// What a peer may print before the rest is not looked at.
-const MOST_OUTPUT: usize = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
 
 /// How long a peer may take to end once both directions have carried their bytes.
 const END: Duration = Duration::from_secs(6);
@@ -277,9 +277,9 @@ async fn read(
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
         output.extend_from_slice(&buffer[..read]);
         // The first of what it hands over counts, the last of what it says.
-        let surplus = output.len().saturating_sub(MOST_OUTPUT);
+        let surplus = output.len().saturating_sub(MAX_OUTPUT);
         match keep {
-            Keep::First => output.truncate(MOST_OUTPUT),
+            Keep::First => output.truncate(MAX_OUTPUT),
             Keep::Last => drop(output.drain(..surplus)),
         }
         if output.len() >= expected {

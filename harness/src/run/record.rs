@@ -6,13 +6,13 @@ use std::{
     path::PathBuf,
 };
 
-use punch::core::time::WallTime;
+use punch::proto::time::WallTime;
 
 use super::trial::{Seen, Trial, skew};
 use crate::{
     event::{TrialFinished, Verdict},
-    lab::Side,
     nat::Nat,
+    peers::Side,
     report::ladder::{self, Story},
     scenario::Setup,
     wan::capture::{self, Header},

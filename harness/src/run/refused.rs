@@ -1,9 +1,6 @@
 //! NATs on which nothing is measured: they cannot be built, or do not do what they say.
 
-use crate::{
-    nat::NatSpec,
-    scenario::{Family, Setup},
-};
+use crate::{nat::NatSpec, peers::Family, scenario::Setup};
 
 /// A NAT on which nothing is measured.
 #[derive(Debug, Clone)]

@@ -13,8 +13,9 @@ use super::{
     trial::{Bench, skew},
 };
 use crate::{
-    lab::{Host, NetNs, Side},
+    lab::{Host, NetNs},
     nat::Nat,
+    peers::Side,
     scenario::{Cell, Setup},
 };
 

@@ -5,8 +5,9 @@ use std::{net::IpAddr, path::Path};
 use punch::ClockOffset;
 
 use crate::{
-    lab::Side,
-    scenario::{Named, Placeholder, PunchSetup, Subject, expand},
+    named::Named,
+    peers::Side,
+    scenario::{Placeholder, PunchSetup, Subject, expand},
 };
 
 /// The harness itself, even where its file has been replaced meanwhile: resolved when the peer is

@@ -11,11 +11,11 @@ use std::{
 
 use punch::{
     ClockOffset, Event,
-    core::{
+    driver::clock::{monotonic_now, wall_now},
+    proto::{
         attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
         time::MonoTime, wire::SessionTag,
     },
-    io::clock::{monotonic_now, wall_now},
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -38,7 +38,8 @@ use crate::{
         times::{self, Syns, milliseconds},
     },
     event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
-    lab::{Host, Side},
+    lab::Host,
+    peers::Side,
     scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
     stalls::Stalls,
     wan::Traffic,

@@ -111,7 +111,7 @@ pub(super) struct Problems(RefCell<Vec<Problem>>);
 
 impl Problems {
     /// Nobody reads more of them at once; what is wrong with thousands of cells is one mistake.
-    const MOST: usize = 100;
+    const MAX_PROBLEMS: usize = 100;
 
     /// Notes a problem, once: each cell of a sweep finds it again.
     pub(super) fn note(&self, problem: Problem) {
@@ -119,7 +119,7 @@ impl Problems {
         let known = all
             .iter()
             .any(|it| it.span == problem.span && it.message == problem.message);
-        if !known && all.len() < Self::MOST {
+        if !known && all.len() < Self::MAX_PROBLEMS {
             all.push(problem);
         }
     }
@@ -143,7 +143,7 @@ impl Problems {
 
     /// Whether as many were noted as are told.
     pub(super) fn is_full(&self) -> bool {
-        self.count() >= Self::MOST
+        self.count() >= Self::MAX_PROBLEMS
     }
 
     /// All of them.

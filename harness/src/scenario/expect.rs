@@ -11,8 +11,7 @@ use super::error::{Checked, Problem, did_you_mean, list};
 use super::sweep::{Axis, Group, same_value};
 use super::tree::{Section, Value, to_json};
 use super::{Cell, keys, sweep};
-use crate::diagnose::cause;
-use crate::event::{Assignment, ExpectationPlan, Filter};
+use crate::event::{Assignment, CauseKind, ExpectationPlan, Filter};
 
 const HELP: &str = "an expectation is written in double brackets, [[expect]], and below it what is \
     expected, `success = \">= 0.95\"` or `connected_ms = { p50 = \"<= 55\" }`, and, for some cells \
@@ -178,7 +177,7 @@ fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
 }
 
 fn known_cause(kind: &str) -> Result<(), String> {
-    let known = cause::names();
+    let known = CauseKind::names();
     if known.contains(&kind) {
         return Ok(());
     }
@@ -279,7 +278,7 @@ fn filters(section: &Section<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &m
 }
 
 /// How many values of a path a message lists.
-const MOST_LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// The values of a swept path that a condition accepts, as the cells have them.
 fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
@@ -320,12 +319,12 @@ fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let meant = wrong
             .as_str()
             .map_or(String::new(), |wrong| did_you_mean(wrong, &known));
-        let more = known.len().saturating_sub(MOST_LISTED);
+        let more = known.len().saturating_sub(MAX_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         value.problem(
             format!("no cell has the value {wrong} of `{}`", axis.path),
             "not among the swept values",
-            format!("{meant}its values are {}{more}", list(&known[..known.len().min(MOST_LISTED)])),
+            format!("{meant}its values are {}{more}", list(&known[..known.len().min(MAX_LISTED)])),
         )
     };
     if !value.raw().is_array() {

@@ -9,11 +9,12 @@ use toml::de::DeTable;
 use super::error::{Checked, Error, Problem, Problems};
 use super::keys::{self, NAME_HELP, is_name};
 use super::layers::{self, Flagged};
-use super::precision::{self, MOST_TRIALS, Precision};
+use super::precision::{self, MAX_TRIALS, Precision};
 use super::sources::Sources;
 use super::sweep::{Axis, Group};
 use super::tree::{Section, Value};
-use super::{Cell, Named, Overrides, Scenario, expect, setup, source, sweep};
+use super::{Cell, Overrides, Scenario, expect, setup, source, sweep};
+use crate::named::Named;
 
 /// Larger files are no scenarios, but something else whose path was given by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -168,7 +169,7 @@ fn scenario(
 
 fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {
     let whole = |value: Value<'_, '_>, help: &str| {
-        let number = value.whole(1, u64::from(MOST_TRIALS), help)?;
+        let number = value.whole(1, u64::from(MAX_TRIALS), help)?;
         Ok(u32::try_from(number).expect("checked to be at most a million"))
     };
     let Some(half_width) = root.get("precision") else {

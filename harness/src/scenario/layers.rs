@@ -16,7 +16,7 @@ use super::sources::Sources;
 use super::tree::{self, expand_nat};
 
 /// A chain of `extends` that is longer is a mistake, or nothing that anybody could follow.
-const DEEPEST: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 /// What the command line says about a scenario before it is read.
 #[derive(Debug, Clone, Default)]
@@ -92,8 +92,8 @@ fn next(
     };
     let next = path.parent().unwrap_or(Path::new("")).join(named);
     let shown = next.display();
-    if chain.len() >= DEEPEST {
-        let message = format!("{shown} would be extended by more than {DEEPEST} files in a row");
+    if chain.len() >= MAX_DEPTH {
+        let message = format!("{shown} would be extended by more than {MAX_DEPTH} files in a row");
         return problem(message, "too deep", "extend a file further down the chain");
     }
     let text = match read_text(&next) {

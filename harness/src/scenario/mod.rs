@@ -37,7 +37,10 @@ mod tree;
 
 use std::time::Duration;
 
-use crate::event::{Assignment, ExpectationPlan};
+use crate::{
+    event::{Assignment, ExpectationPlan},
+    peers::Family,
+};
 
 pub(crate) use crate::nat::{Nat, NatSpec};
 pub(crate) use command::{Placeholder, expand};
@@ -47,10 +50,9 @@ pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use precision::{Look, MOST_TRIALS, Precision, half_width};
+pub(crate) use precision::{Look, MAX_TRIALS, Precision, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
-pub(crate) use tree::Named;
 
 /// The names of the two peers, in the order of [`Setup::peers`].
 pub(crate) const SIDES: [&str; 2] = ["a", "b"];
@@ -228,15 +230,6 @@ pub(crate) struct PunchSetup {
     pub max_clock_error_s: f64,
     /// Whether each port also has a listener.
     pub listen: bool,
-}
-
-/// The version of IP in the whole lab.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// IPv4: NATs translate addresses.
-    V4,
-    /// IPv6: what stands in place of a NAT is a stateful firewall that translates nothing.
-    V6,
 }
 
 /// How both sides agree on one connection.

@@ -7,7 +7,7 @@ use super::keys;
 use super::tree::{Section, Value};
 use crate::nat::{
     Allocation, Nat, NatSpec, PortBlock, catalogue,
-    possible::{DELTAS, LEAST_BLOCK, impossible},
+    possible::{DELTAS, MIN_BLOCK, impossible},
 };
 
 /// A NAT by its name alone, or as a table that also says what differs from the catalogue.
@@ -67,9 +67,9 @@ fn described(section: &Section<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
         if let Some(value) = section.get(key) {
             let help = format!(
                 "`{key}` is how long the NAT remembers {what}: whole seconds from 1 to \
-                 {MOST_TIMEOUT_S}, such as `{key} = 5`"
+                 {MAX_TIMEOUT_S}, such as `{key} = 5`"
             );
-            let seconds = value.whole(1, MOST_TIMEOUT_S, &help)?;
+            let seconds = value.whole(1, MAX_TIMEOUT_S, &help)?;
             *timeout = Some(u32::try_from(seconds).expect("checked to be less"));
         }
     }
@@ -77,7 +77,7 @@ fn described(section: &Section<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
 }
 
 /// A day.
-pub(super) const MOST_TIMEOUT_S: u64 = 86_400;
+pub(super) const MAX_TIMEOUT_S: u64 = 86_400;
 
 const SIMULTANEOUS_OPEN_HELP: &str = "`simultaneous_open` says whether a SYN from outside may meet \
     one from inside, or every SYN from outside is dropped: true or false, without quotes";
@@ -118,7 +118,7 @@ fn delta(value: &Value<'_, '_>) -> Checked<u16> {
 fn block(value: &Value<'_, '_>) -> Checked<PortBlock> {
     let help = format!(
         "`block` is the lowest and the highest outside port, from 1024 to 65535 and at least \
-         {LEAST_BLOCK} ports: `block = [61440, 61951]`"
+         {MIN_BLOCK} ports: `block = [61440, 61951]`"
     );
     let items = value.items(&help)?;
     let [first, last] = items.as_slice() else {

@@ -12,10 +12,10 @@
 //! theory of fixed-width sequential confidence intervals*, Annals of Mathematical Statistics 36,
 //! 1965); a little less near a rate of 0 or 1, where few trials by chance look narrow too soon.
 
-use crate::report::stats::{self, Interval, wilson};
+use crate::stats::{self, Interval, wilson};
 
 /// No cell has more trials.
-pub(crate) const MOST_TRIALS: u32 = 1_000_000;
+pub(crate) const MAX_TRIALS: u32 = 1_000_000;
 
 /// When a cell has had enough trials.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,8 +69,8 @@ pub(super) fn most(half_width_max: f64) -> u32 {
 }
 
 fn least(is_enough: impl Fn(u64) -> bool) -> u32 {
-    let trials = stats::least(1, u64::from(MOST_TRIALS), is_enough);
-    u32::try_from(trials).expect("at most MOST_TRIALS")
+    let trials = stats::least(1, u64::from(MAX_TRIALS), is_enough);
+    u32::try_from(trials).expect("at most MAX_TRIALS")
 }
 
 #[cfg(test)]

@@ -8,14 +8,18 @@ use serde_json::{Map, Value, json};
 
 use super::criterion::Time;
 use super::keys::{self, Number};
-use super::nat::MOST_TIMEOUT_S;
-use super::precision::MOST_TRIALS;
-use super::tree::Named;
-use super::{Election, Family, Rule, sweep};
-use crate::diagnose::cause;
-use crate::nat::catalogue::CATALOGUE;
-use crate::nat::possible::DELTAS;
-use crate::nat::{Allocation, Filtering, Hairpin, Mapping, Unsolicited};
+use super::nat::MAX_TIMEOUT_S;
+use super::precision::MAX_TRIALS;
+use super::{Election, Rule, sweep};
+use crate::{
+    event::CauseKind,
+    named::Named,
+    nat::{
+        Allocation, Filtering, Hairpin, Mapping, Unsolicited, catalogue::CATALOGUE,
+        possible::DELTAS,
+    },
+    peers::Family,
+};
 
 /// The schema as it is committed: `scenarios/schema.json`.
 pub(crate) fn text() -> String {
@@ -40,12 +44,12 @@ fn root(key: &str) -> Value {
         }
         "question" => described(json!({ "type": "string" }), "What it asks."),
         "trials" => described(
-            whole(1, u64::from(MOST_TRIALS)),
+            whole(1, u64::from(MAX_TRIALS)),
             "How often each cell is tried; with `precision` at least.",
         ),
         "precision" => number(&keys::PRECISION, 0.0),
         "trials_max" => described(
-            whole(1, u64::from(MOST_TRIALS)),
+            whole(1, u64::from(MAX_TRIALS)),
             "How often each cell is tried at most; only with `precision`.",
         ),
         "seed" => described(whole(0, u64::MAX), "With it, runs repeat the same trials."),
@@ -172,7 +176,7 @@ fn flag(description: &str) -> Value {
 
 fn timeout(what: &str) -> Value {
     let description = format!("How long the NAT remembers {what}, in seconds.");
-    described(whole(1, MOST_TIMEOUT_S), &description)
+    described(whole(1, MAX_TIMEOUT_S), &description)
 }
 
 /// `[sweep]`: its keys are paths, or tables of them.
@@ -236,14 +240,14 @@ fn expect(key: &str) -> Value {
             "description": "Bounds on the shares that causes have of all failures.",
             "type": "object",
             "minProperties": 1,
-            "propertyNames": { "enum": cause::names() },
+            "propertyNames": { "enum": CauseKind::names() },
             "additionalProperties": rate(),
         }),
         "causes" => json!({
             "description": "All causes that failures may have.",
             "type": "array",
             "minItems": 1,
-            "items": { "enum": cause::names() },
+            "items": { "enum": CauseKind::names() },
         }),
         key if Time::KEYS.iter().any(|(known, _)| *known == key) => json!({
             "description": "Bounds on quantiles of this time of the successes, from the later \

@@ -9,20 +9,15 @@ use super::distribution;
 use super::error::{Checked, Problem};
 use super::keys::{self, NAME_HELP, Number, is_name};
 use super::nat;
-use super::tree::{Named, Section, Value, type_name};
+use super::tree::{Section, Value, type_name};
 use super::{
-    Draw, Drawn, Election, Family, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject,
-    WanSetup,
+    Draw, Drawn, Election, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
 };
-use crate::nat::possible::impossible_with_ipv6;
+use crate::{named::Named, nat::possible::impossible_with_ipv6, peers::Family};
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] =
         &[("rolling", Self::Rolling), ("article", Self::Article)];
-}
-
-impl Named for Family {
-    const NAMES: &'static [(&'static str, Self)] = &[("ipv4", Self::V4), ("ipv6", Self::V6)];
 }
 
 impl Named for Election {
@@ -132,7 +127,7 @@ const TAKEN_PORTS_HELP: &str = "`taken_ports` is how many of the scheduled ports
     holds on the peer's host when the peer starts: a whole number from 0 to 64";
 
 /// Each has an address of its own in a small network.
-const MOST_HOSTS: usize = 100;
+const MAX_HOSTS: usize = 100;
 
 fn hosts(root: &Section<'_, '_>) -> Checked<Vec<HostSetup>> {
     const HELP: &str = "a further host has a name: write [host.NAME] and below it \
@@ -140,8 +135,8 @@ fn hosts(root: &Section<'_, '_>) -> Checked<Vec<HostSetup>> {
     let Some(value) = root.get("host") else { return Ok(Vec::new()) };
     let section = value.table(HELP)?;
     let names: Vec<&str> = section.keys().map(|key| key.get_ref().as_ref()).collect();
-    if let Some(key) = section.keys().nth(MOST_HOSTS) {
-        let message = format!("there are more than {MOST_HOSTS} further hosts");
+    if let Some(key) = section.keys().nth(MAX_HOSTS) {
+        let message = format!("there are more than {MAX_HOSTS} further hosts");
         return Err(Problem::new(key.span(), message, "one too many", HELP));
     }
     let mut hosts = Vec::new();

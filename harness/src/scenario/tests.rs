@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{error::Error, *};
-use crate::nat::{Allocation, Unsolicited, catalogue::CATALOGUE};
+use crate::{
+    named::Named,
+    nat::{Allocation, Unsolicited, catalogue::CATALOGUE},
+};
 
 mod broken;
 mod language;

@@ -7,18 +7,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::{Checked, Problem, Problems, did_you_mean, list};
 use super::keys::{self, Number, join};
-
-/// Types whose values have names in the language.
-pub(crate) trait Named: Copy + PartialEq + 'static {
-    /// Each value and its name.
-    const NAMES: &'static [(&'static str, Self)];
-
-    /// What a scenario calls this value.
-    fn name(self) -> &'static str {
-        let named = Self::NAMES.iter().find(|(_, value)| *value == self);
-        named.expect("NAMES has every value of the type").0
-    }
-}
+use crate::named::Named;
 
 /// A value in the tree, with its path for messages.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ use pcap_file::{
         },
     },
 };
-use punch::core::time::{MonoTime, WallTime};
+use punch::proto::time::{MonoTime, WallTime};
 
 use super::{Fate, Packet, Traffic};
 
@@ -30,7 +30,7 @@ const OUTBOUND: u32 = 2;
 /// What wrote the capture.
 const APPLICATION: &str = concat!("harness ", env!("CARGO_PKG_VERSION"));
 
-const LONGEST_COMMENT: usize = 60_000;
+const MAX_COMMENT: usize = 60_000;
 
 /// Nanoseconds, in `if_tsresol`.
 const NANOSECONDS: u8 = 9;
@@ -100,7 +100,7 @@ pub(crate) fn write(
 
 /// An option's length has 16 bits.
 fn shortened(comment: &str) -> String {
-    let mut end = comment.len().min(LONGEST_COMMENT);
+    let mut end = comment.len().min(MAX_COMMENT);
     while !comment.is_char_boundary(end) {
         end -= 1;
     }

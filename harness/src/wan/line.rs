@@ -11,24 +11,23 @@ use std::{
 };
 
 use polling::{Event, Events, PollMode, Poller};
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
 };
 
-use super::{Fate, Impairment, Keep, Packet, Traffic, tcp};
-use crate::lab::{Network, WanEnd};
+use super::{Fate, Impairment, Keep, Network, Packet, Traffic, WanEnd, tcp};
 
 /// Packets read from one port before due deliveries are looked at again.
 const BURST: usize = 64;
 
 /// Largest IP packet that a TUN device hands over.
-const LARGEST: usize = 65_536;
+const MAX_PACKET: usize = 65_536;
 
 const HEADERS: usize = 128;
-const MOST_PACKETS: usize = 20_000;
-const MOST_BYTES: usize = 256 << 20;
+const MAX_PACKETS: usize = 20_000;
+const MAX_BYTES: usize = 256 << 20;
 
 /// Everything the loop holds.
 pub(super) struct Line {
@@ -120,7 +119,7 @@ impl Line {
             unsafe { poller.add_with_mode(&end.tun, Event::readable(key), PollMode::Level)? };
         }
         let mut events = Events::new();
-        let mut buffer = vec![0; LARGEST];
+        let mut buffer = vec![0; MAX_PACKET];
         while !stop.load(Ordering::Acquire) {
             let wait = self
                 .due
@@ -180,8 +179,8 @@ impl Line {
 
     fn record(&mut self, at: MonoTime, from: usize, fate: Fate, bytes: &[u8]) -> Option<usize> {
         let (kept, room) = match self.keep {
-            Keep::Headers => (bytes.len().min(HEADERS), self.traffic.packets.len() < MOST_PACKETS),
-            Keep::Everything => (bytes.len(), self.kept_bytes + bytes.len() <= MOST_BYTES),
+            Keep::Headers => (bytes.len().min(HEADERS), self.traffic.packets.len() < MAX_PACKETS),
+            Keep::Everything => (bytes.len(), self.kept_bytes + bytes.len() <= MAX_BYTES),
         };
         if !room {
             self.traffic.not_kept += 1;

@@ -10,6 +10,7 @@
 
 pub(crate) mod capture;
 mod line;
+mod network;
 pub(crate) mod tcp;
 
 use std::{
@@ -23,10 +24,10 @@ use std::{
 };
 
 use polling::Poller;
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use self::line::Line;
-use crate::lab::WanEnd;
+pub(crate) use self::network::{Network, WanEnd};
 
 /// What the WAN does to packets.
 #[derive(Debug, Clone)]

@@ -28,7 +28,7 @@ pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 pub(crate) const MARK: &str = "HARNESS_TEST_MARK";
 
 /// Time limit of a run, long enough for a busy machine.
-const LONGEST_RUN: Duration = Duration::from_secs(90);
+const MAX_RUN: Duration = Duration::from_secs(90);
 
 /// Time limit for the kernel to remove everything of a run that was killed.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(20);
@@ -217,7 +217,7 @@ impl RunningHarness<'_> {
     /// Waits until the log has at least this number of whole lines.
     pub(crate) fn wait_for_lines(&mut self, lines: usize) {
         let log = self.out.join("events.jsonl");
-        wait_for("lines of the log", LONGEST_RUN, || {
+        wait_for("lines of the log", MAX_RUN, || {
             let status = self.child.try_wait().unwrap();
             assert!(status.is_none(), "ended early: {status:?}\n{}", self.stderr());
             let text = fs::read_to_string(&log).unwrap_or_default();
@@ -235,7 +235,7 @@ impl RunningHarness<'_> {
 
     /// Waits for the end, then checks that nothing panicked and nothing is left.
     pub(crate) fn wait(self) -> FinishedRun {
-        self.wait_at_most(LONGEST_RUN)
+        self.wait_at_most(MAX_RUN)
     }
 
     pub(crate) fn wait_at_most(self, limit: Duration) -> FinishedRun {

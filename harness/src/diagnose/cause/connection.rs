@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use punch::{Event, Failure, core::event::What, core::time::MonoTime};
+use punch::{Event, Failure, proto::event::What, proto::time::MonoTime};
 
-use super::{Case, Kind, ms, process, sides};
+use super::{Case, ms, process, sides};
 use crate::{
     diagnose::flow::{Flow, Says, Seen},
-    event::Cause,
-    lab::Side,
+    event::{Cause, CauseKind},
+    peers::Side,
     words::count,
 };
 
@@ -61,7 +61,7 @@ pub(super) fn not_translated(flows: &[Flow]) -> Option<Cause> {
             side.other()
         )
     };
-    (every && count > 0).then(|| Kind::NotTranslated.because(evidence()))
+    (every && count > 0).then(|| CauseKind::NotTranslated.because(evidence()))
 }
 
 /// Both sides chose, as they report, and not the same connection.
@@ -80,7 +80,7 @@ fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<C
             stood.len()
         )
     };
-    (!same).then(|| Kind::ElectionDisagreed.because(evidence()))
+    (!same).then(|| CauseKind::ElectionDisagreed.because(evidence()))
 }
 
 /// The remote end of the connection that a peer returned, or at least decided for.
@@ -133,7 +133,7 @@ fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Ca
         between(b),
         count(stood.len(), "connection")
     );
-    Some(Kind::ElectionDisagreed.because(evidence))
+    Some(CauseKind::ElectionDisagreed.because(evidence))
 }
 
 /// Nothing came of a connection that stood: what the peers say, and what the packets show.
@@ -166,11 +166,11 @@ fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: 
     let reasons = case.peers.each_ref().map(process::reported);
     let lost = |reason| reasons.contains(&Some(reason));
     let kind = if lost(Failure::ElectionLost) || lost(Failure::ConnectionLost) {
-        Kind::ElectionLost
+        CauseKind::ElectionLost
     } else if lost(Failure::NoPeer) {
-        Kind::NoPeer
+        CauseKind::NoPeer
     } else {
-        Kind::BytesMissing
+        CauseKind::BytesMissing
     };
     kind.because(evidence)
 }

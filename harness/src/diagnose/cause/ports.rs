@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use punch::{
     Event,
-    core::{event::What, time::MonoTime},
+    proto::{event::What, time::MonoTime},
 };
 
-use super::{Case, Evidence, Kind, ports_in_words};
-use crate::{diagnose::flow::Flow, event::Cause, lab::Side};
+use super::{Case, Evidence, ports_in_words};
+use crate::{
+    diagnose::flow::Flow,
+    event::{Cause, CauseKind},
+    peers::Side,
+};
 
 /// All ports that a peer used: as it reports, or else those to which it sent SYNs.
 pub(crate) fn ports(peer: &Evidence<'_>) -> BTreeSet<u16> {
@@ -41,7 +45,7 @@ pub(super) fn disjoint(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
             ports_in_words(to_a)
         )
     };
-    apart.then(|| Kind::NoCommonPort.because(evidence()))
+    apart.then(|| CauseKind::NoCommonPort.because(evidence()))
 }
 
 /// Ports in use from one time to another.
@@ -96,7 +100,7 @@ fn buckets_disjoint(case: &Case<'_>, schedules: [&[Phase]; 2]) -> Cause {
         let looked_once = schedules.iter().all(|phases| phases.len() == 1);
         evidence += &of_clocks_and_starts(a, b, looked_once);
     }
-    Kind::BucketsDisjoint.because(evidence)
+    CauseKind::BucketsDisjoint.because(evidence)
 }
 
 /// The start of an attempt, as its peer reports it.
@@ -180,7 +184,7 @@ pub(super) fn remapped(flows: &[Flow]) -> Option<Cause> {
             ))
         })
         .collect();
-    (!said.is_empty()).then(|| Kind::PortRemapped.because(said.join("; ")))
+    (!said.is_empty()).then(|| CauseKind::PortRemapped.because(said.join("; ")))
 }
 
 /// By expected port: where both sides aim at the same port, each must come from it.

@@ -1,12 +1,12 @@
 //! What the processes of the peers did.
 
-use punch::{Failure, core::event::What};
+use punch::{Failure, proto::event::What};
 
-use super::{Case, Evidence, Kind, ms, sides};
+use super::{Case, Evidence, ms, sides};
 use crate::{
     diagnose::flow::{Flow, Says},
-    event::Cause,
-    lab::Side,
+    event::{Cause, CauseKind},
+    peers::Side,
     wan::{Fate, tcp},
     words::count,
 };
@@ -16,13 +16,13 @@ pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
     let [started, ended] = peer.ran;
     let after = ms(ended.since(started));
     let evidence = format!("peer {side} ended with {} after {after}{}", peer.exit, quote(peer));
-    Some(Kind::PeerCrashed.because(evidence))
+    Some(CauseKind::PeerCrashed.because(evidence))
 }
 
 pub(super) fn garbled(case: &Case<'_>) -> Option<Cause> {
     let (side, _) = sides(case).find(|(_, peer)| peer.garbled)?;
     let evidence = format!("what came out of peer {side} is not what went in");
-    Some(Kind::BytesDiffer.because(evidence))
+    Some(CauseKind::BytesDiffer.because(evidence))
 }
 
 pub(super) fn ended_badly(case: &Case<'_>) -> Option<Cause> {
@@ -31,7 +31,7 @@ pub(super) fn ended_badly(case: &Case<'_>) -> Option<Cause> {
         .find(|(_, peer)| peer.failed)
         .filter(|_| all_received)?;
     let evidence = format!("the bytes came out of both peers, but {side} {}", end(peer));
-    Some(Kind::EndedBadly.because(evidence))
+    Some(CauseKind::EndedBadly.because(evidence))
 }
 
 pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
@@ -45,7 +45,7 @@ pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
         format!(": port {port} and {others} more ({error})")
     });
     let evidence = format!("peer {side} could bind none of its ports{which}");
-    Some(Kind::NothingBound.because(evidence))
+    Some(CauseKind::NothingBound.because(evidence))
 }
 
 /// A side that never tried to reach the other one.
@@ -72,7 +72,7 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         }
     }
     evidence += &format!("; it {}", end(peer));
-    Some(Kind::NoSyn.because(evidence))
+    Some(CauseKind::NoSyn.because(evidence))
 }
 
 /// One side had ended before anything of the other could reach it.
@@ -113,7 +113,7 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         ms(ended.since(started)),
         ms(case.peers[late.index()].ran[0].since(started))
     );
-    Some(Kind::NeverTogether.because(evidence))
+    Some(CauseKind::NeverTogether.because(evidence))
 }
 
 /// What a peer of ours says it failed by.

@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 
 use etherparse::{PacketBuilder, icmpv4::DestUnreachableHeader, ip_number};
-use punch::core::event::What;
+use punch::proto::event::What;
 
 use super::*;
 use crate::{
     diagnose::tape::{A, DELAY, Flags, Tape, at},
+    named::Named,
     wan::Fate,
 };
 
@@ -95,7 +96,7 @@ fn a_connection_whose_packets_a_nat_does_not_translate_is_told_so() {
 fn every_cause_is_described() {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
-    for (name, _) in Kind::NAMES {
+    for (name, _) in CauseKind::NAMES {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
 }
@@ -253,7 +254,7 @@ fn data_on_different_connections_is_a_disagreement() {
 
 #[test]
 fn choices_that_differ_are_a_disagreement_and_equal_ones_are_not() {
-    use punch::core::election::Role;
+    use punch::proto::election::Role;
     let end = |side: Side, port: u16| (Ipv4Addr::from(Tape::address(side)), port).into();
     let inside = |port: u16| ([100, 64, 1, 2], port).into();
     let chosen = |other: Side, port: u16, role| What::Returned {

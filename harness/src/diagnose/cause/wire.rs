@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
-use super::{Case, Kind, connection::between, ms, ports_in_words};
+use super::{Case, connection::between, ms, ports_in_words};
 use crate::{
     diagnose::flow::{Flow, Says, Seen},
-    event::Cause,
-    lab::Side,
+    event::{Cause, CauseKind},
+    peers::Side,
     wan::Fate,
     words::count,
 };
@@ -56,7 +56,7 @@ pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
         let acks = count(acks.len(), "acknowledgment");
         evidence += &format!("; {other} sent {acks}, of which {lost} were lost");
     }
-    Some(Kind::HandshakeIncomplete.because(evidence))
+    Some(CauseKind::HandshakeIncomplete.because(evidence))
 }
 
 /// SYNs that could have passed, on one flow.
@@ -106,7 +106,11 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         .packets
         .iter()
         .find_map(|seen| flow.packets.get(seen.refusal?))?;
-    let kind = if first.says == Says::Rst { Kind::SynAnsweredRst } else { Kind::SynAnsweredIcmp };
+    let kind = if first.says == Says::Rst {
+        CauseKind::SynAnsweredRst
+    } else {
+        CauseKind::SynAnsweredIcmp
+    };
 
     let mut answers: Vec<String> = Side::BOTH
         .into_iter()
@@ -196,7 +200,7 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
             between(flow),
             ms(*silence),
         );
-        return Some(Kind::MappingExpired.because(evidence));
+        return Some(CauseKind::MappingExpired.because(evidence));
     }
     let of = |side: Side| arrived.iter().filter(|(_, syn)| syn.from == side).count();
     let lost = all.len() - arrived.len();
@@ -209,7 +213,7 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         of(Side::B),
         ports_in_words(fitting.iter().map(|it| it.flow.port(Side::A))),
     );
-    Some(Kind::SynUnanswered.because(evidence))
+    Some(CauseKind::SynUnanswered.because(evidence))
 }
 
 /// All that arrived came to NATs that let no SYN in.
@@ -237,7 +241,7 @@ fn dropped(case: &Case<'_>, arrived: &[(&Flow, &Seen)]) -> Option<Cause> {
             )
         })
         .collect();
-    Some(Kind::NatDropsSyns.because(said.join("; ")))
+    Some(CauseKind::NatDropsSyns.because(said.join("; ")))
 }
 
 /// How long a NAT remembers a SYN, and how long ago its peer's last was when this one came, if
@@ -268,7 +272,7 @@ fn lost(all: &[(&Flow, &Seen)], flows: &[Flow]) -> Cause {
         total(Side::A),
         total(Side::B),
     );
-    Kind::SynLost.because(evidence)
+    CauseKind::SynLost.because(evidence)
 }
 
 /// `b's first SYN to port 7 left 62 ms after a's; one-way delay 50 ms`

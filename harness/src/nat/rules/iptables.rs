@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{LAN, WAN};
 use crate::{
     nat::{Allocation, Mapping, NatSpec, PortBlock, Unsolicited},
-    scenario::Family,
+    peers::Family,
 };
 
 /// The whole input of the program.

@@ -11,7 +11,7 @@ mod nft;
 use std::net::IpAddr;
 
 use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec};
-use crate::scenario::Family;
+use crate::peers::Family;
 
 /// Interface of a NAT towards the WAN, and of a public host.
 pub(crate) const WAN: &str = "wan";

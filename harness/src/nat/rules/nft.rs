@@ -20,7 +20,7 @@ const MEMORY_S: u32 = 300;
 const ENTRIES: u32 = 4096;
 
 /// Ports of a block that are used at most: long lists take long to load.
-const MOST_TURNS: u32 = 1024;
+const MAX_TURNS: u32 = 1024;
 
 const TRANSPORT: &str = "meta l4proto { tcp, udp }";
 
@@ -243,7 +243,7 @@ fn scattered(block: PortBlock) -> impl Iterator<Item = u16> {
     let step = (near..size)
         .find(|step| common_divisor(*step, size) == 1)
         .unwrap_or(1);
-    let turns = size.min(MOST_TURNS);
+    let turns = size.min(MAX_TURNS);
     (0..turns).map(move |turn| {
         let offset = u64::from(turn) * u64::from(step) % u64::from(size);
         block.first + u16::try_from(offset).expect("less than the size of the block")

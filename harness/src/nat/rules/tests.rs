@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::{
+    named::Named,
     nat::{
         Timeouts, Unsolicited,
         catalogue::{CATALOGUE, HOME},
         possible::{impossible, impossible_with_ipv6},
     },
-    scenario::Named,
 };
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));

@@ -18,11 +18,14 @@ use serde::Serialize;
 use crate::{
     event::{Assignment, Event, Verdict},
     report::{
-        difference::{self, Difference, Median, Pairs},
         labels::full_label,
-        stats::{CONFIDENCE, quantile, quantile_bounds},
         summary::{CellSummary, RunState, ScenarioSummary, Summary},
         tally::TallyError,
+    },
+    stats::{
+        CONFIDENCE,
+        difference::{self, Difference, Median, Pairs},
+        quantile, quantile_bounds,
     },
     words::count,
 };
@@ -34,7 +37,7 @@ const SCHEMA: u32 = 1;
 
 /// Medians that differ by less are not told apart: that is about as exact as the bench itself is,
 /// in milliseconds.
-pub(crate) const LEAST_MS: f64 = 1.0;
+pub(crate) const MIN_MS: f64 = 1.0;
 
 /// What a comparison shows of the second run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Cells that are listed before those without a difference are left out.
-const MOST_ROWS: usize = 40;
+const MAX_ROWS: usize = 40;
 /// What only one run has, listed before `and n more`.
-const MOST_LISTED: usize = 5;
+const MAX_LISTED: usize = 5;
 
 /// The whole comparison; `full` lists every cell, however many.
 pub(crate) fn render(
@@ -51,11 +51,11 @@ pub(crate) fn render(
         if !only.is_empty() {
             let listed = only
                 .iter()
-                .take(MOST_LISTED)
+                .take(MAX_LISTED)
                 .cloned()
                 .collect::<Vec<_>>()
                 .join("; ");
-            let more = only.len().saturating_sub(MOST_LISTED);
+            let more = only.len().saturating_sub(MAX_LISTED);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             out.push('\n');
             let first = format!("Only in the {which} run: ");
@@ -93,7 +93,7 @@ fn is(trials: u64) -> String {
 fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> String {
     let all = scenario.cells.len();
     let mut shown: Vec<&CellComparison> = scenario.cells.iter().collect();
-    if all > MOST_ROWS && !full {
+    if all > MAX_ROWS && !full {
         shown.retain(|cell| {
             let differs = cell
                 .changes()

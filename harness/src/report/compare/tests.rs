@@ -14,7 +14,7 @@ use crate::{
 const PLAIN: Style = Style { width: 100, color: false, unicode: true };
 
 fn compared(first: &[Event], second: &[Event]) -> Comparison {
-    compare(first, second, LEAST_MS).unwrap()
+    compare(first, second, MIN_MS).unwrap()
 }
 
 fn shown(comparison: &Comparison, style: Style) -> String {
@@ -178,13 +178,13 @@ fn runs_without_a_common_cell_are_refused() {
     let first = run(plan("x", &[1, 2]), []);
     let second = run(plan("y", &[1]), []);
     assert_eq!(
-        compare(&first, &second, LEAST_MS).unwrap_err().to_string(),
+        compare(&first, &second, MIN_MS).unwrap_err().to_string(),
         "the runs have no cell in common, so nothing can be compared: the first has x (2 cells), \
          the second y (1 cell); cells are matched by the scenario's name and their swept values"
     );
     let third = run(plan("x", &[3]), []);
-    assert!(compare(&first, &third, LEAST_MS).is_err());
-    let error = compare(&first, &[], LEAST_MS).unwrap_err().to_string();
+    assert!(compare(&first, &third, MIN_MS).is_err());
+    let error = compare(&first, &[], MIN_MS).unwrap_err().to_string();
     assert_eq!(error, "second run: the events do not begin with the start of a run");
 }
 

@@ -2,7 +2,7 @@
 
 use punch::{
     ClockOffset,
-    core::time::{MonoTime, WallTime},
+    proto::time::{MonoTime, WallTime},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnose::{flow::Place, times},
-    lab::Side,
+    peers::Side,
 };
 
 /// Width of the part with the columns.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use super::rows::{Row, Shape};
 
@@ -13,7 +13,7 @@ const TOGETHER: Duration = Duration::from_millis(2);
 const SHOWN: u32 = 3;
 
 /// Fewer repeats in a row than these are shown after all.
-const FEW: usize = 3;
+const MAX_REPEATS_SHOWN: usize = 3;
 
 /// A line of the folded ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) fn repeats(rows: Vec<Row>) -> Vec<Line> {
 
 fn counted(hidden: Vec<Row>) -> Vec<Line> {
     let (Some(first), Some(last)) = (hidden.first(), hidden.last()) else { return Vec::new() };
-    if hidden.len() <= FEW {
+    if hidden.len() <= MAX_REPEATS_SHOWN {
         return hidden.into_iter().map(Line::Row).collect();
     }
     let (from, until) = (first.at, last.at);

@@ -14,7 +14,7 @@ mod rows;
 
 use punch::{
     ClockOffset, Event,
-    core::time::{MonoTime, WallTime},
+    proto::time::{MonoTime, WallTime},
 };
 
 use crate::{diagnose::flow::Place, wan::Traffic};
@@ -43,14 +43,14 @@ pub(crate) struct Story<'a> {
 }
 
 /// Packets that a ladder shows: beyond these, the capture is the better place to look.
-const MOST_PACKETS: usize = 20_000;
+const MAX_PACKETS: usize = 20_000;
 
 /// The ladder as text, each line at most some 110 characters long.
 pub(crate) fn render(story: &Story<'_>) -> String {
     let traffic = story.traffic;
     let shown = Traffic {
         ports: traffic.ports.clone(),
-        packets: traffic.packets.iter().take(MOST_PACKETS).cloned().collect(),
+        packets: traffic.packets.iter().take(MAX_PACKETS).cloned().collect(),
         ..Traffic::default()
     };
     let left_out = traffic.packets.len() - shown.packets.len();

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use punch::{
     Event,
-    core::{event::What as Reported, time::MonoTime},
+    proto::{event::What as Reported, time::MonoTime},
 };
 
 use super::Story;
 use crate::{
     diagnose::flow::{self, Flow, Says, Seen, Speaker},
-    lab::Side,
+    peers::Side,
     wan::{Fate, Packet, tcp},
 };
 

@@ -4,11 +4,11 @@ use crate::{
     report::{
         grid::{Grid, Mark, short_percent},
         labels::Labels,
-        stats::wilson,
         style::{Ink, Style},
         summary::CellSummary,
         text::{cut, paragraph, percent, short_values},
     },
+    stats::wilson,
     words::count,
 };
 
@@ -17,7 +17,7 @@ const GAP: usize = 1;
 /// Columns of a figure and its mark.
 const FIGURE: usize = 4;
 /// Names of rows are cut here if there is no room for more.
-const SHORTEST_NAME: usize = 8;
+const MIN_NAME: usize = 8;
 
 /// The heat map of the scenario; empty if its sweep has not two dimensions, or if there is no room
 /// for it.
@@ -81,7 +81,7 @@ impl<'a> Layout<'a> {
             .find(|&column| used(row_width, column) <= width);
         let column_width = column_width.unwrap_or(FIGURE);
         let room = width.checked_sub(used(0, column_width))?;
-        if room < row_width.min(SHORTEST_NAME) {
+        if room < row_width.min(MIN_NAME) {
             return None;
         }
         let row_width = row_width.min(room);

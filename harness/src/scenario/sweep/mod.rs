@@ -28,7 +28,7 @@ pub(super) use self::range::is_range;
 const MANY_CELLS: u128 = 10_000;
 
 /// No scenario has more cells than this: each takes some kilobytes while they are run.
-const MOST_CELLS: u128 = 1_000_000;
+const MAX_CELLS: u128 = 1_000_000;
 
 const HELP: &str = "write a path in quotes and a list of values, or a range: \
     \"peer.b.clock_offset_s\" = [0, 5, 10] or { from = 0, to = 10, step = 5 }";
@@ -114,7 +114,7 @@ pub(super) fn check_size(
     let cells = groups
         .iter()
         .fold(1_u128, |cells, group| cells.saturating_mul(count(group)));
-    let most = if many_are_meant { MOST_CELLS } else { MANY_CELLS };
+    let most = if many_are_meant { MAX_CELLS } else { MANY_CELLS };
     if cells <= most {
         return Ok(());
     }
@@ -130,10 +130,10 @@ pub(super) fn check_size(
         })
         .collect();
     let combines = format!("it combines {}", counts.join(", "));
-    let help = if cells <= MOST_CELLS {
+    let help = if cells <= MAX_CELLS {
         format!("{combines}; if so many are meant, say --yes")
     } else {
-        format!("{combines}; {MOST_CELLS} are the most there can be: sweep fewer values")
+        format!("{combines}; {MAX_CELLS} are the most there can be: sweep fewer values")
     };
     let place = root
         .entries()

@@ -12,7 +12,7 @@ const HELP: &str = "a range is written { from = 0, to = 40, step = 5 }: `to` bel
     the steps meet it";
 
 /// More values than this are no range that anybody means.
-const MOST: f64 = 1e12;
+const MAX_NUMBER: f64 = 1e12;
 
 /// Whether a table is meant as a range, and not as a part of a path.
 pub(in super::super) fn is_range(table: &DeTable<'_>) -> bool {
@@ -51,7 +51,7 @@ impl Range {
                 | DeValue::Array(_)
                 | DeValue::Table(_) => return Err(value.not("a number", HELP)),
             };
-            let number: Option<f64> = number.filter(|number: &f64| number.abs() < MOST);
+            let number: Option<f64> = number.filter(|number: &f64| number.abs() < MAX_NUMBER);
             let number = number.ok_or_else(|| {
                 value.problem(format!("`{}` is out of range", value.path()), "no bound", HELP)
             })?;
@@ -70,14 +70,18 @@ impl Range {
             let help = format!("{HELP}; a range that falls has a negative step");
             return Err(value.problem(message, format!("{step} leads away from it"), help));
         }
-        if steps >= MOST {
-            let message = format!("the range of `{path}` has more than {MOST} values");
+        if steps >= MAX_NUMBER {
+            let message = format!("the range of `{path}` has more than {MAX_NUMBER} values");
             return Err(value.problem(message, "too many steps", HELP));
         }
         let whole = [from_decimals, to_decimals, step_decimals]
             .iter()
             .all(Option::is_none);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to MOST")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 to MAX_NUMBER"
+        )]
         let count = steps as u64 + 1;
         let decimals = from_decimals
             .unwrap_or(0)
@@ -100,7 +104,7 @@ impl Range {
 /// Digits after the point; `None` of a whole number.
 fn decimals(value: &DeValue<'_>) -> Option<usize> {
     /// An exponent may ask for more digits than anybody reads.
-    const MOST: i64 = 15;
+    const MAX_DIGITS: i64 = 15;
     let DeValue::Float(float) = value else { return None };
     let (digits, exponent) = float
         .as_str()
@@ -111,8 +115,8 @@ fn decimals(value: &DeValue<'_>) -> Option<usize> {
         .map_or(0, |(_, fraction)| fraction.len());
     let exponent: i64 = exponent.parse().unwrap_or(0);
     let decimals = i64::try_from(written)
-        .unwrap_or(MOST)
+        .unwrap_or(MAX_DIGITS)
         .saturating_sub(exponent)
-        .clamp(0, MOST);
+        .clamp(0, MAX_DIGITS);
     usize::try_from(decimals).ok()
 }

@@ -1,0 +1,67 @@
+//! `harness`: the test bench for TCP hole punching. See `ARCHITECTURE.md` for the way around.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("the harness needs Linux: see the Vagrantfile for a virtual machine");
+
+mod cli;
+mod commands;
+mod diagnose;
+mod doctor;
+mod event;
+mod isolate;
+mod lab;
+mod named;
+mod nat;
+mod peers;
+mod report;
+mod run;
+mod scenario;
+mod stalls;
+mod stats;
+mod verify;
+mod wan;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command of the process's arguments, and says how it ended.
+///
+/// The harness starts its own program again for each peer of a trial.
+#[must_use]
+pub fn main() -> ExitCode {
+    // A peer is started for every trial, twice: it must not wait for anything it does not need.
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == run::PEER) {
+        return punch_cli::main(std::iter::once("punch".into()).chain(words));
+    }
+    let cli = Cli::parse();
+    // Names such as `icmp-reject` stay whole where a message is wrapped.
+    let hook = miette::set_hook(Box::new(|_| {
+        let splitter = textwrap::WordSplitter::NoHyphenation;
+        Box::new(
+            miette::MietteHandlerOpts::new()
+                .word_splitter(splitter)
+                .build(),
+        )
+    }));
+    debug_assert!(hook.is_ok(), "nothing else sets a hook");
+    match cli.command {
+        None => commands::run(&cli.run),
+        Some(Command::Run(args)) => commands::run(&args),
+        Some(Command::Check(args)) => commands::check(&args),
+        Some(Command::List(args)) => commands::list(&args),
+        Some(Command::Schema) => commands::schema(),
+        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Report(args)) => commands::report(&args),
+        Some(Command::Compare(args)) => commands::compare(&args),
+        Some(Command::Nats(args)) => commands::nats(&args),
+        Some(Command::Replay(args)) => commands::replay(&args),
+        Some(Command::Shell(args)) => commands::shell(&args),
+        Some(Command::Doctor) => commands::doctor(),
+        Some(Command::Peer(args)) => punch_cli::main(args.words),
+    }
+}

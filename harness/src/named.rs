@@ -1,0 +1,13 @@
+//! Values that have names in the scenario language and in reports.
+
+/// Types whose values have names in the language.
+pub(crate) trait Named: Copy + PartialEq + 'static {
+    /// Each value and its name.
+    const NAMES: &'static [(&'static str, Self)];
+
+    /// What a scenario calls this value.
+    fn name(self) -> &'static str {
+        let named = Self::NAMES.iter().find(|(_, value)| *value == self);
+        named.expect("NAMES has every value of the type").0
+    }
+}

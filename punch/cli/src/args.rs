@@ -1,0 +1,290 @@
+//! The command line.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use clap_complete::Shell;
+use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
+
+use crate::peer::Family;
+
+/// Connect two computers behind NATs over TCP, knowing only each other's address.
+///
+/// Run it on both at about the same time, each with the other's WAN address. Both derive the same
+/// ports from their clocks and open connections towards each other. Then it is netcat: standard
+/// input and output are the connection.
+#[derive(Debug, Parser)]
+#[command(
+    name = "punch",
+    version,
+    after_help = "Exit codes: 0 connected and everything relayed, 1 not connected (or the \
+        connection broke), 2 usage, 130 interrupted.\n\n\
+        Examples:\n  \
+        punch 203.0.113.7                     chat with the peer\n  \
+        punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file\n  \
+        punch --exec 'tar xf -' PEER          hand the connection to a command\n  \
+        punch --ntp pool.ntp.org PEER         correct a clock that is off\n  \
+        punch --loopback                      see both sides on one machine\n  \
+        punch --completions bash > /etc/bash_completion.d/punch"
+)]
+pub(crate) struct Args {
+    /// The peer's address as seen from here, or a name.
+    #[arg(required_unless_present_any = ["loopback", "completions", "man"])]
+    pub(crate) peer: Option<String>,
+
+    /// How ports follow from the clock; the same on both sides.
+    #[arg(long, value_enum, default_value_t = RuleArg::Rolling)]
+    rule: RuleArg,
+
+    /// The generator of the ports; the same on both sides.
+    #[arg(long, value_enum, default_value_t = ScheduleArg::Chacha20)]
+    schedule: ScheduleArg,
+
+    /// How one connection is chosen; the same on both sides. `wan-ip` needs --wan-ip.
+    #[arg(long, value_enum, default_value_t = ElectionArg::Nonce)]
+    election: ElectionArg,
+
+    /// All of the above at once: `article` is rule article, schedule mt19937, election wan-ip, with
+    /// the constants of the article's program, for talking to it.
+    #[arg(
+        long,
+        value_enum,
+        conflicts_with_all = ["rule", "schedule", "election", "max_clock_error", "session"]
+    )]
+    profile: Option<ProfileArg>,
+
+    /// This side's WAN address, for the `wan-ip` election.
+    #[arg(long, value_name = "ADDRESS")]
+    wan_ip: Option<IpAddr>,
+
+    /// Seconds to add to the system's clock, signed and fractional.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, allow_negative_numbers = true)]
+    clock_offset: f64,
+
+    /// Ask this SNTP server how far the system's clock is off, and correct it for this attempt.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) ntp: Option<String>,
+
+    /// How far each clock may be from true time; the same on both sides.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0, allow_negative_numbers = true)]
+    max_clock_error: f64,
+
+    /// Give up after this long; where connections stand by then, up to 5 s later.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, allow_negative_numbers = true)]
+    timeout: f64,
+
+    /// A name that both sides share, to keep several pairs on the same addresses apart.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    session: String,
+
+    /// These ports instead of those of the clock, where the two sides can agree on some.
+    #[arg(
+        long,
+        value_name = "PORT,PORT…",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..),
+        conflicts_with_all = ["rule", "schedule", "profile"]
+    )]
+    ports: Vec<u16>,
+
+    /// Local address to punch from.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<IpAddr>,
+
+    /// Take the IPv4 address of a name.
+    #[arg(short = '4', long)]
+    ipv4: bool,
+
+    /// Take the IPv6 address of a name.
+    #[arg(short = '6', long, conflicts_with = "ipv4")]
+    ipv6: bool,
+
+    /// Only connect, do not listen on the ports as well.
+    #[arg(long)]
+    no_listen: bool,
+
+    /// Run this shell command with the connection as its standard input and output.
+    #[arg(long, short = 'e', value_name = "COMMAND")]
+    pub(crate) exec: Option<String>,
+
+    /// Write what happens as JSON Lines with monotonic times to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+
+    /// Progress on standard error as JSON Lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// No progress on standard error, only errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    /// Show both sides on this machine, over 127.0.0.1 and 127.0.0.2.
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "peer", "election", "profile", "wan_ip", "ntp", "session", "bind", "ipv4", "ipv6", "exec",
+            "events"
+        ]
+    )]
+    pub(crate) loopback: bool,
+
+    /// Print completions for a shell.
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub(crate) completions: Option<Shell>,
+
+    /// Print the manual page.
+    #[arg(long, exclusive = true)]
+    pub(crate) man: bool,
+
+    /// Seed of the nonce and the random pauses, for reproducible tests.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RuleArg {
+    /// Two neighbouring buckets, re-evaluated while running: no skew within the clock error matters.
+    Rolling,
+    /// The article's: one bucket, chosen once, no listeners.
+    Article,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScheduleArg {
+    /// ChaCha20.
+    Chacha20,
+    /// Python's generator, as in the article's program.
+    Mt19937,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ElectionArg {
+    /// The larger random number leads; both sides know the result.
+    Nonce,
+    /// The article's: the greater WAN address leads and sends one `$`.
+    WanIp,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileArg {
+    /// The article's published program.
+    Article,
+}
+
+impl Args {
+    /// The options as a [`Puncher`], or what is wrong with them.
+    pub(crate) fn puncher(&self) -> Result<Puncher, String> {
+        let (rule, schedule, election) = match self.profile {
+            Some(ProfileArg::Article) => {
+                (RuleArg::Article, ScheduleArg::Mt19937, ElectionArg::WanIp)
+            }
+            None => (self.rule, self.schedule, self.election),
+        };
+        let mut puncher = Puncher::new()
+            .rule(match rule {
+                RuleArg::Rolling => Rule::Rolling,
+                RuleArg::Article => Rule::Article,
+            })
+            .schedule(match schedule {
+                ScheduleArg::Chacha20 => Schedule::ChaCha20,
+                ScheduleArg::Mt19937 => Schedule::Mt19937,
+            })
+            .election(self.election(election)?)
+            .clock_offset(self.offset_with(ClockOffset::default())?)
+            .max_clock_error(seconds("--max-clock-error", self.max_clock_error, 0.0)?)
+            .timeout(seconds("--timeout", self.timeout, 0.001)?)
+            .session(self.session.clone())
+            .listen(!self.no_listen);
+        if !self.ports.is_empty() {
+            puncher = puncher.fixed_ports(self.ports.clone());
+        }
+        if let Some(address) = self.bind {
+            puncher = puncher.bind(address);
+        }
+        if let Some(seed) = self.seed {
+            puncher = puncher.seed(seed);
+        }
+        Ok(puncher)
+    }
+
+    fn election(&self, kind: ElectionArg) -> Result<ElectionKind, String> {
+        match (kind, self.wan_ip) {
+            (ElectionArg::Nonce, _) => Ok(ElectionKind::Nonce),
+            (ElectionArg::WanIp, Some(own)) => Ok(ElectionKind::WanIp { own }),
+            (ElectionArg::WanIp, None) => Err("the wan-ip election compares the two WAN \
+                addresses: give this side's with --wan-ip ADDRESS"
+                .to_owned()),
+        }
+    }
+
+    /// `--clock-offset` on top of what a time server said.
+    pub(crate) fn offset_with(&self, measured: ClockOffset) -> Result<ClockOffset, String> {
+        ClockOffset::from_secs_f64(self.clock_offset)
+            .filter(|offset| Duration::from_nanos(offset.as_nanos().unsigned_abs()) <= MOST_OFFSET)
+            .map(|given| {
+                ClockOffset::from_nanos(given.as_nanos().saturating_add(measured.as_nanos()))
+            })
+            .ok_or_else(|| {
+                format!("--clock-offset: {} is not within 100 years, in seconds", self.clock_offset)
+            })
+    }
+
+    /// `--clock-offset` in days, where it is more than one: clocks are not that wrong.
+    pub(crate) fn unlikely_offset_days(&self) -> Option<f64> {
+        let days = self.clock_offset / 86_400.0;
+        (days.abs() > 1.0).then_some(days)
+    }
+
+    /// The family that was asked for.
+    pub(crate) fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (false, true) => Some(Family::V6),
+            (false, false) => None,
+        }
+    }
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Clocks that are off by more are not clocks. The harness needs decades: its trials have virtual
+/// epochs.
+const MOST_OFFSET: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A duration of at least `least` seconds and at most a year.
+fn seconds(option: &str, value: f64, least: f64) -> Result<Duration, String> {
+    if (least..=YEAR.as_secs_f64()).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(format!("{option}: {value} is not between {least} and {} seconds", YEAR.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    fn problem(args: &[&str]) -> String {
+        let args = Args::try_parse_from([&["punch", "192.0.2.1"], args].concat()).unwrap();
+        args.puncher().unwrap_err()
+    }
+
+    #[test]
+    fn impossible_options_say_what_would_be_possible() {
+        assert!(problem(&["--election", "wan-ip"]).contains("--wan-ip"));
+        assert!(problem(&["--profile", "article"]).contains("--wan-ip"));
+        assert!(problem(&["--timeout", "0"]).contains("between 0.001 and"));
+        assert!(problem(&["--timeout", "nan"]).contains("between"));
+        assert!(problem(&["--max-clock-error", "1e300"]).contains("between 0 and"));
+        assert!(problem(&["--clock-offset", "inf"]).contains("100 years"));
+        assert!(problem(&["--clock-offset=-1e10"]).contains("100 years"));
+    }
+}

@@ -1,0 +1,37 @@
+//! The only file that reads a clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::proto::time::{MonoTime, WallTime};
+
+/// Reads the monotonic clock: `CLOCK_MONOTONIC` on Unix, so that readings of several processes on
+/// one machine compare; elsewhere the time since the first call.
+#[cfg(unix)]
+pub fn monotonic_now() -> MonoTime {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a valid timespec to write to.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    debug_assert_eq!(result, 0, "CLOCK_MONOTONIC is always there");
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or_default();
+    MonoTime::default() + Duration::from_secs(seconds) + Duration::from_nanos(nanos)
+}
+
+/// Reads the monotonic clock: `CLOCK_MONOTONIC` on Unix, so that readings of several processes on
+/// one machine compare; elsewhere the time since the first call.
+#[cfg(not(unix))]
+#[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
+pub fn monotonic_now() -> MonoTime {
+    use std::{sync::OnceLock, time::Instant};
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    MonoTime::default() + ORIGIN.get_or_init(Instant::now).elapsed()
+}
+
+/// Reads the system's wall clock.
+#[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
+pub fn wall_now() -> WallTime {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => WallTime::default() + after,
+        Err(before) => WallTime::default() - before.duration(),
+    }
+}

@@ -1,0 +1,552 @@
+//! The library's door: [`Puncher`], what it returns and how it fails.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use polling::Poller;
+
+use super::{
+    clock::{monotonic_now, wall_now},
+    drain::Draining,
+    run::{RunError, Shell},
+    socket,
+};
+use crate::proto::{
+    attempt::{Attempt, Config, Failure, MOST_FIXED_PORTS, PortSource},
+    bucket::{Buckets, Rule},
+    election::{Role, Scheme},
+    event::Event,
+    schedule::Schedule,
+    time::ClockOffset,
+    wire::{Nonce, SessionTag},
+};
+
+/// How the connection is chosen among several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ElectionKind {
+    /// HELLO / COMMIT / ACK: no address needed, and both sides know.
+    #[default]
+    Nonce,
+    /// The article's: the greater WAN address leads, one `$`, no answer.
+    WanIp {
+        /// This side's WAN address.
+        own: IpAddr,
+    },
+}
+
+/// Connects to a peer behind NATs: options, then [`Puncher::connect`].
+///
+/// Both peers need the same rule, clock error, session and election, and clocks that are right
+/// within the clock error.
+///
+/// ```no_run
+/// use std::{io::Write, time::Duration};
+///
+/// let mut connection =
+///     punch::Puncher::new().timeout(Duration::from_secs(60)).connect("203.0.113.7".parse()?)?;
+/// connection.stream().write_all(b"hello through two NATs\n")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Puncher {
+    rule: Rule,
+    schedule: Schedule,
+    fixed_ports: Option<Vec<u16>>,
+    max_clock_error: Duration,
+    clock_offset: ClockOffset,
+    session: String,
+    election: ElectionKind,
+    bind: Option<IpAddr>,
+    scope_id: u32,
+    listen: bool,
+    timeout: Duration,
+    seed: Option<u64>,
+    cancel: Canceller,
+}
+
+impl Default for Puncher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Puncher {
+    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, 30 s.
+    pub fn new() -> Self {
+        Self {
+            rule: Rule::default(),
+            schedule: Schedule::default(),
+            fixed_ports: None,
+            max_clock_error: Duration::from_secs(20),
+            clock_offset: ClockOffset::default(),
+            session: String::new(),
+            election: ElectionKind::default(),
+            bind: None,
+            scope_id: 0,
+            listen: true,
+            timeout: Duration::from_secs(30),
+            seed: None,
+            cancel: Canceller::default(),
+        }
+    }
+
+    /// How buckets follow from the clock.
+    #[must_use]
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rule = rule;
+        self
+    }
+
+    /// The generator that turns buckets into ports.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// These ports instead of those of the clock, for callers who have signalling: both peers need
+    /// the same ones, in the same order (the first two are tried most often, every other one leaves
+    /// repeats to the kernel), and at most [`MOST_FIXED_PORTS`].
+    #[must_use]
+    pub fn fixed_ports(mut self, ports: impl Into<Vec<u16>>) -> Self {
+        self.fixed_ports = Some(ports.into());
+        self
+    }
+
+    /// How far each clock may be from true time; the window is twice that plus 2 s.
+    #[must_use]
+    pub fn max_clock_error(mut self, error: Duration) -> Self {
+        self.max_clock_error = error;
+        self
+    }
+
+    /// What to add to the system's wall clock.
+    #[must_use]
+    pub fn clock_offset(mut self, offset: ClockOffset) -> Self {
+        self.clock_offset = offset;
+        self
+    }
+
+    /// A name that both peers share, so that several pairs can punch between the same addresses.
+    #[must_use]
+    pub fn session(mut self, name: impl Into<String>) -> Self {
+        self.session = name.into();
+        self
+    }
+
+    /// How the connection is chosen.
+    #[must_use]
+    pub fn election(mut self, election: ElectionKind) -> Self {
+        self.election = election;
+        self
+    }
+
+    /// The local address to punch from; by default the one the system would use for the peer.
+    #[must_use]
+    pub fn bind(mut self, address: IpAddr) -> Self {
+        self.bind = Some(address.to_canonical());
+        self
+    }
+
+    /// The interface index through which a link-local IPv6 peer is reached (its scope).
+    #[must_use]
+    pub fn scope_id(mut self, scope_id: u32) -> Self {
+        self.scope_id = scope_id;
+        self
+    }
+
+    /// Whether to listen on each port as well (default). The `article` rule never listens.
+    #[must_use]
+    pub fn listen(mut self, listen: bool) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// How long to try: no new decision is taken after that. Where the peer has been met by then,
+    /// a side that leads waits for its answer for [`GRACE`](crate::proto::election::GRACE) more, and one
+    /// that follows for its decision for twice as long; and whatever connections there are have a
+    /// second to be closed in order.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Makes nonce and pauses reproducible, for tests. By default they come from the system.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// A handle that ends [`Self::connect`] from another thread, also those of clones.
+    pub fn canceller(&self) -> Canceller {
+        self.cancel.clone()
+    }
+
+    /// Punches until connected to `peer` or the time is over. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn connect(&self, peer: IpAddr) -> Result<Connection, Error> {
+        self.connect_with(peer, |_| {})
+    }
+
+    /// As [`Self::connect`], telling `observer` of everything that happens.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn connect_with(
+        &self,
+        peer: IpAddr,
+        mut observer: impl FnMut(&Event),
+    ) -> Result<Connection, Error> {
+        let peer = peer.to_canonical();
+        let local = self.local_address(peer)?;
+        let config = self.config(peer)?;
+        let shared = &self.cancel.shared;
+        if shared.cancelled.load(Ordering::Acquire) {
+            return Err(Error::Cancelled);
+        }
+        let poller = Arc::new(Poller::new().map_err(Error::Io)?);
+        let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
+        let addresses = (self.scoped(local), self.scoped(peer));
+        shared.pollers().push(Arc::clone(&poller));
+        let shell =
+            Shell::new(attempt, addresses, Arc::clone(&poller), &shared.cancelled, &mut observer);
+        let result = shell.run();
+        shared
+            .pollers()
+            .retain(|other| !Arc::ptr_eq(other, &poller));
+        let elected = result.map_err(|error| match error {
+            RunError::Failed(failure) => Error::Failed(failure),
+            RunError::Cancelled => Error::Cancelled,
+            RunError::Io(error) => Error::Io(error),
+        })?;
+        Ok(Connection {
+            stream: elected.socket.into(),
+            local: elected.local,
+            remote: elected.remote,
+            role: elected.role,
+            draining: elected.draining,
+        })
+    }
+
+    fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
+        let is_broadcast = matches!(peer, IpAddr::V4(peer) if peer.is_broadcast());
+        if peer.is_unspecified() || peer.is_multicast() || is_broadcast {
+            return Err(Error::NotAPeer(peer));
+        }
+        let is_link_local = matches!(peer, IpAddr::V6(peer) if peer.is_unicast_link_local());
+        if is_link_local && self.scope_id == 0 {
+            return Err(Error::NoScope(peer));
+        }
+        let local = match self.bind {
+            None => socket::source_address(self.scoped(peer)).map_err(Error::NoRoute)?,
+            Some(address) if address.is_ipv4() != peer.is_ipv4() => {
+                return Err(Error::MixedFamilies { local: address, peer });
+            }
+            Some(address)
+                if address.is_unspecified() || !socket::is_local(self.scoped(address)) =>
+            {
+                return Err(Error::NotLocal(address));
+            }
+            Some(address) => address,
+        };
+        if local == peer { Err(Error::Oneself(peer)) } else { Ok(local) }
+    }
+
+    /// An address with the scope that link-local IPv6 needs.
+    fn scoped(&self, address: IpAddr) -> SocketAddr {
+        match address {
+            IpAddr::V4(_) => SocketAddr::new(address, 0),
+            IpAddr::V6(v6) => SocketAddrV6::new(v6, 0, 0, self.scope_id).into(),
+        }
+    }
+
+    fn port_source(&self) -> Result<PortSource, Error> {
+        match &self.fixed_ports {
+            None => {
+                let buckets = Buckets::new(self.rule, self.max_clock_error);
+                Ok(PortSource::Clock { buckets, schedule: self.schedule })
+            }
+            Some(ports)
+                if ports.is_empty() || ports.len() > MOST_FIXED_PORTS || ports.contains(&0) =>
+            {
+                Err(Error::FixedPorts)
+            }
+            Some(ports) => Ok(PortSource::Fixed(ports.clone())),
+        }
+    }
+
+    fn config(&self, peer: IpAddr) -> Result<Config, Error> {
+        let session = SessionTag::new(&self.session);
+        let mut random = [0; 48];
+        match self.seed {
+            Some(seed) => expand(seed, &mut random),
+            None => getrandom::fill(&mut random).map_err(|error| Error::Io(error.into()))?,
+        }
+        let (nonce, seed) = random.split_at(16);
+        let mut own = Nonce([0; 16]);
+        own.0.copy_from_slice(nonce);
+        let mut config = Config {
+            peer,
+            ports: self.port_source()?,
+            session,
+            scheme: self.scheme(own, session, peer)?,
+            listen: self.listen && self.rule != Rule::Article,
+            timeout: self.timeout,
+            seed: [0; 32],
+        };
+        config.seed.copy_from_slice(seed);
+        Ok(config)
+    }
+
+    fn scheme(&self, own: Nonce, session: SessionTag, peer: IpAddr) -> Result<Scheme, Error> {
+        match self.election {
+            ElectionKind::Nonce => Ok(Scheme::Nonce { own, session }),
+            ElectionKind::WanIp { own } => match own.to_canonical() {
+                own if own == peer => Err(Error::EqualWanAddresses(peer)),
+                own if own.is_ipv4() != peer.is_ipv4() => {
+                    Err(Error::MixedFamilies { local: own, peer })
+                }
+                own => Ok(Scheme::WanIp { leads: own > peer }),
+            },
+        }
+    }
+}
+
+/// Fills `random` from a seed.
+fn expand(seed: u64, random: &mut [u8]) {
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+    rand_chacha::ChaCha20Rng::seed_from_u64(seed).fill_bytes(random);
+}
+
+/// A connection to the peer.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    local: SocketAddr,
+    remote: SocketAddr,
+    role: Role,
+    draining: Draining,
+}
+
+impl Connection {
+    /// The connection: blocking, with the system's default options, except that on Linux a segment
+    /// that is lost while few are under way is repeated at a steady pace
+    /// (`TCP_THIN_LINEAR_TIMEOUTS`).
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Local address and port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The peer's address and port, as seen from here.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether this side leads. Exactly one side does: a ready-made tie-breaker.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The plain stream. The connections that were not chosen go on being closed in the
+    /// background, for 4 s at most; a process that ends sooner may reset them.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// The plain stream, and a wait for the other connections to be closed: call it before the
+    /// process ends.
+    pub fn split(self) -> (TcpStream, Losers) {
+        (self.stream, Losers(self.draining))
+    }
+}
+
+/// The connections that were not chosen, being closed in the background.
+#[derive(Debug)]
+pub struct Losers(Draining);
+
+impl Losers {
+    /// Waits until they are closed, 4 s at most.
+    pub fn wait(self) {
+        self.0.wait();
+    }
+}
+
+/// Ends a [`Puncher::connect`] from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Canceller {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    /// Those of every `connect` that is under way.
+    pollers: Mutex<Vec<Arc<Poller>>>,
+}
+
+impl Shared {
+    fn pollers(&self) -> MutexGuard<'_, Vec<Arc<Poller>>> {
+        self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Canceller {
+    /// Makes `connect` return [`Error::Cancelled`], at once and ever after.
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        for poller in self.shared.pollers().iter() {
+            // A failed wake-up only delays the end to the next event or time-out.
+            let _ = poller.notify();
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address cannot be a peer's: unspecified, multicast or broadcast.
+    NotAPeer(IpAddr),
+    /// The address is link-local, and [`Puncher::scope_id`] does not say on which link.
+    NoScope(IpAddr),
+    /// The address is the one this machine would punch from.
+    Oneself(IpAddr),
+    /// This machine knows no way to the peer.
+    NoRoute(io::Error),
+    /// The address to bind is not one of this machine.
+    NotLocal(IpAddr),
+    /// One address is IPv4 and the other IPv6.
+    MixedFamilies {
+        /// This side's address.
+        local: IpAddr,
+        /// The peer's.
+        peer: IpAddr,
+    },
+    /// Fixed ports must be 1 to [`MOST_FIXED_PORTS`], and none of them 0.
+    FixedPorts,
+    /// The `wan-ip` election needs two different addresses.
+    EqualWanAddresses(IpAddr),
+    /// The attempt ended without a connection.
+    Failed(Failure),
+    /// [`Canceller::cancel`] was called.
+    Cancelled,
+    /// The system failed in a way that has nothing to do with the peer.
+    Io(io::Error),
+}
+
+impl Error {
+    /// Whether the options or the address were impossible, so that trying again cannot help.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::NotAPeer(_)
+            | Self::NoScope(_)
+            | Self::Oneself(_)
+            | Self::NotLocal(_)
+            | Self::MixedFamilies { .. }
+            | Self::FixedPorts
+            | Self::EqualWanAddresses(_) => true,
+            Self::NoRoute(_) | Self::Failed(_) | Self::Cancelled | Self::Io(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAPeer(address) => write!(
+                f,
+                "{address} cannot be a peer: give the address of one host, as seen from here"
+            ),
+            Self::NoScope(address) => write!(
+                f,
+                "{address} is link-local: say through which interface, such as {address}%eth0"
+            ),
+            Self::Oneself(address) => {
+                write!(f, "{address} is this machine itself: give the peer's address")
+            }
+            Self::NoRoute(error) => write!(f, "this machine has no route to the peer: {error}"),
+            Self::NotLocal(address) => {
+                write!(
+                    f,
+                    "{address} is no address of this machine; leave it out to use the usual one"
+                )
+            }
+            Self::MixedFamilies { local, peer } => {
+                write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
+            }
+            Self::FixedPorts => {
+                write!(f, "fixed ports: give 1 to {MOST_FIXED_PORTS} of them, each from 1 to 65535")
+            }
+            Self::EqualWanAddresses(address) => write!(
+                f,
+                "both WAN addresses are {address}, so that neither leads; use the nonce election"
+            ),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Cancelled => write!(f, "cancelled"),
+            Self::Io(error) => write!(f, "system error: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoRoute(error) | Self::Io(error) => Some(error),
+            Self::NotAPeer(_)
+            | Self::NoScope(_)
+            | Self::Oneself(_)
+            | Self::NotLocal(_)
+            | Self::MixedFamilies { .. }
+            | Self::FixedPorts
+            | Self::EqualWanAddresses(_)
+            | Self::Failed(_)
+            | Self::Cancelled => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NothingBound => {
+                "none of the ports could be bound; another program, or another punch, holds them"
+            }
+            Self::Unreachable => {
+                "every connect failed on this machine: no route to the peer, or no file descriptor left"
+            }
+            Self::NoAnswer => {
+                "nobody answered; is the peer running, with the same rule and a clock that is right?"
+            }
+            Self::Refused => {
+                "refused throughout: the peer or its NAT answers, but nobody punches on these \
+                 ports; is the peer running, with the same rule and a clock that is right?"
+            }
+            Self::NoPeer => {
+                "something accepts connections, but no peer spoke on them; is the peer running the \
+                 same version, session and election?"
+            }
+            Self::ElectionLost => {
+                "the peer was met, but the two did not agree on a connection in time; try again"
+            }
+            Self::ConnectionLost => {
+                "the two agreed on a connection, and it ended at once: the peer was stopped, or a \
+                 NAT reset it; try again"
+            }
+        })
+    }
+}

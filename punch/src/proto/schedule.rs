@@ -1,0 +1,220 @@
+//! From a bucket to ports: the list both peers derive alike. `PROTOCOL.md` states it exactly.
+
+use std::ops::RangeInclusive;
+
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+use super::wire::SessionTag;
+
+/// The article's multiplier.
+const LARGE_PRIME: i128 = 2_654_435_761;
+
+/// The article's modulus: 2³² − 1.
+const BOUNDARY_MODULUS: i128 = 0xFFFF_FFFF;
+
+/// The ports that a schedule draws from: a range without some holes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSpace {
+    /// In ascending order, and apart from each other.
+    parts: Vec<RangeInclusive<u16>>,
+}
+
+impl PortSpace {
+    /// The range of the `rolling` rule, a constant of the protocol: 2024 to 32767, below Linux's
+    /// usual ephemeral range, without 5060, 5061 and 10000 to 20000 (SIP and RTP helpers in NATs).
+    pub fn rolling() -> Self {
+        Self { parts: vec![2024..=5059, 5062..=9999, 20_001..=32_767] }
+    }
+
+    /// The range of the article's program: 30000 to 49999.
+    pub fn article() -> Self {
+        Self { parts: vec![30_000..=49_999] }
+    }
+
+    /// How many ports there are.
+    fn size(&self) -> u32 {
+        self.parts.iter().map(size).sum()
+    }
+
+    /// The port at this index, counted from 0 in ascending order.
+    fn port(&self, mut index: u32) -> Option<u16> {
+        for part in &self.parts {
+            if index < size(part) {
+                return u16::try_from(u32::from(*part.start()) + index).ok();
+            }
+            index -= size(part);
+        }
+        None
+    }
+}
+
+fn size(part: &RangeInclusive<u16>) -> u32 {
+    u32::from(*part.end()) - u32::from(*part.start()) + 1
+}
+
+/// The generator that turns a boundary into ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Schedule {
+    /// ChaCha20, as `PROTOCOL.md` states.
+    #[default]
+    ChaCha20,
+    /// Python's `random.Random(boundary)`, as in the article's published program. It knows no
+    /// sessions, and its ports are always those of [`PortSpace::article`].
+    #[cfg(feature = "mt19937")]
+    Mt19937,
+}
+
+impl Schedule {
+    /// `count` distinct ports for a bucket, in the order they are drawn. `space` and `session` are
+    /// those of the ChaCha20 schedule.
+    pub fn ports(
+        self,
+        bucket: i64,
+        session: SessionTag,
+        space: &PortSpace,
+        count: usize,
+    ) -> Vec<u16> {
+        match self {
+            Self::ChaCha20 => ports(bucket, session, space, count),
+            #[cfg(feature = "mt19937")]
+            Self::Mt19937 => mt19937_ports(bucket, count),
+        }
+    }
+}
+
+/// The ports of the published program: `randint(0, 19999)` above 30000 until `count` are distinct.
+///
+/// CPython seeds MT19937 with the integer's 32-bit words, and takes the top 15 bits of each output
+/// until they are below 20000.
+#[cfg(feature = "mt19937")]
+fn mt19937_ports(bucket: i64, count: usize) -> Vec<u16> {
+    const BASE: u16 = 30_000;
+    const RANGE: u16 = 20_000;
+    const BITS: u32 = 15;
+    let mut generator = rand_mt::Mt::new_with_key([boundary(bucket)]);
+    let mut drawn = Vec::with_capacity(count);
+    while drawn.len() < count.min(RANGE.into()) {
+        let top = u16::try_from(generator.next_u32() >> (32 - BITS)).expect("15 bits fit in 16");
+        if top < RANGE && !drawn.contains(&(BASE + top)) {
+            drawn.push(BASE + top);
+        }
+    }
+    drawn
+}
+
+/// The article's `stable_boundary`: (bucket · 2654435761) mod (2³² − 1), never negative.
+pub fn boundary(bucket: i64) -> u32 {
+    let boundary = (i128::from(bucket) * LARGE_PRIME).rem_euclid(BOUNDARY_MODULUS);
+    u32::try_from(boundary).expect("a remainder of 2³² − 1 fits in 32 bits")
+}
+
+/// `count` distinct ports of `space` for a bucket and a session, in the order they are drawn.
+///
+/// The ChaCha20 key is the boundary (4 bytes, little-endian), 4 zero bytes, the session tag
+/// (8 bytes, as on the wire) and 16 zero bytes; nonce and counter are zero. Each 32-bit word w of
+/// the key stream (little-endian) below the largest multiple of n that 32 bits can hold names the
+/// port with index w mod n among the n ports of the space; the others are skipped, and so are
+/// ports already drawn. A count above n yields all n.
+pub fn ports(bucket: i64, session: SessionTag, space: &PortSpace, count: usize) -> Vec<u16> {
+    let n = space.size();
+    let mut key = [0; 32];
+    key[..4].copy_from_slice(&boundary(bucket).to_le_bytes());
+    key[8..16].copy_from_slice(&session.to_bytes());
+    let mut stream = ChaCha20Rng::from_seed(key);
+
+    let limit = u32::MAX - (u32::MAX % n + 1) % n;
+    let mut drawn = Vec::with_capacity(count);
+    while drawn.len() < count.min(n as usize) {
+        let word = stream.next_u32();
+        if let Some(port) = space.port(word % n)
+            && word <= limit
+            && !drawn.contains(&port)
+        {
+            drawn.push(port);
+        }
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn boundaries_are_those_of_the_published_program() {
+        let published =
+            [(-1, 1_640_531_534), (0, 0), (1, 2_654_435_761), (23_809_523, 1_830_701_273)];
+        for (bucket, expected) in published {
+            assert_eq!(boundary(bucket), expected, "bucket {bucket}");
+        }
+    }
+
+    #[test]
+    fn the_rolling_space_has_no_helper_ports() {
+        let space = PortSpace::rolling();
+        assert_eq!(space.size(), 20_741);
+        let ports: Vec<u16> = (0..).map_while(|index| space.port(index)).collect();
+        assert_eq!(ports.len(), 20_741);
+        assert!(ports.is_sorted());
+        for port in [2023, 5060, 5061, 10_000, 20_000, 32_768] {
+            assert!(!ports.contains(&port), "{port}");
+        }
+        for port in [2024, 5059, 5062, 9_999, 20_001, 32_767] {
+            assert!(ports.contains(&port), "{port}");
+        }
+    }
+
+    #[test]
+    fn a_space_smaller_than_the_count_is_drawn_whole() {
+        let space = PortSpace { parts: vec![4000..=4000, 4002..=4003] };
+        let mut all = ports(7, SessionTag::default(), &space, 8);
+        all.sort_unstable();
+        assert_eq!(all, [4000, 4002, 4003]);
+    }
+
+    /// The published program's ports, for every time in the vectors.
+    #[cfg(feature = "mt19937")]
+    #[test]
+    fn mt19937_gives_the_ports_of_the_published_program() {
+        use std::time::Duration;
+
+        use crate::proto::{
+            bucket::{Buckets, Rule},
+            time::WallTime,
+        };
+
+        let file = include_str!("../../tests/vectors/reference-schedule.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let buckets = Buckets::new(Rule::Article, Duration::from_secs(20));
+        let vectors = file["vectors"].as_array().unwrap();
+        assert_eq!(vectors.len(), 13);
+        for vector in vectors {
+            let now = WallTime::from_secs(vector["now"].as_i64().unwrap());
+            let bucket = *buckets.at(now).start();
+            assert_eq!(bucket, vector["bucket"].as_i64().unwrap(), "{now:?}");
+            assert_eq!(u64::from(boundary(bucket)), vector["boundary"].as_u64().unwrap());
+            let space = PortSpace::article();
+            let mut ports = Schedule::Mt19937.ports(bucket, SessionTag::default(), &space, 16);
+            ports.sort_unstable_by_key(|port| std::cmp::Reverse(*port));
+            let published: Vec<u16> = serde_json::from_value(vector["ports"].clone()).unwrap();
+            assert_eq!(ports, published, "{now:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn drawn_ports_are_distinct_and_of_the_space(bucket: i64) {
+            let space = PortSpace::rolling();
+            let mut drawn = ports(bucket, SessionTag::default(), &space, 8);
+            prop_assert!(drawn.iter().all(|port| space.parts.iter().any(|part| part.contains(port))));
+            drawn.sort_unstable();
+            drawn.dedup();
+            prop_assert_eq!(drawn.len(), 8);
+        }
+    }
+}
