@@ -53,8 +53,6 @@
 #![deny(missing_docs)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-#[cfg(feature = "cli")]
-pub mod cli;
 pub mod driver;
 pub mod proto;
 

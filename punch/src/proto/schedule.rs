@@ -178,7 +178,7 @@ mod tests {
     }
 
     /// The published program's ports, for every time in the vectors.
-    #[cfg(all(feature = "mt19937", feature = "cli"))]
+    #[cfg(feature = "mt19937")]
     #[test]
     fn mt19937_gives_the_ports_of_the_published_program() {
         use std::time::Duration;

@@ -5,8 +5,6 @@ mod api;
 #[cfg(test)]
 mod attempt;
 #[cfg(test)]
-mod command;
-#[cfg(test)]
 mod election;
 #[cfg(test)]
 mod oddities;
@@ -14,6 +12,8 @@ mod oddities;
 mod pair;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod public_surface;
 #[cfg(test)]
 mod schedule;
 #[cfg(test)]
