@@ -12,6 +12,7 @@ mod isolate;
 mod lab;
 mod named;
 mod nat;
+mod packet;
 mod peers;
 mod report;
 mod run;
