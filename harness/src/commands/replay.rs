@@ -8,19 +8,43 @@ use std::{
     sync::Arc,
 };
 
+use clap::Args;
+
 use super::{
     INCAPABLE, Problem, USAGE,
     run::{make_bench, nats, runtime},
     say, unwritable,
 };
 use crate::{
-    cli::ReplayArgs,
     doctor,
     event::{Event, RunStarted, ScenarioPlan, TrialFinished, Verdict},
     report::log,
     run::{Captures, Trial, TrialSeed, single},
     scenario::{Overrides, Scenario},
 };
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the verdict is that of the run, or the run has none; 1 it is \
+    another one; 2 usage, or the run cannot be replayed; 5 this machine cannot run it.\n\n\
+    The run's log holds the scenarios as they were: their files may have changed meanwhile, but \
+    the programs that they start must still be there. The same seed gives the same clocks, \
+    ports and losses, but not the same timing to the microsecond."
+)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run, or its events.jsonl.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// Which trial: numbers of scenario, cell and trial from 0, such as 0.3.17.
+    #[arg(value_name = "TRIAL")]
+    pub(crate) trial: TrialId,
+
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
 
 /// Exit code of a replay whose verdict is another one.
 const DIFFERENT: u8 = 1;

@@ -3,13 +3,14 @@
 use std::{
     fs,
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     thread,
     time::{Duration, UNIX_EPOCH},
 };
 
+use clap::{Args, ValueEnum};
 use punch::io::clock::wall_now;
 use tokio::sync::Semaphore;
 
@@ -17,14 +18,13 @@ use super::{
     INCAPABLE, Problem, USAGE,
     allowances::undecidable,
     check::size,
-    output::{self, Files, Format},
+    output::{self, Files, Format, ReportFiles},
     ready::{self, Ready},
     runs,
-    scenarios::read,
+    scenarios::{ScenarioArgs, read},
     unwritable,
 };
 use crate::{
-    cli::{Capture, RunArgs},
     doctor,
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
     peers::Family,
@@ -38,6 +38,62 @@ use crate::{
     scenario::{Nat, NatSpec, Scenario, Setup},
     stalls::Stalls,
 };
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
+
+    /// Labs that may stand at once. A trial mostly waits, so that many more than cores are fine;
+    /// for exact times use 2.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Trials in each cell, instead of what the scenarios say.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) trials: Option<u32>,
+
+    /// Run seed, instead of what the scenarios say: the same seed gives the same trials.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Folder for the results; by default a new one in target/harness.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Do not verify beforehand that the NATs do what they say.
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+
+    /// Print the summary as JSON on standard output instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) reports: ReportFiles,
+
+    /// Write what passed the WAN as pcapng into the run folder, of all trials or of those that did
+    /// not succeed; of these, the packets as a ladder in text as well.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all"
+    )]
+    pub(crate) capture: Option<Capture>,
+}
+
+/// Which trials are captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Capture {
+    /// Every trial.
+    All,
+    /// Trials that did not succeed.
+    Failed,
+}
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
 /// how much waiting hides, not from the cores.

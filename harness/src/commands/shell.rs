@@ -1,19 +1,70 @@
 //! `harness shell`.
 
-use std::{os::unix::process::ExitStatusExt, process::ExitCode};
+use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
 
 use super::{
     INCAPABLE, Problem, USAGE,
     run::{make_bench, nats, runtime},
-    scenarios::read,
+    scenarios::{ScenarioArgs, read},
 };
 use crate::{
-    cli::{PeerName, ShellArgs},
     doctor,
     peers::Side,
     run::{Left, Visit, visit},
     scenario::Scenario,
 };
+
+/// Options of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the shell or command; 2 usage, 5 this machine \
+    cannot run it, 130/143 interrupted.\n\n\
+    What the scenario starts on public hosts runs; the peers are yours to start, on this \
+    machine's time and without `taken_ports`. $NET_A, $NET_B and $NET_HOST_… are the hosts' \
+    namespaces, for `nsenter --net=$NET_B …`; $PUNCH_A and $PUNCH_B are the commands by which \
+    the peers punch, for `eval \"$PUNCH_A\"`.\n\n\
+    Examples:\n  \
+    harness shell scenarios/hello.toml a\n  \
+    harness shell scenarios/hello.toml a --command 'ping -c 1 203.0.113.1'")]
+pub(crate) struct ShellArgs {
+    /// Scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// In whose host.
+    #[arg(value_name = "PEER", value_enum)]
+    pub(crate) peer: PeerName,
+
+    /// Which of the scenario's cells, from 0 in the order of the sweep.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cell: usize,
+
+    /// Run this with /bin/sh instead of $SHELL.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+
+    /// Set a key of the scenario, above what its file says. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl ShellArgs {
+    /// The scenario, with all of its cells.
+    pub(crate) fn scenarios(&self) -> ScenarioArgs {
+        let (files, set) = (vec![self.scenario.clone()], self.set.clone());
+        ScenarioArgs { files, set, filter: Vec::new(), yes: true }
+    }
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerName {
+    /// Peer a.
+    A,
+    /// Peer b.
+    B,
+}
 
 /// Cells that a message lists.
 const MAX_LISTED: usize = 20;
