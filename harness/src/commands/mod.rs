@@ -50,6 +50,11 @@ impl Problem {
     }
 }
 
+/// The machine cannot do it.
+fn unable(error: impl std::fmt::Display) -> Problem {
+    Problem(INCAPABLE, error.to_string())
+}
+
 fn unwritable(error: impl std::fmt::Display) -> Problem {
     Problem(INCAPABLE, error.to_string())
 }

@@ -10,16 +10,12 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    INCAPABLE, Problem, USAGE,
-    run::{make_bench, nats, runtime},
-    say, unwritable,
-};
+use super::{INCAPABLE, Problem, USAGE, ready::nat_kinds, say, unable, unwritable};
 use crate::{
     doctor,
     event::{Event, RunStarted, ScenarioPlan, TrialFinished, Verdict},
     report::log,
-    run::{Captures, Trial, TrialSeed, single},
+    run::{Bench, Captures, Trial, TrialSeed, runtime, single},
     scenario::{Overrides, Scenario},
 };
 
@@ -96,13 +92,15 @@ fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
     doctor::programs([&**setup].into_iter()).map_err(|message| Problem(INCAPABLE, message))?;
     let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
     let folder = folder(args)?;
-    let nats = nats([&**setup].into_iter());
+    let nats = nat_kinds([&**setup].into_iter());
     doctor::prepare(&nats).map_err(|missing| incapable(&missing))?;
     doctor::probe(&nats).map_err(|missing| incapable(&[missing]))?;
 
     let captures = Captures { folder, failed_only: false, ladders_of_successes: true };
-    let bench = make_bench(Some(captures.clone()))?;
-    let ended = runtime()?.block_on(single(&bench, &found.trial));
+    let bench = Bench::new(Some(captures.clone())).map_err(unable)?;
+    let ended = runtime()
+        .map_err(unable)?
+        .block_on(single(&bench, &found.trial));
     let again = match ended.map_err(|error| Problem(INCAPABLE, error.to_string()))? {
         Ok(again) => again,
         Err(interrupted) => {

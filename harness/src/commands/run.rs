@@ -6,13 +6,11 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    thread,
     time::{Duration, UNIX_EPOCH},
 };
 
 use clap::{Args, ValueEnum};
 use punch::io::clock::wall_now;
-use tokio::sync::Semaphore;
 
 use super::{
     INCAPABLE, Problem, USAGE,
@@ -22,21 +20,19 @@ use super::{
     ready::{self, Ready},
     runs,
     scenarios::{ScenarioArgs, read},
-    unwritable,
+    unable, unwritable,
 };
 use crate::{
     doctor,
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
-    peers::Family,
     report::{
         folder::{RunFolder, timestamp},
         log::EventLog,
         progress::{Counts, Progress},
         tally::Tally,
     },
-    run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Nat, NatSpec, Scenario, Setup},
-    stalls::Stalls,
+    run::{Bench, Captures, Dispatch, Ended, runtime},
+    scenario::Scenario,
 };
 
 /// Options of `run`.
@@ -149,7 +145,7 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         let (name, size) = (&scenario.name, size(scenario));
         progress.message(&format!("{name}: {size}, seed {seed}"));
     }
-    let runtime = runtime()?;
+    let runtime = runtime().map_err(unable)?;
     let ended = runtime.block_on(crate::run::run(&dispatch, &mut log, &mut progress, |event| {
         tally
             .add(event)
@@ -180,21 +176,6 @@ fn random_seed() -> Result<u64, Problem> {
     Ok(u64::from(random))
 }
 
-/// The kinds of NATs in the setups.
-pub(super) fn nats<'a>(setups: impl Iterator<Item = &'a Setup>) -> Vec<(Family, NatSpec)> {
-    let mut kinds = Vec::new();
-    for setup in setups {
-        for peer in &setup.peers {
-            let Nat::Behind(nat) = &peer.nat else { continue };
-            let kind = (setup.wan.family, *nat);
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
-    }
-    kinds
-}
-
 fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {
     let name = match scenarios {
         [(only, _)] => only.name.clone(),
@@ -217,20 +198,7 @@ fn bench(args: &RunArgs, folder: &Path) -> Result<Bench, Problem> {
             Some(Captures { folder, failed_only, ladders_of_successes: false })
         }
     };
-    make_bench(captures)
-}
-
-/// What trials share; to be called in the isolated process.
-pub(super) fn make_bench(captures: Option<Captures>) -> Result<Bench, Problem> {
-    let myself = fs::read_link("/proc/self")
-        .map_err(|error| Problem(INCAPABLE, format!("/proc is not mounted: {error}")))?;
-    // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice the
-    // processor time, and packets are late.
-    let builders = Semaphore::new(cores());
-    let stalls = Stalls::watch()
-        .map_err(|error| Problem(INCAPABLE, format!("no thread can be started: {error}")))?;
-    let process = Path::new("/proc").join(myself);
-    Ok(Bench { builders, process, captures, refused: Vec::new(), stalls })
+    Bench::new(captures).map_err(unable)
 }
 
 fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
@@ -274,18 +242,4 @@ fn counts(scenarios: &[(Scenario, u64)]) -> Counts {
         .iter()
         .map(|(scenario, _)| cells(scenario) * u64::from(scenario.trials));
     Counts::new(trials.sum(), scenarios.iter().map(|(scenario, _)| cells(scenario)).sum())
-}
-
-fn cores() -> usize {
-    thread::available_parallelism()
-        .map_or(2, usize::from)
-        .max(2)
-}
-
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores())
-        .enable_all()
-        .build()
-        .map_err(|error| Problem(INCAPABLE, format!("cannot start threads: {error}")))
 }

@@ -6,13 +6,14 @@ use clap::{Args, ValueEnum};
 
 use super::{
     INCAPABLE, Problem, USAGE,
-    run::{make_bench, nats, runtime},
+    ready::nat_kinds,
     scenarios::{ScenarioArgs, read},
+    unable,
 };
 use crate::{
     doctor,
     peers::Side,
-    run::{Left, Visit, visit},
+    run::{Bench, Left, Visit, runtime, visit},
     scenario::Scenario,
 };
 
@@ -86,18 +87,19 @@ fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
     let incapable = |message: String| Problem(INCAPABLE, message);
     let missing = |missing: &[doctor::Missing]| incapable(doctor::message(missing));
     doctor::programs([&cell.setup].into_iter()).map_err(incapable)?;
-    let nats = nats([&cell.setup].into_iter());
+    let nats = nat_kinds([&cell.setup].into_iter());
     doctor::prepare(&nats).map_err(|all| missing(&all))?;
     doctor::probe(&nats).map_err(|one| missing(&[one]))?;
 
-    let bench = make_bench(None)?;
+    let bench = Bench::new(None).map_err(unable)?;
     let side = match args.peer {
         PeerName::A => Side::A,
         PeerName::B => Side::B,
     };
     let visitor = Visit { cell, title: title(scenario, args.cell), side, command: command(args) };
     let banner = |text: &str| eprint!("{text}");
-    let left = runtime()?
+    let left = runtime()
+        .map_err(unable)?
         .block_on(visit(&bench, &visitor, banner))
         .map_err(incapable)?;
     Ok(match left {
