@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
     // A peer is started for every trial, twice: it must not wait for anything it does not need.
     let mut words = std::env::args_os();
     if words.nth(1).is_some_and(|word| word == run::PEER) {
-        return punch::cli::main(std::iter::once("punch".into()).chain(words));
+        return punch_cli::main(std::iter::once("punch".into()).chain(words));
     }
     let cli = Cli::parse();
     // Names such as `icmp-reject` stay whole where a message is wrapped.
@@ -63,6 +63,6 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(args)) => commands::replay(&args),
         Some(Command::Shell(args)) => commands::shell(&args),
         Some(Command::Doctor) => commands::doctor(),
-        Some(Command::Peer(args)) => punch::cli::main(args.words),
+        Some(Command::Peer(args)) => punch_cli::main(args.words),
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 
 /// How long from one look at the clock to the next.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -47,20 +47,18 @@
 //! # }
 //! ```
 //!
-//! [`Puncher`] is the way in. [`core`] is the algorithm alone, without I/O and without clock, for
+//! [`Puncher`] is the way in. [`proto`] is the algorithm alone, without I/O and without clock, for
 //! simulators and other event loops. `PROTOCOL.md` beside this crate states the exact rules.
 
 #![deny(missing_docs)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-#[cfg(feature = "cli")]
-pub mod cli;
-pub mod core;
-pub mod io;
+pub mod driver;
+pub mod proto;
 
-pub use crate::core::attempt::{Failure, MOST_FIXED_PORTS};
-pub use crate::core::event::Event;
+pub use crate::proto::attempt::{Failure, MOST_FIXED_PORTS};
+pub use crate::proto::event::Event;
 pub use crate::{
-    core::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},
-    io::{Canceller, Connection, ElectionKind, Error, Losers, Puncher},
+    driver::{Canceller, Connection, ElectionKind, Error, Losers, Puncher},
+    proto::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},
 };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use punch::io::clock::wall_now;
+use punch::driver::clock::wall_now;
 
 use super::{
     INCAPABLE, Problem, USAGE,

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use crate::{
     packet,

@@ -17,7 +17,7 @@ use std::{
 
 use punch::{
     ClockOffset, Rule,
-    core::{
+    proto::{
         attempt::scheduled_ports, bucket::Buckets, schedule::Schedule, time::WallTime,
         wire::SessionTag,
     },

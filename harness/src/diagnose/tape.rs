@@ -8,7 +8,7 @@ use std::{
 use etherparse::{PacketBuilder, PacketBuilderStep, icmpv4::DestUnreachableHeader};
 use punch::{
     Event,
-    core::{event::What, time::MonoTime},
+    proto::{event::What, time::MonoTime},
 };
 
 use super::flow::Place;

@@ -8,7 +8,7 @@ use std::{
 
 use punch::{
     Event,
-    core::{event::What, time::MonoTime},
+    proto::{event::What, time::MonoTime},
 };
 
 use crate::{

@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},

@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hasher, sync::Arc};
 
-use punch::core::time::WallTime;
+use punch::proto::time::WallTime;
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},

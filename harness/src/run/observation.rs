@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use punch::{ClockOffset, Event, core::time::MonoTime};
+use punch::{ClockOffset, Event, proto::time::MonoTime};
 
 use super::{draws::TrialSeed, peer::Ended};
 use crate::{

@@ -13,7 +13,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use punch::{Event, core::time::MonoTime, io::clock::monotonic_now};
+use punch::{Event, driver::clock::monotonic_now, proto::time::MonoTime};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use punch::core::time::WallTime;
+use punch::proto::time::WallTime;
 
 use super::observation::{Seen, Trial, skew};
 use crate::{

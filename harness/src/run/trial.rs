@@ -9,11 +9,11 @@ use std::{
 
 use punch::{
     ClockOffset,
-    core::{
+    driver::clock::{monotonic_now, wall_now},
+    proto::{
         attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
         time::MonoTime, wire::SessionTag,
     },
-    io::clock::{monotonic_now, wall_now},
 };
 use tokio::{
     sync::watch,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::packet::{self, Packet, Segment, Transport};

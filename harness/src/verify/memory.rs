@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 
 use super::{
     bench::{Bench, Flow},

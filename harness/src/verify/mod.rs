@@ -27,7 +27,7 @@ use std::{
     thread,
 };
 
-use punch::io::clock::monotonic_now;
+use punch::driver::clock::monotonic_now;
 
 use self::{bench::Bench, probe::Probes};
 use crate::{

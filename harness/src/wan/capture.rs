@@ -19,7 +19,7 @@ use pcap_file::{
         },
     },
 };
-use punch::core::time::{MonoTime, WallTime};
+use punch::proto::time::{MonoTime, WallTime};
 
 use super::{Fate, Packet, Traffic};
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use polling::{Event, Events, PollMode, Poller};
-use punch::{core::time::MonoTime, io::clock::monotonic_now};
+use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},

@@ -23,7 +23,7 @@ use std::{
 };
 
 use polling::Poller;
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use self::line::Line;
 pub(crate) use self::network::{Network, WanEnd};

@@ -11,7 +11,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use punch::core::{
+use punch::proto::{
     attempt::{Action, Attempt, Config, Outcome, PortSource, SocketId},
     bucket::{Buckets, Rule},
     election::Scheme,

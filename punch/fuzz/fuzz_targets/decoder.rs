@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use punch::core::wire::{Decoder, MAX_FRAME};
+use punch::proto::wire::{Decoder, MAX_FRAME};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (piece, stream) = input;

@@ -9,7 +9,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use punch::core::{
+use punch::proto::{
     attempt::SocketId,
     election::{Election, Output, Role, Scheme},
     time::MonoTime,

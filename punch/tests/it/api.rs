@@ -13,12 +13,12 @@ use std::{
 
 use punch::{
     Connection, ElectionKind, Error, Event, Failure, MOST_FIXED_PORTS, Puncher, Role,
-    core::{
+    driver::clock::monotonic_now,
+    proto::{
         event::What,
         time::MonoTime,
         wire::{Frame, Hello, MAX_FRAME, Nonce, SessionTag},
     },
-    io::clock::monotonic_now,
 };
 use socket2::{Domain, Socket, Type};
 

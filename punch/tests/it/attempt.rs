@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use punch::core::{
+use punch::proto::{
     attempt::{Action, Attempt, Config, Failure, Outcome, PortSource, SocketId},
     bucket::Rule,
     election::{Role, Scheme},

@@ -15,7 +15,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use punch::core::{
+use punch::proto::{
     attempt::SocketId,
     election::{Election, GRACE, Output, Role, Scheme},
     time::MonoTime,

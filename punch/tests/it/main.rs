@@ -5,8 +5,6 @@ mod api;
 #[cfg(test)]
 mod attempt;
 #[cfg(test)]
-mod command;
-#[cfg(test)]
 mod election;
 #[cfg(test)]
 mod oddities;

@@ -1,6 +1,6 @@
 //! What an election makes of frames that come when, or from whom, they should not.
 
-use punch::core::{
+use punch::proto::{
     attempt::SocketId,
     election::{Election, GRACE, Output, Reject, Role, Scheme},
     time::MonoTime,

@@ -3,7 +3,7 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use punch::core::{
+use punch::proto::{
     attempt::bucket_ports,
     bucket::{Buckets, Rule},
     schedule::{Schedule, boundary},

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
-use punch::core::{
+use punch::proto::{
     attempt::{bucket_ports, scheduled_ports},
     bucket::{Buckets, Rule},
     schedule::Schedule,

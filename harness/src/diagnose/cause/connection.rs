@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use punch::{Event, Failure, core::event::What, core::time::MonoTime};
+use punch::{Event, Failure, proto::event::What, proto::time::MonoTime};
 
 use super::{Case, ms, process, sides};
 use crate::{

@@ -19,7 +19,7 @@ mod wire;
 
 use std::time::Duration;
 
-use punch::{Event, core::time::MonoTime};
+use punch::{Event, proto::time::MonoTime};
 
 pub(crate) use self::ports::ports;
 use super::{

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use punch::{
     Event,
-    core::{event::What, time::MonoTime},
+    proto::{event::What, time::MonoTime},
 };
 
 use super::{Case, Evidence, ports_in_words};

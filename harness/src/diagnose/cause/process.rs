@@ -1,6 +1,6 @@
 //! What the processes of the peers did.
 
-use punch::{Failure, core::event::What};
+use punch::{Failure, proto::event::What};
 
 use super::{Case, Evidence, ms, sides};
 use crate::{

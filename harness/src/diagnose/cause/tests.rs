@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use etherparse::{PacketBuilder, icmpv4::DestUnreachableHeader, ip_number};
-use punch::core::event::What;
+use punch::proto::event::What;
 
 use super::*;
 use crate::{
@@ -254,7 +254,7 @@ fn data_on_different_connections_is_a_disagreement() {
 
 #[test]
 fn choices_that_differ_are_a_disagreement_and_equal_ones_are_not() {
-    use punch::core::election::Role;
+    use punch::proto::election::Role;
     let end = |side: Side, port: u16| (Ipv4Addr::from(Tape::address(side)), port).into();
     let inside = |port: u16| ([100, 64, 1, 2], port).into();
     let chosen = |other: Side, port: u16, role| What::Returned {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use super::{Case, connection::between, ms, ports_in_words};
 use crate::{

@@ -2,7 +2,7 @@
 
 use punch::{
     ClockOffset,
-    core::time::{MonoTime, WallTime},
+    proto::time::{MonoTime, WallTime},
 };
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 use super::rows::{Row, Shape};
 

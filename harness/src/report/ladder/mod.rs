@@ -14,7 +14,7 @@ mod rows;
 
 use punch::{
     ClockOffset, Event,
-    core::time::{MonoTime, WallTime},
+    proto::time::{MonoTime, WallTime},
 };
 
 use crate::{diagnose::flow::Place, wan::Traffic};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use punch::{
     Event,
-    core::{event::What as Reported, time::MonoTime},
+    proto::{event::What as Reported, time::MonoTime},
 };
 
 use super::Story;

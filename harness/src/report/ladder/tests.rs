@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
-use punch::{ClockOffset, core::event::What, core::time::WallTime};
+use punch::{ClockOffset, proto::event::What, proto::time::WallTime};
 
 use super::*;
 use crate::{
@@ -46,7 +46,7 @@ fn every_fate_of_a_packet_has_its_arrow() {
         What::Returned {
             local: ([100, 64, 1, 2], 9).into(),
             remote: ([203, 0, 113, 1], 9).into(),
-            role: punch::core::election::Role::Leader,
+            role: punch::proto::election::Role::Leader,
         },
     );
     tape.traffic.not_kept = 5;

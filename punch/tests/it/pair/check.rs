@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use punch::core::{
+use punch::proto::{
     attempt::Failure,
     election::Role,
     event::{Event, What},

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
-use punch::core::{
+use punch::proto::{
     attempt::{Action, Attempt, Config, Outcome, SocketId},
     event::Event,
     time::{MonoTime, WallTime},

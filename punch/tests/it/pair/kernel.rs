@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use punch::core::time::MonoTime;
+use punch::proto::time::MonoTime;
 
 /// Repeats of a SYN, and of a SYN-ACK of a simultaneous open: pauses in seconds.
 const SYN_PAUSES_S: [u64; 8] = [1, 1, 1, 1, 1, 2, 4, 8];

@@ -9,7 +9,7 @@ mod sim;
 use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
-use punch::core::{
+use punch::proto::{
     attempt::{Failure, MOST_FIXED_PORTS, PortSource},
     bucket::Rule,
     event::What,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use punch::core::{
+use punch::proto::{
     attempt::{Config, Failure, Outcome, PortSource},
     bucket::Rule,
     election::{Role, Scheme},

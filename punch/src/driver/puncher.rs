@@ -18,7 +18,7 @@ use super::{
     run::{RunError, Shell},
     socket,
 };
-use crate::core::{
+use crate::proto::{
     attempt::{Attempt, Config, Failure, MOST_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
     election::{Role, Scheme},
@@ -170,7 +170,7 @@ impl Puncher {
     }
 
     /// How long to try: no new decision is taken after that. Where the peer has been met by then,
-    /// a side that leads waits for its answer for [`GRACE`](crate::core::election::GRACE) more, and one
+    /// a side that leads waits for its answer for [`GRACE`](crate::proto::election::GRACE) more, and one
     /// that follows for its decision for twice as long; and whatever connections there are have a
     /// second to be closed in order.
     #[must_use]

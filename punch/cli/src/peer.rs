@@ -6,26 +6,26 @@ use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs},
 };
 
-use super::Problem;
+use crate::Problem;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     V4,
     V6,
 }
 
 /// A peer to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peer {
-    pub(super) address: IpAddr,
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
     /// Interface index of a link-local address (`fe80::1%eth0`), else 0.
-    pub(super) scope_id: u32,
+    pub(crate) scope_id: u32,
 }
 
 /// The address of a name, or the address itself; IPv6 may stand in brackets and have a scope. The
 /// port is not looked at: it follows from the clock.
-pub(super) fn resolve(peer: &str, family: Option<Family>) -> Result<Peer, Problem> {
+pub(crate) fn resolve(peer: &str, family: Option<Family>) -> Result<Peer, Problem> {
     let bare = peer
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))

@@ -1,10 +1,11 @@
 //! `--ntp SERVER`: asks for the clock's offset, and says what was found.
 
-use super::progress::Progress;
-use crate::{ClockOffset, io::ntp};
+use punch::{ClockOffset, driver::ntp};
+
+use crate::progress::Progress;
 
 /// The offset to add to the system's clock.
-pub(super) fn offset(server: &str, progress: Progress) -> Result<ClockOffset, String> {
+pub(crate) fn offset(server: &str, progress: Progress) -> Result<ClockOffset, String> {
     let reading = ntp::ask(server)
         .map_err(|error| format!("--ntp: {server:?} does not tell the time: {error}"))?;
     progress.say(&format!(

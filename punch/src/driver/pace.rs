@@ -114,7 +114,7 @@ mod tests {
     use socket2::{Domain, Protocol, Type};
 
     use super::*;
-    use crate::io::{
+    use crate::driver::{
         socket,
         testing::{deaf, pair, wait},
     };

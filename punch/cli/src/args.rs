@@ -4,9 +4,9 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use clap_complete::Shell;
+use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
 
-use super::peer::Family;
-use crate::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
+use crate::peer::Family;
 
 /// Connect two computers behind NATs over TCP, knowing only each other's address.
 ///
@@ -27,10 +27,10 @@ use crate::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
         punch --loopback                      see both sides on one machine\n  \
         punch --completions bash > /etc/bash_completion.d/punch"
 )]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The peer's address as seen from here, or a name.
     #[arg(required_unless_present_any = ["loopback", "completions", "man"])]
-    pub(super) peer: Option<String>,
+    pub(crate) peer: Option<String>,
 
     /// How ports follow from the clock; the same on both sides.
     #[arg(long, value_enum, default_value_t = RuleArg::Rolling)]
@@ -63,7 +63,7 @@ pub(super) struct Args {
 
     /// Ask this SNTP server how far the system's clock is off, and correct it for this attempt.
     #[arg(long, value_name = "SERVER")]
-    pub(super) ntp: Option<String>,
+    pub(crate) ntp: Option<String>,
 
     /// How far each clock may be from true time; the same on both sides.
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0, allow_negative_numbers = true)]
@@ -105,19 +105,19 @@ pub(super) struct Args {
 
     /// Run this shell command with the connection as its standard input and output.
     #[arg(long, short = 'e', value_name = "COMMAND")]
-    pub(super) exec: Option<String>,
+    pub(crate) exec: Option<String>,
 
     /// Write what happens as JSON Lines with monotonic times to this file.
     #[arg(long, value_name = "FILE")]
-    pub(super) events: Option<PathBuf>,
+    pub(crate) events: Option<PathBuf>,
 
     /// Progress on standard error as JSON Lines.
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 
     /// No progress on standard error, only errors.
     #[arg(long, short)]
-    pub(super) quiet: bool,
+    pub(crate) quiet: bool,
 
     /// Show both sides on this machine, over 127.0.0.1 and 127.0.0.2.
     #[arg(
@@ -127,15 +127,15 @@ pub(super) struct Args {
             "events"
         ]
     )]
-    pub(super) loopback: bool,
+    pub(crate) loopback: bool,
 
     /// Print completions for a shell.
     #[arg(long, value_name = "SHELL", exclusive = true)]
-    pub(super) completions: Option<Shell>,
+    pub(crate) completions: Option<Shell>,
 
     /// Print the manual page.
     #[arg(long, exclusive = true)]
-    pub(super) man: bool,
+    pub(crate) man: bool,
 
     /// Seed of the nonce and the random pauses, for reproducible tests.
     #[arg(long, value_name = "NUMBER", hide = true)]
@@ -174,7 +174,7 @@ enum ProfileArg {
 
 impl Args {
     /// The options as a [`Puncher`], or what is wrong with them.
-    pub(super) fn puncher(&self) -> Result<Puncher, String> {
+    pub(crate) fn puncher(&self) -> Result<Puncher, String> {
         let (rule, schedule, election) = match self.profile {
             Some(ProfileArg::Article) => {
                 (RuleArg::Article, ScheduleArg::Mt19937, ElectionArg::WanIp)
@@ -219,7 +219,7 @@ impl Args {
     }
 
     /// `--clock-offset` on top of what a time server said.
-    pub(super) fn offset_with(&self, measured: ClockOffset) -> Result<ClockOffset, String> {
+    pub(crate) fn offset_with(&self, measured: ClockOffset) -> Result<ClockOffset, String> {
         ClockOffset::from_secs_f64(self.clock_offset)
             .filter(|offset| Duration::from_nanos(offset.as_nanos().unsigned_abs()) <= MOST_OFFSET)
             .map(|given| {
@@ -231,13 +231,13 @@ impl Args {
     }
 
     /// `--clock-offset` in days, where it is more than one: clocks are not that wrong.
-    pub(super) fn unlikely_offset_days(&self) -> Option<f64> {
+    pub(crate) fn unlikely_offset_days(&self) -> Option<f64> {
         let days = self.clock_offset / 86_400.0;
         (days.abs() > 1.0).then_some(days)
     }
 
     /// The family that was asked for.
-    pub(super) fn family(&self) -> Option<Family> {
+    pub(crate) fn family(&self) -> Option<Family> {
         match (self.ipv4, self.ipv6) {
             (true, _) => Some(Family::V4),
             (false, true) => Some(Family::V6),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::core::time::{MonoTime, WallTime};
+use crate::proto::time::{MonoTime, WallTime};
 
 /// Reads the monotonic clock: `CLOCK_MONOTONIC` on Unix, so that readings of several processes on
 /// one machine compare; elsewhere the time since the first call.

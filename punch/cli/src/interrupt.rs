@@ -9,19 +9,20 @@ use std::{
     },
 };
 
-use super::INTERRUPTED;
-use crate::Canceller;
+use punch::Canceller;
+
+use crate::INTERRUPTED;
 
 /// Whether a signal came, and what it ends.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     happened: Arc<AtomicBool>,
     stream: Arc<Mutex<Option<TcpStream>>>,
 }
 
 impl Interrupt {
     /// Catches SIGINT, SIGTERM and SIGHUP from here on. The second one ends the process at once.
-    pub(super) fn catch(canceller: Canceller) -> Result<Self, String> {
+    pub(crate) fn catch(canceller: Canceller) -> Result<Self, String> {
         let interrupt = Self::default();
         let caught = interrupt.clone();
         ctrlc::set_handler(move || {
@@ -36,7 +37,7 @@ impl Interrupt {
     }
 
     /// From here on a signal closes this connection.
-    pub(super) fn connected(&self, stream: &TcpStream) -> io::Result<()> {
+    pub(crate) fn connected(&self, stream: &TcpStream) -> io::Result<()> {
         let stream = stream.try_clone()?;
         *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
         if self.happened() {
@@ -46,7 +47,7 @@ impl Interrupt {
     }
 
     /// Whether a signal came.
-    pub(super) fn happened(&self) -> bool {
+    pub(crate) fn happened(&self) -> bool {
         self.happened.load(Ordering::Acquire)
     }
 

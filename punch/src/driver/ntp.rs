@@ -8,7 +8,7 @@ use std::{
 
 use rsntp::SntpClient;
 
-use crate::core::time::ClockOffset;
+use crate::proto::time::ClockOffset;
 
 /// Where a server listens unless it is said.
 const PORT: u16 = 123;
@@ -67,7 +67,7 @@ mod tests {
     use std::{net::UdpSocket, thread};
 
     use super::*;
-    use crate::io::clock::wall_now;
+    use crate::driver::clock::wall_now;
 
     /// Seconds from the NTP era's begin (1900) to the Unix epoch.
     const ERA: i128 = 2_208_988_800;

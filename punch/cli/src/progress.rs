@@ -2,23 +2,23 @@
 
 use std::io::{self, Write};
 
-use crate::core::event::{Event, What};
+use punch::proto::event::{Event, What};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     quiet: bool,
     json: bool,
 }
 
 impl Progress {
     /// Nothing but errors if `quiet`; as JSON Lines if `json`.
-    pub(super) const fn new(quiet: bool, json: bool) -> Self {
+    pub(crate) const fn new(quiet: bool, json: bool) -> Self {
         Self { quiet, json }
     }
 
     /// Shows an event: all of them as JSON, the telling ones as text.
-    pub(super) fn event(self, event: &Event) {
+    pub(crate) fn event(self, event: &Event) {
         if self.quiet {
             return;
         }
@@ -32,12 +32,12 @@ impl Progress {
     }
 
     /// Shows a remark.
-    pub(super) fn say(self, text: &str) {
+    pub(crate) fn say(self, text: &str) {
         self.message("remark", text, self.quiet);
     }
 
     /// Shows an error, even if quiet.
-    pub(super) fn error(self, text: &str) {
+    pub(crate) fn error(self, text: &str) {
         self.message("error", text, false);
     }
 
@@ -57,20 +57,12 @@ fn write(line: &str) {
 }
 
 /// What a person wants to see while waiting.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most events are for programs")]
 fn text(event: &Event) -> Option<String> {
     match &event.what {
         What::Started { peer, .. } => Some(format!("punching towards {peer}")),
         What::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
         What::Returned { local, remote, .. } => Some(format!("connected: {local} to {remote}")),
-        What::Ports { .. }
-        | What::NoListener { .. }
-        | What::Connect { .. }
-        | What::Refused { .. }
-        | What::Connected { .. }
-        | What::Hello { .. }
-        | What::Rejected { .. }
-        | What::Disconnected { .. }
-        | What::Decided { .. }
-        | What::Failed { .. } => None,
+        _ => None,
     }
 }

@@ -7,11 +7,11 @@ use std::{
     thread,
 };
 
-use super::{Problem, interrupt::Interrupt};
+use crate::{Problem, interrupt::Interrupt};
 
 /// Relays until both directions are at their end. The end of standard input is sent on as a half
 /// close, so that either side may go on alone.
-pub(super) fn relay(stream: &TcpStream, interrupt: &Interrupt) -> Result<(), Problem> {
+pub(crate) fn relay(stream: &TcpStream, interrupt: &Interrupt) -> Result<(), Problem> {
     let sender = stream.try_clone().map_err(|error| broken(&error))?;
     let sending = thread::Builder::new()
         .name("punch-stdin".into())
@@ -45,7 +45,7 @@ pub(super) fn relay(stream: &TcpStream, interrupt: &Interrupt) -> Result<(), Pro
 }
 
 /// Runs a shell command whose standard input and output are the connection.
-pub(super) fn exec(command: &str, stream: &TcpStream) -> Result<(), Problem> {
+pub(crate) fn exec(command: &str, stream: &TcpStream) -> Result<(), Problem> {
     let end = || stream.try_clone().map(stdio);
     let (input, output) =
         (end().map_err(|error| broken(&error))?, end().map_err(|error| broken(&error))?);

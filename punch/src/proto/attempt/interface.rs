@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::core::{
+use crate::proto::{
     bucket::Buckets,
     election::{Role, Scheme},
     schedule::Schedule,
@@ -86,7 +86,7 @@ pub enum Action {
     Send {
         /// The connection.
         socket: SocketId,
-        /// The bytes, at most [`MAX_FRAME`](crate::core::wire::MAX_FRAME).
+        /// The bytes, at most [`MAX_FRAME`](crate::proto::wire::MAX_FRAME).
         bytes: Vec<u8>,
     },
     /// Read what there is, send FIN and close: never a RST.

@@ -6,18 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::core::event::Event;
+use punch::proto::event::Event;
 
 /// The file, if one was asked for. A failing write is remembered, and does not end the attempt.
 #[derive(Debug)]
-pub(super) struct EventFile {
+pub(crate) struct EventFile {
     file: Option<(PathBuf, LineWriter<File>)>,
     error: Option<String>,
 }
 
 impl EventFile {
     /// Creates the file, so that a mistake shows before anything else happens.
-    pub(super) fn create(path: Option<&Path>) -> Result<Self, String> {
+    pub(crate) fn create(path: Option<&Path>) -> Result<Self, String> {
         let file = path
             .map(|path| match File::create(path) {
                 Ok(file) => Ok((path.to_owned(), LineWriter::new(file))),
@@ -30,7 +30,7 @@ impl EventFile {
     }
 
     /// Writes one event; after an error nothing more is written.
-    pub(super) fn write(&mut self, event: &Event) {
+    pub(crate) fn write(&mut self, event: &Event) {
         let Some((path, file)) = &mut self.file else { return };
         let written = serde_json::to_writer(&mut *file, event)
             .map_err(std::io::Error::from)
@@ -42,7 +42,7 @@ impl EventFile {
     }
 
     /// What went wrong, if anything did.
-    pub(super) fn error(self) -> Option<String> {
+    pub(crate) fn error(self) -> Option<String> {
         self.error
     }
 }

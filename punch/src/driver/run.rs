@@ -19,7 +19,7 @@ use super::{
     pace::Pace,
     socket::{self, Answer, OpenError, TcpState},
 };
-use crate::core::{
+use crate::proto::{
     attempt::{Action, Attempt, Failure, Outcome, SocketId},
     election::Role,
     event::{Event, What},

@@ -19,7 +19,7 @@ use super::{
     pace::Pace,
     socket::{self, TcpState},
 };
-use crate::core::election::Role;
+use crate::proto::election::Role;
 
 /// How long the follower waits for the leader's FIN, and both for the end of a connection.
 const BOUND: Duration = Duration::from_secs(2);
@@ -193,7 +193,7 @@ impl Loser {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-    use crate::io::testing::{deaf, pair, wait};
+    use crate::driver::testing::{deaf, pair, wait};
 
     /// The last frame is lost for a while, or for good: meanwhile the steady pace stays, and then
     /// the connection is as the system makes them.

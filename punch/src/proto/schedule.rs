@@ -178,12 +178,12 @@ mod tests {
     }
 
     /// The published program's ports, for every time in the vectors.
-    #[cfg(all(feature = "mt19937", feature = "cli"))]
+    #[cfg(feature = "mt19937")]
     #[test]
     fn mt19937_gives_the_ports_of_the_published_program() {
         use std::time::Duration;
 
-        use crate::core::{
+        use crate::proto::{
             bucket::{Buckets, Rule},
             time::WallTime,
         };

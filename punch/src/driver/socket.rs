@@ -208,7 +208,7 @@ mod tests {
     use std::{net::Ipv4Addr, time::Duration};
 
     use super::*;
-    use crate::io::testing::wait;
+    use crate::driver::testing::wait;
 
     /// Or a peer that was never there would pass for one whose NAT refuses.
     #[test]

@@ -1,7 +1,7 @@
 //! The command `punch`: netcat through NATs.
 //!
-//! Kept in the library so that other programs can start themselves as a peer: [`main`] is all
-//! there is to the binary.
+//! A library, so that other programs can start themselves as a peer: [`main`] is all there is to
+//! the binary.
 
 mod args;
 mod events;
@@ -19,9 +19,9 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use punch::Error;
 
 use self::{args::Args, events::EventFile, interrupt::Interrupt, progress::Progress};
-use crate::Error;
 
 const NOT_CONNECTED: u8 = 1;
 const USAGE: u8 = 2;

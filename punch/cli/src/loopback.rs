@@ -9,14 +9,15 @@ use std::{
     thread,
 };
 
-use super::{Problem, args::Args, progress::Progress};
-use crate::{Puncher, core::time::MonoTime, io::clock::monotonic_now};
+use punch::{Puncher, driver::clock::monotonic_now, proto::time::MonoTime};
+
+use crate::{Problem, args::Args, progress::Progress};
 
 /// The two sides: name, own address, peer's address.
 const SIDES: [(&str, [u8; 4], [u8; 4]); 2] =
     [("a", [127, 0, 0, 1], [127, 0, 0, 2]), ("b", [127, 0, 0, 2], [127, 0, 0, 1])];
 
-pub(super) fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
+pub(crate) fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
     let puncher = args.puncher().map_err(Problem::usage)?;
     // Two demonstrations at once must not meet.
     let puncher = puncher.session(format!("loopback {}", std::process::id()));
