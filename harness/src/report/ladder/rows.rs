@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use punch::{
-    Event,
-    proto::{event::What as Reported, time::MonoTime},
-};
+use punch::{Event, EventKind, proto::time::MonoTime};
 
 use super::Story;
 use crate::{
@@ -137,7 +134,7 @@ fn between_peers(
 /// Whether a peer of ours uses that port: then its SYNs leave it by that port as well.
 fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
     story.events[side.index()].iter().any(
-        |event| matches!(&event.what, Reported::Ports { ports, .. } if ports.contains(&wanted)),
+        |event| matches!(&event.kind, EventKind::Ports { ports, .. } if ports.contains(&wanted)),
     )
 }
 
@@ -234,22 +231,22 @@ fn short(says: Says) -> &'static str {
 /// What a peer reports, where the packets do not show it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "of all the rest, the packets say as much")]
 fn reported(side: Side, event: &Event) -> Option<Row> {
-    let (text, port) = match &event.what {
-        Reported::Ports { buckets, ports } => {
+    let (text, port) = match &event.kind {
+        EventKind::Ports { buckets, ports } => {
             let buckets: Vec<String> = buckets.iter().map(i64::to_string).collect();
             let of = if buckets.is_empty() { "fixed".to_owned() } else { buckets.join(", ") };
             (format!("{} ports of {of}", ports.len()), None)
         }
-        Reported::Unavailable { port, .. } => ("not bound".to_owned(), Some(*port)),
-        Reported::Refused { port, .. } => ("refused".to_owned(), Some(*port)),
-        Reported::Connected { port, accepted: false, .. } => ("connected".to_owned(), Some(*port)),
-        Reported::Connected { port, accepted: true, .. } => ("accepted".to_owned(), Some(*port)),
-        Reported::Hello { port, .. } => ("HELLO heard".to_owned(), Some(*port)),
-        Reported::Rejected { port, .. } => ("rejected".to_owned(), Some(*port)),
-        Reported::Disconnected { port } => ("disconnected".to_owned(), Some(*port)),
-        Reported::Decided { port, .. } => ("decided".to_owned(), Some(*port)),
-        Reported::Returned { local, .. } => ("returned".to_owned(), Some(local.port())),
-        Reported::Failed { .. } => ("gave up".to_owned(), None),
+        EventKind::Unavailable { port, .. } => ("not bound".to_owned(), Some(*port)),
+        EventKind::Refused { port, .. } => ("refused".to_owned(), Some(*port)),
+        EventKind::Connected { port, accepted: false, .. } => ("connected".to_owned(), Some(*port)),
+        EventKind::Connected { port, accepted: true, .. } => ("accepted".to_owned(), Some(*port)),
+        EventKind::Hello { port, .. } => ("HELLO heard".to_owned(), Some(*port)),
+        EventKind::Rejected { port, .. } => ("rejected".to_owned(), Some(*port)),
+        EventKind::Disconnected { port } => ("disconnected".to_owned(), Some(*port)),
+        EventKind::Decided { port, .. } => ("decided".to_owned(), Some(*port)),
+        EventKind::Returned { local, .. } => ("returned".to_owned(), Some(local.port())),
+        EventKind::Failed { .. } => ("gave up".to_owned(), None),
         _ => return None,
     };
     Some(Row {
