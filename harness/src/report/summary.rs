@@ -301,7 +301,7 @@ pub(crate) struct ExpectationSummary {
     pub cells: Vec<CellVerdict>,
 }
 
-/// Outcome of an expectation on one cell.
+/// Verdict of an expectation on one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CellVerdict {
