@@ -10,7 +10,8 @@ use punch::{Event, EventKind, proto::time::MonoTime};
 
 use crate::{
     event::Times,
-    wan::{Fate, Traffic, tcp},
+    packet,
+    wan::{Fate, Traffic},
 };
 
 /// The SYNs of a peer on the WAN.
@@ -28,7 +29,7 @@ pub(crate) struct Syns {
 pub(crate) fn syns(traffic: &Traffic, peer: usize) -> Syns {
     let mut syns = Syns::default();
     for packet in traffic.packets.iter().filter(|packet| packet.from == peer) {
-        if let Some(segment) = tcp::segment(&packet.bytes).filter(tcp::Segment::opens) {
+        if let Some(segment) = packet::segment(&packet.bytes).filter(packet::Segment::opens) {
             syns.first.get_or_insert(packet.at);
             syns.count = syns.count.saturating_add(1);
             syns.ports.insert(segment.destination.port());
@@ -89,7 +90,7 @@ fn seen(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
     let mut up: BTreeMap<BTreeSet<SocketAddr>, BTreeMap<usize, MonoTime>> = BTreeMap::new();
     for packet in &traffic.packets {
         let Fate::Delivered { to, at } = packet.fate else { continue };
-        if let Some(segment) = tcp::segment(&packet.bytes)
+        if let Some(segment) = packet::segment(&packet.bytes)
             && segment.ack
             && !segment.rst
         {

@@ -6,8 +6,9 @@ use super::{Case, Evidence, ms, sides};
 use crate::{
     diagnose::flow::{Flow, Says},
     event::{Cause, CauseKind},
+    packet,
     peers::Side,
-    wan::{Fate, tcp},
+    wan::Fate,
     words::count,
 };
 
@@ -62,7 +63,7 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let mut evidence = format!("no SYN of peer {side} came to the WAN");
     if peer.syns.count > 0 {
         let lost = case.traffic.packets.iter().filter(|packet| {
-            let syn = tcp::segment(&packet.bytes).is_some_and(|segment| segment.opens());
+            let syn = packet::segment(&packet.bytes).is_some_and(|segment| segment.opens());
             packet.from == side.index() && syn && packet.fate == Fate::NoRoute
         });
         let nowhere = lost.count();

@@ -355,5 +355,5 @@ fn an_icmp_message_that_quotes_no_tcp_is_no_answer() {
         .icmpv4(error)
         .write(&mut bytes, &quoted)
         .unwrap();
-    assert_eq!(crate::wan::tcp::icmp_error(&bytes), None);
+    assert_eq!(crate::packet::icmp_error(&bytes), None);
 }

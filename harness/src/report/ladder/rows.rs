@@ -7,8 +7,9 @@ use punch::{Event, EventKind, proto::time::MonoTime};
 use super::Story;
 use crate::{
     diagnose::flow::{self, Flow, Says, Seen, Speaker},
+    packet,
     peers::Side,
-    wan::{Fate, Packet, tcp},
+    wan::{Fate, Packet},
 };
 
 /// A column of the ladder, from left to right.
@@ -156,10 +157,10 @@ fn gets_in(flow: &Flow, seen: &Seen, open: bool) -> bool {
 /// A packet to or from a public host, or to nobody.
 fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
     // What systems say to their neighbours (MLD, RFC 3810) tells nothing of the peers.
-    if tcp::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
+    if packet::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
         return Vec::new();
     }
-    let says = if let Some(segment) = tcp::segment(&packet.bytes) {
+    let says = if let Some(segment) = packet::segment(&packet.bytes) {
         match (segment.rst, segment.syn, segment.ack) {
             (true, _, _) => "RST",
             (_, true, false) => "SYN",
@@ -167,7 +168,7 @@ fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
             (_, false, _) if segment.data > 0 => "data",
             (_, false, _) => "ACK",
         }
-    } else if tcp::icmp_error(&packet.bytes).is_some() {
+    } else if packet::icmp_error(&packet.bytes).is_some() {
         "ICMP"
     } else {
         "other"
@@ -177,7 +178,8 @@ fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
         let name = story.traffic.ports.get(port).map_or("?", String::as_str);
         name.strip_prefix("host-").unwrap_or(name)
     };
-    let address = || tcp::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
+    let address =
+        || packet::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
     let row = |at, from, to, says: String, end| Row {
         at,
         shape: Shape::Arrow { from, to, says, end },
