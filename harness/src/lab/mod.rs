@@ -21,7 +21,7 @@ pub(crate) use self::{
 use crate::{
     nat::Nat,
     peers::{Family, Side},
-    wan::WanEnd,
+    wan::WanInterface,
 };
 
 /// The WAN address of peer a's NAT. With IPv6, where nothing is translated, it is the address of
@@ -49,7 +49,7 @@ pub(crate) struct Lab {
     /// Further public hosts.
     pub(crate) hosts: Vec<Host>,
     /// Ends of the WAN, those of the peers first.
-    pub(crate) wan: Vec<WanEnd>,
+    pub(crate) wan: Vec<WanInterface>,
 }
 
 /// One NAT with two hosts inside, each in a network of its own. The caller plays the WAN, by

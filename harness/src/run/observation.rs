@@ -6,7 +6,8 @@ use punch::{ClockOffset, Event, proto::time::MonoTime};
 
 use super::{draws::TrialSeed, peer::Ended};
 use crate::{
-    diagnose::flow::Place,
+    diagnose::flow::PeerLocation,
+    peers::Pair,
     scenario::{Cell, Scenario, Setup},
     wan::Traffic,
 };
@@ -65,7 +66,7 @@ pub(super) struct Seen {
     /// The longest time for which the bench did not run.
     pub(super) stall: Duration,
     /// Where the peers are on the WAN.
-    pub(super) places: [Place; 2],
+    pub(super) places: Pair<PeerLocation>,
 }
 
 /// A clock offset of a scenario.

@@ -15,7 +15,7 @@ use crate::{
     peers::Side,
     report::ladder::{self, Story},
     scenario::Setup,
-    wan::capture::{self, Header},
+    wan::capture::{self, CaptureHeader},
 };
 
 /// Where the captures of trials go, and of which trials.
@@ -56,7 +56,8 @@ impl Captures {
         if !(success && self.failed_only) {
             let mut file = BufWriter::new(File::create(self.packets(&trial.slug))?);
             let ports = interfaces(&trial.setup);
-            let header = Header { comment: title.join("\n"), ports, begin: seen.begin, epoch };
+            let header =
+                CaptureHeader { comment: title.join("\n"), ports, begin: seen.begin, epoch };
             capture::write(&seen.traffic, &header, &mut file).map_err(io::Error::other)?;
             file.flush()?;
         }

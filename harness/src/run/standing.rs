@@ -16,7 +16,7 @@ use super::{
 use crate::{
     lab::{self, BuildError, Host, Lab, LabSpec},
     scenario::Setup,
-    wan::{Impairment, Keep, Traffic, Wan},
+    wan::{CaptureDepth, Impairment, Traffic, Wan},
 };
 
 /// How often building a lab is tried.
@@ -74,8 +74,9 @@ impl Standing {
         let Lab { peers, hosts, wan } = build_lab(bench, setup, retries).await?;
         let impairment =
             Impairment { delay: setup.wan.delay, loss: setup.wan.loss, seed: wan_seed };
-        let keep = if bench.captures.is_some() { Keep::Everything } else { Keep::Headers };
-        let wan = Wan::start(wan, impairment, keep, permit).during("starting the WAN")?;
+        let depth =
+            if bench.captures.is_some() { CaptureDepth::Everything } else { CaptureDepth::Headers };
+        let wan = Wan::start(wan, impairment, depth, permit).during("starting the WAN")?;
 
         let addresses: Vec<(String, String)> = setup
             .hosts

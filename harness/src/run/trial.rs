@@ -32,13 +32,13 @@ use super::{
 use crate::{
     diagnose::{
         cause::{self, Case, Evidence},
-        flow::Place,
-        oracle::{self, Running},
+        flow::PeerLocation,
+        prediction::{self, PeerStart},
         times::{self, Syns, milliseconds},
     },
     event::{BenchLateness, Cause, Outcome, PeerReport, Theory, TrialFinished},
     lab::Host,
-    peers::Side,
+    peers::{Pair, Side},
     scenario::{Nat, PunchSetup, Setup},
 };
 
@@ -129,17 +129,18 @@ async fn observe(
     let stall = bench.stalls.longest_since(begin);
     let (traffic, peers) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
-    let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
+    let places = Pair::from_fn(|side| place(setup, side, &peers[side.index()]));
     let events = [a_events, b_events];
     Ok(Seen { begin, traffic, peers: [a, b], events, starts, stall, places })
 }
 
 /// Where a peer is, as far as the analysis of packets needs to know.
-fn place(setup: &Setup, side: Side, host: &Host) -> Place {
-    let place = Place { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
+fn place(setup: &Setup, side: Side, host: &Host) -> PeerLocation {
+    let place =
+        PeerLocation { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
     match &setup.peers[side.index()].nat {
         Nat::Public => place,
-        Nat::Behind(nat) => Place {
+        Nat::Behind(nat) => PeerLocation {
             nats: 1,
             forgets_after: nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into())),
             drops_syns: !nat.simultaneous_open,
@@ -181,14 +182,14 @@ fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
 /// From what was seen to an outcome: a pure function.
 fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     let events = seen.events.each_ref().map(Vec::as_slice);
-    let syns = [0, 1].map(|peer| times::syns(&seen.traffic, peer));
+    let syns = Side::BOTH.map(|side| times::syns(&seen.traffic, side));
     let first_syns = syns.each_ref().map(|syns| syns.first);
     let exits = seen.peers.each_ref().map(|peer| exit_words(peer.exit));
     let peers = evidence(trial, draws, seen, &exits, &syns);
-    let success = peers.iter().all(|peer| peer.received && !peer.failed);
+    let success = peers.values().all(|peer| peer.received && !peer.failed);
     let case = Case {
         peers,
-        places: seen.places,
+        locations: seen.places,
         traffic: &seen.traffic,
         begin: seen.begin,
         delay: trial.setup.wan.delay,
@@ -203,7 +204,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         .peers
         .each_ref()
         .map(|peer| peer.started.since(seen.begin));
-    let running = Side::BOTH.map(|side| Running {
+    let running = Pair::from_fn(|side| PeerStart {
         start: started[side.index()],
         skew: skew(trial.setup.peers[side.index()].clock_offset_s),
     });
@@ -216,7 +217,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
             spawn_to_syn_ms: first_syns[index]
                 .map(|syn| milliseconds(syn.since(seen.peers[index].started))),
             exit: exits[index].clone(),
-            ports: cause::ports(&case.peers[index]).into_iter().collect(),
+            ports: cause::ports(&case.peers[side]).into_iter().collect(),
             syns: syns[index].count,
             cpu_ms: seen.peers[index].spent.map(milliseconds),
         }
@@ -224,9 +225,9 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     TrialFinished {
         outcome,
         cause,
-        theory: oracle::predict(&trial.setup, draws.epoch, running),
+        theory: prediction::predict(&trial.setup, draws.epoch, running),
         times: success
-            .then(|| times::times(events, first_syns, &seen.traffic))
+            .then(|| times::times(events.into(), first_syns.into(), &seen.traffic))
             .flatten(),
         disturbed: disturbed(bench, seen.traffic.not_kept),
         bench,
@@ -242,9 +243,9 @@ fn evidence<'a>(
     seen: &'a Seen,
     exits: &'a [String; 2],
     syns: &'a [Syns; 2],
-) -> [Evidence<'a>; 2] {
+) -> Pair<Evidence<'a>> {
     let foreign = trial.setup.subject.is_some();
-    Side::BOTH.map(|side| {
+    Pair::from_fn(|side| {
         let peer = &seen.peers[side.index()];
         let received = peer.output == draws.tokens[side.other().index()].as_bytes();
         Evidence {
