@@ -6,7 +6,16 @@ use clap::{Parser, ValueEnum};
 use clap_complete::Shell;
 use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
 
-use crate::peer::Family;
+use crate::{exit::Exit, peer::Family};
+
+const EXAMPLES: &str = "\
+Examples:
+  punch 203.0.113.7                     chat with the peer
+  punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file
+  punch --exec 'tar xf -' PEER          hand the connection to a command
+  punch --ntp pool.ntp.org PEER         correct a clock that is off
+  punch --loopback                      see both sides on one machine
+  punch --completions bash > /etc/bash_completion.d/punch";
 
 /// Connect two computers behind NATs over TCP, knowing only each other's address.
 ///
@@ -17,15 +26,7 @@ use crate::peer::Family;
 #[command(
     name = "punch",
     version,
-    after_help = "Exit codes: 0 connected and everything relayed, 1 not connected (or the \
-        connection broke), 2 usage, 130 interrupted.\n\n\
-        Examples:\n  \
-        punch 203.0.113.7                     chat with the peer\n  \
-        punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file\n  \
-        punch --exec 'tar xf -' PEER          hand the connection to a command\n  \
-        punch --ntp pool.ntp.org PEER         correct a clock that is off\n  \
-        punch --loopback                      see both sides on one machine\n  \
-        punch --completions bash > /etc/bash_completion.d/punch"
+    after_help = format!("{}\n\n{EXAMPLES}", Exit::overview())
 )]
 pub(crate) struct Args {
     /// The peer's address as seen from here, or a name.

@@ -11,7 +11,7 @@ use std::{
 
 use punch::Canceller;
 
-use crate::INTERRUPTED;
+use crate::exit::Exit;
 
 /// Whether a signal came, and what it ends.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +27,7 @@ impl Interrupt {
         let caught = interrupt.clone();
         ctrlc::set_handler(move || {
             if caught.happened.swap(true, Ordering::AcqRel) {
-                std::process::exit(INTERRUPTED.into());
+                std::process::exit(Exit::Interrupted.code().into());
             }
             canceller.cancel();
             caught.close();

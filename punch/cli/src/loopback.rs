@@ -11,7 +11,7 @@ use std::{
 
 use punch::{Puncher, driver::clock::monotonic_now, proto::time::MonoTime};
 
-use crate::{Problem, args::Args, progress::Progress};
+use crate::{args::Args, exit::Problem, progress::Progress};
 
 /// The two sides: name, own address, peer's address.
 const SIDES: [(&str, [u8; 4], [u8; 4]); 2] =

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::{Problem, interrupt::Interrupt};
+use crate::{exit::Problem, interrupt::Interrupt};
 
 /// Relays until both directions are at their end. The end of standard input is sent on as a half
 /// close, so that either side may go on alone.
