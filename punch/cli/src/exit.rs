@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Success = 0,
     Failed = 1,
     Usage = 2,
-    /// 128 and the number of SIGINT, as shells have it.
+    /// 128 plus the number of SIGINT, the convention of shells.
     Interrupted = 130,
 }
 
@@ -61,12 +61,13 @@ impl Problem {
         Self { exit: Exit::Failed, message: Some(message.into()) }
     }
 
-    /// A signal of the user.
+    /// The end by SIGINT, SIGTERM or SIGHUP.
     pub(crate) const fn interrupted() -> Self {
         Self { exit: Exit::Interrupted, message: None }
     }
 
-    /// A failed write to standard output. A closed pipe needs no message: its reader has seen enough.
+    /// A failed write to standard output. A closed pipe gets no message: its reader has seen
+    /// enough.
     pub(crate) fn unwritten(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { exit: Exit::Failed, message: None };

@@ -31,7 +31,7 @@ use self::{
     progress::Progress,
 };
 
-/// Runs the command with these arguments, the program's name first, and returns one of the exit codes
+/// Runs the command with these arguments, the program's name first. Returns one of the exit codes
 /// that `--help` lists.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
@@ -94,7 +94,7 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         puncher = puncher.clock_offset(args.offset_with(offset).map_err(Problem::usage)?);
     }
     if let Some(days) = args.unlikely_offset_days() {
-        progress.say(&format!("the clock is corrected by {days:.0} days: is that meant?"));
+        progress.remark(&format!("the clock is corrected by {days:.0} days: is that meant?"));
     }
     let mut events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
     let interrupt = Interrupt::catch(puncher.canceller()).map_err(Problem::failed)?;
