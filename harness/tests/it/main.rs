@@ -16,6 +16,7 @@
 mod capture;
 mod causes;
 mod classified;
+mod documents;
 mod exit_codes;
 mod hosts;
 mod language;
