@@ -3,9 +3,8 @@
 use csv::{Terminator, WriterBuilder};
 
 use crate::{
-    report::{
-        judge::Judgement,
-        summary::{CellSummary, CostSummary, ScenarioSummary, Summary, TimesSummary},
+    report::summary::{
+        CellSummary, CostSummary, Judgement, ScenarioSummary, Summary, TimesSummary,
     },
     stats::{Bounds, Quantiles},
 };
@@ -181,11 +180,14 @@ mod tests {
     use super::*;
     use crate::{
         event::Verdict,
-        report::fixture::{cell, event, finished, scenario, skew, started, trial},
+        report::{
+            fixture::{cell, event, finished, scenario, skew, started, trial},
+            tally::summarize,
+        },
     };
 
     fn records(events: &[crate::event::Event]) -> Vec<Vec<String>> {
-        let text = render(&Summary::from_events(events).unwrap());
+        let text = render(&summarize(events).unwrap());
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .from_reader(text.as_bytes());

@@ -6,9 +6,8 @@ use std::fmt::Write as _;
 use crate::{
     report::{
         finding::Finding,
-        judge::Judgement,
         labels::{Labels, replay},
-        summary::{CauseSummary, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, Judgement, RunState, ScenarioSummary, Summary},
     },
     words::count,
 };
@@ -167,13 +166,16 @@ mod tests {
     use super::*;
     use crate::{
         event::{Event, Prediction, Verdict},
-        report::fixture::{
-            cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+        report::{
+            fixture::{
+                cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+            },
+            tally::summarize,
         },
     };
 
     fn annotated(events: &[Event]) -> String {
-        render(&Summary::from_events(events).unwrap())
+        render(&summarize(events).unwrap())
     }
 
     #[test]

@@ -13,9 +13,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::{
     report::{
         finding::Finding,
-        judge::Judgement,
         labels::{Labels, replay},
-        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
         text::{milliseconds, rate},
     },
     stats::Quantiles,
@@ -245,14 +244,17 @@ mod tests {
     use super::*;
     use crate::{
         event::{Event, Prediction, Verdict},
-        report::fixture::{
-            caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
-            trial, trials,
+        report::{
+            fixture::{
+                caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
+                trial, trials,
+            },
+            tally::summarize,
         },
     };
 
     fn junit(events: &[Event]) -> String {
-        render(&Summary::from_events(events).unwrap())
+        render(&summarize(events).unwrap())
     }
 
     /// What Jenkins' xUnit plugin refuses a report by.
@@ -340,7 +342,7 @@ mod tests {
         ] {
             let xml = junit(&events);
             assert_eq!(!xml.contains("<failure") && !xml.contains("<error"), met, "{xml}");
-            let exit_code = Summary::from_events(&events).unwrap().exit_code();
+            let exit_code = summarize(&events).unwrap().exit_code();
             assert_eq!(exit_code == 0, met, "{exit_code}: {xml}");
         }
     }

@@ -2,8 +2,7 @@
 
 use crate::{
     report::{
-        judge::Measured,
-        summary::{CellSummary, CellVerdict},
+        summary::{CellSummary, CellVerdict, Measured},
         text::rate,
     },
     scenario::{Criterion, TimeUnit},
@@ -85,7 +84,7 @@ mod tests {
         report::{
             fixture::{caused, cell, event, expect, finished, scenario, started, trial, trials},
             style::Style,
-            summary::Summary,
+            tally::summarize,
             terminal,
         },
     };
@@ -115,7 +114,7 @@ mod tests {
         events.extend(trials(0, 200, 203));
         let refused = caused(trial(0, 203, Verdict::Failure), "refused", "a: refused");
         events.extend([event(refused), finished(false)]);
-        let summary = Summary::from_events(&events).unwrap();
+        let summary = summarize(&events).unwrap();
         let style = Style::detect(false, |_| None, None);
         let view = terminal::View { folder: None, style, full: false };
         insta::assert_snapshot!(terminal::render(&summary, view));

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{draws::TrialSeed, trial::Trial};
+use super::{draws::TrialSeed, observation::Trial};
 use crate::{
     event::{CellDecided, TrialFinished, Verdict},
     scenario::{Look, Precision, Scenario, half_width},

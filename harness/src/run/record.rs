@@ -8,7 +8,7 @@ use std::{
 
 use punch::proto::time::WallTime;
 
-use super::trial::{Seen, Trial, skew};
+use super::observation::{Seen, Trial, skew};
 use crate::{
     event::{TrialFinished, Verdict},
     nat::Nat,

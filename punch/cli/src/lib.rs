@@ -85,7 +85,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         if matches!(error, Error::Cancelled) {
             Self::silent(INTERRUPTED)
-        } else if matches!(error, Error::Oneself(address) if address.is_loopback()) {
+        } else if matches!(error, Error::OwnAddress(address) if address.is_loopback()) {
             // The article's own suggestion for a first try.
             Self::usage(format!("{error}, or see both sides on this one with punch --loopback"))
         } else if error.is_usage() {
@@ -140,11 +140,11 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
     let mut events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
     let interrupt = Interrupt::catch(puncher.canceller()).map_err(Problem::failed)?;
 
-    let connection = puncher.connect_with(peer.address, |event| {
+    let connection = puncher.connect_observed(peer.address, |event| {
         events.write(event);
         progress.event(event);
     });
-    let (stream, losers) = connection?.split();
+    let (stream, closing) = connection?.into_parts();
     interrupt
         .connected(&stream)
         .map_err(|error| Problem::failed(error.to_string()))?;
@@ -153,7 +153,7 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         None => relay::relay(&stream, &interrupt),
     };
     drop(stream);
-    losers.wait();
+    closing.wait();
     if interrupt.happened() {
         return Err(Problem::silent(INTERRUPTED));
     }

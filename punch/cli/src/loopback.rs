@@ -44,18 +44,18 @@ fn one_side(
 ) -> Result<(), Problem> {
     let connection = puncher
         .bind(IpAddr::from(own))
-        .connect_with(IpAddr::from(peer), |event| progress.event(event))?;
+        .connect_observed(IpAddr::from(peer), |event| progress.event(event))?;
     let took = monotonic_now().since(started);
     let (local, remote, role) =
         (connection.local_addr(), connection.peer_addr(), connection.role());
-    let (mut stream, losers) = connection.split();
+    let (mut stream, closing) = connection.into_parts();
     let mut greeting = String::new();
     let exchanged = stream
         .write_all(format!("hello from {name}").as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .and_then(|()| stream.read_to_string(&mut greeting));
     exchanged.map_err(|error| Problem::failed(format!("side {name}: {error}")))?;
-    losers.wait();
+    closing.wait();
     progress.say(&format!(
         "side {name}: {local} to {remote} as {role:?} after {:.1} ms, received {greeting:?}",
         took.as_secs_f64() * 1000.0

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use punch::proto::event::{Event, What};
+use punch::{Event, EventKind};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +59,12 @@ fn write(line: &str) {
 /// What a person wants to see while waiting.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most events are for programs")]
 fn text(event: &Event) -> Option<String> {
-    match &event.what {
-        What::Started { peer, .. } => Some(format!("punching towards {peer}")),
-        What::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
-        What::Returned { local, remote, .. } => Some(format!("connected: {local} to {remote}")),
+    match &event.kind {
+        EventKind::Started { peer, .. } => Some(format!("punching towards {peer}")),
+        EventKind::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
+        EventKind::Returned { local, remote, .. } => {
+            Some(format!("connected: {local} to {remote}"))
+        }
         _ => None,
     }
 }

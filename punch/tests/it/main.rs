@@ -13,6 +13,8 @@ mod pair;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod public_surface;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod several;

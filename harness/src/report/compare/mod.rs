@@ -20,7 +20,7 @@ use crate::{
     report::{
         labels::full_label,
         summary::{CellSummary, RunState, ScenarioSummary, Summary},
-        tally::TallyError,
+        tally::{TallyError, summarize},
     },
     stats::{
         CONFIDENCE,
@@ -253,8 +253,8 @@ struct Outcome {
 
 impl<'a> Run<'a> {
     fn new(events: &'a [Event], second: bool) -> Result<Self, CompareError> {
-        let summary = Summary::from_events(events)
-            .map_err(|source| CompareError::Events { second, source })?;
+        let summary =
+            summarize(events).map_err(|source| CompareError::Events { second, source })?;
         let mut trials: BTreeMap<_, Outcomes<'_>> = BTreeMap::new();
         let mut texts = BTreeMap::new();
         for event in events {

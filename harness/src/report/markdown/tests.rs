@@ -1,14 +1,17 @@
 use super::*;
 use crate::{
     event::{Event, Prediction, Verdict},
-    report::fixture::{
-        caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
-        trials,
+    report::{
+        fixture::{
+            caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
+            trial, trials,
+        },
+        tally::summarize,
     },
 };
 
 fn markdown(events: &[Event]) -> String {
-    render(&Summary::from_events(events).unwrap())
+    render(&summarize(events).unwrap())
 }
 
 #[test]

@@ -3,9 +3,12 @@ use std::path::Path;
 use super::*;
 use crate::{
     event::{Event, PrecisionPlan, Prediction, Times, Verdict},
-    report::fixture::{
-        caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
-        trials,
+    report::{
+        fixture::{
+            caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
+            trial, trials,
+        },
+        tally::summarize,
     },
 };
 
@@ -17,7 +20,7 @@ fn view(style: Style) -> View<'static> {
 }
 
 fn shown(events: &[Event], style: Style) -> String {
-    let summary = Summary::from_events(events).unwrap();
+    let summary = summarize(events).unwrap();
     let text = render(&summary, view(style));
     for line in text.lines().filter(|_| !style.color) {
         // The path of the folder is never broken.
@@ -233,7 +236,7 @@ fn of_too_many_remarkable_cells_the_worst_are_listed() {
 
 #[test]
 fn the_full_report_lists_every_cell() {
-    let summary = Summary::from_events(&matrix()).unwrap();
+    let summary = summarize(&matrix()).unwrap();
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     assert!(text.contains("Successes in %"));
     assert_eq!(text.lines().filter(|line| line.contains("/50 ")).count(), 105, "{text}");
@@ -275,7 +278,7 @@ fn what_subjects_cost_is_compared() {
 
 #[test]
 fn what_trials_cost_is_told_in_full_reports() {
-    let summary = Summary::from_events(&skew()).unwrap();
+    let summary = summarize(&skew()).unwrap();
     assert!(!render(&summary, view(PLAIN)).contains("Cost of a trial"));
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     insta::assert_snapshot!(

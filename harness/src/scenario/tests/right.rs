@@ -1,7 +1,7 @@
 //! Right scenarios: the cells and expectations that are read from them.
 
 use super::*;
-use crate::nat::{Filtering, Hairpin, PortBlock, Timeouts};
+use crate::nat::{Filtering, Hairpin, NatSpec, PortBlock, Timeouts};
 
 #[test]
 fn the_shortest_scenario_has_one_cell_with_all_defaults() {
