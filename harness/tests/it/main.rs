@@ -19,6 +19,7 @@ mod classified;
 mod exit_codes;
 mod hosts;
 mod language;
+mod layers;
 mod left_behind;
 mod machine;
 mod nats;
