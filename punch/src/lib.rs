@@ -62,3 +62,8 @@ pub use crate::{
     driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher},
     proto::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},
 };
+
+/// The example of the README, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

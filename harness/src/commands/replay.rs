@@ -13,7 +13,7 @@ use clap::Args;
 use super::{INCAPABLE, Problem, USAGE, ready::nat_kinds, say, unable, unwritable};
 use crate::{
     doctor,
-    event::{Event, RunStarted, ScenarioPlan, TrialFinished, Verdict},
+    event::{Event, Outcome, RunStarted, ScenarioPlan, TrialFinished},
     report::log,
     run::{Bench, Captures, Trial, TrialSeed, runtime, single},
     scenario::{Overrides, Scenario},
@@ -42,7 +42,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// Exit code of a replay whose verdict is another one.
+/// Exit code of a replay whose outcome is another one.
 const DIFFERENT: u8 = 1;
 
 /// Which trial of a run: `0.3.17` is trial 17 of cell 3 of its first scenario.
@@ -108,7 +108,7 @@ fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
             return Ok(interrupted);
         }
     };
-    if again.verdict != Verdict::Error {
+    if again.outcome != Outcome::Error {
         let ladder = captures.ladder(&found.trial.slug);
         let text = fs::read_to_string(&ladder)
             .map_err(|error| unwritable(format!("{}: {error}", ladder.display())))?;
@@ -244,7 +244,7 @@ fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, S
     };
     let before = outcome(recorded);
     let kinds = [recorded, again].map(|trial| trial.cause.as_ref().map(|cause| &cause.kind));
-    if recorded.verdict != again.verdict {
+    if recorded.outcome != again.outcome {
         let note = "the same seed gives the same clocks, ports and losses, but not the same timing";
         (false, format!("{now}\nDIFFERENT from the run: {before}\n({note})"))
     } else if kinds[0] == kinds[1] {
@@ -255,14 +255,14 @@ fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, S
 }
 
 fn outcome(trial: &TrialFinished) -> String {
-    let verdict = match trial.verdict {
-        Verdict::Success => "success",
-        Verdict::Failure => "failure",
-        Verdict::Error => "error",
+    let outcome = match trial.outcome {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Error => "error",
     };
     match &trial.cause {
-        Some(cause) => format!("{verdict}: {}: {}", cause.kind, cause.evidence),
-        None => verdict.to_owned(),
+        Some(cause) => format!("{outcome}: {}: {}", cause.kind, cause.evidence),
+        None => outcome.to_owned(),
     }
 }
 

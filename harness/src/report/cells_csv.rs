@@ -179,7 +179,7 @@ fn word(judgement: Judgement) -> &'static str {
 mod tests {
     use super::*;
     use crate::{
-        event::Verdict,
+        event::Outcome,
         report::{
             fixture::{cell, event, finished, scenario, skew, started, trial},
             tally::summarize,
@@ -226,7 +226,7 @@ mod tests {
         let odd = "a, \"b\"\nc";
         let cells = vec![cell(&[("subject.command", odd.into())])];
         let plans = vec![scenario("one", 1, cells), scenario("two, too", 1, vec![cell(&[])])];
-        let events = [started(plans), event(trial(0, 0, Verdict::Error)), finished(false)];
+        let events = [started(plans), event(trial(0, 0, Outcome::Error)), finished(false)];
         let records = records(&events);
         assert_eq!(column(&records, "scenario"), ["one", "two, too"]);
         assert_eq!(column(&records, "subject.command"), [odd, ""]);

@@ -165,7 +165,7 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, Prediction, Verdict},
+        event::{Event, Outcome, Prediction},
         report::{
             fixture::{
                 cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
@@ -189,9 +189,9 @@ mod tests {
         plan.expectations = vec![expect(">= 0.95", None)];
         let mut events = vec![started(vec![plan])];
         events.extend(trials(0, 20, 20));
-        let lucky = trial(0, 20, Verdict::Success);
+        let lucky = trial(0, 20, Outcome::Success);
         events.push(event(predicted(lucky, Prediction::ShouldNot)));
-        events.extend((0..3).map(|number| event(trial(1, number, Verdict::Error))));
+        events.extend((0..3).map(|number| event(trial(1, number, Outcome::Error))));
         insta::assert_snapshot!(annotated(&events));
     }
 
@@ -214,7 +214,7 @@ mod tests {
         let mut events = vec![started(plans.collect())];
         events.extend((0..25).flat_map(|scenario| {
             (0..50).map(move |number| {
-                let mut trial = trial(0, number, Verdict::Failure);
+                let mut trial = trial(0, number, Outcome::Failure);
                 trial.scenario = scenario;
                 event(trial)
             })

@@ -243,7 +243,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{Event, Prediction, Verdict},
+        event::{Event, Outcome, Prediction},
         report::{
             fixture::{
                 caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
@@ -291,10 +291,10 @@ mod tests {
                 .chain(trials(1, 19, 20))
                 .chain(trials(3, 5, 20)),
         );
-        let odd = trial(1, 20, Verdict::Failure);
+        let odd = trial(1, 20, Outcome::Failure);
         events.extend(open(4));
         events.push(event(caused(odd, "crashed", "it said: ]]> \u{1b}[1m\u{0}\u{ffff}")));
-        events.extend((0..20).map(|number| event(trial(2, number, Verdict::Error))));
+        events.extend((0..20).map(|number| event(trial(2, number, Outcome::Error))));
         events.push(finished(false));
         events
     }
@@ -323,7 +323,7 @@ mod tests {
                 .chain(trials(1, 20, 20))
                 .collect::<Vec<_>>()
         };
-        let spoiled = || (0..20).map(|number| event(trial(1, number, Verdict::Error)));
+        let spoiled = || (0..20).map(|number| event(trial(1, number, Outcome::Error)));
         let end = |mut events: Vec<Event>, interrupted| {
             events.push(finished(interrupted));
             events
@@ -350,7 +350,7 @@ mod tests {
     /// Trials that theory leaves open.
     fn open(cell: usize) -> impl Iterator<Item = Event> {
         let open =
-            move |number| predicted(trial(cell, number, Verdict::Success), Prediction::Depends);
+            move |number| predicted(trial(cell, number, Outcome::Success), Prediction::Depends);
         (0..20).map(move |number| event(open(number)))
     }
 

@@ -296,7 +296,7 @@ pub(super) fn without_path(error: io::Error) -> io::Error {
 mod tests {
     use super::*;
     use crate::{
-        event::Verdict,
+        event::Outcome,
         report::fixture::{event, finished, scenario, started, trial, trials},
     };
 
@@ -423,7 +423,7 @@ mod tests {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
         let mut log = EventLog { file, path: PathBuf::from("run/events.jsonl"), complete: 0 };
         let error = log
-            .append(&event(trial(0, 0, Verdict::Success)))
+            .append(&event(trial(0, 0, Outcome::Success)))
             .unwrap_err();
         let message = error.to_string();
         assert_eq!(message, "cannot write run/events.jsonl: No space left on device (os error 28)");

@@ -80,7 +80,7 @@ fn figures(value: f64, unit: TimeUnit) -> String {
 #[cfg(test)]
 mod tests {
     use crate::{
-        event::Verdict,
+        event::Outcome,
         report::{
             fixture::{caused, cell, event, expect, finished, scenario, started, trial, trials},
             style::Style,
@@ -112,7 +112,7 @@ mod tests {
         plan.expectations = expected.iter().map(|text| expect(text, None)).collect();
         let mut events = vec![started(vec![plan])];
         events.extend(trials(0, 200, 203));
-        let refused = caused(trial(0, 203, Verdict::Failure), "refused", "a: refused");
+        let refused = caused(trial(0, 203, Outcome::Failure), "refused", "a: refused");
         events.extend([event(refused), finished(false)]);
         let summary = summarize(&events).unwrap();
         let style = Style::detect(false, |_| None, None);

@@ -1,4 +1,4 @@
-//! One trial: a lab, two peers, a verdict.
+//! One trial: a lab, two peers, an outcome.
 
 use std::{
     io,
@@ -36,7 +36,7 @@ use crate::{
         oracle::{self, Running},
         times::{self, Syns, milliseconds},
     },
-    event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
+    event::{BenchLateness, Cause, Outcome, PeerReport, Theory, TrialFinished},
     lab::Host,
     peers::Side,
     scenario::{Nat, PunchSetup, Setup},
@@ -178,7 +178,7 @@ fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
     ClockOffset::from_nanos(skewed.as_nanos() - wall_now().as_nanos())
 }
 
-/// From what was seen to a verdict: a pure function.
+/// From what was seen to an outcome: a pure function.
 fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     let events = seen.events.each_ref().map(Vec::as_slice);
     let syns = [0, 1].map(|peer| times::syns(&seen.traffic, peer));
@@ -194,10 +194,10 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         delay: trial.setup.wan.delay,
         timeout: Duration::from_secs_f64(trial.setup.punch.timeout_s),
     };
-    let (verdict, cause) = if success {
-        (Verdict::Success, None)
+    let (outcome, cause) = if success {
+        (Outcome::Success, None)
     } else {
-        (Verdict::Failure, Some(cause::find(&case)))
+        (Outcome::Failure, Some(cause::find(&case)))
     };
     let started = seen
         .peers
@@ -222,7 +222,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         }
     });
     TrialFinished {
-        verdict,
+        outcome,
         cause,
         theory: oracle::predict(&trial.setup, draws.epoch, running),
         times: success
@@ -313,7 +313,7 @@ fn empty(trial: &Trial, draws: &Draws) -> TrialFinished {
         cell: trial.cell,
         trial: trial.trial,
         seed: trial.seed.to_string(),
-        verdict: Verdict::Error,
+        outcome: Outcome::Error,
         cause: None,
         theory: Theory {
             prediction: crate::event::Prediction::Depends,
