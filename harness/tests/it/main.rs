@@ -20,6 +20,7 @@ mod documents;
 mod exit_codes;
 mod hosts;
 mod language;
+mod layers;
 mod left_behind;
 mod machine;
 mod nats;
