@@ -134,7 +134,7 @@ fn verify(subject: &Subject, stalls: &Stalls) -> Verified {
 
 fn look(subject: &Subject) -> Verified {
     let Subject { family, nat, built } = subject;
-    let lone = lab::with_retries(|| lab::build_alone(*family, built), || {})?;
+    let lone = lab::with_retries(|| lab::build_single_nat(*family, built), || {})?;
     let mut bench = Bench::new(*family, lone)?;
     let report = examine(&mut bench, nat);
     // Closing the TUN device takes the kernel longer than everything else.
