@@ -55,6 +55,30 @@ impl<T, E: Into<LinkError>> Context<T> for Result<T, E> {
     }
 }
 
+/// Number of times that building is tried.
+const MAX_TRIES: u32 = 3;
+
+/// Builds something again if that fails: a kernel that is busy removing many labs may refuse
+/// another one for a moment. `before_retry` is called before each further try.
+///
+/// # Errors
+/// The last error of `build`.
+pub(crate) fn with_retries<T>(
+    build: impl Fn() -> Result<T, BuildError>,
+    mut before_retry: impl FnMut(),
+) -> Result<T, BuildError> {
+    let mut tries = 1;
+    loop {
+        match build() {
+            Err(_) if tries < MAX_TRIES => {
+                tries += 1;
+                before_retry();
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Builds a lab. It takes some milliseconds, and blocks.
 ///
 /// # Errors
@@ -64,7 +88,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
     let mut rules = Vec::new();
     let mut wan = Vec::new();
     let mut peers = Vec::new();
-    for (side, nat) in Side::BOTH.into_iter().zip(&spec.nats) {
+    for (side, nat) in spec.nats.iter() {
         let (host, end) = match nat {
             Nat::Public => public_host(family, format!("{side}-wan"), address::wan(family, side))?,
             Nat::Behind(nat) => {
@@ -87,7 +111,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
         finish_rules(applying, side)?;
     }
     let peers = <[Host; 2]>::try_from(peers).expect("there are two sides");
-    Ok(Lab { peers, hosts, wan })
+    Ok(Lab { peers: peers.into(), hosts, wan })
 }
 
 /// Builds a NAT and the host of a peer behind it. The rules of the NAT are still being loaded.

@@ -15,12 +15,12 @@ pub(crate) mod tun;
 use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    build::{BuildError, build, build_single_nat, find_program, is_executable},
+    build::{BuildError, build, build_single_nat, find_program, is_executable, with_retries},
     netns::NetNs,
 };
 use crate::{
     nat::Nat,
-    peers::{Family, Side},
+    peers::{Family, Pair, Side},
     wan::WanInterface,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct LabSpec {
     /// The version of IP.
     pub(crate) family: Family,
     /// The NATs of peers a and b.
-    pub(crate) nats: [Nat; 2],
+    pub(crate) nats: Pair<Nat>,
     /// Names of further public hosts.
     pub(crate) hosts: Vec<String>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct LabSpec {
 #[derive(Debug)]
 pub(crate) struct Lab {
     /// Hosts of the peers a and b.
-    pub(crate) peers: [Host; 2],
+    pub(crate) peers: Pair<Host>,
     /// Further public hosts.
     pub(crate) hosts: Vec<Host>,
     /// Ends of the WAN, those of the peers first.

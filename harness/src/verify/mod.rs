@@ -34,7 +34,7 @@ use punch::driver::clock::monotonic_now;
 pub(crate) use self::check::{Check, Report};
 use self::{probe::Probes, rig::NatRig};
 use crate::{
-    lab::{self, BuildError, SingleNat},
+    lab::{self, BuildError},
     nat::{Allocation, NatSpec},
     peers::Family,
     stalls::Stalls,
@@ -92,24 +92,12 @@ fn verify(subject: &Subject, stalls: &Stalls) -> Verified {
 
 fn attempt(subject: &Subject) -> Verified {
     let Subject { family, nat, built } = subject;
-    let single = build(*family, built)?;
+    let single = lab::with_retries(|| lab::build_single_nat(*family, built), || {})?;
     let mut rig = NatRig::new(*family, single)?;
     let report = examine(&mut rig, nat);
     // Closing the TUN device takes the kernel longer than everything else.
     thread::spawn(move || drop(rig));
     Ok(report?)
-}
-
-/// Builds a NAT. A kernel that is busy removing other labs may refuse for a moment.
-fn build(family: Family, nat: &NatSpec) -> Result<SingleNat, BuildError> {
-    const MAX_TRIES: u32 = 3;
-    let mut tries = 1;
-    loop {
-        match lab::build_single_nat(family, nat) {
-            Err(_) if tries < MAX_TRIES => tries += 1,
-            done => return done,
-        }
-    }
 }
 
 fn examine(rig: &mut NatRig, nat: &NatSpec) -> io::Result<Report> {

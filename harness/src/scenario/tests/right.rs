@@ -344,6 +344,14 @@ fn every_scenario_of_the_project_is_right() {
 }
 
 #[test]
+fn the_example_in_the_readme_of_the_package_is_right() {
+    let readme = include_str!("../../../README.md");
+    let (_, block) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = block.split_once("```").unwrap();
+    parse(example);
+}
+
+#[test]
 fn every_example_in_the_description_of_the_language_is_right() {
     let readme = std::fs::read_to_string(project().join("scenarios/README.md")).unwrap();
     let blocks = readme.split("```toml\n").skip(1);
