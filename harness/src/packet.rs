@@ -293,10 +293,9 @@ mod tests {
             PacketBuilder::ipv4([198, 51, 100, 1], [192, 0, 2, 1], 64).icmpv4_raw(3, code, [0; 4]);
         let mut bytes = Vec::new();
         builder.write(&mut bytes, quoted).unwrap();
-        match Packet::parse(&bytes).unwrap().payload {
-            Payload::IcmpError(error) => error,
-            other => panic!("{other:?}"),
-        }
+        let payload = Packet::parse(&bytes).unwrap().payload;
+        let Payload::IcmpError(error) = payload else { panic!("{payload:?}") };
+        error
     }
 
     #[test]
