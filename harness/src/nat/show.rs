@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Allocation, Filtering, Mapping, Nat, NatSpec, Timeouts,
     catalogue::{self, CATALOGUE, CatalogueEntry},
-    keys,
-    rfc,
+    keys, rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
 use crate::{named::Named, peers::Family};

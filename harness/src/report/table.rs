@@ -7,9 +7,8 @@ use comfy_table::{
 use crate::{
     event::Assignment,
     report::{
-        judge::Judgement,
         style::{Ink, Style},
-        summary::{CellSummary, Typical},
+        summary::{CellSummary, Judgement, Typical},
         text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
     stats::{Bounds, Quantiles},

@@ -139,7 +139,8 @@ fn shares<'t, 's>(value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
 fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
     let items = value.items()?;
     if items.is_empty() {
-        let help = format!("{}; where nothing may fail, write success = \">= 1\"", value.key().help());
+        let help =
+            format!("{}; where nothing may fail, write success = \">= 1\"", value.key().help());
         return Err(value.problem("`causes` is empty", "no cause", help));
     }
     let kind = |item: &Value<'_, '_>| {

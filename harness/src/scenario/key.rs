@@ -191,30 +191,27 @@ impl DefaultValue {
 impl Key {
     /// The bounds of a number, or of what it is drawn from.
     pub(super) fn bounds(&self) -> &Bounds {
-        let bounds = match &self.kind {
-            Kind::Number(bounds) | Kind::Distribution(bounds) => Some(bounds),
-            _ => None,
+        let (Kind::Number(bounds) | Kind::Distribution(bounds)) = &self.kind else {
+            panic!("`{}` is no number in the table", self.name)
         };
-        bounds.expect("the table says that it is a number")
+        bounds
     }
 
     /// The lowest and the highest whole number.
     pub(super) fn whole_bounds(&self) -> (u64, u64) {
-        let bounds = match self.kind {
-            Kind::Whole { min, max, .. } => Some((min, max)),
-            _ => None,
+        let Kind::Whole { min, max, .. } = self.kind else {
+            panic!("`{}` is no whole number in the table", self.name)
         };
-        bounds.expect("the table says that it is a whole number")
+        (min, max)
     }
 
     /// The keys of a section.
     pub(super) fn section(&self) -> &'static Section {
-        let section = match self.kind {
-            Kind::Section(section) | Kind::Table(section) => Some(section),
-            Kind::Nat => Some(&NAT),
-            _ => None,
-        };
-        section.expect("the table says that it is a section")
+        if let Kind::Section(section) | Kind::Table(section) = self.kind {
+            return section;
+        }
+        assert!(matches!(self.kind, Kind::Nat), "`{}` is no section in the table", self.name);
+        &NAT
     }
 
     /// Whether its value is a table or a list of tables with a heading of its own.
@@ -239,8 +236,11 @@ impl Key {
                 format!("`{name}` is {about}: {}, such as `{name} = {example}`", bounds.range())
             }
             Kind::Whole { unit, min, max } => {
-                let numbers = if unit.is_empty() { "a whole number" } else { &format!("whole {unit}") };
-                format!("`{name}` is {about}: {numbers} from {min} to {max}, such as `{name} = {example}`")
+                let numbers =
+                    if unit.is_empty() { "a whole number" } else { &format!("whole {unit}") };
+                format!(
+                    "`{name}` is {about}: {numbers} from {min} to {max}, such as `{name} = {example}`"
+                )
             }
             Kind::Flag => format!("`{name}` says {about}: true or false, without quotes"),
             Kind::Choice(names) => format!("one of {}", quoted(&names())),
@@ -253,7 +253,25 @@ impl Key {
             Kind::Table(_) | Kind::Interval | Kind::Values => {
                 format!("`{{ {name} = {example} }}` is {about}")
             }
-            _ => format!("`{name}` is {about}: `{name} = {example}`"),
+            Kind::Text
+            | Kind::File
+            | Kind::Command { .. }
+            | Kind::Section(_)
+            | Kind::Named(_)
+            | Kind::List(_)
+            | Kind::Sweep
+            | Kind::Zip
+            | Kind::Value
+            | Kind::Width
+            | Kind::AnyNumber
+            | Kind::Conditions
+            | Kind::Success
+            | Kind::Rate
+            | Kind::Shares
+            | Kind::Causes
+            | Kind::Quantiles(_) => {
+                format!("`{name}` is {about}: `{name} = {example}`")
+            }
         }
     }
 
@@ -264,22 +282,24 @@ impl Key {
 
     /// Description without its unit, for the README.
     pub(super) fn phrase(&self) -> String {
-        let Kind::Quantiles(time) = self.kind else { return format!("{}{}", self.about, self.note) };
+        let Kind::Quantiles(time) = self.kind else {
+            return format!("{}{}", self.about, self.note);
+        };
         format!("bounds on quantiles of the time until {}, {}", time.moment.event(), time.unit)
     }
 
     fn text(&self) -> String {
-        let unit = match self.kind {
-            Kind::Number(Bounds { unit, .. })
-            | Kind::Distribution(Bounds { unit, .. })
-            | Kind::Whole { unit, .. }
-                if !unit.is_empty() =>
-            {
-                format!(", in {unit}")
-            }
-            _ => return self.phrase(),
+        let (Kind::Number(Bounds { unit, .. })
+        | Kind::Distribution(Bounds { unit, .. })
+        | Kind::Whole { unit, .. }) = self.kind
+        else {
+            return self.phrase();
         };
-        format!("{}{unit}{}", self.about, self.note)
+        if unit.is_empty() {
+            self.phrase()
+        } else {
+            format!("{}, in {unit}{}", self.about, self.note)
+        }
     }
 }
 
@@ -299,10 +319,7 @@ pub(super) fn names<T: Named>() -> Vec<&'static str> {
 
 /// Names as a file has them: `"a", "b"`.
 pub(super) fn quoted(names: &[&str]) -> String {
-    let quoted: Vec<String> = names
-        .iter()
-        .map(|name| format!("\"{name}\""))
-        .collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
     quoted.join(", ")
 }
 

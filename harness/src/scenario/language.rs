@@ -268,7 +268,7 @@ pub(super) static NAT: Section = Section {
         Key {
             name: keys::DELTA,
             kind: Kind::Whole { unit: "", min: *DELTAS.start() as u64, max: *DELTAS.end() as u64 },
-            about: "what `fixed-delta` adds to the inside port",
+            about: "what the allocation `fixed-delta` adds to the inside port",
             note: " (1000)",
             example: "1000",
             ..KEY
@@ -276,7 +276,7 @@ pub(super) static NAT: Section = Section {
         Key {
             name: keys::BLOCK,
             kind: Kind::Ports,
-            about: "the lowest and the highest outside port of `block`",
+            about: "the lowest and the highest outside port of the allocation `block`",
             note: " ([61440, 61951])",
             example: "[61440, 61951]",
             ..KEY

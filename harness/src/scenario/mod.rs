@@ -25,6 +25,7 @@ mod filter;
 mod key;
 mod language;
 mod layers;
+mod load;
 mod nat;
 mod places;
 mod precision;
@@ -44,7 +45,7 @@ use crate::{
     peers::Family,
 };
 
-pub(crate) use crate::nat::{Nat, NatSpec};
+pub(crate) use crate::nat::Nat;
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
 pub(crate) use draw::Draw;

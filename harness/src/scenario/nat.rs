@@ -6,10 +6,7 @@ use super::error::{Checked, did_you_mean};
 use super::language::NAT;
 use super::tree::{Table, Value};
 use crate::named::Named;
-use crate::nat::{
-    Allocation, Nat, NatSpec, PortBlock, catalogue, keys,
-    possible::impossible,
-};
+use crate::nat::{Allocation, Nat, NatSpec, PortBlock, catalogue, keys, possible::impossible};
 
 /// A NAT by its name alone, or as a table that also says what differs from the catalogue.
 pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {

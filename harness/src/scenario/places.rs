@@ -30,6 +30,7 @@ fn heading(path: &str, kind: Kind) -> String {
 }
 
 /// Every section below another one, in the order of the language.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 fn places_below(path: &str, section: &Section) -> Vec<Place> {
     let mut places = Vec::new();
     for Key { name, kind, .. } in section.keys {
@@ -66,6 +67,7 @@ pub(super) fn swept_sections() -> String {
 
 /// Whether the table at a path is merged key by key with that of the file below. Any other value is
 /// replaced, also one that is written as a table, such as `{ uniform = [0, 2] }`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 pub(super) fn is_merged(path: &[&str]) -> bool {
     let mut kind = Kind::Section(&ROOT);
     for name in path {
@@ -103,7 +105,12 @@ pub(super) fn unknown(path: &str, key: &str, section: &Section, span: Range<usiz
             homes if !homes.is_empty() => format!("`{key}` belongs in {}; ", homes.join(" or ")),
             _ if path == "peer" => {
                 let help = "a scenario has two peers: [peer.a] and [peer.b]";
-                return Problem::new(span, format!("there is no peer `{key}`"), "unknown peer", help);
+                return Problem::new(
+                    span,
+                    format!("there is no peer `{key}`"),
+                    "unknown peer",
+                    help,
+                );
             }
             _ => did_you_mean(key, &names),
         },
@@ -114,12 +121,7 @@ pub(super) fn unknown(path: &str, key: &str, section: &Section, span: Range<usiz
 
 /// The headings of the sections below the top level that have a key.
 fn homes(key: &str) -> Vec<String> {
-    let has_it = |place: &&Place| {
-        place
-            .section
-            .find(key)
-            .is_some_and(|key| !key.is_section())
-    };
+    let has_it = |place: &&Place| place.section.find(key).is_some_and(|key| !key.is_section());
     places_below("", &ROOT)
         .iter()
         .filter(has_it)

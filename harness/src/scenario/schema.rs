@@ -136,7 +136,9 @@ fn whole(min: u64, max: u64) -> Value {
 
 fn number(bounds: Option<&Bounds>) -> Value {
     match bounds {
-        Some(Bounds { min, max, .. }) => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Some(Bounds { min, max, .. }) => {
+            json!({ "type": "number", "minimum": min, "maximum": max })
+        }
         None => json!({ "type": "number" }),
     }
 }
@@ -218,6 +220,7 @@ fn swept_path() -> Value {
 }
 
 /// What may follow a key in a path, as a regular expression.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 fn below(kind: Kind) -> String {
     match kind {
         Kind::Section(section) => {

@@ -131,7 +131,9 @@ fn hosts(root: &Table<'_, '_>) -> Checked<Vec<HostSetup>> {
 
 fn subject(root: &Table<'_, '_>) -> Checked<Option<Subject>> {
     let Some(value) = root.get("subject") else { return Ok(None) };
-    let value = value.section(root.key_of("subject").section())?.require("command")?;
+    let value = value
+        .section(root.key_of("subject").section())?
+        .require("command")?;
     // By the names in the file: one that has something else wrong with it is still meant.
     let hosts = root.get("host").and_then(|hosts| hosts.table().ok());
     let names: Vec<&str> = hosts

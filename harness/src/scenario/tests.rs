@@ -13,10 +13,10 @@ use crate::{
 mod broken;
 mod language;
 mod layers;
-mod readme;
-mod table;
 mod never_panics;
+mod readme;
 mod right;
+mod table;
 mod unreadable;
 mod wrong;
 

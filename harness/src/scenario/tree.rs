@@ -313,9 +313,7 @@ impl<'t, 's> Table<'t, 's> {
         name: &str,
         read: impl FnOnce(&Value<'t, 's>) -> Checked<T>,
     ) -> Checked<Option<T>> {
-        self.get(name)
-            .map(|value| read(&value))
-            .transpose()
+        self.get(name).map(|value| read(&value)).transpose()
     }
 
     /// The value of a key, or the default of the key where it is not there, or wrong.

@@ -1,4 +1,4 @@
-//! Captures read back: what went over the WAN, from outside.
+//! Reader of captures: the packets on the WAN.
 
 use std::{fs::File, net::IpAddr, path::Path, time::Duration};
 
@@ -14,24 +14,24 @@ use pcap_file::pcapng::{
     },
 };
 
-/// A packet on one of the WAN's interfaces.
+/// Packet of a capture, at one of the WAN's interfaces.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    /// In the virtual time of the trial, since the Unix epoch.
+pub(crate) struct CapturedPacket {
+    /// Virtual time of the trial, since the Unix epoch.
     pub(crate) at: Duration,
     /// Name of the interface: `a-wan`, `b-wan`, or a host's name.
     pub(crate) interface: String,
-    /// Whether it went from the WAN into the interface.
+    /// Direction: `true` from the WAN into the interface.
     pub(crate) inbound: bool,
     pub(crate) comment: String,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
-    pub(crate) kind: Kind,
+    pub(crate) kind: CapturedKind,
 }
 
-/// What a packet is.
+/// Kind of a packet, as far as tests distinguish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum CapturedKind {
     Syn { port: u16 },
     Reset { port: u16 },
     OtherTcp,
@@ -41,8 +41,8 @@ pub(crate) enum Kind {
     Other(String),
 }
 
-/// All packets of a capture, in its order.
-pub(crate) fn read(path: &Path) -> Vec<Seen> {
+/// All packets of a capture, in file order.
+pub(crate) fn read(path: &Path) -> Vec<CapturedPacket> {
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut reader = PcapNgReader::new(file).unwrap();
     let mut names = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) fn read(path: &Path) -> Vec<Seen> {
     seen
 }
 
-fn parse(block: &EnhancedPacketBlock<'_>, names: &[String]) -> Seen {
+fn parse(block: &EnhancedPacketBlock<'_>, names: &[String]) -> CapturedPacket {
     let (mut inbound, mut comment) = (None, String::new());
     for option in &block.options {
         match option {
@@ -82,7 +82,7 @@ fn parse(block: &EnhancedPacketBlock<'_>, names: &[String]) -> Seen {
         other => panic!("not IP: {other:?}"),
     };
     assert_eq!(usize::try_from(block.original_len).unwrap(), block.data.len(), "kept in full");
-    Seen {
+    CapturedPacket {
         at: block.timestamp,
         interface: names[usize::try_from(block.interface_id).unwrap()].clone(),
         inbound: inbound.expect("every packet has a direction"),
@@ -93,26 +93,30 @@ fn parse(block: &EnhancedPacketBlock<'_>, names: &[String]) -> Seen {
     }
 }
 
-fn kind(packet: &SlicedPacket<'_>) -> Kind {
+fn kind(packet: &SlicedPacket<'_>) -> CapturedKind {
     match &packet.transport {
         Some(TransportSlice::Tcp(tcp)) if tcp.syn() && !tcp.ack() => {
-            Kind::Syn { port: tcp.destination_port() }
+            CapturedKind::Syn { port: tcp.destination_port() }
         }
-        Some(TransportSlice::Tcp(tcp)) if tcp.rst() => Kind::Reset { port: tcp.source_port() },
-        Some(TransportSlice::Tcp(_)) => Kind::OtherTcp,
-        Some(TransportSlice::Udp(udp)) => Kind::Udp { payload: udp.payload().to_vec() },
+        Some(TransportSlice::Tcp(tcp)) if tcp.rst() => {
+            CapturedKind::Reset { port: tcp.source_port() }
+        }
+        Some(TransportSlice::Tcp(_)) => CapturedKind::OtherTcp,
+        Some(TransportSlice::Udp(udp)) => CapturedKind::Udp { payload: udp.payload().to_vec() },
         Some(TransportSlice::Icmpv4(icmp)) => match icmp.icmp_type() {
-            Icmpv4Type::DestinationUnreachable(Unreachable::Port) => Kind::PortUnreachable,
+            Icmpv4Type::DestinationUnreachable(Unreachable::Port) => CapturedKind::PortUnreachable,
             Icmpv4Type::DestinationUnreachable(Unreachable::FilterProhibited) => {
-                Kind::AdminProhibited
+                CapturedKind::AdminProhibited
             }
-            other => Kind::Other(format!("{other:?}")),
+            other => CapturedKind::Other(format!("{other:?}")),
         },
         Some(TransportSlice::Icmpv6(icmp)) => match icmp.icmp_type() {
-            Icmpv6Type::DestinationUnreachable(Unreachable6::Port) => Kind::PortUnreachable,
-            Icmpv6Type::DestinationUnreachable(Unreachable6::Prohibited) => Kind::AdminProhibited,
-            other => Kind::Other(format!("{other:?}")),
+            Icmpv6Type::DestinationUnreachable(Unreachable6::Port) => CapturedKind::PortUnreachable,
+            Icmpv6Type::DestinationUnreachable(Unreachable6::Prohibited) => {
+                CapturedKind::AdminProhibited
+            }
+            other => CapturedKind::Other(format!("{other:?}")),
         },
-        other => Kind::Other(format!("{other:?}")),
+        other => CapturedKind::Other(format!("{other:?}")),
     }
 }

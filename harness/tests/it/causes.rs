@@ -1,87 +1,87 @@
-//! Each cause in a lab in which it is certain: it is named, with its numbers.
+//! Causes of failures: for each, a lab that makes it certain, and the evidence that is reported.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, program, python};
+use crate::test_dir::{TestDir, program, python};
 
-/// A lab, and the cause that is certain in it.
-struct Certain {
+/// Lab in which one cause is certain.
+struct CertainCause {
     name: &'static str,
-    /// What stands in the scenario below `trials` and `[wan]`.
+    /// Rest of the scenario, below `trials` and `[wan]`.
     scenario: &'static str,
-    /// How the subject `caused.py` behaves; our own puncher where it is empty.
-    manner: &'static str,
+    /// First argument of the subject `caused.py`; with an empty one, the subject is `punch`.
+    behaviour: &'static str,
     kind: &'static str,
-    /// The evidence; `#` stands for a number, and for those only.
+    /// Parts of the evidence; `#` stands for a number.
     evidence: &'static [&'static str],
 }
 
-const CERTAIN: &[Certain] = &[
-    Certain {
+const CERTAIN: &[CertainCause] = &[
+    CertainCause {
         name: "crash",
         scenario: "[subject]\ncommand = ['/bin/sh', '-c', 'kill -SEGV $$']",
-        manner: "",
+        behaviour: "",
         kind: "peer-crashed",
         evidence: &["peer a ended with signal 11 after # ms"],
     },
-    Certain {
+    CertainCause {
         name: "garble",
         scenario: "[subject]\ncommand = ['/bin/sh', '-c', 'echo garbage']",
-        manner: "",
+        behaviour: "",
         kind: "bytes-differ",
         evidence: &["what came out of peer a is not what went in"],
     },
-    Certain {
+    CertainCause {
         name: "bad-end",
         scenario: "[punch]\ntimeout_s = 2",
-        manner: "then-fail",
+        behaviour: "then-fail",
         kind: "ended-badly",
         evidence: &[
             "the bytes came out of both peers, but a ended with exit 1, saying \"changed my mind\"",
         ],
     },
-    Certain {
+    CertainCause {
         name: "ports-taken",
         scenario: "[peer.b]\ntaken_ports = 64",
-        manner: "",
+        behaviour: "",
         kind: "nothing-bound",
         evidence: &["peer b could bind none of its ports: port # and # more (Address"],
     },
-    Certain {
+    CertainCause {
         name: "silence",
         scenario: "[punch]\ntimeout_s = 0.3\n[subject]\ncommand = ['/bin/sh', '-c', 'exit 4']",
-        manner: "",
+        behaviour: "",
         kind: "no-syn",
         evidence: &["no SYN of peer a came to the WAN; it ended with exit 4"],
     },
-    Certain {
+    CertainCause {
         name: "elsewhere",
         scenario: "[punch]\ntimeout_s = 0.5\n[subject]\ncommand = ['/bin/sh', '-c', \
             'timeout 0.3 sh -c \": < /dev/tcp/192.0.2.99/80\" || \
             timeout 0.3 bash -c \": < /dev/tcp/192.0.2.99/80\"; exit 1']",
-        manner: "",
+        behaviour: "",
         kind: "no-syn",
-        // On a busy machine it lives long enough to repeat its SYN.
+        // On a busy machine the subject lives long enough to repeat its SYN.
         evidence: &[
             "peer a sent # SYN",
             ", none of them for peer b (# to addresses that nobody has)",
         ],
     },
-    Certain {
+    CertainCause {
         name: "apart",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nstart_s = 1",
-        manner: "",
+        behaviour: "",
         kind: "never-together",
         evidence: &[
             "a ran for # ms and ended # ms before b's first SYN left: b was started # ms after a",
         ],
     },
-    Certain {
+    CertainCause {
         name: "clocks",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nclock_offset_s = 100",
-        manner: "",
+        behaviour: "",
         kind: "buckets-disjoint",
         evidence: &[
             "a used buckets #, #",
@@ -89,143 +89,143 @@ const CERTAIN: &[Certain] = &[
             ": no port in common at any time; b's clock was 100.0",
         ],
     },
-    Certain {
+    CertainCause {
         name: "ports",
         scenario: "[punch]\ntimeout_s = 0.5",
-        manner: "other-ports",
+        behaviour: "other-ports",
         kind: "no-common-port",
         evidence: &["a sent SYNs to port 4321 of b, b to port 4322 of a: none in common"],
     },
-    Certain {
+    CertainCause {
         name: "remap",
         scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'",
-        manner: "",
+        behaviour: "",
         kind: "port-remapped",
         evidence: &["NAT a sent a's SYN from port #, b expected # (and # more alike)"],
     },
-    Certain {
+    CertainCause {
         name: "remap-of-a-foreign-puncher",
-        scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'\n[peer.b]\nnat = 'symmetric'",
-        manner: "once",
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.a]\nnat = 'symmetric'\n\
+            [peer.b]\nnat = 'symmetric'",
+        behaviour: "once",
         kind: "port-remapped",
-        evidence: &[
-            "NAT a sent a's SYN from port #, b expected 4321; NAT b sent b's SYN from port #, a expected 4321",
-        ],
+        evidence: &["NAT a sent a's SYN from port #, b expected 4321; \
+             NAT b sent b's SYN from port #, a expected 4321"],
     },
-    Certain {
+    CertainCause {
         name: "reset",
         scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'linux-router'\n\
             [peer.b]\nnat = 'linux-router'\nstart_s = 2.5",
-        manner: "once",
+        behaviour: "once",
         kind: "syn-answered-rst",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
              NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
     },
-    Certain {
+    CertainCause {
         name: "reset-with-ipv6",
         scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'home-reject'\n\
             [peer.b]\nnat = 'home-reject'\nstart_s = 2.5",
-        manner: "once",
+        behaviour: "once",
         kind: "syn-answered-rst",
         evidence: &["NAT b answered RST to a's SYN, NAT a answered RST to b's SYN"],
     },
-    Certain {
-        // Without a firewall, it is the host itself that answers.
+    CertainCause {
+        // Without a firewall, the host itself answers.
         name: "reset-by-hosts",
         scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'linux-router'\n\
             [peer.b]\nnat = 'linux-router'\nstart_s = 2.5",
-        manner: "once",
+        behaviour: "once",
         kind: "syn-answered-rst",
         evidence: &["host b answered RST to a's SYN, host a answered RST to b's SYN"],
     },
-    Certain {
+    CertainCause {
         name: "icmp-with-ipv6",
         scenario: "family = 'ipv6'\n[punch]\ntimeout_s = 4\n[peer.b]\nnat = 'icmp-reject'\n\
             start_s = 2.5",
-        manner: "once",
+        behaviour: "once",
         kind: "syn-answered-icmp",
         evidence: &["NAT b answered ICMP port unreachable to a's SYN"],
     },
-    Certain {
+    CertainCause {
         name: "icmp",
         scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = 'icmp-reject'\n\
             [peer.b]\nnat = 'icmp-reject'\nstart_s = 2.5",
-        manner: "once",
+        behaviour: "once",
         kind: "syn-answered-icmp",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
              NAT b answered ICMP port unreachable to a's SYN, \
              host a answered RST to "],
     },
-    Certain {
+    CertainCause {
         name: "loss",
         scenario: "loss = 1\n[punch]\ntimeout_s = 0.5",
-        manner: "",
+        behaviour: "",
         kind: "syn-lost",
         evidence: &["the # SYNs of a and # of b that could have passed were all lost; \
              in all, the WAN lost # of # SYNs of a and # of # SYNs of b"],
     },
-    Certain {
+    CertainCause {
         name: "late",
         scenario: "[punch]\ntimeout_s = 4\n[peer.a]\nnat = { name = 'home', syn_timeout_s = 1 }\n\
             [peer.b]\nstart_s = 2.2",
-        manner: "one-syn",
+        behaviour: "one-syn",
         kind: "mapping-expired",
         evidence: &[
             "NAT a forgets a SYN after 1000 ms; on port 4321 b's SYN came # ms after a's last one",
         ],
     },
-    Certain {
+    CertainCause {
         name: "no-simultaneous-open",
         scenario: "[punch]\ntimeout_s = 0.7\n\
             [peer.a]\nnat = { name = 'home', simultaneous_open = false }\n\
             [peer.b]\nnat = { name = 'home', simultaneous_open = false }\nstart_s = 0.2",
-        manner: "",
+        behaviour: "",
         kind: "nat-drops-syns",
         evidence: &["NAT a drops every SYN from outside: # SYNs of b that could have passed"],
     },
-    Certain {
+    CertainCause {
         name: "swallowed",
         scenario: "[punch]\ntimeout_s = 4\n[peer.b]\nstart_s = 1",
-        manner: "deaf",
+        behaviour: "deaf",
         kind: "syn-unanswered",
         evidence: &["b's first SYN on port 4321 left # ms after a's; one-way delay 10 ms; \
              of the SYNs that could have passed, # of a and # of b arrived on port 4321, \
              and nothing answered them"],
     },
-    Certain {
+    CertainCause {
         name: "half-open",
         scenario: "[punch]\ntimeout_s = 4\n[peer.b]\nstart_s = 1",
-        manner: "half-deaf",
+        behaviour: "half-deaf",
         kind: "handshake-incomplete",
         evidence: &[
-            // Which of them is the first to hear the other's SYN is chance.
+            // Either host may be the first to receive the other's SYN.
             "on port 4321 host ",
             "'s SYN with SYN-ACK, sent # times, 0 of them lost; ",
         ],
     },
-    Certain {
+    CertainCause {
         name: "raw",
         scenario: "[punch]\ntimeout_s = 3\n[peer.b]\nstart_s = 1.2",
-        manner: "syn-then-listen",
+        behaviour: "syn-then-listen",
         kind: "not-translated",
         evidence: &[
             "on port 4321 NAT a let # of a's # packets out untranslated, the first (SYN-ACK) # ms \
              after the first packet of all: b cannot know whose they are",
         ],
     },
-    Certain {
+    CertainCause {
         name: "split",
         scenario: "[punch]\ntimeout_s = 2",
-        manner: "split",
+        behaviour: "split",
         kind: "election-disagreed",
         evidence: &[
             "a sent its # bytes on port 4001, b its # bytes on port 4002; 2 connections stood",
         ],
     },
-    Certain {
+    CertainCause {
         name: "mute",
         scenario: "[punch]\ntimeout_s = 1.5",
-        manner: "mute",
+        behaviour: "mute",
         kind: "bytes-missing",
         evidence: &[
             "1 connection stood, the first on port 4321 # ms after the later start; \
@@ -233,11 +233,11 @@ const CERTAIN: &[Certain] = &[
             "; b sent 0 bytes",
         ],
     },
-    Certain {
+    CertainCause {
         // The handshake takes a round trip, and the election at least half of one.
         name: "hasty",
         scenario: "delay_ms = 600\n[punch]\ntimeout_s = 1.5",
-        manner: "",
+        behaviour: "",
         kind: "no-peer",
         evidence: &[
             "16 connections stood, the first on port # # ms after the later start",
@@ -245,12 +245,12 @@ const CERTAIN: &[Certain] = &[
             "; b sent # bytes and ended with exit 1 # ms later",
         ],
     },
-    Certain {
-        // The SYNs cross. a is up 1.6 s after its start, b 1.95 s: b hears a at 2.4 s, before its own
-        // deadline, but what b says would reach a at 2.75 s, after a's.
+    CertainCause {
+        // The SYNs cross. a is connected 1.6 s after its start, b 1.95 s. b receives a's frame at
+        // 2.4 s, before its own deadline; b's answer would reach a at 2.75 s, after a's deadline.
         name: "too-late",
         scenario: "delay_ms = 800\n[punch]\ntimeout_s = 2.4\n[peer.b]\nstart_s = 0.35",
-        manner: "",
+        behaviour: "",
         kind: "election-lost",
         evidence: &[
             " connections stood, the first on port # # ms after the later start",
@@ -260,50 +260,52 @@ const CERTAIN: &[Certain] = &[
     },
 ];
 
-fn write_all(bench: &Bench) -> Vec<String> {
+/// Writes the scenarios of [`CERTAIN`] and returns their paths.
+fn write_all(dir: &TestDir) -> Vec<String> {
     let [python, caused] = [python(), program("caused.py")];
-    let write = |certain: &Certain| {
+    let write = |certain: &CertainCause| {
         let delay = if certain.scenario.contains("delay_ms") { "" } else { "delay_ms = 10\n" };
-        let subject = if certain.manner.is_empty() {
+        let subject = if certain.behaviour.is_empty() {
             String::new()
         } else {
-            let manner = certain.manner;
+            let behaviour = certain.behaviour;
             format!(
-                "\n[subject]\ncommand = ['{python}', '-I', '-S', '{caused}', '{manner}', '{{side}}', \
-                 '{{peer}}', '{{timeout_s}}']\n"
+                "\n[subject]\ncommand = ['{python}', '-I', '-S', '{caused}', '{behaviour}', \
+                 '{{side}}', '{{peer}}', '{{timeout_s}}']\n"
             )
         };
-        // With this seed, the clocks stand in the middle of a bucket.
+        // With this seed, the clocks are in the middle of a bucket.
         let text = format!("trials = 1\nseed = 3\n[wan]\n{delay}{}{subject}", certain.scenario);
-        let file = bench.write(&format!("{}.toml", certain.name), &text);
+        let file = dir.write(&format!("{}.toml", certain.name), &text);
         file.to_str().unwrap().to_owned()
     };
     CERTAIN.iter().map(write).collect()
 }
 
-/// Whether a text has this part, in which `#` stands for one number.
+/// Whether `text` contains `part`, in which `#` stands for one number.
 fn has(text: &str, part: &str) -> bool {
     text.char_indices().any(|(at, _)| begins(&text[at..], part))
 }
 
+/// Whether `text` begins with `part`, in which `#` stands for one number.
 fn begins(text: &str, part: &str) -> bool {
     let Some((before, after)) = part.split_once('#') else { return text.starts_with(part) };
     let Some(rest) = text.strip_prefix(before) else { return false };
     let is_number = |character: char| character.is_ascii_digit() || character == '.';
-    let number = rest
+    let length = rest
         .find(|character| !is_number(character))
         .unwrap_or(rest.len());
-    number > 0 && begins(&rest[number..], after)
+    length > 0 && begins(&rest[length..], after)
 }
 
 #[test]
 fn each_cause_is_named_where_it_is_certain() {
-    let bench = Bench::new();
-    let files = write_all(&bench);
+    let dir = TestDir::new();
+    let files = write_all(&dir);
     let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
-    // So few at once that each starts in time.
+    // Few enough at once that each starts in time.
     arguments.extend(["--out", "out", "--jobs", "8"]);
-    let ran = bench.start_harness(&arguments, bench.path("out")).wait();
+    let ran = dir.start_harness(&arguments, dir.path("out")).wait();
     ran.assert_code(0);
 
     let plan = &ran.events()[0];

@@ -1,17 +1,17 @@
-//! A second opinion on the catalogue: a program that shares no code with the harness makes routers
-//! of the rules that `harness nats show` prints, looks at packets alone, and says what they are.
+//! Independent check of the catalogue: a program that shares no code with the harness makes routers
+//! from the rules that `harness nats show` prints, and classifies them by their packets alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, program, python};
+use crate::test_dir::{TestDir, program, python};
 
-/// What a NAT does to each transport.
+/// Properties that a NAT has for each transport protocol.
 const OF_TRANSPORTS: [&str; 6] =
     ["mapping", "filtering", "allocation", "delta", "block", "hairpin"];
 
-/// What is TCP's alone.
+/// Properties that exist for TCP only.
 const OF_TCP: [&str; 5] = [
     "unsolicited",
     "simultaneous_open",
@@ -20,15 +20,15 @@ const OF_TCP: [&str; 5] = [
     "close_timeout_s",
 ];
 
-/// Only where a NAT sends ICMP errors can it be seen whether it limits them.
+/// Property that only a NAT which sends ICMP errors shows.
 const IF_SEEN: &str = "icmp_limit";
 
-/// Every property of a NAT.
+/// All properties of a NAT.
 fn everything() -> impl Iterator<Item = &'static str> {
     OF_TRANSPORTS.into_iter().chain(OF_TCP).chain([IF_SEEN])
 }
 
-/// What makes a router of a NAT's rules, as `harness nats show` names it.
+/// Keys of `harness nats show --json` with the rules of a NAT; all others describe it.
 const RULES: [&str; 8] = [
     "nat",
     "program",
@@ -40,7 +40,7 @@ const RULES: [&str; 8] = [
     "lan_interface_prefix",
 ];
 
-/// In which ways a NAT is not what it was said to be: `tcp.mapping`, `unsolicited`, ….
+/// Properties in which a NAT differs from its description: `tcp.mapping`, `unsolicited`, ….
 fn differences(described: &Value, found: &Value) -> BTreeSet<String> {
     let mut different = BTreeSet::new();
     for transport in ["tcp", "udp"] {
@@ -59,15 +59,15 @@ fn differences(described: &Value, found: &Value) -> BTreeSet<String> {
     different
 }
 
-/// What `harness nats show` says of a NAT.
-fn shown(bench: &Bench, nat: &str) -> Value {
-    let shown = bench.harness(&["nats", "show", nat, "--json"]);
+/// Output of `harness nats show --json` for a NAT.
+fn shown(dir: &TestDir, nat: &str) -> Value {
+    let shown = dir.harness(&["nats", "show", nat, "--json"]);
     shown.assert_code(0);
     serde_json::from_str(&shown.stdout).unwrap()
 }
 
-/// What NATs turn out to be, by name. Their descriptions are kept from the program that finds out.
-fn classified(bench: &Bench, nats: &[Value]) -> BTreeMap<String, Value> {
+/// Classification of NATs, by name. The classifier gets their rules without the descriptions.
+fn classified(dir: &TestDir, nats: &[Value]) -> BTreeMap<String, Value> {
     let mut lines = String::new();
     for nat in nats {
         let mut rules = nat.clone();
@@ -77,28 +77,28 @@ fn classified(bench: &Bench, nats: &[Value]) -> BTreeMap<String, Value> {
             .retain(|key, _| RULES.contains(&key.as_str()));
         lines += &format!("{rules}\n");
     }
-    let rules = bench.write("rules.jsonl", &lines);
-    let mut command = bench.command(&python());
-    // Without files of its own beside the sources.
+    let rules = dir.write("rules.jsonl", &lines);
+    let mut command = dir.command(&python());
+    // -B: no bytecode files beside the sources.
     command.args(["-B", &program("classify/main.py"), rules.to_str().unwrap()]);
-    let ran = bench.spawn(command, bench.path("none")).wait();
+    let ran = dir.spawn(command, dir.path("none")).wait();
     ran.assert_code(0);
     let found: BTreeMap<String, Value> = ran
         .stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .map(|found: Value| (found["nat"].as_str().unwrap().to_owned(), found))
+        .map(|nat: Value| (nat["nat"].as_str().unwrap().to_owned(), nat))
         .collect();
     assert_eq!(found.len(), nats.len(), "{ran:?}");
     found
 }
 
 #[test]
-fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
-    let bench = Bench::new();
-    let list = bench.harness(&["nats", "--json"]);
-    list.assert_code(0);
-    let list: Vec<Value> = serde_json::from_str(&list.stdout).unwrap();
+fn an_independent_program_classifies_every_nat_as_the_catalogue_does() {
+    let dir = TestDir::new();
+    let listed = dir.harness(&["nats", "--json"]);
+    listed.assert_code(0);
+    let list: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap();
     let described: BTreeMap<&str, &Value> = list
         .iter()
         .filter_map(|entry| Some((entry["name"].as_str()?, entry.get("behaviour")?)))
@@ -112,10 +112,10 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
             .keys()
             .filter(|key| !known(key))
             .collect();
-        assert!(unknown.is_empty(), "{name}: nobody looks at {unknown:?}");
+        assert!(unknown.is_empty(), "{name}: nothing checks {unknown:?}");
     }
-    let nats: Vec<Value> = described.keys().map(|name| shown(&bench, name)).collect();
-    let found = classified(&bench, &nats);
+    let nats: Vec<Value> = described.keys().map(|name| shown(&dir, name)).collect();
+    let found = classified(&dir, &nats);
 
     let wrong: Vec<_> = described
         .iter()
@@ -124,7 +124,7 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
         .map(|(name, different)| format!("{name}: {different:?} in {}", found[*name]))
         .collect();
     assert!(wrong.is_empty(), "not what the catalogue says:\n{}", wrong.join("\n"));
-    // No description fits any other NAT, or it would say too little.
+    // No description fits another NAT, or it would say too little.
     for (name, found) in &found {
         for (other, behaviour) in &described {
             let fits = differences(behaviour, found).is_empty();
@@ -133,7 +133,7 @@ fn a_stranger_to_the_harness_classifies_every_nat_as_the_catalogue_does() {
     }
 }
 
-/// A NAT, a change to its rules (in JSON), and everything that is different then.
+/// A NAT, a replacement in its rules (text in JSON), and the properties that change with it.
 type Sabotage = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const SABOTAGES: &[Sabotage] = &[
@@ -154,7 +154,7 @@ const SABOTAGES: &[Sabotage] = &[
         "-A POSTROUTING -o wan -p tcp",
         "-A POSTROUTING -d 198.51.100.2 -p tcp -j MASQUERADE --to-ports 2000-2999\\n\
          -A POSTROUTING -o wan -p tcp",
-        // To one outside host from another block.
+        // One outside host gets another block.
         &["tcp.mapping"],
     ),
     (
@@ -182,16 +182,19 @@ const SABOTAGES: &[Sabotage] = &[
 ];
 
 #[test]
-fn sabotaged_rules_are_found_out_property_by_property() {
-    let bench = Bench::new();
+fn the_classifier_notices_a_change_of_each_property() {
+    let dir = TestDir::new();
     for property in everything() {
-        let is_it = |named: &&str| named.trim_start_matches("tcp.") == property;
-        let sabotaged = SABOTAGES.iter().flat_map(|sabotage| sabotage.3).any(is_it);
-        assert!(sabotaged, "what if {property} were different?");
+        let is_property = |named: &&str| named.trim_start_matches("tcp.") == property;
+        let sabotaged = SABOTAGES
+            .iter()
+            .flat_map(|sabotage| sabotage.3)
+            .any(is_property);
+        assert!(sabotaged, "no sabotage changes {property}");
     }
     let (mut nats, mut cases) = (Vec::new(), Vec::new());
     for (number, (name, from, to, expected)) in SABOTAGES.iter().enumerate() {
-        let nat = shown(&bench, name);
+        let nat = shown(&dir, name);
         let text = nat.to_string();
         let mut sabotaged: Value = serde_json::from_str(&text.replace(from, to)).unwrap();
         assert_ne!(sabotaged, nat, "{name} has {from:?} in its rules");
@@ -200,10 +203,10 @@ fn sabotaged_rules_are_found_out_property_by_property() {
         nats.push(sabotaged);
         cases.push((label, nat["behaviour"].clone(), *expected));
     }
-    let found = classified(&bench, &nats);
+    let found = classified(&dir, &nats);
     for (label, behaviour, expected) in cases {
         let different = differences(&behaviour, &found[&label]);
-        let different: Vec<&str> = different.iter().map(String::as_str).collect();
-        assert_eq!(different, expected, "{label}: {}", found[&label]);
+        let names: Vec<&str> = different.iter().map(String::as_str).collect();
+        assert_eq!(names, expected, "{label}: {}", found[&label]);
     }
 }

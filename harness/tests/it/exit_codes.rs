@@ -1,15 +1,15 @@
-//! Every exit code that `--help` lists means what it says, and says why.
+//! Exit codes of `harness`, each with its message.
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::test_dir::{HARNESS, TestDir, read_json};
 
 #[test]
 fn an_expectation_that_fails_is_1() {
-    let bench = Bench::new();
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 6
         seed = 3
@@ -31,9 +31,8 @@ fn an_expectation_that_fails_is_1() {
 
 #[test]
 fn too_few_trials_to_tell_are_3() {
-    let bench = Bench::new();
-    let ran =
-        bench.run("trials = 3\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.95\"\n", &[]);
+    let dir = TestDir::new();
+    let ran = dir.run("trials = 3\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.95\"\n", &[]);
     ran.assert_code(3);
     assert!(
         ran.stderr
@@ -43,7 +42,7 @@ fn too_few_trials_to_tell_are_3() {
     assert_eq!(ran.summary()["verdict"], "inconclusive");
 }
 
-/// Each with the place and the words of its message.
+/// Invalid scenarios, each with the place and a part of its message.
 const INVALID: &[(&str, &str, &str)] = &[
     ("trials = 1\n[wan]\ndelay_m = 5\n", "3:1", "did you mean `delay_ms`?"),
     ("trials = \"many\"\n", "1:10", "must be a whole number, not a string"),
@@ -63,12 +62,12 @@ const INVALID: &[(&str, &str, &str)] = &[
 
 #[test]
 fn an_invalid_scenario_is_2_and_its_message_points_at_the_place() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     for (number, (text, place, words)) in INVALID.iter().enumerate() {
         let name = format!("bad-{number}.toml");
-        bench.write(&name, text);
+        dir.write(&name, text);
         for command in [&["check"][..], &["run"], &[]] {
-            let ran = bench.harness(&[command, &[&name]].concat());
+            let ran = dir.harness(&[command, &[&name]].concat());
             ran.assert_code(2);
             assert!(ran.stderr.contains(&format!("{name}:{place}]")), "{text}: {}", ran.stderr);
             // The message is wrapped to the terminal's width.
@@ -77,15 +76,15 @@ fn an_invalid_scenario_is_2_and_its_message_points_at_the_place() {
             assert_eq!(ran.stdout, "");
         }
     }
-    assert!(!bench.path("target").exists(), "no folder for a run that cannot be");
+    assert!(!dir.path("target").exists(), "no folder for a run that cannot be");
 }
 
 #[test]
-fn all_invalid_scenarios_are_told_of_at_once() {
-    let bench = Bench::new();
-    bench.write("first.toml", "trials = 0\n");
-    bench.write("second.toml", "trials = 1\nseeds = 1\n");
-    let ran = bench.harness(&["first.toml", "second.toml", "third.toml"]);
+fn one_run_names_all_invalid_scenarios() {
+    let dir = TestDir::new();
+    dir.write("first.toml", "trials = 0\n");
+    dir.write("second.toml", "trials = 1\nseeds = 1\n");
+    let ran = dir.harness(&["first.toml", "second.toml", "third.toml"]);
     ran.assert_code(2);
     for words in
         ["first.toml:1:10", "second.toml:2:1", "third.toml", "3 of 3 scenarios are invalid"]
@@ -96,11 +95,11 @@ fn all_invalid_scenarios_are_told_of_at_once() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_2() {
-    let bench = Bench::new();
-    fs::write(bench.path("binary.toml"), [0xFF, 0xFE, 0]).unwrap();
-    fs::create_dir(bench.path("folder.toml")).unwrap();
+    let dir = TestDir::new();
+    fs::write(dir.path("binary.toml"), [0xFF, 0xFE, 0]).unwrap();
+    fs::create_dir(dir.path("folder.toml")).unwrap();
     for name in ["missing.toml", "binary.toml", "folder.toml", "/dev/zero"] {
-        let ran = bench.harness(&[name]);
+        let ran = dir.harness(&[name]);
         ran.assert_code(2);
         assert!(ran.stderr.contains(name), "{name}: {}", ran.stderr);
     }
@@ -108,54 +107,54 @@ fn a_file_that_cannot_be_read_is_2() {
 
 #[test]
 fn two_scenarios_of_the_same_name_are_2() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     for file in ["one.toml", "two.toml"] {
-        bench.write(file, "name = \"twin\"\ntrials = 1\n");
+        dir.write(file, "name = \"twin\"\ntrials = 1\n");
     }
     for files in [["one.toml", "two.toml"], ["one.toml", "one.toml"]] {
-        let ran = bench.harness(&files);
+        let ran = dir.harness(&files);
         ran.assert_code(2);
         assert!(ran.stderr.contains("two scenarios are named \"twin\""), "{}", ran.stderr);
     }
 }
 
 #[test]
-fn a_folder_that_holds_a_run_is_2_and_stays_as_it_is() {
-    let bench = Bench::new();
-    bench.write("hello.toml", "trials = 1\n[wan]\ndelay_ms = 1\n");
-    let out = bench.path("out");
+fn a_folder_that_already_holds_a_run_is_2_and_is_not_changed() {
+    let dir = TestDir::new();
+    dir.write("hello.toml", "trials = 1\n[wan]\ndelay_ms = 1\n");
+    let out = dir.path("out");
     let arguments = ["hello.toml", "--out", out.to_str().unwrap()];
-    bench.harness(&arguments).assert_code(0);
+    dir.harness(&arguments).assert_code(0);
     let kept = || ["events.jsonl", "summary.json"].map(|name| fs::read(out.join(name)).unwrap());
     let before = kept();
 
-    let again = bench.harness(&arguments);
+    let again = dir.harness(&arguments);
     again.assert_code(2);
     assert!(again.stderr.contains("already holds a run"), "{}", again.stderr);
     assert_eq!(kept(), before);
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told_before_anything_is_measured() {
-    let bench = Bench::new();
-    bench.write("hello.toml", "trials = 1\n");
-    bench.write("file", "");
+fn a_folder_that_cannot_be_written_is_2_before_any_trial_runs() {
+    let dir = TestDir::new();
+    dir.write("hello.toml", "trials = 1\n");
+    dir.write("file", "");
     for out in ["file", "file/below", "/proc/nowhere"] {
-        let ran = bench.harness(&["hello.toml", "--out", out]);
+        let ran = dir.harness(&["hello.toml", "--out", out]);
         ran.assert_code(2);
         assert!(ran.stderr.contains(&format!("cannot write to {out}")), "{}", ran.stderr);
     }
 }
 
 #[test]
-fn wrong_usage_is_2_and_shows_what_would_be_right() {
-    let bench = Bench::new();
-    bench.write("hello.toml", "trials = 1\n");
-    bench.write("foreign.jsonl", "{\"level\":\"info\",\"msg\":\"started\"}\n");
+fn wrong_usage_is_2_and_the_message_names_the_mistake() {
+    let dir = TestDir::new();
+    dir.write("hello.toml", "trials = 1\n");
+    dir.write("foreign.jsonl", "{\"level\":\"info\",\"msg\":\"started\"}\n");
     for folder in ["empty", "newer", "old", "other"] {
-        fs::create_dir(bench.path(folder)).unwrap();
+        fs::create_dir(dir.path(folder)).unwrap();
     }
-    bench.write("newer/events.jsonl", "{\"event\":\"run-started\",\"schema\":99}\n");
+    dir.write("newer/events.jsonl", "{\"event\":\"run-started\",\"schema\":99}\n");
     for (folder, name) in [("old", "one"), ("other", "two")] {
         let start = json!({
             "event": "run-started", "schema": 1, "harness": "0.1.0", "started_unix_s": 0.0,
@@ -164,7 +163,7 @@ fn wrong_usage_is_2_and_shows_what_would_be_right() {
                 "cells": [{"values": [], "rtt_ms": 10.0}], "expectations": [],
             }],
         });
-        bench.write(&format!("{folder}/events.jsonl"), &format!("{start}\n"));
+        dir.write(&format!("{folder}/events.jsonl"), &format!("{start}\n"));
     }
     let cases: &[(&[&str], &str)] = &[
         (&[], "Usage: harness [OPTIONS] <FILE>..."),
@@ -193,7 +192,7 @@ fn wrong_usage_is_2_and_shows_what_would_be_right() {
         (&["compare", "old", "old", "--least-ms", "-1"], "0 to 1000000"),
     ];
     for (arguments, words) in cases {
-        let ran = bench.harness(arguments);
+        let ran = dir.harness(arguments);
         ran.assert_code(2);
         assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{arguments:?}");
@@ -201,12 +200,13 @@ fn wrong_usage_is_2_and_shows_what_would_be_right() {
 }
 
 #[test]
-fn a_check_counts_what_would_be_run_and_runs_nothing() {
-    let bench = Bench::new();
-    let text = "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n[[expect]]\nsuccess = \">= 0.9\"\n\
+fn check_counts_the_trials_and_runs_none() {
+    let dir = TestDir::new();
+    let text = "trials = 5\n[sweep]\n\"wan.delay_ms\" = [1, 2, 3]\n\
+        [[expect]]\nsuccess = \">= 0.9\"\n\
         theory = \">= 0.3\"\nconnected_rtt = { p50 = \">= 1\", p99 = \"<= 2\" }\n";
-    bench.write("counted.toml", text);
-    let ran = bench.harness(&["check", "counted.toml"]);
+    dir.write("counted.toml", text);
+    let ran = dir.harness(&["check", "counted.toml"]);
     ran.assert_code(0);
     assert!(
         ran.stdout
@@ -217,10 +217,11 @@ fn a_check_counts_what_would_be_run_and_runs_nothing() {
     let warnings: Vec<_> = ran
         .stdout
         .lines()
-        .filter(|it| it.contains("warning"))
+        .filter(|line| line.contains("warning"))
+        .map(str::trim)
         .collect();
     assert_eq!(
-        warnings.iter().map(|it| it.trim()).collect::<Vec<_>>(),
+        warnings,
         [
             "warning: 5 trials in a cell cannot prove success >= 0.9, whatever they show; 35 could",
             "warning: 5 trials in a cell cannot prove connected_rtt p50 >= 1, whatever they show; \
@@ -231,33 +232,33 @@ fn a_check_counts_what_would_be_run_and_runs_nothing() {
         "{}",
         ran.stdout
     );
-    assert!(!bench.path("target").exists());
+    assert!(!dir.path("target").exists());
 }
 
 #[test]
-fn a_full_disk_keeps_what_was_measured_and_says_so() {
-    let bench = Bench::new();
-    let scenario = bench.write("full.toml", "trials = 400\n[wan]\ndelay_ms = 1\n");
-    // A folder that holds 64 KiB, in a mount namespace that ends with the harness.
-    let folder = bench.path("small");
+fn on_a_full_disk_the_finished_trials_stay_in_the_log() {
+    let dir = TestDir::new();
+    let scenario = dir.write("full.toml", "trials = 400\n[wan]\ndelay_ms = 1\n");
+    // A folder with room for 64 KiB, in a mount namespace that ends with the harness.
+    let folder = dir.path("small");
     fs::create_dir(&folder).unwrap();
     let command = format!(
         "mount -t tmpfs -o size=64k tmpfs {0} && \"$HARNESS\" {1} --out {0}/run; code=$?; \
          \"$HARNESS\" report {0}/run --json > {2}; exit $code",
         folder.display(),
         scenario.display(),
-        bench.path("report").display(),
+        dir.path("report").display(),
     );
     let output = std::process::Command::new("unshare")
         .args(["--mount", "sh", "-c", &command])
-        .env("HARNESS", crate::bench::HARNESS)
+        .env("HARNESS", HARNESS)
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(5), "{said}");
-    assert!(said.contains("No space left on device") && !said.contains("panicked"), "{said}");
-    let report = fs::read_to_string(bench.path("report")).unwrap();
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    let report: Value = read_json(&dir.path("report"));
     let trials = report["scenarios"][0]["cells"][0]["trials"]
         .as_u64()
         .unwrap();

@@ -1,12 +1,13 @@
-//! Further public hosts on the WAN.
+//! Public hosts on the WAN beside the peers.
 
-use crate::bench::{Bench, program, python};
+use crate::test_dir::{TestDir, python_command};
 
 #[test]
 fn a_public_host_is_reached_through_the_nat_and_sees_its_address() {
-    let bench = Bench::new();
-    let [python, rendezvous] = [python(), program("rendezvous.py")];
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let visit = python_command("rendezvous.py", &["visit", "{host.rendezvous}", "{self}"]);
+    let serve = python_command("rendezvous.py", &["serve", "{self}"]);
+    let ran = dir.run(
         &format!(
             r#"
             trials = 2
@@ -15,9 +16,9 @@ fn a_public_host_is_reached_through_the_nat_and_sees_its_address() {
             [peer.b]
             nat = "none"
             [subject]
-            command = ["{python}", "{rendezvous}", "visit", "{{host.rendezvous}}", "{{self}}"]
+            command = {visit}
             [host.rendezvous]
-            command = ["{python}", "{rendezvous}", "serve", "{{self}}"]
+            command = {serve}
             "#
         ),
         &[],
@@ -30,17 +31,17 @@ fn a_public_host_is_reached_through_the_nat_and_sees_its_address() {
 }
 
 #[test]
-fn a_host_where_nothing_runs_refuses() {
-    let bench = Bench::new();
-    let [python, rendezvous] = [python(), program("rendezvous.py")];
-    let ran = bench.run(
+fn a_host_where_nothing_runs_refuses_connections() {
+    let dir = TestDir::new();
+    let visit = python_command("rendezvous.py", &["visit", "{host.empty}", "{self}"]);
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
             [wan]
             delay_ms = 1
             [subject]
-            command = ["{python}", "{rendezvous}", "visit", "{{host.empty}}", "{{self}}"]
+            command = {visit}
             [host.empty]
             command = []
             "#
@@ -54,10 +55,10 @@ fn a_host_where_nothing_runs_refuses() {
 }
 
 #[test]
-fn a_host_that_ends_before_its_trial_is_the_benchs_fault() {
-    let bench = Bench::new();
+fn a_host_that_ends_before_its_trial_is_an_error_of_the_bench() {
+    let dir = TestDir::new();
     let scenario = "trials = 1\n[wan]\ndelay_ms = 1\n[host.gone]\ncommand = [\"false\"]\n";
-    let ran = bench.run(scenario, &[]);
+    let ran = dir.run(scenario, &[]);
     let trial = &ran.trials()[0];
     assert_eq!(trial["verdict"], "error", "{trial}");
     assert!(

@@ -1,4 +1,4 @@
-//! Signals end a run in good order, and nothing is left of one however it ends.
+//! Interrupted and killed runs: the exit code, the partial results, and nothing left behind.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
@@ -6,11 +6,13 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, HARNESS, REMOVAL, Ran, Running, interfaces, pause, wait_for},
     processes::Footprint,
+    test_dir::{
+        FinishedRun, HARNESS, REMOVAL, RunningHarness, TestDir, interfaces, pause, wait_for,
+    },
 };
 
-/// Three trials that are over at once, three in which a waits for b for a minute.
+/// Three trials that end at once, and three in which peer a waits 50 s for peer b.
 const LONG: &str = r#"
 trials = 3
 seed = 1
@@ -28,37 +30,38 @@ timeout_s = 60
 /// Events of [`LONG`] when only the long trials are left.
 const ONLY_LONG: usize = 4;
 
-/// How long an interrupted harness may take to clean up.
+/// Time limit for an interrupted harness to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
+/// State of the machine before a run, and what the run occupied.
 struct Before {
     interfaces: Vec<String>,
     footprint: Footprint,
 }
 
-/// A run in the middle, and what there is of it.
-fn halfway(bench: &Bench) -> (Running<'_>, Before) {
+/// Starts [`LONG`] and waits until only the long trials are left.
+fn halfway(dir: &TestDir) -> (RunningHarness<'_>, Before) {
     let interfaces = interfaces().unwrap();
-    let mut running = bench.start(LONG, &[]);
+    let mut running = dir.start(LONG, &[]);
     running.wait_for_lines(ONLY_LONG);
-    let footprint = Footprint::of(&bench.processes());
+    let footprint = Footprint::of(&dir.processes());
     assert!(footprint.network.len() >= 12, "three labs of four: {footprint:?}");
-    assert!(!footprint.remains().is_empty(), "it is there as long as it runs");
+    assert!(!footprint.remains().is_empty(), "nothing remains of a run that is going on");
     (running, Before { interfaces, footprint })
 }
 
-fn assert_nothing_left(bench: &Bench, before: &Before) {
-    bench.assert_nothing_left();
+fn assert_nothing_left(dir: &TestDir, before: &Before) {
+    dir.assert_nothing_left();
     assert_eq!(before.footprint.remains(), Vec::<String>::new());
     assert_eq!(interfaces().unwrap(), before.interfaces);
 }
 
-fn assert_interrupted(ran: &Ran, code: i32) {
+fn assert_interrupted(ran: &FinishedRun, code: i32) {
     ran.assert_code(code);
     let events = ran.events();
     let last = events.last().unwrap();
     assert_eq!((&last["event"], &last["interrupted"]), (&"run-finished".into(), &true.into()));
-    assert_eq!(ran.trials().len(), 3, "those that are over");
+    assert_eq!(ran.trials().len(), 3, "the finished trials");
     assert_eq!(ran.summary()["state"], "interrupted");
     assert!(ran.stdout.contains("3 trials, interrupted after"), "{}", ran.stdout);
     assert!(ran.stderr.contains("interrupted: cleaning up"), "{}", ran.stderr);
@@ -66,45 +69,46 @@ fn assert_interrupted(ran: &Ran, code: i32) {
 
 #[test]
 fn an_interrupted_run_keeps_what_it_has_and_ends_with_130() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     running.signal(Signal::SIGINT);
     let ran = running.wait_at_most(CLEAN_UP);
     assert_interrupted(&ran, 130);
-    assert_nothing_left(&bench, &before);
+    assert_nothing_left(&dir, &before);
 
-    let again = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
-    let again: Value = serde_json::from_str(&again.stdout).unwrap();
-    assert_eq!(again, ran.summary());
+    let report = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    let summary: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(summary, ran.summary());
 }
 
 #[test]
 fn a_terminated_run_keeps_what_it_has_and_ends_with_143() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     running.signal(Signal::SIGTERM);
     let ran = running.wait_at_most(CLEAN_UP);
     assert_interrupted(&ran, 143);
-    assert_nothing_left(&bench, &before);
+    assert_nothing_left(&dir, &before);
 }
 
-/// A terminal, and `timeout`, tell the whole process group: that is one signal, not two.
+/// A terminal signals the whole process group, as `timeout` does. The harness and its guardian both
+/// receive the signal, which counts once.
 #[test]
-fn an_interrupt_of_the_whole_process_group_is_one() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+fn an_interrupt_of_the_whole_process_group_counts_once() {
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     running.signal_group(Signal::SIGINT);
     let ran = running.wait_at_most(CLEAN_UP);
     assert_interrupted(&ran, 130);
-    assert_nothing_left(&bench, &before);
+    assert_nothing_left(&dir, &before);
 }
 
-/// Cleaning up waits for labs that are being built, here for rules that are never applied.
+/// Clean-up waits for labs that are being built; here, the rules of one are never applied.
 #[test]
 fn a_second_interrupt_leaves_at_once() {
-    let bench = Bench::new();
-    let stuck = bench.path("stuck");
-    fs::create_dir(bench.path("bin")).unwrap();
+    let dir = TestDir::new();
+    let stuck = dir.path("stuck");
+    fs::create_dir(dir.path("bin")).unwrap();
     let text = format!(
         "#!/bin/sh
          [ ! -e {} ] || exec sleep 1000
@@ -112,20 +116,19 @@ fn a_second_interrupt_leaves_at_once() {
          exec iptables-restore \"$@\"",
         stuck.display()
     );
-    let program = bench.write("bin/iptables-restore", &text);
+    let program = dir.write("bin/iptables-restore", &text);
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
 
-    bench.write("many.toml", "trials = 1000\n[wan]\ndelay_ms = 1\n");
-    let mut command = bench.command(HARNESS);
+    dir.write("many.toml", "trials = 1000\n[wan]\ndelay_ms = 1\n");
+    let mut command = dir.command(HARNESS);
     let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", bench.path("bin").display()));
+    command.env("PATH", format!("{}:{path}", dir.path("bin").display()));
     command.args(["many.toml", "--jobs", "1", "--out", "out"]);
-    let mut running = bench.spawn(command, bench.path("out"));
+    let mut running = dir.spawn(command, dir.path("out"));
     running.wait_for_lines(2);
     fs::write(stuck, "").unwrap();
     let waiting = || {
-        bench
-            .processes()
+        dir.processes()
             .iter()
             .any(|process| process.runs("sleep"))
             .then_some(())
@@ -133,21 +136,21 @@ fn a_second_interrupt_leaves_at_once() {
     wait_for("rules that are not applied", Duration::from_secs(10), waiting);
 
     running.signal(Signal::SIGINT);
-    // Nearer ones are taken as one.
+    // The harness takes two signals within a shorter time as one.
     pause(Duration::from_millis(500));
-    assert!(!running.has_ended(), "it cleans up");
+    assert!(!running.has_ended(), "ended without cleaning up");
     running.signal(Signal::SIGINT);
     running
         .wait_at_most(Duration::from_secs(2))
         .assert_code(130);
 }
 
-/// There is no moment, from the first on, in which an interrupt is lost.
+/// No interrupt is lost, from the first moment on.
 #[test]
-fn an_interrupt_during_the_start_is_heard() {
-    let bench = Bench::new();
+fn an_interrupt_during_the_start_ends_the_run() {
+    let dir = TestDir::new();
     for delay_ms in [0, 2, 5, 10, 20, 40, 80, 160] {
-        let running = bench.start(LONG, &[]);
+        let running = dir.start(LONG, &[]);
         pause(Duration::from_millis(delay_ms));
         running.signal(Signal::SIGINT);
         let ran = running.wait_at_most(CLEAN_UP);
@@ -155,34 +158,34 @@ fn an_interrupt_during_the_start_is_heard() {
     }
 }
 
-/// The log has no end then, but all that came before.
-fn assert_readable(bench: &Bench, ran: &Ran) {
-    let report = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+/// Checks that the log of a killed run, which lacks its last event, can be reported.
+fn assert_readable(dir: &TestDir, ran: &FinishedRun) {
+    let report = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
     let summary: Value = serde_json::from_str(&report.stdout).unwrap();
     assert_eq!(summary["state"], "unfinished");
     assert_eq!(summary["scenarios"][0]["cells"][0]["trials"], 3);
 }
 
 #[test]
-fn a_killed_guardian_takes_everything_with_it() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+fn nothing_survives_a_killed_guardian() {
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     kill(running.guardian(), Signal::SIGKILL).unwrap();
     let ran = running.reap(Duration::from_secs(1));
     ran.assert_code(137);
-    let all_gone = || bench.processes().is_empty().then_some(());
+    let all_gone = || dir.processes().is_empty().then_some(());
     wait_for("all processes to go", REMOVAL, all_gone);
-    assert_nothing_left(&bench, &before);
-    assert_readable(&bench, &ran);
+    assert_nothing_left(&dir, &before);
+    assert_readable(&dir, &ran);
 }
 
 #[test]
-fn a_killed_harness_takes_everything_with_it() {
-    let bench = Bench::new();
-    let (running, before) = halfway(&bench);
+fn nothing_survives_a_killed_harness() {
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
     kill(running.inner(), Signal::SIGKILL).unwrap();
     let ran = running.wait_at_most(REMOVAL);
     ran.assert_code(137);
-    assert_nothing_left(&bench, &before);
-    assert_readable(&bench, &ran);
+    assert_nothing_left(&dir, &before);
+    assert_readable(&dir, &ran);
 }

@@ -1,6 +1,6 @@
-//! What a machine must have: as an ordinary user, and where something is missing.
+//! Requirements on the machine: ordinary users, and messages about what is missing.
 //!
-//! Each test changes what there is in a mount namespace of its own.
+//! Each test hides or replaces files in a mount namespace of its own.
 
 use std::{
     fs,
@@ -10,14 +10,14 @@ use std::{
 
 use nix::unistd::Uid;
 
-use crate::bench::{Bench, HARNESS, Ran};
+use crate::test_dir::{FinishedRun, HARNESS, TestDir};
 
-/// Nobody, on every distribution.
+/// User id of `nobody` on every distribution.
 const NOBODY: u32 = 65_534;
 
 const HELLO: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[[expect]]\nsuccess = \">= 0.5\"\n";
 
-/// A TUN device of one's own, with these permissions.
+/// Script that makes a TUN device with the given permissions.
 fn tun(mode: &str) -> String {
     format!(
         "mount -t tmpfs tmpfs /dev/net
@@ -34,24 +34,24 @@ const NO_IPTABLES: &str = "
     done
     export PATH=$PWD/empty";
 
-/// Runs the harness after a shell script in a new mount namespace; as `user`, if that is given.
-fn run_after(bench: &Bench, script: &str, user: Option<u32>, arguments: &[&str]) -> Ran {
+/// Runs a shell script and then the harness in a new mount namespace, as `user` if given.
+fn run_after(dir: &TestDir, script: &str, user: Option<u32>, arguments: &[&str]) -> FinishedRun {
     assert!(
         Uid::effective().is_root(),
         "THIS TEST NEEDS ROOT, to change what there is in a mount namespace of its own; \
          as an ordinary user leave it out: cargo nextest run -E 'not test(/^machine::/)'"
     );
-    let own = bench.path("bin");
+    let own = dir.path("bin");
     fs::create_dir_all(&own).unwrap();
     let harness = own.join("harness");
     fs::copy(HARNESS, &harness).unwrap();
     if let Some(user) = user {
-        for path in [bench.path(""), bench.path("tmp")] {
+        for path in [dir.path(""), dir.path("tmp")] {
             chown(path, Some(user), Some(user)).unwrap();
         }
         readable_for_all(&own);
     }
-    // Resolved before the script may hide it.
+    // The path is resolved before the script, which may hide the program.
     let setpriv = match user {
         Some(user) => format!("$setpriv --reuid {user} --regid {user} --clear-groups"),
         None => String::new(),
@@ -59,11 +59,9 @@ fn run_after(bench: &Bench, script: &str, user: Option<u32>, arguments: &[&str])
     let script = format!(
         "set -eu; setpriv=$(command -v setpriv); {script}\nexec {setpriv} ./bin/harness \"$@\""
     );
-    let mut command = bench.command("unshare");
+    let mut command = dir.command("unshare");
     command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", &script, "sh"]);
-    bench
-        .spawn(with(command, arguments), bench.path("out"))
-        .wait()
+    dir.spawn(with(command, arguments), dir.path("out")).wait()
 }
 
 fn with(mut command: std::process::Command, arguments: &[&str]) -> std::process::Command {
@@ -75,12 +73,12 @@ fn readable_for_all(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn run_hello(bench: &Bench, script: &str, user: Option<u32>) -> Ran {
-    bench.write("hello.toml", HELLO);
-    run_after(bench, script, user, &["hello.toml", "--out", "out"])
+fn run_hello(dir: &TestDir, script: &str, user: Option<u32>) -> FinishedRun {
+    dir.write("hello.toml", HELLO);
+    run_after(dir, script, user, &["hello.toml", "--out", "out"])
 }
 
-fn assert_incapable(ran: &Ran, words: &[&str]) {
+fn assert_incapable(ran: &FinishedRun, words: &[&str]) {
     ran.assert_code(5);
     for words in words {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
@@ -92,13 +90,13 @@ fn assert_incapable(ran: &Ran, words: &[&str]) {
         ran.stderr
     );
     assert_eq!(ran.stdout, "");
-    assert!(!ran.out.exists(), "no folder for a run that cannot be");
+    assert!(!ran.out.exists(), "a run that cannot start makes no folder");
 }
 
 #[test]
 fn an_ordinary_user_runs_scenarios_where_tun_devices_are_for_all() {
-    let bench = Bench::new();
-    let ran = run_hello(&bench, &tun("666"), Some(NOBODY));
+    let dir = TestDir::new();
+    let ran = run_hello(&dir, &tun("666"), Some(NOBODY));
     ran.assert_code(0);
     assert!(ran.stdout.contains("4/4 100 %"), "{}", ran.stdout);
     assert_eq!(ran.trials().len(), 4);
@@ -106,25 +104,25 @@ fn an_ordinary_user_runs_scenarios_where_tun_devices_are_for_all() {
 
 #[test]
 fn without_access_to_tun_devices_the_message_names_the_device_and_the_remedy() {
-    let bench = Bench::new();
-    let ran = run_hello(&bench, &tun("600"), Some(NOBODY));
+    let dir = TestDir::new();
+    let ran = run_hello(&dir, &tun("600"), Some(NOBODY));
     let remedy = "sudo chmod 666 /dev/net/tun";
     assert_incapable(&ran, &["/dev/net/tun cannot be opened: Permission denied", remedy]);
 }
 
 #[test]
 fn without_tun_devices_the_message_names_the_module() {
-    let bench = Bench::new();
-    let ran = run_hello(&bench, NO_TUN, None);
+    let dir = TestDir::new();
+    let ran = run_hello(&dir, NO_TUN, None);
     assert_incapable(&ran, &["/dev/net/tun cannot be opened: No such file", "modprobe tun"]);
 }
 
 #[test]
 fn without_iptables_the_message_names_the_package() {
-    let bench = Bench::new();
-    let ran = run_hello(&bench, NO_IPTABLES, None);
+    let dir = TestDir::new();
+    let ran = run_hello(&dir, NO_IPTABLES, None);
     assert_incapable(&ran, &["iptables-restore is not installed", "install the package iptables"]);
-    assert!(!ran.stderr.contains("/dev/net/tun"), "that is there: {}", ran.stderr);
+    assert!(!ran.stderr.contains("/dev/net/tun"), "nothing is wrong with it: {}", ran.stderr);
 }
 
 const NO_NFT: &str = "
@@ -132,49 +130,50 @@ const NO_NFT: &str = "
         [ ! -e $file ] || mount --bind /dev/null $file
     done";
 
-/// A file of its name is no program.
+/// A file named `nft` that cannot be executed counts as a missing program.
 #[test]
-fn an_nft_that_nobody_may_execute_is_none() {
-    let bench = Bench::new();
-    bench.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
+fn an_nft_without_permission_to_execute_is_reported_as_missing() {
+    let dir = TestDir::new();
+    dir.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
     let plain = NO_NFT.replace("/dev/null", "/etc/passwd");
-    let ran = run_after(&bench, &plain, None, &["cone.toml", "--out", "out"]);
+    let ran = run_after(&dir, &plain, None, &["cone.toml", "--out", "out"]);
     assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
 }
 
-const TWO_NATS: &str = "trials = 2\nseed = 1\n[wan]\ndelay_ms = 5\n[sweep]\n\"peer.a.nat\" = [\"home\", \"full-cone\"]\n";
+const TWO_NATS: &str = "trials = 2\nseed = 1\n[wan]\ndelay_ms = 5\n\
+    [sweep]\n\"peer.a.nat\" = [\"home\", \"full-cone\"]\n";
 
 #[test]
 fn without_nft_only_the_nats_that_need_it_are_errors() {
-    let bench = Bench::new();
-    bench.write("two.toml", TWO_NATS);
-    let ran = run_after(&bench, NO_NFT, None, &["two.toml", "--out", "out"]);
+    let dir = TestDir::new();
+    dir.write("two.toml", TWO_NATS);
+    let ran = run_after(&dir, NO_NFT, None, &["two.toml", "--out", "out"]);
     for words in ["nft is not installed", "install the package nftables", "NAT full-cone"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
-    let verdicts: Vec<_> = ran
+    let mut verdicts: Vec<String> = ran
         .trials()
         .iter()
-        .map(|it| it["verdict"].clone())
+        .map(|trial| trial["verdict"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(verdicts.iter().filter(|it| *it == "success").count(), 2, "{verdicts:?}");
-    assert_eq!(verdicts.iter().filter(|it| *it == "error").count(), 2, "{verdicts:?}");
+    verdicts.sort();
+    assert_eq!(verdicts, ["error", "error", "success", "success"]);
 
-    let doctor = run_after(&bench, NO_NFT, None, &["doctor"]);
+    let doctor = run_after(&dir, NO_NFT, None, &["doctor"]);
     doctor.assert_code(0);
     assert!(doctor.stdout.contains("except the NATs full-cone, "), "{}", doctor.stdout);
 
-    fs::remove_dir_all(bench.path("out")).unwrap();
-    bench.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
-    let ran = run_after(&bench, NO_NFT, None, &["cone.toml", "--out", "out"]);
+    fs::remove_dir_all(dir.path("out")).unwrap();
+    dir.write("cone.toml", "trials = 1\n[peer.a]\nnat = \"full-cone\"\n");
+    let ran = run_after(&dir, NO_NFT, None, &["cone.toml", "--out", "out"]);
     assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
 }
 
 #[test]
 fn without_nft_the_nats_that_need_it_are_not_verified_and_the_others_are() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let verify = ["nats", "verify", "home", "full-cone", "icmp-reject"];
-    let ran = run_after(&bench, NO_NFT, None, &verify);
+    let ran = run_after(&dir, NO_NFT, None, &verify);
     ran.assert_code(5);
     let remedy = "warning: nft is not installed\n    install the package nftables\n";
     assert_eq!(ran.stderr, remedy, "{}", ran.stdout);
@@ -185,24 +184,24 @@ fn without_nft_the_nats_that_need_it_are_not_verified_and_the_others_are() {
     assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
 
     let ran =
-        run_after(&bench, NO_NFT, None, &["nats", "verify", "full-cone", "symmetric-sequential"]);
+        run_after(&dir, NO_NFT, None, &["nats", "verify", "full-cone", "symmetric-sequential"]);
     assert_incapable(&ran, &["nft is not installed", "install the package nftables"]);
 }
 
 #[test]
 fn one_message_names_everything_that_is_missing() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let both = format!("{}\n{NO_IPTABLES}", tun("600"));
     let all = ["/dev/net/tun cannot be opened", "iptables-restore is not installed"];
-    assert_incapable(&run_hello(&bench, &both, Some(NOBODY)), &all);
-    let doctor = run_after(&bench, &both, Some(NOBODY), &["doctor"]);
+    assert_incapable(&run_hello(&dir, &both, Some(NOBODY)), &all);
+    let doctor = run_after(&dir, &both, Some(NOBODY), &["doctor"]);
     assert_incapable(&doctor, &all);
 }
 
 #[test]
-fn a_doctor_finds_a_machine_on_which_these_tests_run_healthy() {
-    let bench = Bench::new();
-    let ran = bench.harness(&["doctor"]);
+fn doctor_finds_nothing_missing_where_these_tests_run() {
+    let dir = TestDir::new();
+    let ran = dir.harness(&["doctor"]);
     ran.assert_code(0);
     assert!(ran.stdout.starts_with("this machine can run scenarios"), "{}", ran.stdout);
 }

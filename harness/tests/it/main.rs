@@ -1,24 +1,26 @@
-//! What `harness` does, seen from outside: the built binary, run on real namespaces.
+//! Tests of the built `harness` binary from outside, on real namespaces.
 //!
-//! A test that needs namespaces fails with what is missing where the machine has none; none passes
-//! by skipping. After every run it is checked that nothing is left of it, and that nothing panicked.
+//! On a machine without namespaces, a test that needs them fails and says what is missing; no test
+//! passes by skipping. After every run, [`test_dir`] checks that nothing is left of the run and
+//! that nothing panicked.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "all of this is test code, which clippy knows of functions marked as tests only"
+    reason = "all of this is test code; clippy recognises only functions marked as tests"
 )]
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "what is unknown to a test belongs in its message, not in a list of variants"
+    reason = "a test prints the variant that it does not expect; a list of variants adds nothing"
 )]
 
-mod bench;
 mod capture;
 mod causes;
 mod classified;
+mod documents;
 mod exit_codes;
 mod hosts;
 mod language;
+mod layers;
 mod left_behind;
 mod machine;
 mod nats;
@@ -29,6 +31,7 @@ mod reproducible;
 mod shell;
 mod standstill;
 mod subjects;
+mod test_dir;
 mod theory;
 mod time_server;
 mod times;

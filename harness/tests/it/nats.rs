@@ -1,18 +1,18 @@
-//! Each NAT does to an unsolicited SYN what its scenario says, as seen on the WAN.
+//! Answers of NATs to unsolicited SYNs, from the packets on the WAN; public peers; captures.
 
 use std::{net::IpAddr, time::Duration};
 
 use crate::{
-    bench::Bench,
-    capture::{self, Kind, Seen},
+    capture::{self, CapturedKind, CapturedPacket},
+    test_dir::TestDir,
 };
 
-/// In the order of the sweep.
+/// Values of the sweep, the first key of the scenario.
 const FAMILIES: [&str; 2] = ["ipv4", "ipv6"];
 
 const ANSWERS: [&str; 4] = ["drop", "reset", "icmp-port", "icmp-admin"];
 
-/// A SYN and its answer may stand on both sides of a moment this long.
+/// A SYN that arrives within this time before a limit may be answered after it.
 const MOMENT: Duration = Duration::from_millis(20);
 
 fn one_side_late(late: &str) -> String {
@@ -30,22 +30,22 @@ fn one_side_late(late: &str) -> String {
         [sweep]
         "wan.family" = {FAMILIES:?}
         "peer.{late}.nat.unsolicited" = {ANSWERS:?}
-        # Every SYN is answered, so that each can be looked at.
+        # No limit: every SYN is answered and can be checked.
         "peer.{late}.nat.icmp_limit" = [false]
         "#
     )
 }
 
-/// For two seconds only one peer runs: all its SYNs are unsolicited at the other's NAT.
+/// One peer starts two seconds late: until then, all SYNs of the other are unsolicited.
 #[test]
 fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
-    let bench = Bench::new();
-    let out = bench.path("out");
+    let dir = TestDir::new();
+    let out = dir.path("out");
     let files =
-        ["a", "b"].map(|late| bench.write(&format!("late-{late}.toml"), &one_side_late(late)));
+        ["a", "b"].map(|late| dir.write(&format!("late-{late}.toml"), &one_side_late(late)));
     let mut arguments: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
     arguments.extend(["--capture", "--out", out.to_str().unwrap()]);
-    let ran = bench.start_harness(&arguments, out.clone()).wait();
+    let ran = dir.start_harness(&arguments, out.clone()).wait();
     ran.assert_code(0);
     for (late, side) in ["a", "b"].iter().enumerate() {
         for cell in 0..FAMILIES.len() * ANSWERS.len() {
@@ -56,7 +56,7 @@ fn an_unsolicited_syn_gets_the_answer_that_the_scenario_names() {
     }
 }
 
-fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
+fn assert_answers(packets: &[CapturedPacket], late: usize, answer: &str) {
     let interface = ["a-wan", "b-wan"][late];
     let own_start = packets
         .iter()
@@ -64,16 +64,17 @@ fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
         .unwrap_or_else(|| panic!("the late peer has sent SYNs: {packets:#?}"))
         .at;
     let before = |limit: Duration| {
-        let at_the_nat = move |seen: &&Seen| seen.interface == interface && seen.at < limit;
+        let at_the_nat =
+            move |seen: &&CapturedPacket| seen.interface == interface && seen.at < limit;
         packets.iter().filter(at_the_nat)
     };
-    let unsolicited: Vec<&Seen> = before(own_start).filter(|seen| seen.inbound).collect();
+    let unsolicited: Vec<&CapturedPacket> = before(own_start).filter(|seen| seen.inbound).collect();
     assert!(unsolicited.len() >= 16, "16 ports, and repeats: {unsolicited:#?}");
     assert!(unsolicited.iter().all(|seen| is_syn(seen)), "only SYNs come: {unsolicited:#?}");
     let source: IpAddr = unsolicited[0].source;
-    // With IPv6, the kernel also speaks to multicast groups, which are nowhere.
-    let routed = |seen: &&Seen| !seen.inbound && seen.comment != "no route";
-    let answers: Vec<&Seen> = before(own_start).filter(routed).collect();
+    // With IPv6, the kernel also sends to multicast groups, which the WAN does not route.
+    let routed = |seen: &&CapturedPacket| !seen.inbound && seen.comment != "no route";
+    let answers: Vec<&CapturedPacket> = before(own_start).filter(routed).collect();
     for seen in &answers {
         assert_eq!(seen.destination, source, "{seen:?}");
         if source.is_ipv4() {
@@ -81,30 +82,30 @@ fn assert_answers(packets: &[Seen], late: usize, answer: &str) {
         }
         let right = match answer {
             "drop" => false,
-            "reset" => matches!(seen.kind, Kind::Reset { .. }),
-            "icmp-port" => seen.kind == Kind::PortUnreachable,
-            "icmp-admin" => seen.kind == Kind::AdminProhibited,
+            "reset" => matches!(seen.kind, CapturedKind::Reset { .. }),
+            "icmp-port" => seen.kind == CapturedKind::PortUnreachable,
+            "icmp-admin" => seen.kind == CapturedKind::AdminProhibited,
             other => panic!("{other}"),
         };
         assert!(right, "{answer}: {seen:?}");
     }
     if answer != "drop" {
-        let surely = before(own_start - MOMENT)
-            .filter(|seen| seen.inbound)
+        let due = before(own_start - MOMENT)
+            .filter(|packet| packet.inbound)
             .count();
-        assert!(answers.len() >= surely, "{answer}: {} for {surely} SYNs", answers.len());
+        assert!(answers.len() >= due, "{answer}: {} for {due} SYNs", answers.len());
         assert!(answers.len() <= unsolicited.len(), "{answer}: each SYN is answered once");
     }
 }
 
-fn is_syn(seen: &Seen) -> bool {
-    matches!(seen.kind, Kind::Syn { .. })
+fn is_syn(seen: &CapturedPacket) -> bool {
+    matches!(seen.kind, CapturedKind::Syn { .. })
 }
 
 #[test]
-fn peers_without_a_nat_meet_whatever_the_other_has() {
-    let bench = Bench::new();
-    let ran = bench.run(
+fn a_public_peer_connects_with_any_other() {
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 2
         seed = 1
@@ -125,18 +126,20 @@ fn peers_without_a_nat_meet_whatever_the_other_has() {
     for trial in ran.trials() {
         assert_eq!(trial["verdict"], "success", "{trial}");
     }
-    // With both public, b's own kernel refuses until b is there.
-    let seen = capture::read(&ran.out.join("captures/scenario-0-0-0.pcapng"));
-    let refused = |seen: &&Seen| {
-        !seen.inbound && seen.interface == "b-wan" && matches!(seen.kind, Kind::Reset { .. })
+    // With both peers public, b's own kernel refuses SYNs until b starts.
+    let packets = capture::read(&ran.out.join("captures/scenario-0-0-0.pcapng"));
+    let refused = |packet: &CapturedPacket| {
+        !packet.inbound
+            && packet.interface == "b-wan"
+            && matches!(packet.kind, CapturedKind::Reset { .. })
     };
-    assert!(seen.iter().any(|it| refused(&it)), "{seen:#?}");
+    assert!(packets.iter().any(refused), "{packets:#?}");
 }
 
 #[test]
-fn only_failures_are_captured_if_so_asked() {
-    let bench = Bench::new();
-    let ran = bench.run(
+fn with_capture_failed_only_failures_are_captured() {
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 1
         seed = 1

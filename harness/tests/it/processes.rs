@@ -1,12 +1,12 @@
-//! What runs on this machine, from `/proc`.
+//! Processes and network namespaces of this machine, from `/proc`.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use nix::unistd::Pid;
 
-use crate::bench::MARK;
+use crate::test_dir::MARK;
 
-/// A process that was running a moment ago.
+/// Process that existed when `/proc` was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
     pid: i32,
@@ -18,17 +18,17 @@ impl Process {
         Pid::from_raw(self.pid)
     }
 
-    /// Whether this program, as its command line names it, is what it runs.
+    /// Whether the first word of the command line is `program`.
     pub(crate) fn runs(&self, program: &str) -> bool {
         self.command_line.split(' ').next() == Some(program)
     }
 
-    /// Whether its command line ends so.
+    /// Whether the command line ends with `end`.
     pub(crate) fn was_told(&self, end: &str) -> bool {
         self.command_line.trim_end().ends_with(end)
     }
 
-    /// Its parent, if both still run.
+    /// Parent, or `None` if the process has ended.
     pub(crate) fn parent(&self) -> Option<Pid> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
@@ -36,10 +36,12 @@ impl Process {
     }
 }
 
-/// Processes whose environment or command line carries the mark of a bench.
+/// Processes whose environment or command line contains the mark of a [`TestDir`].
+///
+/// [`TestDir`]: crate::test_dir::TestDir
 pub(crate) fn marked(mark: &str) -> Vec<Process> {
     let variable = format!("{MARK}={mark}");
-    let of_the_bench = |pid: i32| {
+    let marked_process = |pid: i32| {
         let [environment, command_line] =
             ["environ", "cmdline"].map(|file| read(&format!("/proc/{pid}/{file}")));
         let carries =
@@ -50,23 +52,23 @@ pub(crate) fn marked(mark: &str) -> Vec<Process> {
     pids()
         .into_iter()
         .filter(|pid| *pid != own)
-        .filter_map(of_the_bench)
+        .filter_map(marked_process)
         .collect()
 }
 
-/// A namespace, as `/proc` names it: `net:[4026532000]`.
+/// Name of a namespace in `/proc`, such as `net:[4026532000]`.
 type Namespace = String;
 
-/// What a run occupies at a moment.
+/// Namespaces that a run occupies at a moment.
 ///
-/// The kernel gives the number of a namespace that has ended to the next one, perhaps of another
-/// harness: so it matters who holds it. Another harness's processes are in a PID namespace of their
-/// own, and those that begin later cannot be a rest of this run.
+/// The kernel reuses the number of a namespace that has ended, perhaps for another harness. Only
+/// processes in the PID namespaces of this run that started before the moment count: another
+/// harness has a PID namespace of its own, and a later process is no remainder of this run.
 #[derive(Debug)]
 pub(crate) struct Footprint {
-    /// Network namespaces, but for the test's own.
+    /// Network namespaces, without the test's own.
     pub(crate) network: BTreeSet<Namespace>,
-    /// PID namespaces, the test's own included: the guardian is in it.
+    /// PID namespaces, with the test's own: the guardian is in it.
     pid: BTreeSet<Namespace>,
     /// Ticks since boot.
     at: u64,
@@ -89,7 +91,7 @@ impl Footprint {
         Self { network, pid: pid.collect(), at: now_ticks() }
     }
 
-    /// What is left of it: processes that hold a network namespace, and mounts of one.
+    /// Processes that still hold one of the network namespaces, and mounts of one.
     pub(crate) fn remains(&self) -> Vec<String> {
         let holds = |pid: &i32| !network_namespaces(*pid).is_disjoint(&self.network);
         let of_the_run = |pid: &i32| {
@@ -114,21 +116,21 @@ fn pid_namespace(pid: i32) -> Option<Namespace> {
     link(&Path::new("/proc").join(pid.to_string()).join("ns/pid"))
 }
 
-/// When a process began, in ticks since boot (proc(5), `starttime`).
+/// Start time of a process in ticks since boot (proc(5), `starttime`).
 fn start_ticks(pid: i32) -> Option<u64> {
     let stat = read(&format!("/proc/{pid}/stat"));
-    // The name before it is in parentheses, and may contain anything.
+    // The program's name stands before it in parentheses and may contain any character.
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
-/// The time since boot, rounded up. The unit of `/proc` is the same on all architectures.
+/// Time since boot in ticks, rounded up. `/proc` counts 100 ticks a second on all architectures.
 fn now_ticks() -> u64 {
     let uptime = read("/proc/uptime");
     let (seconds, rest) = uptime.split_once('.').unwrap();
     seconds.parse::<u64>().unwrap() * 100 + rest[..2].parse::<u64>().unwrap() + 1
 }
 
-/// The network namespaces in which a process runs, or which it holds open.
+/// Network namespaces that a process runs in or holds open.
 fn network_namespaces(pid: i32) -> BTreeSet<Namespace> {
     let process = Path::new("/proc").join(pid.to_string());
     let mut links = vec![process.join("ns/net")];
@@ -138,7 +140,7 @@ fn network_namespaces(pid: i32) -> BTreeSet<Namespace> {
     links
         .iter()
         .filter_map(|path| link(path))
-        .filter(|it| it.starts_with("net:["))
+        .filter(|namespace| namespace.starts_with("net:["))
         .collect()
 }
 
@@ -150,12 +152,12 @@ fn pids() -> Vec<i32> {
         .collect()
 }
 
-/// Where a link of `/proc` leads; none if its process has ended.
+/// Target of a link in `/proc`, or `None` if its process has ended.
 fn link(path: &Path) -> Option<String> {
     Some(fs::read_link(path).ok()?.to_str()?.to_owned())
 }
 
-/// The text of a file in `/proc`; empty if its process has ended.
+/// Text of a file in `/proc`, empty if its process has ended.
 fn read(path: &str) -> String {
     fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())

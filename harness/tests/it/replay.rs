@@ -1,4 +1,4 @@
-//! A trial made anew from its run, its packets as a ladder and as a capture.
+//! `harness replay`: a trial run again from its log, with ladder and capture.
 
 use std::{
     fs::{self, File},
@@ -15,11 +15,11 @@ use pcap_file::pcapng::{
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, Ran},
     capture,
+    test_dir::{FinishedRun, TestDir},
 };
 
-/// Succeeds in cell 0, and in cell 1 fails by a NAT that changes ports.
+/// Scenario that succeeds in cell 0 and fails in cell 1, whose NAT changes ports.
 const SCENARIO: &str = r#"
 name = "both"
 trials = 2
@@ -34,20 +34,20 @@ clock_offset_s = 0.5
 "peer.a.nat" = ["home", "symmetric"]
 "#;
 
-fn replay(bench: &Bench, run: &Path, trial: &str) -> Ran {
-    bench.harness(&["replay", run.to_str().unwrap(), trial])
+fn replay(dir: &TestDir, run: &Path, trial: &str) -> FinishedRun {
+    dir.harness(&["replay", run.to_str().unwrap(), trial])
 }
 
-/// The time of day that is so long after midnight, as ladders have it, without milliseconds.
+/// Time of day (UTC) as in ladders, without milliseconds.
 fn time_of_day(unix_s: f64) -> String {
     let seconds = |per: f64, of: f64| (unix_s / per).rem_euclid(of).floor();
     format!("{:02}:{:02}:{:02}.", seconds(3600.0, 24.0), seconds(60.0, 60.0), seconds(1.0, 60.0))
 }
 
 #[test]
-fn a_trial_is_replayed_from_its_run_alone() {
-    let bench = Bench::new();
-    let ran = bench.run(SCENARIO, &["--capture=failed"]);
+fn a_trial_is_replayed_from_its_log_alone() {
+    let dir = TestDir::new();
+    let ran = dir.run(SCENARIO, &["--capture=failed"]);
     ran.assert_code(0);
     let failed = ran
         .trials()
@@ -60,9 +60,9 @@ fn a_trial_is_replayed_from_its_run_alone() {
     assert!(ladder.contains("SYN remapped"), "{ladder}");
     assert!(!ran.out.join("captures/both-0-0.ladder.txt").exists(), "it succeeded");
 
-    // Whatever becomes of the file, the run knows what it was.
-    bench.write("scenario-0.toml", "trials = 1\nnonsense");
-    let again = replay(&bench, &ran.out, "0.1.0");
+    // The log holds the scenario, so that the file may change.
+    dir.write("scenario-0.toml", "trials = 1\nnonsense");
+    let again = replay(&dir, &ran.out, "0.1.0");
     again.assert_code(0);
     let shown = &again.stdout;
     let seed = failed["seed"].as_str().unwrap();
@@ -80,19 +80,19 @@ fn a_trial_is_replayed_from_its_run_alone() {
     );
     check_capture(&ran.out.join("replays/both-1-0.pcapng"), seed);
 
-    let success = replay(&bench, &ran.out, "0.0.1");
+    let success = replay(&dir, &ran.out, "0.0.1");
     success.assert_code(0);
     assert!(success.stdout.contains("as in the run: success"), "{}", success.stdout);
     for arrow in ["├──────SYN × ", "SYN-ACK × ", "HELLO heard", "returned "] {
         assert!(success.stdout.contains(arrow), "{arrow}: {}", success.stdout);
     }
-    refusals(&bench, &ran);
+    refusals(&dir, &ran);
 }
 
-/// What cannot be replayed says why.
-fn refusals(bench: &Bench, ran: &Ran) {
+/// Checks the messages about runs and trials that cannot be replayed.
+fn refusals(dir: &TestDir, ran: &FinishedRun) {
     let run = |name: &str, change: &dyn Fn(Value) -> Value| {
-        let folder = bench.path(name);
+        let folder = dir.path(name);
         fs::create_dir(&folder).unwrap();
         let lines: Vec<String> = ran
             .events()
@@ -135,18 +135,18 @@ fn refusals(bench: &Bench, ran: &Ran) {
         (&ran.out, "0.2.0", "both has no cell 2: its are 0 to 1"),
         (&ran.out, "0.0.2", "each cell of both has trials 0 to 1: there is no 2"),
         (&ran.out, "0.0", "SCENARIO.CELL.TRIAL, three numbers from 0 such as 0.3.17"),
-        (&bench.path("nowhere"), "0.0.0", "cannot read"),
+        (&dir.path("nowhere"), "0.0.0", "cannot read"),
         (&without_source, "0.0.0", "the log does not hold the scenario both"),
         (&other_cells, "0.0.0", "has other cells for this harness"),
         (&other_language, "0.0.0", "unknown key `from_the_future`"),
         (&other_seed, "0.0.0", "the trial had the seed 0000000000000001"),
     ] {
-        let refused = replay(bench, run, trial);
+        let refused = replay(dir, run, trial);
         refused.assert_code(2);
         assert!(refused.stderr.contains(message), "{message}: {}", refused.stderr);
     }
     let run_folder = ran.out.to_str().unwrap();
-    let unwritable = bench.harness(&["replay", run_folder, "0.0.0", "--out", "/proc/nowhere"]);
+    let unwritable = dir.harness(&["replay", run_folder, "0.0.0", "--out", "/proc/nowhere"]);
     unwritable.assert_code(5);
     assert!(
         unwritable
@@ -161,12 +161,12 @@ fn refusals(bench: &Bench, ran: &Ran) {
         }
         event
     });
-    let different = replay(bench, &other_verdict, "0.0.0");
+    let different = replay(dir, &other_verdict, "0.0.0");
     different.assert_code(1);
     assert!(different.stdout.contains("DIFFERENT from the run: failure"), "{}", different.stdout);
 }
 
-/// The capture names its interfaces, and its comments say what it is and what became of packets.
+/// Checks the names of interfaces and the comments of a capture.
 fn check_capture(path: &Path, seed: &str) {
     let packets = capture::read(path);
     assert!(packets.iter().any(|packet| packet.inbound) && packets.len() >= 32, "{packets:?}");
@@ -174,15 +174,12 @@ fn check_capture(path: &Path, seed: &str) {
     while let Some(block) = reader.next_block() {
         block.unwrap();
     }
-    let comment = reader
-        .section()
-        .options
-        .iter()
-        .find_map(|option| match option {
-            SectionHeaderOption::Comment(text) => Some(text.to_string()),
-            _ => None,
-        });
-    let comment = comment.unwrap();
+    let commented = |option: &SectionHeaderOption<'_>| match option {
+        SectionHeaderOption::Comment(text) => Some(text.to_string()),
+        _ => None,
+    };
+    let section = reader.section();
+    let comment = section.options.iter().find_map(commented).unwrap();
     for part in ["trial 0.1.0 of both", seed, "NATs: a symmetric, b home", "port-remapped"] {
         assert!(comment.contains(part), "{part}: {comment}");
     }
@@ -192,13 +189,13 @@ fn check_capture(path: &Path, seed: &str) {
     };
     let interfaces = reader.interfaces().iter();
     let behind: Vec<String> = interfaces
-        .filter_map(|it| it.options.iter().find_map(described))
+        .filter_map(|interface| interface.options.iter().find_map(described))
         .collect();
     assert_eq!(behind, ["peer a behind its NAT symmetric", "peer b behind its NAT home"]);
     check_with_tshark(path);
 }
 
-/// Where there is a tshark, it must read all of it without complaint; what it would show has been
+/// Checks that tshark, if installed, reads the whole capture without complaint. The content is
 /// checked above in any case.
 fn check_with_tshark(path: &Path) {
     let fields = ["frame.interface_name", "frame.interface_description", "frame.comment"];
@@ -206,12 +203,12 @@ fn check_with_tshark(path: &Path) {
     command.arg("-r").arg(path).args(["-T", "fields"]);
     command.args(fields.iter().flat_map(|field| ["-e", field]));
     let Ok(output) = command.output() else { return };
-    let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let complaints: Vec<&str> = stderr
         .lines()
-        .filter(|line| !line.contains("Running as user") && !line.is_empty())
+        .filter(|line| !line.contains("RunningHarness as user") && !line.is_empty())
         .collect();
-    assert!(output.status.success() && complaints.is_empty(), "{said}");
+    assert!(output.status.success() && complaints.is_empty(), "{stderr}");
     let shown = String::from_utf8_lossy(&output.stdout);
     for line in ["a-wan\tpeer a behind its NAT symmetric\tto b-wan", "b-wan\tpeer b behind"] {
         assert!(shown.contains(line), "{line}: {shown}");

@@ -1,8 +1,8 @@
-//! What a run prints and keeps, and that it can be reported again.
+//! Reports: output and files of a run, and the same again from its events.
 
 use std::{fs, path::Path, process::Stdio};
 
-use crate::bench::{Bench, HARNESS, Ran};
+use crate::test_dir::{FinishedRun, HARNESS, TestDir};
 
 const HELLO: &str = r#"
 name = "hello"
@@ -17,7 +17,7 @@ delay_ms = 5
 success = ">= 0.5"
 "#;
 
-fn assert_reported(ran: &Ran) {
+fn assert_reported(ran: &FinishedRun) {
     ran.assert_code(0);
     assert!(ran.stdout.contains("Do they meet?"), "{}", ran.stdout);
     assert!(ran.stdout.contains("6/6 100 % [61.0–100]"), "{}", ran.stdout);
@@ -28,8 +28,8 @@ fn assert_reported(ran: &Ran) {
 
 #[test]
 fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     assert_reported(&ran);
     let size = "hello: 1 cell x 6 trials = 6 trials, seed 1\n";
     assert!(ran.stderr.ends_with(size), "{}", ran.stderr);
@@ -70,22 +70,21 @@ fn a_run_prints_a_table_and_keeps_its_events_and_summary() {
 
 #[test]
 fn a_finished_run_is_reported_again_from_its_events_alone() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     let out = ran.out.to_str().unwrap();
     let summary = ran.summary();
     fs::remove_file(ran.out.join("summary.json")).unwrap();
 
-    let again = bench.harness(&["report", out]);
+    let again = dir.harness(&["report", out]);
     again.assert_code(0);
     assert_eq!(again.stdout, ran.stdout);
-    let json = bench.harness(&["report", "--json", out]);
+    let json = dir.harness(&["report", "--json", out]);
     json.assert_code(0);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap(), summary);
     let file = ran.out.join("events.jsonl");
     assert_eq!(
-        bench
-            .harness(&["report", "--json", file.to_str().unwrap()])
+        dir.harness(&["report", "--json", file.to_str().unwrap()])
             .stdout,
         json.stdout
     );
@@ -93,8 +92,8 @@ fn a_finished_run_is_reported_again_from_its_events_alone() {
 
 #[test]
 fn json_on_standard_output_is_the_summary() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &["--json", "--trials", "2", "--seed", "9"]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &["--json", "--trials", "2", "--seed", "9"]);
     ran.assert_code(3);
     let printed: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(printed, ran.summary());
@@ -104,21 +103,21 @@ fn json_on_standard_output_is_the_summary() {
 
 #[test]
 fn a_log_cut_off_in_the_middle_of_a_line_is_reported_up_to_there() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     let log = ran.out.join("events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
-    // Into the line of the fifth trial, after the start and four others.
+    // The cut is in the line of the fifth trial, the sixth line of the log.
     let start = text.match_indices('\n').nth(4).unwrap().0;
     fs::write(&log, &text[..start + 100]).unwrap();
 
-    let again = bench.harness(&["report", "--json", ran.out.to_str().unwrap()]);
-    // What was not run might have gone otherwise.
+    let again = dir.harness(&["report", "--json", ran.out.to_str().unwrap()]);
+    // Trials that did not run might have decided otherwise.
     again.assert_code(3);
     let summary: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(summary["state"], "unfinished");
     assert_eq!(summary["scenarios"][0]["cells"][0]["trials"], 4);
-    let shown = bench.harness(&["report", ran.out.to_str().unwrap()]);
+    let shown = dir.harness(&["report", ran.out.to_str().unwrap()]);
     assert!(shown.stdout.contains("4/4 100 %"), "{}", shown.stdout);
     assert!(
         shown
@@ -130,36 +129,37 @@ fn a_log_cut_off_in_the_middle_of_a_line_is_reported_up_to_there() {
 
 #[test]
 fn several_scenarios_share_a_run() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let files = ["one", "two"].map(|name| {
         let text =
             format!("trials = 2\n[wan]\ndelay_ms = 2\n\n[punch]\nlisten = {}\n", name == "one");
-        bench
-            .write(&format!("{name}.toml"), &text)
+        dir.write(&format!("{name}.toml"), &text)
             .to_str()
             .unwrap()
             .to_owned()
     });
-    let out = bench.path("both");
+    let out = dir.path("both");
     let [one, two] = &files;
     let arguments = ["run", one, two, "--out", out.to_str().unwrap()];
-    let ran = bench.start_harness(&arguments, out.clone()).wait();
+    let ran = dir.start_harness(&arguments, out.clone()).wait();
     ran.assert_code(0);
-    let names: Vec<_> = ran.summary()["scenarios"].as_array().unwrap().clone();
-    assert_eq!(names.iter().map(|it| &it["name"]).collect::<Vec<_>>(), ["one", "two"]);
+    let summary = ran.summary();
+    let scenarios = summary["scenarios"].as_array().unwrap();
+    let names: Vec<_> = scenarios.iter().map(|scenario| &scenario["name"]).collect();
+    assert_eq!(names, ["one", "two"]);
     assert_eq!(ran.trials().len(), 4);
 }
 
-/// What `report` prints for each file of a run's folder, but for JUnit, which it writes.
+/// Options of `report` that print a file of the run's folder. JUnit is written, not printed.
 const PRINTED: [(&str, &str); 3] =
     [("--json", "summary.json"), ("--csv", "cells.csv"), ("--markdown", "summary.md")];
 
 #[test]
 fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
-    let bench = Bench::new();
-    let wanted = ["a.xml", "b.csv", "c.md"].map(|name| bench.path(name));
+    let dir = TestDir::new();
+    let wanted = ["a.xml", "b.csv", "c.md"].map(|name| dir.path(name));
     let [junit, csv, markdown] = wanted.each_ref().map(|path| path.to_str().unwrap());
-    let ran = bench.run(HELLO, &["--junit", junit, "--csv", csv, "--markdown", markdown]);
+    let ran = dir.run(HELLO, &["--junit", junit, "--csv", csv, "--markdown", markdown]);
     assert_reported(&ran);
     let names = ["junit.xml", "cells.csv", "summary.md", "summary.json"];
     let kept = names.map(|name| fs::read_to_string(ran.out.join(name)).unwrap());
@@ -170,38 +170,40 @@ fn every_report_is_made_again_byte_for_byte_from_the_events_alone() {
     assert!(kept[1].starts_with("scenario,cell,rtt_ms,") && kept[1].lines().count() == 2);
     assert!(kept[2].starts_with("## ✅ harness: 1 of 1 expectations met · 6 trials in "));
 
-    // Elsewhere, with nothing but the events.
-    let moved = bench.path("moved");
-    fs::create_dir(&moved).unwrap();
-    fs::copy(ran.out.join("events.jsonl"), moved.join("events.jsonl")).unwrap();
-    let moved = moved.to_str().unwrap();
+    // In another folder that holds only the events.
+    let elsewhere = dir.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::copy(ran.out.join("events.jsonl"), elsewhere.join("events.jsonl")).unwrap();
+    let moved = elsewhere.to_str().unwrap();
     for (option, name) in PRINTED {
-        let again = bench.harness(&["report", moved, option]);
+        let again = dir.harness(&["report", moved, option]);
         again.assert_code(0);
-        let index = names.iter().position(|it| *it == name).unwrap();
+        let index = names
+            .iter()
+            .position(|kept_name| *kept_name == name)
+            .unwrap();
         assert_eq!(again.stdout, kept[index], "{option}");
     }
-    let again = bench.path("again.xml");
-    bench
-        .harness(&["report", moved, "--junit", again.to_str().unwrap()])
+    let junit_again = dir.path("again.xml");
+    dir.harness(&["report", moved, "--junit", junit_again.to_str().unwrap()])
         .assert_code(0);
-    assert_eq!(fs::read_to_string(again).unwrap(), kept[0]);
+    assert_eq!(fs::read_to_string(junit_again).unwrap(), kept[0]);
 }
 
 #[test]
-fn github_actions_is_told_what_failed_and_gets_a_summary() {
-    let bench = Bench::new();
+fn github_actions_gets_annotations_and_a_summary() {
+    let dir = TestDir::new();
     let text = HELLO.replace(">= 0.5", "< 0.1");
-    bench.write("hello.toml", &text);
-    let step = bench.write("step.md", "before\n");
-    let out = bench.path("out");
+    dir.write("hello.toml", &text);
+    let step = dir.write("step.md", "before\n");
+    let out = dir.path("out");
     let run = |actions: &str| {
-        let mut command = bench.command(HARNESS);
+        let mut command = dir.command(HARNESS);
         command.args(["hello.toml", "--json", "--out", out.to_str().unwrap()]);
         command
             .env("GITHUB_ACTIONS", actions)
             .env("GITHUB_STEP_SUMMARY", &step);
-        bench.spawn(command, out.clone()).wait()
+        dir.spawn(command, out.clone()).wait()
     };
     let ran = run("true");
     ran.assert_code(1);
@@ -213,11 +215,11 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
     assert_eq!(fs::read_to_string(&step).unwrap(), format!("before\n{kept}"));
 
     // The same again, from the events.
-    let mut command = bench.command(HARNESS);
+    let mut command = dir.command(HARNESS);
     command
         .args(["report", out.to_str().unwrap(), "--github"])
         .env("GITHUB_STEP_SUMMARY", &step);
-    let again = bench.spawn(command, out.clone()).wait();
+    let again = dir.spawn(command, out.clone()).wait();
     again.assert_code(1);
     assert!(again.stdout.starts_with(error), "{}", again.stdout);
     assert_eq!(fs::read_to_string(&step).unwrap(), format!("before\n{kept}{kept}"));
@@ -227,11 +229,11 @@ fn github_actions_is_told_what_failed_and_gets_a_summary() {
     assert!(!elsewhere.stderr.contains("::error"), "{}", elsewhere.stderr);
 }
 
-/// A copy of a run whose trials from this one on failed.
+/// Copies a log, with the trials from index `from` on changed to failures.
 fn with_failures(run: &Path, to: &Path, from: u64) {
     fs::create_dir(to).unwrap();
     let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
-    let lines = text.lines().map(|line| {
+    let changed = text.lines().map(|line| {
         let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
         if event["event"] == "trial-finished" && event["trial"].as_u64().unwrap() >= from {
             event["verdict"] = "failure".into();
@@ -239,20 +241,19 @@ fn with_failures(run: &Path, to: &Path, from: u64) {
         }
         event.to_string() + "\n"
     });
-    let lines: String = lines.collect();
-    fs::write(to.join("events.jsonl"), lines).unwrap();
+    fs::write(to.join("events.jsonl"), changed.collect::<String>()).unwrap();
 }
 
 #[test]
 fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &["--trials", "20"]);
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &["--trials", "20"]);
     ran.assert_code(0);
-    let worse = bench.path("worse");
+    let worse = dir.path("worse");
     with_failures(&ran.out, &worse, 4);
     let [first, second] = [&ran.out, &worse].map(|path| path.to_str().unwrap());
 
-    let same = bench.harness(&["compare", first, first]);
+    let same = dir.harness(&["compare", first, first]);
     same.assert_code(0);
     assert!(
         same.stdout
@@ -260,7 +261,7 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
         "{}",
         same.stdout
     );
-    let compared = bench.harness(&["compare", first, second]);
+    let compared = dir.harness(&["compare", first, second]);
     compared.assert_code(1);
     assert!(
         compared
@@ -270,7 +271,7 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
         compared.stdout
     );
     assert!(compared.stdout.contains("WORSE: 1 rate worse"), "{}", compared.stdout);
-    let better = bench.harness(&["compare", second, first, "--json"]);
+    let better = dir.harness(&["compare", second, first, "--json"]);
     better.assert_code(0);
     let json: serde_json::Value = serde_json::from_str(&better.stdout).unwrap();
     assert_eq!(json["verdict"], "better");
@@ -278,11 +279,11 @@ fn runs_are_compared_and_the_exit_code_says_whether_anything_is_worse() {
 }
 
 #[test]
-fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
+fn standard_output_on_a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
     let command = || {
-        let mut command = bench.command(HARNESS);
+        let mut command = dir.command(HARNESS);
         command
             .args(["report", ran.out.to_str().unwrap(), "--csv"])
             .stderr(Stdio::piped());
@@ -293,9 +294,9 @@ fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
         .open("/dev/full")
         .unwrap();
     let output = command().stdout(full).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(5), "{said}");
-    assert!(said.contains("cannot write to standard output: No space left"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("cannot write to standard output: No space left"), "{stderr}");
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -304,22 +305,22 @@ fn standard_output_on_a_full_disk_is_no_success_but_a_closed_pipe_is() {
 }
 
 #[test]
-fn a_report_that_finds_the_disk_full_says_so_and_leaves_the_old_one() {
-    let bench = Bench::new();
-    let ran = bench.run(HELLO, &[]);
-    let small = bench.path("small");
+fn on_a_full_disk_the_old_report_stays() {
+    let dir = TestDir::new();
+    let ran = dir.run(HELLO, &[]);
+    let small = dir.path("small");
     fs::create_dir(&small).unwrap();
-    // A folder with a report and hardly any room, in a mount namespace that ends with the harness.
+    // A full folder with an old report, in a mount namespace that ends with the harness.
     let script = "mount -t tmpfs -o size=8k tmpfs small && echo old > small/x.xml && \
         head -c 4096 /dev/zero > small/filler && \
         \"$HARNESS\" report \"$RUN\" --junit small/x.xml > /dev/null; \
         code=$?; cat small/x.xml; ls small; exit $code";
-    let mut command = bench.command("unshare");
+    let mut command = dir.command("unshare");
     command
         .args(["--mount", "sh", "-c", script])
         .env("HARNESS", HARNESS)
         .env("RUN", &ran.out);
-    let full = bench.spawn(command, small).wait();
+    let full = dir.spawn(command, small).wait();
     full.assert_code(5);
     assert!(
         full.stderr

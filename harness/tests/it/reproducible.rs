@@ -1,10 +1,10 @@
-//! The same seed means the same trials, whenever and on whatever machine they run.
+//! Reproducibility: the same seed gives the same trials.
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Ran};
+use crate::test_dir::{FinishedRun, TestDir};
 
-const DRAWN: &str = r#"
+const RANDOM: &str = r#"
 trials = 3
 
 [wan]
@@ -21,8 +21,8 @@ clock_offset_s = 10
 "punch.rule" = ["article", "rolling"]
 "#;
 
-/// What does not depend on how fast the machine was.
-fn drawn(trial: &Value) -> Value {
+/// Values of a trial that do not depend on the speed of the machine.
+fn reproducible_values(trial: &Value) -> Value {
     let peers: Vec<_> = trial["peers"]
         .as_array()
         .unwrap()
@@ -39,12 +39,12 @@ fn start_s(trial: &Value, peer: usize) -> f64 {
     trial["peers"][peer]["start_s"].as_f64().unwrap()
 }
 
-fn assert_same(first: &Ran, second: &Ran) {
-    let [first, second] = [first, second].map(Ran::trials);
+fn assert_same(first: &FinishedRun, second: &FinishedRun) {
+    let [first, second] = [first, second].map(FinishedRun::trials);
     assert_eq!(first.len(), 6);
     for (first, second) in first.iter().zip(&second) {
-        assert_eq!(drawn(first), drawn(second));
-        // The log has the time of the actual start, and how late that was.
+        assert_eq!(reproducible_values(first), reproducible_values(second));
+        // The log has the actual start of a peer, and its lateness.
         let late = |trial: &Value| trial["bench"]["start_ms"].as_f64().unwrap() / 1000.0;
         let tolerance = late(first).max(late(second)) + 1e-6;
         for peer in [0, 1] {
@@ -56,12 +56,12 @@ fn assert_same(first: &Ran, second: &Ran) {
 
 #[test]
 fn the_same_seed_gives_the_same_trials_and_another_one_others() {
-    let bench = Bench::new();
-    let first = bench.run(DRAWN, &["--seed", "5"]);
-    // Neither the order nor the company of trials matters.
-    let second = bench.run(DRAWN, &["--seed", "5", "--jobs", "2"]);
+    let dir = TestDir::new();
+    let first = dir.run(RANDOM, &["--seed", "5"]);
+    // The number of jobs changes the order of trials, and nothing else.
+    let second = dir.run(RANDOM, &["--seed", "5", "--jobs", "2"]);
     assert_same(&first, &second);
-    let other = bench.run(DRAWN, &["--seed", "6"]);
+    let other = dir.run(RANDOM, &["--seed", "6"]);
     for (trial, other) in first.trials().iter().zip(&other.trials()) {
         assert_ne!(trial["seed"], other["seed"]);
         assert_ne!(trial["epoch_unix_s"], other["epoch_unix_s"]);
@@ -72,14 +72,17 @@ fn the_same_seed_gives_the_same_trials_and_another_one_others() {
         .iter()
         .map(|trial| start_s(trial, 1))
         .collect();
-    assert!(delays.iter().any(|delay| (delay - delays[0]).abs() > 0.05), "drawn anew: {delays:?}");
+    assert!(
+        delays.iter().any(|delay| (delay - delays[0]).abs() > 0.05),
+        "each trial has its own: {delays:?}"
+    );
 }
 
 #[test]
-fn a_run_without_a_seed_says_which_one_it_drew() {
-    let bench = Bench::new();
+fn a_run_without_a_seed_chooses_one_and_prints_it() {
+    let dir = TestDir::new();
     let text = "trials = 1\n[wan]\ndelay_ms = 1\n";
-    let runs = [bench.run(text, &[]), bench.run(text, &[])];
+    let runs = [dir.run(text, &[]), dir.run(text, &[])];
     let seeds = runs
         .each_ref()
         .map(|ran| ran.events()[0]["scenarios"][0]["seed"].clone());
@@ -88,11 +91,11 @@ fn a_run_without_a_seed_says_which_one_it_drew() {
         assert!(ran.stderr.contains(&format!("seed {seed}\n")), "{}", ran.stderr);
         assert!(ran.stdout.contains(&format!("seed {seed} ")), "{}", ran.stdout);
     }
-    let again = bench.run(text, &["--seed", &seeds[0].to_string()]);
+    let again = dir.run(text, &["--seed", &seeds[0].to_string()]);
     assert_same_ports(&runs[0], &again);
 }
 
-fn assert_same_ports(first: &Ran, second: &Ran) {
-    let ports = |ran: &Ran| ran.trials()[0]["peers"][0]["ports"].clone();
+fn assert_same_ports(first: &FinishedRun, second: &FinishedRun) {
+    let ports = |ran: &FinishedRun| ran.trials()[0]["peers"][0]["ports"].clone();
     assert_eq!(ports(first), ports(second));
 }

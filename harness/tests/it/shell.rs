@@ -1,12 +1,12 @@
-//! A lab left standing, with a shell in one of its peers.
+//! `harness shell`: a lab with a shell in one of its peers.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
 
 use crate::{
-    bench::{Bench, HARNESS, REMOVAL, Running, interfaces, program, python, wait_for},
     processes::Footprint,
+    test_dir::{HARNESS, REMOVAL, RunningHarness, TestDir, interfaces, program, python, wait_for},
 };
 
 const SCENARIO: &str = r#"
@@ -19,19 +19,19 @@ command = []
 "peer.b.nat" = ["home", "linux-router"]
 "#;
 
-fn start<'a>(bench: &'a Bench, options: &[&str]) -> Running<'a> {
-    let file = bench.write("lab.toml", SCENARIO);
-    let mut command = bench.command(HARNESS);
+fn start<'a>(dir: &'a TestDir, options: &[&str]) -> RunningHarness<'a> {
+    let file = dir.write("lab.toml", SCENARIO);
+    let mut command = dir.command(HARNESS);
     command
         .args(["shell", file.to_str().unwrap()])
         .args(options)
         .env("SHELL", "/bin/sh");
-    bench.spawn(command, bench.path("none"))
+    dir.spawn(command, dir.path("none"))
 }
 
 #[test]
-fn peers_can_be_started_by_hand_with_what_the_shell_is_told() {
-    let bench = Bench::new();
+fn the_environment_of_the_shell_starts_both_peers() {
+    let dir = TestDir::new();
     let script = r#"
         ip -4 -brief address > address
         echo from b | eval "nsenter --net=$NET_B $PUNCH_B" > of-b 2> progress-b &
@@ -41,9 +41,9 @@ fn peers_can_be_started_by_hand_with_what_the_shell_is_told() {
         exit 7
     "#;
     let before = interfaces().unwrap();
-    let ran = start(&bench, &["a", "--cell", "1", "--command", script]).wait();
+    let ran = start(&dir, &["a", "--cell", "1", "--command", script]).wait();
     ran.assert_code(7);
-    let read = |name: &str| fs::read_to_string(bench.path(name)).unwrap();
+    let read = |name: &str| fs::read_to_string(dir.path(name)).unwrap();
     assert!(read("address").contains("100.64.1.2/24"), "{}", read("address"));
     assert_eq!([read("of-a"), read("of-b")], ["from b\n", "from a\n"], "{}", read("progress-b"));
     for part in [
@@ -63,67 +63,63 @@ fn peers_can_be_started_by_hand_with_what_the_shell_is_told() {
 }
 
 #[test]
-fn the_lab_goes_with_the_shell_however_it_ends() {
-    let bench = Bench::new();
+fn the_lab_is_removed_with_the_shell_however_it_ends() {
+    let dir = TestDir::new();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let mut running = start(&bench, &["b", "--command", "sleep 1000"]);
+        let mut running = start(&dir, &["b", "--command", "sleep 1000"]);
         wait_for("the command", Duration::from_secs(10), || {
             assert!(!running.has_ended());
-            bench
-                .processes()
+            dir.processes()
                 .into_iter()
                 .find(|process| process.runs("sleep"))
         });
-        let footprint = Footprint::of(&bench.processes());
+        let footprint = Footprint::of(&dir.processes());
         assert!(footprint.network.len() >= 5, "a lab: {footprint:?}");
         kill(running.guardian(), signal).unwrap();
         let ran = running.reap(Duration::from_secs(5));
         ran.assert_code(128 + signal as i32);
         let all_gone =
-            || (bench.processes().is_empty() && footprint.remains().is_empty()).then_some(());
+            || (dir.processes().is_empty() && footprint.remains().is_empty()).then_some(());
         wait_for("everything to go", REMOVAL, all_gone);
-        bench.assert_nothing_left();
+        dir.assert_nothing_left();
     }
 }
 
-/// Ctrl-C ends what runs in the shell, not the shell and not the lab; and whoever started the
-/// harness has the terminal again.
+/// Ctrl-C ends the program in the shell, not the shell or the lab. Afterwards the process that
+/// started the harness has the terminal again.
 #[test]
-fn the_terminal_is_the_shells_and_then_its_callers_again() {
-    let bench = Bench::new();
-    bench.write("lab.toml", SCENARIO);
-    let mut command = bench.command(&python());
+fn the_shell_gets_the_terminal_and_the_caller_gets_it_back() {
+    let dir = TestDir::new();
+    dir.write("lab.toml", SCENARIO);
+    let mut command = dir.command(&python());
     command
         .arg(program("terminal.py"))
         .arg(format!("{HARNESS} shell lab.toml a"));
-    // Of all shells, this one makes itself the terminal's foreground group for sure. Without its
-    // configuration, its prompt is known.
-    let shell = bench.write("shell", "#!/bin/sh\nPS1='ready> ' exec bash --norc -i\n");
+    // bash surely makes itself the terminal's foreground group. Without its configuration files,
+    // its prompt is known.
+    let shell = dir.write("shell", "#!/bin/sh\nPS1='ready> ' exec bash --norc -i\n");
     fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
     command.env("SHELL", shell).env("TERM", "dumb");
-    bench
-        .spawn(command, bench.path("none"))
-        .wait()
-        .assert_code(0);
+    dir.spawn(command, dir.path("none")).wait().assert_code(0);
 }
 
 #[test]
-fn a_cell_or_peer_that_is_not_there_is_told() {
-    let bench = Bench::new();
-    let ran = start(&bench, &["a", "--cell", "2"]).wait();
+fn an_unknown_cell_or_peer_is_refused() {
+    let dir = TestDir::new();
+    let ran = start(&dir, &["a", "--cell", "2"]).wait();
     ran.assert_code(2);
     assert!(
         ran.stderr
             .contains("lab has no cell 2; its cells are\n  0: peer.b.nat=home\n"),
         "{ran:?}"
     );
-    start(&bench, &["c"]).wait().assert_code(2);
+    start(&dir, &["c"]).wait().assert_code(2);
 }
 
-/// An answer that is lost would cost a trial its first second.
+/// A lost answer of ARP or neighbour discovery would cost a trial its first second.
 #[test]
-fn nobody_has_to_ask_for_a_neighbour() {
-    let bench = Bench::new();
+fn neighbours_are_permanent_and_never_solicited() {
+    let dir = TestDir::new();
     for (set, gateway) in [("ipv4", "100.64.1.1"), ("ipv6", "2001:db8:1::1")] {
         let family = format!("wan.family={set}");
         let script = r#"
@@ -133,14 +129,14 @@ fn nobody_has_to_ask_for_a_neighbour() {
             ip neighbour > neighbours
             grep OutNeighborSolicits /proc/net/snmp6 > questions
         "#;
-        start(&bench, &["a", "--set", &family, "--command", script])
+        start(&dir, &["a", "--set", &family, "--command", script])
             .wait()
             .assert_code(0);
-        let neighbours = fs::read_to_string(bench.path("neighbours")).unwrap();
+        let neighbours = fs::read_to_string(dir.path("neighbours")).unwrap();
         let expected = format!("{gateway} dev eth0 lladdr 02:00:00:00:00:01 PERMANENT");
         let lines: Vec<&str> = neighbours.lines().map(str::trim).collect();
         assert_eq!(lines, [expected]);
-        let questions = fs::read_to_string(bench.path("questions")).unwrap();
+        let questions = fs::read_to_string(dir.path("questions")).unwrap();
         assert!(questions.trim_end().ends_with("\t0"), "{questions}");
     }
 }

@@ -1,4 +1,4 @@
-//! A machine that stands still while trials run.
+//! Stalls: a machine that stands still while trials run.
 
 use std::time::Duration;
 
@@ -8,36 +8,37 @@ use nix::{
 };
 
 use crate::{
-    bench::{Bench, pause, wait_for},
     processes::Process,
+    test_dir::{TestDir, pause, wait_for},
 };
 
+/// Stops processes for a time.
 fn stop(processes: &[Pid], time: Duration) {
-    for (signal, time) in [(Signal::SIGSTOP, time), (Signal::SIGCONT, Duration::ZERO)] {
+    for (signal, then_wait) in [(Signal::SIGSTOP, time), (Signal::SIGCONT, Duration::ZERO)] {
         for process in processes {
             kill(*process, signal).unwrap();
         }
-        pause(time);
+        pause(then_wait);
     }
 }
 
-/// Between the first SYNs of one peer and the start of the other nothing is due.
+/// Scenario in which nothing is due between the first SYNs of peer a and the start of peer b.
 const WAITING: &str = "trials = 4\nseed = 1\n[wan]\ndelay_ms = 5\n[peer.b]\nstart_s = 3\n";
 
 #[test]
-fn trials_during_which_everything_stood_still_are_disturbed() {
-    let bench = Bench::new();
-    let running = bench.start(WAITING, &[]);
+fn trials_during_a_stall_are_disturbed() {
+    let dir = TestDir::new();
+    let running = dir.start(WAITING, &[]);
     let (guardian, inner) = (running.guardian(), running.inner());
     wait_for("the peers that start first", Duration::from_secs(10), || {
-        let processes = bench.processes();
+        let processes = dir.processes();
         let peers = processes
             .iter()
             .filter(|process| process.parent() == Some(inner));
         (peers.count() == 4).then_some(())
     });
     pause(Duration::from_millis(500));
-    let mut stopped: Vec<Pid> = bench.processes().iter().map(Process::id).collect();
+    let mut stopped: Vec<Pid> = dir.processes().iter().map(Process::id).collect();
     stopped.retain(|process| *process != guardian);
     stop(&stopped, Duration::from_millis(1200));
     let ran = running.wait();
@@ -51,11 +52,12 @@ fn trials_during_which_everything_stood_still_are_disturbed() {
     }
 }
 
-/// Half of the time-out of an established connection is over before it is looked at.
+/// The stall exceeds the time-out of an established connection, so that the NAT seems to forget it
+/// too early.
 #[test]
-fn a_nat_that_seemed_to_differ_while_everything_stood_still_is_looked_at_again() {
-    let bench = Bench::new();
-    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
+fn a_nat_that_seemed_to_differ_during_a_stall_is_verified_again() {
+    let dir = TestDir::new();
+    let running = dir.start_harness(&["nats", "verify", "short-timeouts"], dir.path("none"));
     let inner = running.inner();
     pause(Duration::from_secs(1));
     stop(&[inner], Duration::from_millis(2600));

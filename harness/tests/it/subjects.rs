@@ -1,16 +1,16 @@
-//! Punchers that are not our own, well and ill behaved.
+//! Subjects other than `punch`, well and ill behaved.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use serde_json::Value;
 
-use crate::bench::{Bench, HARNESS, now, pause, program, python, wait_for};
+use crate::test_dir::{HARNESS, TestDir, now, pause, python, python_command, wait_for};
 
 #[test]
 fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
-    let bench = Bench::new();
-    let [python, article] = [python(), program("article.py")];
-    let ran = bench.run(
+    let dir = TestDir::new();
+    let article = python_command("article.py", &["{peer}", "4321", "{timeout_s}"]);
+    let ran = dir.run(
         &format!(
             r#"
             trials = 2
@@ -21,7 +21,7 @@ fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
             [peer.b]
             start_s = 0.1
             [subject]
-            command = ["{python}", "{article}", "{{peer}}", "4321", "{{timeout_s}}"]
+            command = {article}
             [sweep]
             "peer.a.nat" = ["home", "linux-router"]
             "#
@@ -33,19 +33,20 @@ fn a_foreign_puncher_connects_and_its_bytes_are_the_proof() {
         assert_eq!(trial["verdict"], "success", "{trial}");
         assert_eq!(trial["theory"]["prediction"], "depends", "{trial}");
         assert!(trial["peers"][0]["syns"].as_u64().unwrap() >= 1, "{trial}");
-        // The packets show when it stood; what the subject does then, only it knows.
+        // The packets show when it was connected; later steps only the subject knows.
         assert!(trial["times"]["connected_ms"].as_f64().unwrap() >= 10.0, "{trial}");
         assert_eq!(trial["times"]["returned_ms"], Value::Null, "{trial}");
     }
 }
 
-/// The article as a program of its own, written from its text, and `punch --profile article`: on
-/// either side of a lab, at whatever time the trial's seed says.
+/// Connects `punch --profile article` with an independent program that was written from the text of
+/// the article, each on either side of the lab.
 #[test]
 fn punch_connects_with_the_article_as_a_program_on_either_side() {
-    let bench = Bench::new();
-    let article = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/programs/article.py");
-    let (python, article) = (python(), article.canonicalize().unwrap());
+    let dir = TestDir::new();
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/programs");
+    let article = programs.join("article.py").canonicalize().unwrap();
+    let python = python();
     let clocks = "--wan-ip={self} --clock-offset={clock_offset_s} --timeout={timeout_s} {peer}";
     let command = |articles_side: &str| {
         format!(
@@ -54,11 +55,11 @@ fn punch_connects_with_the_article_as_a_program_on_either_side() {
             article.display()
         )
     };
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 3
-            # No trial that begins at the edge of a window: its peers may choose different ones.
+            # No trial with this seed begins at the edge of a window, where peers may differ.
             seed = 1
             [wan]
             delay_ms = 5
@@ -87,14 +88,14 @@ fn punch_connects_with_the_article_as_a_program_on_either_side() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// Both ways at once, through two NATs, and to the last byte.
+/// Sends 64 MiB in both directions at once, through two NATs.
 #[test]
 fn a_large_transfer_arrives_whole_in_both_directions() {
     const LENGTH: usize = 64 << 20;
     const SIDES: [(&str, &str); 2] = [("a", "b"), ("b", "a")];
-    let bench = Bench::new();
-    // The line that the harness looks for goes first, and comes out when all the rest has.
-    let script = bench.write(
+    let dir = TestDir::new();
+    // The line of the harness is sent first and printed after all the rest has arrived.
+    let script = dir.write(
         "transfer.sh",
         r#"folder=$1 side=$2; shift 2
         { read -r line; echo "$line"; exec cat "$folder/sent-$side"; } | "$@" |
@@ -103,15 +104,14 @@ fn a_large_transfer_arrives_whole_in_both_directions() {
     for (side, _) in SIDES {
         let make = format!("head -c {LENGTH} /dev/urandom > sent-{side}");
         assert!(
-            bench
-                .command("/bin/sh")
+            dir.command("/bin/sh")
                 .args(["-c", &make])
                 .status()
                 .unwrap()
                 .success()
         );
     }
-    let ran = bench.run(
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
@@ -133,18 +133,18 @@ fn a_large_transfer_arrives_whole_in_both_directions() {
     ran.assert_code(0);
     assert_eq!(ran.trials()[0]["verdict"], "success", "{ran:?}");
     for (sender, receiver) in SIDES {
-        let sent = fs::read(bench.path(&format!("sent-{sender}"))).unwrap();
-        let received = fs::read(bench.path(&format!("received-{receiver}"))).unwrap();
+        let sent = fs::read(dir.path(&format!("sent-{sender}"))).unwrap();
+        let received = fs::read(dir.path(&format!("received-{receiver}"))).unwrap();
         assert_eq!((sent.len(), received.len()), (LENGTH, LENGTH));
         assert!(sent == received, "from {sender} to {receiver}");
     }
 }
 
 #[test]
-fn each_placeholder_is_what_the_peer_is_told() {
-    let bench = Bench::new();
-    let log = bench.path("told");
-    let ran = bench.run(
+fn each_placeholder_has_the_value_of_its_peer() {
+    let dir = TestDir::new();
+    let log = dir.path("placeholders");
+    let ran = dir.run(
         &format!(
             r#"
             trials = 1
@@ -156,7 +156,8 @@ fn each_placeholder_is_what_the_peer_is_told() {
             [subject]
             command = [
                 "/bin/sh", "-c",
-                'echo "{{side}} {{self}} {{peer}} {{timeout_s}} {{host.extra}} {{clock_offset_s}}" >> {}',
+                '''echo "{{side}} {{self}} {{peer}}" \
+                    "{{timeout_s}} {{host.extra}} {{clock_offset_s}}" >> {}''',
             ]
             [host.extra]
             command = []
@@ -173,7 +174,7 @@ fn each_placeholder_is_what_the_peer_is_told() {
     told.sort();
     assert_eq!(told[0][..5], ["a", "198.51.100.1", "203.0.113.1", "1.5", "192.0.2.10"]);
     assert_eq!(told[1][..5], ["b", "203.0.113.1", "198.51.100.1", "1.5", "192.0.2.10"]);
-    // What a peer adds to this machine's clock gives the trial's, which b reads 7.5 s ahead.
+    // The machine's clock plus the offset is the trial's clock, for b 7.5 s ahead.
     let offsets = told
         .iter()
         .map(|words| words[5].parse::<f64>().unwrap())
@@ -182,7 +183,7 @@ fn each_placeholder_is_what_the_peer_is_told() {
     assert_eq!(ran.trials()[0]["verdict"], "failure");
 }
 
-/// Why a trial failed with this subject, and how peer a ended.
+/// Kind and evidence of the cause of a failed trial, and the exit of peer a.
 fn failure(trial: &Value) -> [&str; 3] {
     assert_eq!(trial["verdict"], "failure", "{trial}");
     [&trial["cause"]["kind"], &trial["cause"]["evidence"], &trial["peers"][0]["exit"]]
@@ -190,9 +191,9 @@ fn failure(trial: &Value) -> [&str; 3] {
 }
 
 #[test]
-fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
-    let bench = Bench::new();
-    let mark = bench.mark();
+fn a_subject_that_misbehaves_fails_its_own_trial_and_the_cause_says_how() {
+    let dir = TestDir::new();
+    let mark = dir.mark();
     let commands: BTreeMap<&str, String> = BTreeMap::from([
         ("crashes", r#"["/bin/sh", "-c", "kill -SEGV $$"]"#.to_owned()),
         ("exits", r#"["/bin/sh", "-c", "echo no idea >&2; exit 3"]"#.to_owned()),
@@ -224,10 +225,12 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
         sweep.join(", ")
     );
     let begun = now();
-    let running = bench.start(&scenario, &[]);
+    let running = dir.start(&scenario, &[]);
     wait_for("two daemons", Duration::from_secs(10), || {
-        let daemons = bench.processes();
-        let daemons = daemons.iter().filter(|process| process.was_told("-daemon"));
+        let processes = dir.processes();
+        let daemons = processes
+            .iter()
+            .filter(|process| process.was_told("-daemon"));
         (daemons.count() == 2).then_some(())
     });
     let ran = running.wait();
@@ -248,10 +251,10 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_says_how() {
     }
 }
 
-/// It would go on punching, and hold its lab, through all trials that follow.
+/// A process that is left would go on punching and hold its lab during the following trials.
 #[test]
-fn what_a_peer_started_ends_with_its_trial() {
-    let bench = Bench::new();
+fn processes_of_a_peer_end_with_its_trial() {
+    let dir = TestDir::new();
     let scenario = r#"
         trials = 4
         [wan]
@@ -259,41 +262,39 @@ fn what_a_peer_started_ends_with_its_trial() {
         [subject]
         command = ["/bin/sh", "-c", "/bin/sleep 1000 & sleep 0.2"]
         "#;
-    let mut running = bench.start(scenario, &["--jobs", "1"]);
-    let mut most = 0;
+    let mut running = dir.start(scenario, &["--jobs", "1"]);
+    let mut max_sleeping = 0;
     while !running.has_ended() {
-        let processes = bench.processes();
-        most = most.max(
-            processes
-                .iter()
-                .filter(|process| process.runs("/bin/sleep"))
-                .count(),
-        );
+        let processes = dir.processes();
+        let sleeping = processes
+            .iter()
+            .filter(|process| process.runs("/bin/sleep"));
+        max_sleeping = max_sleeping.max(sleeping.count());
         pause(Duration::from_millis(10));
     }
     running.wait();
-    assert!((1..=2).contains(&most), "one for each of two peers, not {most}");
+    assert!((1..=2).contains(&max_sleeping), "one for each of two peers, not {max_sleeping}");
 }
 
 #[test]
-fn a_subject_that_does_not_exist_is_told_before_anything_is_measured() {
-    let bench = Bench::new();
-    let plain = bench.write("plain-file", "not a program");
+fn a_subject_that_does_not_exist_is_named_before_any_trial_runs() {
+    let dir = TestDir::new();
+    let plain = dir.write("plain-file", "not a program");
     for program in ["no-such-puncher", "/nowhere/puncher", "./puncher", plain.to_str().unwrap()] {
         let scenario = format!("trials = 50\n[subject]\ncommand = [\"{program}\", \"{{peer}}\"]\n");
-        let ran = bench.start(&scenario, &[]).wait();
+        let ran = dir.start(&scenario, &[]).wait();
         ran.assert_code(5);
         assert!(ran.stderr.contains(program), "{}", ran.stderr);
         assert!(ran.stderr.lines().count() <= 5, "one message: {}", ran.stderr);
-        assert!(!ran.out.exists(), "nothing was begun");
+        assert!(!ran.out.exists(), "no run has started");
     }
 }
 
 #[test]
-fn a_public_host_whose_program_does_not_exist_is_told_too() {
-    let bench = Bench::new();
+fn a_public_host_whose_program_does_not_exist_is_named_too() {
+    let dir = TestDir::new();
     let scenario = "trials = 1\n[host.stun]\ncommand = [\"no-such-server\"]\n";
-    let ran = bench.start(scenario, &[]).wait();
+    let ran = dir.start(scenario, &[]).wait();
     ran.assert_code(5);
     assert!(ran.stderr.contains("no-such-server"), "{}", ran.stderr);
 }

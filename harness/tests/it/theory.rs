@@ -1,13 +1,13 @@
-//! Trials end as theory says: the two bucket rules, and loss.
+//! Predictions and results agree: the two bucket rules, and loss.
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
 #[test]
-fn at_40_s_of_skew_each_rule_does_what_the_oracle_says_trial_by_trial() {
-    let bench = Bench::new();
-    let ran = bench.run(
+fn at_40_s_of_skew_each_trial_ends_as_predicted() {
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 24
         seed = 4
@@ -34,7 +34,7 @@ fn at_40_s_of_skew_each_rule_does_what_the_oracle_says_trial_by_trial() {
         let expected = match trial["theory"]["prediction"].as_str().unwrap() {
             "should" => "success",
             "should-not" => "failure",
-            // At the edge of a bucket it matters how fast the process starts.
+            // At the edge of a bucket, the start-up time of the process decides.
             "depends" => continue,
             other => panic!("{other}"),
         };
@@ -57,9 +57,9 @@ fn at_40_s_of_skew_each_rule_does_what_the_oracle_says_trial_by_trial() {
 }
 
 #[test]
-fn without_any_packet_nothing_succeeds_and_with_two_of_three_most_does() {
-    let bench = Bench::new();
-    let ran = bench.run(
+fn with_all_packets_lost_no_trial_succeeds_and_with_three_in_ten_most_do() {
+    let dir = TestDir::new();
+    let ran = dir.run(
         r#"
         trials = 12
         seed = 1

@@ -1,19 +1,18 @@
-//! How long punching takes, and how many labs can stand at once: on a machine that does nothing
-//! else.
+//! Times of a connection, and many labs at once, on a machine that does nothing else.
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
-/// Attempts to measure times: other processes only ever add to them, so that the best median is
-/// nearest to what punching itself takes.
+/// Number of measurements. Other processes only add to a time, so that the best median is nearest
+/// to the time that punching itself takes.
 const ATTEMPTS: usize = 3;
 
 #[test]
-fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
+fn peers_are_connected_after_one_round_trip_and_have_the_connection_after_three() {
     const RTT_MS: f64 = 50.0;
-    let bench = Bench::alone();
-    // One peer is some time ahead of the other.
+    let dir = TestDir::alone();
+    // One peer starts some time before the other.
     let scenario = r#"
         trials = 20
         seed = 1
@@ -26,12 +25,12 @@ fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
     "#;
     let mut measured = Vec::new();
     for _ in 0..ATTEMPTS {
-        let ran = bench.run(scenario, &["--jobs", "1"]);
+        let ran = dir.run(scenario, &["--jobs", "1"]);
         ran.assert_code(0);
         let cell = ran.summary()["scenarios"][0]["cells"][0].clone();
         let p50 = |name: &str| cell["times"][name]["p50"].as_f64().unwrap();
         let (connected, returned) = (p50("connected_ms"), p50("returned_ms"));
-        assert!(connected >= RTT_MS, "no handshake is faster than light: {cell}");
+        assert!(connected >= RTT_MS, "a handshake takes a round trip: {cell}");
         if connected <= 1.05 * RTT_MS + 2.0 && returned <= 3.0 * RTT_MS + 5.0 {
             return;
         }
@@ -41,9 +40,9 @@ fn a_connection_stands_after_one_round_trip_and_is_handed_over_after_three() {
 }
 
 #[test]
-fn forty_labs_at_once_are_no_trouble() {
-    let bench = Bench::alone();
-    let ran = bench.run(
+fn forty_labs_at_once_lose_no_packet_and_no_trial() {
+    let dir = TestDir::alone();
+    let ran = dir.run(
         "trials = 40\nseed = 1\n[punch]\ntimeout_s = 5\n[[expect]]\nsuccess = \">= 0.9\"\n",
         &["--jobs", "40"],
     );

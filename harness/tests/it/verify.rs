@@ -1,4 +1,4 @@
-//! NATs are proven by probing, and the proof notices every property that is not as described.
+//! `harness nats verify`: every NAT has its properties, and every property that differs is named.
 
 use std::{
     collections::BTreeSet,
@@ -12,10 +12,10 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::bench::{self, Bench, HARNESS, Ran};
+use crate::test_dir::{self, FinishedRun, HARNESS, TestDir};
 
-/// What `nats verify --json` says of each NAT: its name, and the properties that differ.
-fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
+/// Names of NATs with the properties that differ, from the output of `nats verify --json`.
+fn verdicts(ran: &FinishedRun) -> Vec<(String, BTreeSet<String>)> {
     let report: Value = serde_json::from_str(&ran.stdout)
         .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr));
     let differing = |nat: &Value| {
@@ -23,9 +23,9 @@ fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
             .as_array()
             .unwrap_or_else(|| panic!("{nat}"));
         assert!(all.len() >= 10, "{nat}");
-        let wrong = all.iter().filter(|it| it["holds"] == false);
+        let wrong = all.iter().filter(|property| property["holds"] == false);
         wrong
-            .map(|it| it["property"].as_str().unwrap().to_owned())
+            .map(|property| property["property"].as_str().unwrap().to_owned())
             .collect()
     };
     let nats = report.as_array().unwrap().iter();
@@ -33,9 +33,9 @@ fn verdicts(ran: &Ran) -> Vec<(String, BTreeSet<String>)> {
         .collect()
 }
 
-/// Verifies NATs; none of them may differ.
-fn assert_as_described(bench: &Bench, arguments: &[&str], count: usize) {
-    let ran = bench.harness(&[&["nats", "verify", "--json"], arguments].concat());
+/// Verifies NATs and asserts that none differs.
+fn assert_as_described(dir: &TestDir, arguments: &[&str], count: usize) {
+    let ran = dir.harness(&[&["nats", "verify", "--json"], arguments].concat());
     let verdicts = verdicts(&ran);
     ran.assert_code(0);
     assert_eq!(verdicts.len(), count);
@@ -46,22 +46,22 @@ fn assert_as_described(bench: &Bench, arguments: &[&str], count: usize) {
 
 #[test]
 fn every_nat_of_the_catalogue_does_what_it_says() {
-    assert_as_described(&Bench::new(), &[], 13);
+    assert_as_described(&TestDir::new(), &[], 13);
 }
 
 #[test]
-fn every_firewall_that_stands_for_a_nat_with_ipv6_does_what_it_says() {
-    let bench = Bench::new();
-    assert_as_described(&bench, &["--ipv6"], 8);
-    // Without a firewall nothing tells what it has forgotten.
+fn every_ipv6_firewall_of_the_catalogue_does_what_it_says() {
+    let dir = TestDir::new();
+    assert_as_described(&dir, &["--ipv6"], 8);
+    // A NAT that is open needs another probe of its memory.
     let open = "{ name = \"full-cone\", unsolicited = \"open\", syn_timeout_s = 1 }";
-    assert_as_described(&bench, &["--ipv6", open], 1);
+    assert_as_described(&dir, &["--ipv6", open], 1);
 }
 
-/// A program that does nothing but use a processor, until it is dropped.
-struct Burner(Child);
+/// Program that keeps a processor busy until it is dropped.
+struct BusyLoop(Child);
 
-impl Burner {
+impl BusyLoop {
     fn start() -> Self {
         Self(
             Command::new("sh")
@@ -72,28 +72,28 @@ impl Burner {
     }
 }
 
-impl Drop for Burner {
+impl Drop for BusyLoop {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 }
 
-/// What comes to an IPv6 address is dropped until a worker of the kernel has had its turn.
+/// The kernel drops packets to a new IPv6 address until one of its workers has run.
 #[test]
-fn firewalls_with_ipv6_are_ready_when_they_are_probed_on_a_busy_machine() {
-    let bench = Bench::alone();
-    // All alike, and each verified; time-outs as long as these are not waited for.
+fn firewalls_with_ipv6_are_probed_when_they_are_ready_on_a_busy_machine() {
+    let dir = TestDir::alone();
+    // Time-outs of this length are not verified, so that all these NATs are alike.
     let nats: Vec<String> = (60..140)
-        .map(|it| format!("{{ syn_timeout_s = {it} }}"))
+        .map(|seconds| format!("{{ syn_timeout_s = {seconds} }}"))
         .collect();
     let mut arguments = vec!["--ipv6"];
     arguments.extend(nats.iter().map(String::as_str));
-    let _burners: Vec<Burner> = (0..8).map(|_| Burner::start()).collect();
-    assert_as_described(&bench, &arguments, nats.len());
+    let _busy_loops: Vec<BusyLoop> = (0..8).map(|_| BusyLoop::start()).collect();
+    assert_as_described(&dir, &arguments, nats.len());
 }
 
-/// Behaviours that no NAT of the catalogue has, and combinations of them.
+/// Combinations of properties that no NAT of the catalogue has.
 #[test]
 fn nats_made_from_the_vocabulary_do_what_they_say() {
     let mut nats = Vec::new();
@@ -122,11 +122,11 @@ fn nats_made_from_the_vocabulary_do_what_they_say() {
     nats.push("{ allocation = \"fixed-delta\", delta = 30000 }".to_owned());
     nats.push("{ allocation = \"block\", block = [30000, 31999] }".to_owned());
     let names: Vec<&str> = nats.iter().map(String::as_str).collect();
-    assert_as_described(&Bench::new(), &names, nats.len());
+    assert_as_described(&TestDir::new(), &names, nats.len());
 }
 
-/// What is described, what is built instead, and the properties in which they differ.
-const SABOTAGE: &[(&str, &str, &[&str])] = &[
+/// Described NAT, NAT built instead, and the properties in which they differ.
+const SABOTAGES: &[(&str, &str, &[&str])] = &[
     (
         "symmetric",
         "{ mapping = \"endpoint-independent\", allocation = \"random\" }",
@@ -186,15 +186,15 @@ const SABOTAGE: &[(&str, &str, &[&str])] = &[
 
 #[test]
 fn every_property_that_is_not_as_described_is_named() {
-    for several in SABOTAGE.chunks(6) {
-        // One for each: they find nothing of the others left.
-        let benches: Vec<Bench> = several.iter().map(|_| Bench::new()).collect();
-        let running: Vec<_> = benches
+    for several in SABOTAGES.chunks(6) {
+        // Each has a folder of its own, so that none finds processes of another left.
+        let dirs: Vec<TestDir> = several.iter().map(|_| TestDir::new()).collect();
+        let running: Vec<_> = dirs
             .iter()
             .zip(several)
-            .map(|(bench, (described, built, _))| {
+            .map(|(dir, (described, built, _))| {
                 let arguments = ["nats", "verify", described, "--built", built, "--json"];
-                bench.start_harness(&arguments, bench.path("none"))
+                dir.start_harness(&arguments, dir.path("none"))
             })
             .collect();
         for (running, (described, built, expected)) in running.into_iter().zip(several) {
@@ -207,9 +207,10 @@ fn every_property_that_is_not_as_described_is_named() {
     }
 }
 
-/// A program in the place of one that loads rules: it passes them on, changed by `sed`.
-fn tampered(bench: &Bench, program: &str, script: &str) -> String {
-    let folder = bench.path("tampered");
+/// Replaces a program that loads rules by one that first changes the rules with `sed`. Returns the
+/// `PATH` on which it is found.
+fn tampered(dir: &TestDir, program: &str, script: &str) -> String {
+    let folder = dir.path("tampered");
     fs::create_dir_all(&folder).unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
     let usual = format!("{path}:/usr/sbin:/sbin");
@@ -220,9 +221,9 @@ fn tampered(bench: &Bench, program: &str, script: &str) -> String {
     format!("{}:{path}", folder.display())
 }
 
-/// What no NAT of the vocabulary does wrong: rules that were changed on their way to the kernel.
+/// Rules changed on their way to the kernel, with faults that no NAT of the vocabulary has.
 #[test]
-fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
+fn rules_that_are_changed_on_their_way_to_the_kernel_are_noticed() {
     let tampering = [
         (
             "iptables-restore",
@@ -249,21 +250,21 @@ fn rules_that_do_not_arrive_as_they_were_written_are_noticed() {
             &["translation"],
         ),
     ];
-    // Together: each waits for packets that never come.
-    let benches = tampering.each_ref().map(|_| Bench::new());
-    let running: Vec<_> = benches
+    // At the same time: each waits for packets that never come.
+    let dirs = tampering.each_ref().map(|_| TestDir::new());
+    let running: Vec<_> = dirs
         .iter()
         .zip(&tampering)
-        .map(|(bench, (program, ipv6, sed, _))| {
-            let path = tampered(bench, program, sed);
-            let mut command = bench.command(HARNESS);
+        .map(|(dir, (program, ipv6, sed, _))| {
+            let path = tampered(dir, program, sed);
+            let mut command = dir.command(HARNESS);
             command
                 .args(["nats", "verify", "home", "--json"])
                 .env("PATH", path);
             if *ipv6 {
                 command.arg("--ipv6");
             }
-            bench.spawn(command, bench.path("none"))
+            dir.spawn(command, dir.path("none"))
         })
         .collect();
     for (running, (.., expected)) in running.into_iter().zip(tampering) {
@@ -288,19 +289,19 @@ const TWO_NATS: &str = r#"
 
 #[test]
 fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
-    let bench = Bench::new();
-    let file = bench.write("two.toml", TWO_NATS);
-    let path = tampered(&bench, "iptables-restore", "s/-j REJECT.*/-j DROP/");
+    let dir = TestDir::new();
+    let file = dir.write("two.toml", TWO_NATS);
+    let path = tampered(&dir, "iptables-restore", "s/-j REJECT.*/-j DROP/");
     let run = |name: &str, option: Option<&str>| {
-        let out = bench.path(name);
-        let mut command = bench.command(HARNESS);
+        let out = dir.path(name);
+        let mut command = dir.command(HARNESS);
         command
             .arg(&file)
             .arg("--out")
             .arg(&out)
             .args(option)
             .env("PATH", &path);
-        bench.spawn(command, out).wait()
+        dir.spawn(command, out).wait()
     };
     let ran = run("verified", None);
     for trial in ran.trials() {
@@ -327,28 +328,23 @@ fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
     assert_eq!(nats[0].get("differences"), None);
     assert_eq!(nats[1]["differences"].as_array().unwrap().len(), 1);
 
-    let ran = run("not-verified", Some("--no-verify"));
-    assert_eq!(ran.trials().len(), 4);
-    assert!(
-        ran.trials()
-            .iter()
-            .all(|trial| trial["verdict"] == "success"),
-        "{:?}",
-        ran.trials()
-    );
-    ran.assert_code(0);
+    let unverified = run("not-verified", Some("--no-verify"));
+    let trials = unverified.trials();
+    assert_eq!(trials.len(), 4);
+    assert!(trials.iter().all(|trial| trial["verdict"] == "success"), "{trials:?}");
+    unverified.assert_code(0);
 }
 
 #[test]
-fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
-    let bench = Bench::new();
+fn a_run_in_which_no_nat_is_as_described_does_not_start() {
+    let dir = TestDir::new();
     let only = TWO_NATS.replace("\"home\", \"home-reject\"", "\"home-reject\"");
-    let file = bench.write("one.toml", &only);
-    let out = bench.path("out");
-    let mut command = bench.command(HARNESS);
-    let path = tampered(&bench, "iptables-restore", "s/-j REJECT.*/-j DROP/");
+    let file = dir.write("one.toml", &only);
+    let out = dir.path("out");
+    let mut command = dir.command(HARNESS);
+    let path = tampered(&dir, "iptables-restore", "s/-j REJECT.*/-j DROP/");
     command.arg(&file).arg("--out").arg(&out).env("PATH", path);
-    let ran = bench.spawn(command, out.clone()).wait();
+    let ran = dir.spawn(command, out.clone()).wait();
     ran.assert_code(5);
     assert!(
         ran.stderr
@@ -361,20 +357,20 @@ fn a_run_of_which_nothing_can_be_measured_does_not_begin() {
 
 #[test]
 fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
-    let bench = Bench::new();
-    let file = bench.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
-    // As nft does where the kernel lacks a module, it says why and fails.
-    let path = tampered(&bench, "nft", "s/dnat/dnat to nowhere/");
+    let dir = TestDir::new();
+    let file = dir.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
+    // nft then fails with a message, as on a kernel that lacks a module.
+    let path = tampered(&dir, "nft", "s/dnat/dnat to nowhere/");
     for option in [None, Some("--no-verify")] {
-        let out = bench.path(option.unwrap_or("verified"));
-        let mut command = bench.command(HARNESS);
+        let out = dir.path(option.unwrap_or("verified"));
+        let mut command = dir.command(HARNESS);
         command
             .arg(&file)
             .arg("--out")
             .arg(&out)
             .args(option)
             .env("PATH", &path);
-        let ran = bench.spawn(command, out).wait();
+        let ran = dir.spawn(command, out).wait();
         ran.assert_code(3);
         for trial in ran.trials() {
             let expected = if trial["cell"] == 0 { "success" } else { "error" };
@@ -387,12 +383,12 @@ fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
 }
 
 #[test]
-fn the_script_that_is_shown_makes_the_nat() {
-    let bench = Bench::new();
-    let list: Value = serde_json::from_str(&bench.harness(&["nats", "--json"]).stdout).unwrap();
+fn the_script_of_nats_show_makes_the_nat() {
+    let dir = TestDir::new();
+    let list: Value = serde_json::from_str(&dir.harness(&["nats", "--json"]).stdout).unwrap();
     for entry in list.as_array().unwrap() {
         let name = entry["name"].as_str().unwrap();
-        let shown = bench.harness(&["nats", "show", name]);
+        let shown = dir.harness(&["nats", "show", name]);
         shown.assert_code(0);
         let mut shell = Command::new("unshare")
             .args(["--net", "sh", "-eu"])
@@ -418,8 +414,8 @@ fn the_script_that_is_shown_makes_the_nat() {
 }
 
 #[test]
-fn what_is_no_nat_is_refused_with_what_would_be() {
-    let bench = Bench::new();
+fn an_unknown_or_impossible_nat_is_refused_with_a_suggestion() {
+    let dir = TestDir::new();
     for (arguments, message) in [
         (&["show", "hoem"][..], "there is no NAT \"hoem\": did you mean `home`?"),
         (&["verify", "home", "symetric"], "did you mean `symmetric`?"),
@@ -429,7 +425,7 @@ fn what_is_no_nat_is_refused_with_what_would_be() {
         (&["show", "{ unsolicited = 1 }"], "must be a string"),
         (&["verify", "{ nat = "], "that is not a NAT"),
     ] {
-        let ran = bench.harness(&[&["nats"], arguments].concat());
+        let ran = dir.harness(&[&["nats"], arguments].concat());
         ran.assert_code(2);
         assert!(ran.stderr.contains(message), "{message}: {}", ran.stderr);
         assert_eq!(ran.stdout, "");
@@ -438,14 +434,14 @@ fn what_is_no_nat_is_refused_with_what_would_be() {
 
 #[test]
 fn an_interrupt_ends_a_verification_at_once() {
-    let bench = Bench::new();
-    let running = bench.start_harness(&["nats", "verify", "short-timeouts"], bench.path("none"));
-    // It has begun: the isolated process is there.
+    let dir = TestDir::new();
+    let running = dir.start_harness(&["nats", "verify", "short-timeouts"], dir.path("none"));
+    // The isolated process exists: the verification has begun.
     running.inner();
-    let begun = bench::now();
+    let begun = test_dir::now();
     running.signal(Signal::SIGINT);
     let ran = running.wait();
     ran.assert_code(130);
-    assert!(begun.elapsed() < Duration::from_secs(3), "its time-outs alone take more");
+    assert!(begun.elapsed() < Duration::from_secs(3), "the time-outs of the NAT alone take longer");
     assert!(ran.stderr.contains("interrupted"), "{}", ran.stderr);
 }

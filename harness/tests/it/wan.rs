@@ -1,4 +1,4 @@
-//! The WAN is as late as it is told to be, and loses what the seed says.
+//! Delay and loss of the WAN.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -6,22 +6,23 @@ use std::{
 };
 
 use crate::{
-    bench::{Bench, Ran, program, python},
-    capture::{self, Kind, Seen},
+    capture::{self, CapturedKind, CapturedPacket},
+    test_dir::{FinishedRun, TestDir, python_command},
 };
 
 const DATAGRAMS: usize = 200;
 
 const SINK: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
-/// Both peers send numbered datagrams to a third host, evenly, and nothing else.
+/// Scenario in which both peers send only numbered datagrams to a third host, evenly.
 fn datagrams(delay_ms: f64, loss: f64) -> String {
     many_datagrams(delay_ms, loss, DATAGRAMS, 0.001)
 }
 
-/// The same with that many of them, and so many seconds from one to the next.
+/// Like [`datagrams`], with `count` datagrams, one each `pause_s`.
 fn many_datagrams(delay_ms: f64, loss: f64, count: usize, pause_s: f64) -> String {
-    let [python, datagrams] = [python(), program("datagrams.py")];
+    let arguments = ["{host.sink}", &count.to_string(), &pause_s.to_string()];
+    let command = python_command("datagrams.py", &arguments);
     format!(
         r#"
         name = "datagrams"
@@ -35,22 +36,22 @@ fn many_datagrams(delay_ms: f64, loss: f64, count: usize, pause_s: f64) -> Strin
         [peer.b]
         nat = "none"
         [subject]
-        command = ["{python}", "{datagrams}", "{{host.sink}}", "{count}", "{pause_s}"]
+        command = {command}
         [host.sink]
         command = []
         "#
     )
 }
 
-fn capture_of(ran: &Ran, trial: usize) -> Vec<Seen> {
+fn capture_of(ran: &FinishedRun, trial: usize) -> Vec<CapturedPacket> {
     capture::read(&ran.out.join(format!("captures/datagrams-0-{trial}.pcapng")))
 }
 
 #[test]
-fn a_packet_arrives_after_the_delay_and_never_before_it() {
+fn packets_arrive_within_a_millisecond_after_the_delay() {
     const DELAY: Duration = Duration::from_micros(12_300);
-    let bench = Bench::new();
-    let ran = bench.run(&datagrams(12.3, 0.0), &["--capture", "--jobs", "1"]);
+    let dir = TestDir::new();
+    let ran = dir.run(&datagrams(12.3, 0.0), &["--capture", "--jobs", "1"]);
     let seen = capture_of(&ran, 0);
     let mut late: Vec<Duration> = seen
         .iter()
@@ -63,43 +64,43 @@ fn a_packet_arrives_after_the_delay_and_never_before_it() {
 }
 
 #[test]
-fn a_burst_of_packets_is_carried_whole() {
+fn a_burst_of_packets_loses_none() {
     const BURST: usize = 2000;
-    let bench = Bench::new();
-    let ran = bench.run(&many_datagrams(1.0, 0.0, BURST, 0.0), &["--capture", "--jobs", "1"]);
+    let dir = TestDir::new();
+    let ran = dir.run(&many_datagrams(1.0, 0.0, BURST, 0.0), &["--capture", "--jobs", "1"]);
     for trial in [0, 1] {
-        let sent = capture_of(&ran, trial);
-        let sent = sent
+        let packets = capture_of(&ran, trial);
+        let sent = packets
             .iter()
-            .filter(|it| !it.inbound && matches!(it.kind, Kind::Udp { .. }));
+            .filter(|packet| !packet.inbound && matches!(packet.kind, CapturedKind::Udp { .. }));
         assert_eq!(sent.count(), 2 * BURST);
     }
 }
 
-/// How long after its time a datagram arrived; nothing for other packets.
-fn lateness(sent: &Seen, all: &[Seen], delay: Duration) -> Option<Duration> {
-    let Kind::Udp { payload } = &sent.kind else { return None };
+/// Time by which a datagram arrived after its delay; `None` for other packets.
+fn lateness(sent: &CapturedPacket, all: &[CapturedPacket], delay: Duration) -> Option<Duration> {
+    let CapturedKind::Udp { payload } = &sent.kind else { return None };
     if sent.inbound {
         return None;
     }
     assert!(sent.comment.starts_with("to host-sink after "), "{}", sent.comment);
     assert_eq!(sent.destination, SINK);
-    let same = |seen: &&Seen| seen.kind == sent.kind && seen.source == sent.source;
+    let same = |seen: &&CapturedPacket| seen.kind == sent.kind && seen.source == sent.source;
     let arrived = all
         .iter()
         .find(|seen| seen.inbound && seen.interface == "host-sink" && same(seen))
         .unwrap_or_else(|| panic!("nothing is lost: {:?}", String::from_utf8_lossy(payload)));
     let took = arrived.at - sent.at;
-    Some(
-        took.checked_sub(delay)
-            .unwrap_or_else(|| panic!("{took:?} is too early")),
-    )
+    assert!(took >= delay, "{took:?} is too early");
+    Some(took - delay)
 }
 
-/// Which datagrams of a side were lost.
-fn lost(seen: &[Seen], interface: &str) -> Vec<bool> {
-    let sent = |seen: &&Seen| {
-        !seen.inbound && seen.interface == interface && matches!(seen.kind, Kind::Udp { .. })
+/// For each datagram that a side sent, whether it was lost.
+fn lost(seen: &[CapturedPacket], interface: &str) -> Vec<bool> {
+    let sent = |seen: &&CapturedPacket| {
+        !seen.inbound
+            && seen.interface == interface
+            && matches!(seen.kind, CapturedKind::Udp { .. })
     };
     let lost: Vec<bool> = seen
         .iter()
@@ -112,8 +113,8 @@ fn lost(seen: &[Seen], interface: &str) -> Vec<bool> {
 
 #[test]
 fn which_packets_are_lost_follows_from_the_seed() {
-    let bench = Bench::new();
-    let runs = [1, 2].map(|_| bench.run(&datagrams(1.0, 0.3), &["--capture"]));
+    let dir = TestDir::new();
+    let runs = [1, 2].map(|_| dir.run(&datagrams(1.0, 0.3), &["--capture"]));
     let all = runs.each_ref().map(|ran| {
         [0, 1].map(|trial| {
             let seen = capture_of(ran, trial);

@@ -7,11 +7,15 @@ mod attempt;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod oddities;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod public_surface;
 #[cfg(test)]
 mod schedule;
 #[cfg(test)]

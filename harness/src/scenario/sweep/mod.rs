@@ -355,7 +355,10 @@ fn values<'t, 's>(value: Value<'t, 's>) -> Checked<Values<'t, 's>> {
     }
     if !value.raw().is_array() {
         let path = format!("sweep.{}", value.path());
-        return Err(value.clone().at(path).not("a list of values", value.key().help()));
+        return Err(value
+            .clone()
+            .at(path)
+            .not("a list of values", value.key().help()));
     }
     let items = value.items()?;
     if items.is_empty() {

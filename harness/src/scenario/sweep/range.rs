@@ -56,7 +56,11 @@ impl Range {
             (number("from")?, number("to")?, number("step")?);
         if step == 0.0 {
             let step = section.require("step")?;
-            return Err(step.problem(format!("the steps of `{path}` are zero"), "zero", RANGE.help));
+            return Err(step.problem(
+                format!("the steps of `{path}` are zero"),
+                "zero",
+                RANGE.help,
+            ));
         }
         // A hair more than the division says, as 0.3 / 0.1 is a hair less than 3.
         let steps = ((to - from) / step + 1e-9).floor();

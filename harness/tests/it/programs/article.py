@@ -1,5 +1,5 @@
-"""The article's way to connect, with one fixed port instead of a schedule of them:
-bind, connect in a loop to the same port of the peer, then relay one line each way."""
+"""The article's method with one fixed port instead of a port schedule: bind, connect to the
+same port of the peer in a loop, then relay one line in each direction."""
 
 import socket
 import sys

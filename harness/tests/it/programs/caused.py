@@ -1,14 +1,15 @@
-"""A puncher that fails in a manner of one's choice: `caused.py MANNER SIDE PEER TIMEOUT_S`.
+"""A puncher that fails in a chosen way: `caused.py BEHAVIOUR SIDE PEER TIMEOUT_S`.
 
-Both sides bind and connect to the same port, 4321, unless their manner says otherwise; on a
-connection each sends the line of its standard input and prints the line it gets."""
+Both sides bind to port 4321 and connect to port 4321 of the peer, unless the behaviour says
+otherwise. On the connection, each sends the line of its standard input and prints the line that
+it receives."""
 
 import os
 import socket
 import sys
 import time
 
-manner, side, peer, timeout_s = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
+behaviour, side, peer, timeout_s = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
 deadline = time.monotonic() + timeout_s
 line = sys.stdin.buffer.readline()
 
@@ -18,7 +19,7 @@ def left():
 
 
 def connect(port):
-    """Sends a SYN; the kernel repeats it each second. None where it was refused."""
+    """Sends a SYN, which the kernel repeats each second. Returns None if it is refused."""
     connection = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     connection.settimeout(left())
@@ -31,8 +32,8 @@ def connect(port):
 
 
 def ignore(*match):
-    """Lets this host swallow packets, as a firewall on it would."""
-    import subprocess  # Takes its time.
+    """Makes this host drop packets, as a firewall on it would."""
+    import subprocess  # Slow: imported only where it is needed.
 
     path = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
     command = ["iptables", "-A", "INPUT", "-p", "tcp", *match, "-j", "DROP"]
@@ -40,7 +41,7 @@ def ignore(*match):
 
 
 def wait(connection):
-    """Until the time is over; what comes in meanwhile is not for anybody."""
+    """Waits until the time-out without reading, then fails."""
     time.sleep(left())
     sys.exit(1)
 
@@ -73,7 +74,7 @@ def half_deaf():
 
 
 def send_syn():
-    """One, which is not repeated."""
+    """Sends one SYN that is not repeated."""
     connection = socket.socket()
     connection.setblocking(False)
     connection.bind(("", 4321))
@@ -83,13 +84,13 @@ def send_syn():
 
 
 def one_syn():
-    # A repeated SYN would remind the NAT.
+    # A repeated SYN would refresh the mapping of the NAT.
     send_syn()
     wait(None)
 
 
 def syn_then_listen():
-    """a's SYN-ACK comes from another socket than its SYN did, and its NAT does not expect it."""
+    """Side a sends its SYN-ACK from another socket than its SYN; the NAT does not expect it."""
     if side == "b":
         return exchange(connect(4321))
     send_syn()
@@ -102,8 +103,8 @@ def syn_then_listen():
 
 
 def split():
-    """Each side talks on a connection of its own choice, and listens on that one only."""
-    import threading  # Takes its time.
+    """Each side chooses a connection of its own, and sends and reads on that one only."""
+    import threading  # Slow: imported only where it is needed.
 
     ports = {"a": [4001, 4002], "b": [4002, 4001]}[side]
     found = {}
@@ -133,10 +134,23 @@ def mute():
 
 def then_fail():
     exchange(connect(4321))
-    # Not before the other side has it all.
+    # The other side has received everything by then.
     time.sleep(0.3)
     sys.exit("changed my mind")
 
 
-manners = [once, other_ports, deaf, half_deaf, one_syn, syn_then_listen, split, mute, then_fail]
-{function.__name__: function for function in manners}[manner.replace("-", "_")]()
+behaviours = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        once,
+        other_ports,
+        deaf,
+        half_deaf,
+        one_syn,
+        syn_then_listen,
+        split,
+        mute,
+        then_fail,
+    )
+}
+behaviours[behaviour]()

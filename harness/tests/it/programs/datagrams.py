@@ -1,4 +1,4 @@
-"""Sends numbered datagrams to a host, with a pause after each, then waits for the last to arrive."""
+"""Sends numbered datagrams to a host with a pause after each, then waits for the last one."""
 
 import socket
 import sys

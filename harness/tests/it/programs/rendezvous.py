@@ -1,9 +1,9 @@
-"""A public host that carries a line between two clients.
+"""A public host that exchanges lines between two clients.
 
-As `serve OWN-ADDRESS`, it waits for two clients. Each first says which address it believes to
-come from, then its line; it is given the other's line, or told what its address really is.
-As `visit HOST OWN-ADDRESS`, it is such a client: with a line from standard input, and the answer
-on standard output."""
+`serve OWN-ADDRESS` waits for two clients. Each sends the address that it believes to have, then a
+line. It receives the other client's line, or its real address if the belief was wrong.
+`visit HOST OWN-ADDRESS` is such a client: it sends a line of standard input and prints the
+answer."""
 
 import socket
 import sys
@@ -13,7 +13,7 @@ PORT = 7000
 
 
 def serve(address):
-    # More than the pipe of anybody who does not read it can hold.
+    # More than a pipe holds: a harness that does not read the output would block this program.
     sys.stdout.write("a talkative server\n" * 20_000)
     sys.stdout.flush()
     listener = socket.create_server((address, PORT))

@@ -1,7 +1,7 @@
 """Types into a shell on a terminal of its own: `terminal.py COMMAND`.
 
-The command is run by a shell without job control, as in a script, which then reads a line itself.
-What appears is printed at the end."""
+A shell without job control runs the command, as a script would, and then reads a line itself. The
+output of the terminal is printed at the end."""
 
 import os
 import pty
@@ -13,13 +13,13 @@ if child == 0:
     script = sys.argv[1] + "; echo it ended with $?; read line; echo the script read $line"
     os.execvp("/bin/sh", ["sh", "-c", script])
 
-# Nothing here takes a second.
+# Time limit; each step takes less than a second.
 signal.alarm(30)
 seen = b""
 
 
 def until(text):
-    """Reads until this has appeared since the last time."""
+    """Reads until the text appears, after what was read before."""
     global seen
     new = b""
     while text not in new:
@@ -35,7 +35,7 @@ def type_in(text):
 
 
 until(b"ready> ")
-# One job from beginning to end: between two, a Ctrl-C would meet neither.
+# One job: a Ctrl-C between two jobs would reach neither.
 type_in(b"sh -c 'echo it runs | tr u U; exec sleep 100'\n")
 until(b"it rUns")
 type_in(b"\x03")

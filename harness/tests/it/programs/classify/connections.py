@@ -1,16 +1,16 @@
-"""TCP connections through a NAT: simultaneous open, and for how long they are remembered."""
+"""TCP connections through a NAT: simultaneous open, and the time-outs of their mappings."""
 
 import time
 
 from packets import ACK, FIN, SYN, TCP, Problem, encode
 from router import CONTACTED, arrived
 
-# When time-outs are looked at: between whole seconds, which they are given in.
+# Ages at which connections are probed: between whole seconds, the unit of the time-outs.
 AGES_S = (0.5, 1.5, 2.5, 3.5)
 
 
 class Connection:
-    """A TCP connection of an inside host; this program is both of its ends."""
+    """TCP connection of an inside host. This program is both ends."""
 
     def __init__(self, router):
         self.router, self.port = router, None
@@ -26,7 +26,7 @@ class Connection:
         return encode(TCP, *ends, flags, sequence, acknowledged, data)
 
     def sends(self, flags, data=b""):
-        """Whether what the inside end sends comes to the outside one."""
+        """Sends a segment from the inside; returns whether it arrives outside."""
         packet = self.segment("out", "in", flags, data, (self.inside, self.outside))
         seen = self.router.send("a", packet)
         ports = [packet.source[1] for packet in self.router.sent(seen, TCP, self.outside)]
@@ -35,7 +35,7 @@ class Connection:
         return ports == [self.port]
 
     def gets(self, flags, data=b""):
-        """Whether what the outside end sends comes to the inside one."""
+        """Sends a segment from the outside; returns whether it arrives inside."""
         ends = self.outside, (self.router.wan, self.port)
         seen = self.router.send("wan", self.segment("in", "out", flags, data, ends))
         return arrived(seen, TCP, self.outside, self.inside, flags)
@@ -46,7 +46,7 @@ class Connection:
 
 
 def simultaneous_open(router):
-    """RFC 5382 REQ-2, RFC 9293 figure 7: to the end, with bytes both ways."""
+    """RFC 5382 REQ-2, RFC 9293 figure 7: the whole handshake, and bytes both ways."""
     connection = opening(router)
     if not connection.gets(SYN):
         return False
@@ -76,7 +76,8 @@ def closed(router):
     return connection
 
 
-# How a connection comes into a state, and what comes in as long as it is remembered.
+# For each time-out: how a connection gets into the state, and a segment that passes while the
+# mapping exists.
 STATES = {
     "syn_timeout_s": (opening, SYN | ACK, b""),
     "established_timeout_s": (established, ACK, b"more"),
@@ -85,13 +86,13 @@ STATES = {
 
 
 def timeouts(router):
-    """RFC 5382 REQ-5: whole seconds, None for more than are waited."""
-    # By state, the ages at which a connection was remembered for certain, and forgotten.
+    """RFC 5382 REQ-5. In whole seconds; None for a time-out beyond the last probe."""
+    # By state: ages at which a connection was surely remembered, and surely forgotten.
     ages = {name: ([], []) for name in STATES}
     for _ in range(4):
         watch_connections(router, ages)
         fitting = {name: whole_seconds(*ages[name]) for name in STATES}
-        # On a busy machine some are looked at too late to tell the second.
+        # On a busy machine a probe may be too late to tell the second.
         if all(len(seconds) == 1 for seconds in fitting.values()):
             return {name: seconds[0] for name, seconds in fitting.items()}
     raise Problem(f"time-outs are no whole seconds, or this machine is too busy: {ages}")
@@ -105,7 +106,7 @@ def watch_connections(router, ages):
             before = time.monotonic()
             connections.append((age, name, prepare(router), before, time.monotonic()))
     for age, name, connection, before, after in connections:
-        # No packet tells that time has passed.
+        # Time has to pass; there is no packet to wait for.
         time.sleep(max(0, begun + age - time.monotonic()))
         _, flags, data = STATES[name]
         remembered, forgotten = ages[name]
@@ -117,7 +118,7 @@ def watch_connections(router, ages):
 
 
 def whole_seconds(remembered, forgotten):
-    """The time-outs that agree with all ages."""
+    """Time-outs that agree with all ages."""
     if not forgotten:
         return [None]
     longer_than, at_most = max(remembered, default=0), min(forgotten)

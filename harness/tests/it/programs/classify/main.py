@@ -1,9 +1,9 @@
 """Classifies NATs by what they do to packets: `main.py FILE`.
 
 Each line of FILE is a JSON object: the name of a NAT as `nat`, the `program` with `arguments` and
-`stdin` that makes a NAT of a router, `sysctls`, `wan_interface`, `wan_address` and
-`lan_interface_prefix`. For each, a line with what it turned out to be goes to standard output, in
-the terms of RFC 4787 and RFC 5382. What the NAT is said to be is not asked.
+`stdin` that makes a router a NAT, `sysctls`, `wan_interface`, `wan_address` and
+`lan_interface_prefix`. The classification of each NAT is a line on standard output, in the terms of
+RFC 4787 and RFC 5382. The description of the NAT is not an input.
 """
 
 import json
@@ -20,25 +20,25 @@ from router import ANOTHER, BUSY, CONTACTED, INSIDE, Router, arrived
 
 TRANSPORTS = {"tcp": TCP, "udp": UDP}
 
-# No NAT gives a flow from a port above 1023 one below.
+# Port without a mapping: no NAT here maps a port above 1023 to one below.
 UNMAPPED = 700
 
-# RFC 792 and RFC 1812: type and code of what a firewall refuses with.
+# RFC 792 and RFC 1812: type and code of the ICMP errors of firewalls.
 ICMP_ERRORS = {(3, 1): "icmp-host", (3, 3): "icmp-port", (3, 13): "icmp-admin"}
 
 # Ports of an inside host for many mappings.
 MANY_PORTS = range(30000, 39000)
 MANY = 600
 
-# More than this between the lowest and the highest of many ports is no block.
-LARGEST_BLOCK = 4096
+# Largest distance between the lowest and the highest port of a block.
+MAX_BLOCK = 4096
 
 
 def mapping(router, protocol):
     """RFC 4787 section 4.1."""
     outside = [(CONTACTED, 1001), (CONTACTED, 1002), (ANOTHER, 1001)]
     samples = []
-    # Several, as two random ports may be equal by chance.
+    # Several samples, because two random ports may be equal by chance.
     for _ in range(4):
         inside = router.inside()
         samples.append([router.map(protocol, inside, router.outside(*end)) for end in outside])
@@ -50,7 +50,7 @@ def mapping(router, protocol):
 
 
 def filtering(router, protocol):
-    """RFC 4787 section 5, each sender tried on a mapping of its own."""
+    """RFC 4787 section 5. Each sender is tried on a mapping of its own."""
 
     def passes(sender, flags=SYN):
         inside, contacted = router.inside(), router.outside(CONTACTED, 1001)
@@ -72,11 +72,11 @@ def filtering(router, protocol):
 
 
 def allocation(router, protocol):
-    """RFC 4787 section 4.2. To be asked last: one destination uses up what ports there are."""
+    """RFC 4787 section 4.2. To be called last: one destination uses up the ports."""
     busy = router.outside(BUSY, 1001)
     many = random.Random(1).sample(MANY_PORTS, MANY)
     pairs = []
-    # In portions for which the queue of a TUN device has room.
+    # In groups that fit the queue of a TUN device.
     for some in (many[at : at + 100] for at in range(0, MANY, 100)):
         seen = router.send("a", *(tagged(protocol, (INSIDE["a"], port), busy) for port in some))
         sent = router.sent(seen, protocol, busy)
@@ -87,21 +87,21 @@ def allocation(router, protocol):
     delta, count = deltas.most_common(1)[0]
     outside = [port for _, port in pairs]
     steps = [after - before for before, after in zip(outside, outside[1:])]
-    # Earlier mappings with random ports may have one of these by chance, but are too few for more.
+    # Earlier mappings may occupy one of these ports by chance, but not more than 1 %.
     if count >= 0.99 * len(pairs):
         if delta == 0:
             return {"allocation": overloading(router, protocol)}
         return {"allocation": "fixed-delta", "delta": delta}
-    # Once it may have to begin again.
+    # A NAT that reaches its last port starts again, once.
     if sum(step != 1 for step in steps) <= 1:
         return {"allocation": "sequential"}
-    if max(outside) - min(outside) < LARGEST_BLOCK:
+    if max(outside) - min(outside) < MAX_BLOCK:
         return {"allocation": "block", "block": [min(outside), max(outside)]}
     return {"allocation": "random"}
 
 
 def tagged(protocol, inside, outside):
-    """The first packet of a flow, which tells its inside port to whoever sees it."""
+    """First packet of a flow, with the inside port in the packet itself."""
     data = b"" if protocol == TCP else struct.pack("!H", inside[1])
     return encode(protocol, inside, outside, SYN, sequence=inside[1], data=data)
 
@@ -111,7 +111,7 @@ def tag(packet):
 
 
 def overloading(router, protocol):
-    """Whether a port that one inside host has is given to another one, towards someone else."""
+    """Whether two inside hosts get the same port towards different destinations."""
     first = router.inside("a")
     second = INSIDE["b"], first[1]
     port = router.map(protocol, first, router.outside(CONTACTED, 1001))
@@ -120,7 +120,7 @@ def overloading(router, protocol):
 
 
 def hairpin(router, protocol, endpoint_independent):
-    """RFC 4787 section 6: as whom an inside host sees one that calls its outside address."""
+    """RFC 4787 section 6: the source that an inside host sees through a hairpin."""
     caller, called = router.inside("a"), router.inside("b")
     contacted = router.outside(CONTACTED, 1001)
     own, port = (router.map(protocol, end, contacted) for end in (caller, called))
@@ -141,7 +141,7 @@ def hairpin(router, protocol, endpoint_independent):
 
 
 def answers(router, protocol, count=1):
-    """What a stranger's packets to a port without a mapping are answered with."""
+    """Answers to the packets of a stranger to a port without a mapping."""
     sender, target = router.stranger(), (router.wan, UNMAPPED)
     packets = [encode(protocol, sender, target, SYN, sequence=number) for number in range(count)]
     kinds = []
@@ -161,7 +161,7 @@ def answers(router, protocol, count=1):
 
 
 def unsolicited(router):
-    """RFC 5382 REQ-4. A router that answers TCP and UDP as hosts do has no firewall in front."""
+    """RFC 5382 REQ-4. A router that answers TCP and UDP like a host has no firewall in front."""
     syn, datagram = (answers(router, protocol) for protocol in (TCP, UDP))
     kind = syn[0] if syn else "drop"
     if datagram and (kind, datagram) != ("reset", ["icmp-port"]):
@@ -192,18 +192,18 @@ def classify(rules):
 
 
 def in_a_process(rules):
-    """Each NAT has a process, and with it a namespace, of its own."""
+    """Classifies a NAT in a process, and so in a namespace, of its own."""
     process = os.fork()
     if process != 0:
         return process
     code = 1
     try:
-        # In one write, for several processes have the same standard output.
+        # One write, because several processes share the standard output.
         os.write(1, (json.dumps(classify(rules)) + "\n").encode())
         code = 0
     except (Problem, OSError) as problem:
         os.write(2, f"{rules['nat']}: {problem}\n".encode())
-    except Exception:  # A mistake in this program; the process may not go on as its parent would.
+    except Exception:  # A bug of this program: the child must not go on as a second parent.
         traceback.print_exc()
     finally:
         os._exit(code)

@@ -9,7 +9,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
 class Problem(Exception):
-    """The NAT does something that is none of the classes, or the bench does not work."""
+    """The NAT fits none of the classes, or the classifier itself cannot work."""
 
 
 # `source` and `target` are pairs of address and port. `detail` is type and code of an ICMP error,
@@ -27,9 +27,9 @@ def checksum(data):
 
 
 def with_checksum(data, offset, before=b""):
-    """`data` with its checksum at `offset`, which covers `before` as well.
+    """`data` with its checksum at `offset`; the checksum covers `before` as well.
 
-    To UDP 0 means none (RFC 768), to the others it is the same number as 0xFFFF."""
+    In UDP, 0 means no checksum (RFC 768), so 0xFFFF replaces it; elsewhere the two are equal."""
     value = checksum(before + data) or 0xFFFF
     return data[:offset] + struct.pack("!H", value) + data[offset + 2 :]
 
@@ -39,7 +39,7 @@ def pseudo_header(protocol, addresses, length):
 
 
 def encode(protocol, source, target, flags=0, sequence=0, acknowledged=0, data=b""):
-    """An IPv4 packet; `data` alone is the payload of ICMP, which has no ports."""
+    """An IPv4 packet. For ICMP, which has no ports, `data` is the whole payload."""
     addresses = socket.inet_aton(source[0]) + socket.inet_aton(target[0])
     if protocol == TCP:
         numbers = (source[1], target[1], sequence, acknowledged, 5 << 4, flags, 0xFFFF, 0, 0)
@@ -55,8 +55,8 @@ def encode(protocol, source, target, flags=0, sequence=0, acknowledged=0, data=b
 
 
 def decode(data, quoted=False):
-    """A packet that the router sent, or None if it is none of the protocols here. An ICMP error
-    quotes no more than the ports for certain."""
+    """A packet that the router sent, or None for other protocols. Of a packet that an ICMP error
+    quotes, only the addresses and ports are read: more may be missing."""
     header, payload = data[: (data[0] & 15) * 4], data[(data[0] & 15) * 4 :]
     protocol, addresses = header[9], header[12:20]
     source, target = socket.inet_ntoa(addresses[:4]), socket.inet_ntoa(addresses[4:])

@@ -1,8 +1,8 @@
 """The router that is a NAT: a network namespace with three TUN devices, the WAN and two LANs.
 
-Whoever holds their other ends is every host there is. A packet written to a TUN device has gone
-through the router when the write returns. Behind it goes an echo request, which every router
-answers: once the echo is back nothing else will come, so that silence is seen and not waited for.
+This program holds the other ends of the devices and plays all hosts. When the write of a packet to
+a TUN device returns, the packet has gone through the router. An echo request follows each packet;
+every router answers it. When the echo arrives, nothing else will: silence needs no waiting.
 """
 
 import ctypes
@@ -25,18 +25,18 @@ GATEWAY = {"a": "10.77.1.1", "b": "10.77.2.1"}
 CONTACTED, ANOTHER, BUSY = 2, 3, 4
 STRANGERS = range(100, 250)
 
-# Ports of inside hosts, of which each probe takes new ones.
+# Ports of inside hosts. Each probe takes new ones.
 PORTS = range(20000, 29000, 7)
 
 
 def enter_namespace():
-    """A network namespace that ends with this process, and this process with its parent."""
+    """Enters a network namespace of this process, which ends when its parent ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.geteuid(), os.getegid()
     new_user, new_net = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET
     if libc.unshare(new_net | (new_user if user != 0 else 0)) != 0:
         raise Problem(f"no network namespace: {os.strerror(ctypes.get_errno())}")
-    # Not before: whoever enters a user namespace loses it.
+    # Only now: entering a user namespace resets it.
     libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if user != 0:
         files = {"setgroups": "deny", "uid_map": f"0 {user} 1", "gid_map": f"0 {group} 1"}
@@ -55,7 +55,8 @@ def tun(name, address):
     packets_alone = struct.pack("16sH22x", name.encode(), 0x1001)  # IFF_TUN, IFF_NO_PI
     fcntl.ioctl(end, 0x400454CA, packets_alone)  # TUNSETIFF
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        for request, value in ((0x8916, address), (0x891C, "255.255.255.0")):  # SIOCSIFADDR, …MASK
+        # SIOCSIFADDR, SIOCSIFNETMASK
+        for request, value in ((0x8916, address), (0x891C, "255.255.255.0")):
             value = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(value))
             fcntl.ioctl(control, request, struct.pack("16s16s8x", name.encode(), value))
         up = struct.pack("16sH22x", name.encode(), 1)  # IFF_UP
@@ -64,7 +65,7 @@ def tun(name, address):
 
 
 class Router:
-    """A NAT, and the packets of everyone around it."""
+    """A NAT, and the packets of all hosts around it."""
 
     def __init__(self, rules):
         enter_namespace()
@@ -74,7 +75,7 @@ class Router:
                 write(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6", "1")
         self.wan = rules["wan_address"]
         lan = rules["lan_interface_prefix"]
-        # The echo comes to `a`, which is therefore read first: the others have theirs by then.
+        # `a` is read first: when its echo has arrived, all other packets have arrived as well.
         self.ends = {
             "a": tun(lan, GATEWAY["a"]),
             "b": tun(lan + "2", GATEWAY["b"]),
@@ -97,8 +98,8 @@ class Router:
             write(f"/proc/sys/{name}", value)
 
     def send(self, at, *packets):
-        """What leaves the router because of packets that come to it from there: pairs of where and
-        what."""
+        """Sends packets to the router from `at`. Returns the packets that leave it, as pairs of
+        interface and packet."""
         for packet in packets:
             os.write(self.ends[at], packet)
         self.echoes += 1
@@ -131,11 +132,11 @@ class Router:
         return self.wan.rsplit(".", 1)[0] + f".{number}", port
 
     def stranger(self):
-        """An endpoint on the WAN that nothing was ever sent to, nor did it send anything."""
+        """A new endpoint on the WAN, which no packet came from or went to."""
         return self.outside(next(self.strangers), 4000)
 
     def inside(self, host="a"):
-        """An endpoint of an inside host that was never used."""
+        """A new endpoint of an inside host."""
         return INSIDE[host], next(self.ports)
 
     def map(self, protocol, inside, outside):
@@ -147,21 +148,21 @@ class Router:
         raise Problem(f"a flow from {inside} to {outside} does not come out")
 
     def sent(self, seen, protocol, outside):
-        """Those packets that came to an outside endpoint."""
+        """The packets in `seen` that arrived at an outside endpoint."""
         for where, packet in seen:
             if where == "wan" and (packet.protocol, packet.target) == (protocol, outside):
                 if packet.source[0] != self.wan:
-                    raise Problem(f"{packet} is on the WAN without having been translated")
+                    raise Problem(f"{packet} is on the WAN without translation")
                 yield packet
 
     def lets_in(self, protocol, sender, port, inside, flags=SYN):
-        """Whether a packet to a port on the WAN comes to an inside endpoint."""
+        """Whether a packet to a port on the WAN arrives at an inside endpoint."""
         seen = self.send("wan", encode(protocol, sender, (self.wan, port), flags))
         return arrived(seen, protocol, sender, inside, flags)
 
 
 def arrived(seen, protocol, source, inside, flags):
-    """Whether an inside host got such a packet; it may have got no other."""
+    """Whether an inside host got the packet. Any other packet to an inside host is a `Problem`."""
     got = [(where, packet) for where, packet in seen if where != "wan"]
     if not got:
         return False

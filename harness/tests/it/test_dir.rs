@@ -1,4 +1,4 @@
-//! A folder to run the harness in, and what came of a run.
+//! Folder in which a test runs the harness, a running harness, and the results of a finished run.
 
 use std::{
     cell::Cell,
@@ -23,18 +23,18 @@ use crate::processes::{self, Process};
 /// The program under test.
 pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 
-/// The environment variable by which every process of a run is recognised: whatever the harness
-/// starts inherits it.
+/// Environment variable that identifies every process of a run: whatever the harness starts
+/// inherits it.
 pub(crate) const MARK: &str = "HARNESS_TEST_MARK";
 
-/// No run of these tests takes longer than this, however busy the machine.
+/// Time limit of a run, long enough for a busy machine.
 const MAX_RUN: Duration = Duration::from_secs(90);
 
-/// After this long nothing may be left of a run that was killed.
+/// Time limit for the kernel to remove everything of a run that was killed.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(20);
 
-/// Under `cargo test`, tests share a process: those that measure times want it for themselves.
-/// nextest has a process for each test, and `.config/nextest.toml` for the same purpose.
+/// Lock that lets a test that measures times run alone. `cargo test` runs all tests in one process;
+/// nextest has a process for each test, and `.config/nextest.toml` serves the same purpose there.
 static TURNS: RwLock<()> = RwLock::new(());
 
 #[expect(dead_code, reason = "held, not read")]
@@ -43,20 +43,20 @@ enum Turn {
     Alone(RwLockWriteGuard<'static, ()>),
 }
 
-/// A folder for scenarios and results, and a mark for the processes of its runs.
-pub(crate) struct Bench {
+/// Folder for scenarios and results, with a mark for the processes of its runs.
+pub(crate) struct TestDir {
     folder: TempDir,
     mark: String,
     runs: Cell<u32>,
     _turn: Turn,
 }
 
-impl Bench {
+impl TestDir {
     pub(crate) fn new() -> Self {
         Self::with(Turn::Shared(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// While this bench lives, no other test of this process runs.
+    /// Like [`TestDir::new`]; no other test of this process runs until the value is dropped.
     pub(crate) fn alone() -> Self {
         Self::with(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
     }
@@ -74,12 +74,12 @@ impl Bench {
         Self { folder, mark, runs: Cell::new(0), _turn: turn }
     }
 
-    /// A path in the bench's folder.
+    /// Path in this folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A text that stands in nobody else's command line or environment.
+    /// Text that no other process has in its command line or environment.
     pub(crate) fn mark(&self) -> &str {
         &self.mark
     }
@@ -90,8 +90,8 @@ impl Bench {
         path
     }
 
-    /// A command that runs in this folder, with the bench's mark and its own place for temporary
-    /// files, and writes its output into the folder.
+    /// Command that runs in this folder, with the mark in its environment and a folder of its own
+    /// for temporary files.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
@@ -105,9 +105,10 @@ impl Bench {
         command
     }
 
-    /// Starts a command of [`Bench::command`]. Its output goes to files, so that it never waits for
-    /// a reader, and it has a process group of its own, as a shell would give it.
-    pub(crate) fn spawn(&self, mut command: Command, out: PathBuf) -> Running<'_> {
+    /// Starts a command of [`TestDir::command`] in a process group of its own, as a shell does.
+    /// Output goes to files, so that the command never waits for a reader. `out` is the folder
+    /// where the command was told to put its results, if any.
+    pub(crate) fn spawn(&self, mut command: Command, out: PathBuf) -> RunningHarness<'_> {
         let number = self.runs.replace(self.runs.get() + 1);
         let streams = ["stdout", "stderr"].map(|name| self.path(&format!("{name}-{number}")));
         let [stdout, stderr] = streams.each_ref().map(|path| File::create(path).unwrap());
@@ -119,23 +120,23 @@ impl Bench {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Running { bench: self, child, streams, out }
+        RunningHarness { dir: self, child, streams, out }
     }
 
-    /// Starts the harness; `out` is where it was told to put its results, if anywhere.
-    pub(crate) fn start_harness(&self, arguments: &[&str], out: PathBuf) -> Running<'_> {
+    /// Starts the harness; `out` as in [`TestDir::spawn`].
+    pub(crate) fn start_harness(&self, arguments: &[&str], out: PathBuf) -> RunningHarness<'_> {
         let mut command = self.command(HARNESS);
         command.args(arguments);
         self.spawn(command, out)
     }
 
     /// Runs the harness with any arguments.
-    pub(crate) fn harness(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn harness(&self, arguments: &[&str]) -> FinishedRun {
         self.start_harness(arguments, self.path("none")).wait()
     }
 
     /// Starts a run of one scenario with results in a folder of their own.
-    pub(crate) fn start(&self, scenario: &str, options: &[&str]) -> Running<'_> {
+    pub(crate) fn start(&self, scenario: &str, options: &[&str]) -> RunningHarness<'_> {
         let number = self.runs.get();
         let file = self.write(&format!("scenario-{number}.toml"), scenario);
         let out = self.path(&format!("run-{number}"));
@@ -145,13 +146,13 @@ impl Bench {
     }
 
     /// Runs one scenario to its end.
-    pub(crate) fn run(&self, scenario: &str, options: &[&str]) -> Ran {
+    pub(crate) fn run(&self, scenario: &str, options: &[&str]) -> FinishedRun {
         let ran = self.start(scenario, options).wait();
         ran.assert_capable();
         ran
     }
 
-    /// Everything of this bench that still runs.
+    /// Processes of this folder's runs that are still there.
     pub(crate) fn processes(&self) -> Vec<Process> {
         processes::marked(&self.mark)
     }
@@ -161,7 +162,7 @@ impl Bench {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Panics unless nothing of the bench's runs is left now.
+    /// Panics if processes or temporary files of the runs are left.
     pub(crate) fn assert_nothing_left(&self) {
         let processes = self.processes();
         assert!(processes.is_empty(), "still running: {processes:#?}");
@@ -170,25 +171,25 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for TestDir {
     fn drop(&mut self) {
-        // After a failed test: what it started must not disturb the next one.
+        // After a failed test, its processes must not disturb the next one.
         for process in self.processes() {
             let _ = kill(process.id(), Signal::SIGKILL);
         }
     }
 }
 
-/// A harness at work.
-pub(crate) struct Running<'a> {
-    bench: &'a Bench,
+/// Harness process that was started and not yet waited for.
+pub(crate) struct RunningHarness<'a> {
+    dir: &'a TestDir,
     child: Child,
     streams: [PathBuf; 2],
     out: PathBuf,
 }
 
-impl Running<'_> {
-    /// The process that was started: the guardian, once the harness has isolated itself.
+impl RunningHarness<'_> {
+    /// The process that was started. It becomes the guardian when the harness isolates itself.
     pub(crate) fn guardian(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
@@ -198,7 +199,7 @@ impl Running<'_> {
         let guardian = self.guardian();
         let child = |process: &Process| process.parent() == Some(guardian);
         let found = wait_for("the isolated process", Duration::from_secs(10), || {
-            self.bench.processes().into_iter().find(child)
+            self.dir.processes().into_iter().find(child)
         });
         found.id()
     }
@@ -207,13 +208,13 @@ impl Running<'_> {
         kill(self.guardian(), signal).unwrap();
     }
 
-    /// To the whole process group, as a terminal does it.
+    /// Sends a signal to the whole process group, as a terminal does.
     pub(crate) fn signal_group(&self, signal: Signal) {
         let group = Pid::from_raw(-self.guardian().as_raw());
         kill(group, signal).unwrap();
     }
 
-    /// Waits until the log has so many whole lines.
+    /// Waits until the log has at least this number of whole lines.
     pub(crate) fn wait_for_lines(&mut self, lines: usize) {
         let log = self.out.join("events.jsonl");
         wait_for("lines of the log", MAX_RUN, || {
@@ -232,40 +233,40 @@ impl Running<'_> {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end, and checks what must hold after every one.
-    pub(crate) fn wait(self) -> Ran {
+    /// Waits for the end, then checks that nothing panicked and nothing is left.
+    pub(crate) fn wait(self) -> FinishedRun {
         self.wait_at_most(MAX_RUN)
     }
 
-    pub(crate) fn wait_at_most(self, limit: Duration) -> Ran {
-        let bench = self.bench;
+    pub(crate) fn wait_at_most(self, limit: Duration) -> FinishedRun {
+        let dir = self.dir;
         let ran = self.reap(limit);
-        bench.assert_nothing_left();
+        dir.assert_nothing_left();
         ran
     }
 
-    /// Waits for its end, where something may be left of it for a while.
-    pub(crate) fn reap(mut self, limit: Duration) -> Ran {
+    /// Waits for the end, without the check that nothing is left.
+    pub(crate) fn reap(mut self, limit: Duration) -> FinishedRun {
         let status = wait_for("the end of the harness", limit, || self.child.try_wait().unwrap());
         let [stdout, stderr] = self.streams.map(|path| fs::read_to_string(path).unwrap());
-        let ran = Ran { status, stdout, stderr, out: self.out };
+        let ran = FinishedRun { status, stdout, stderr, out: self.out };
         assert!(!ran.stderr.contains("panicked"), "{ran:?}");
         ran
     }
 }
 
-/// What came of a run.
+/// Exit status, output and results of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct FinishedRun {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// Folder of its results.
+    /// Folder with the results.
     pub(crate) out: PathBuf,
 }
 
-impl Ran {
-    /// Exit code, or 128 and the signal, as shells say it.
+impl FinishedRun {
+    /// Exit code, or 128 plus the signal, as in shells.
     pub(crate) fn code(&self) -> i32 {
         let signal = || 128 + self.status.signal().unwrap();
         self.status.code().unwrap_or_else(signal)
@@ -286,7 +287,7 @@ impl Ran {
         );
     }
 
-    /// All events, one line each.
+    /// All events of the log.
     pub(crate) fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.out.join("events.jsonl")).unwrap();
         text.lines()
@@ -294,7 +295,7 @@ impl Ran {
             .collect()
     }
 
-    /// The results of trials, by scenario, cell and index.
+    /// The `trial-finished` events, sorted by scenario, cell and index.
     pub(crate) fn trials(&self) -> Vec<Value> {
         let mut trials = self.events();
         trials.retain(|event| event["event"] == "trial-finished");
@@ -313,8 +314,7 @@ pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Python, which some subjects are written in. Started directly: what `PATH` has first may be a
-/// slow wrapper.
+/// Path of the Python interpreter. The `python3` on the `PATH` may be a slow wrapper of it.
 pub(crate) fn python() -> String {
     let print = ["-c", "import sys; print(sys.executable)"];
     let output = Command::new("python3")
@@ -326,7 +326,15 @@ pub(crate) fn python() -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A program of these tests.
+/// Command that runs a Python program of `tests/it/programs`, as a TOML array.
+pub(crate) fn python_command(name: &str, arguments: &[&str]) -> String {
+    let mut command = vec![python(), program(name)];
+    command.extend(arguments.iter().map(ToString::to_string));
+    // JSON strings of printable ASCII are TOML strings.
+    serde_json::to_string(&command).unwrap()
+}
+
+/// Path of a file in `tests/it/programs`.
 pub(crate) fn program(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/it/programs")
@@ -335,7 +343,7 @@ pub(crate) fn program(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Waits until `done` gives something, looking often.
+/// Polls `done` every 5 ms until it returns a value.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut done: impl FnMut() -> Option<T>) -> T {
     let begun = now();
@@ -348,7 +356,7 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut done: impl FnMut() ->
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test sees the harness from outside")]
+#[expect(clippy::disallowed_methods, reason = "a test measures the harness from outside")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -358,7 +366,7 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// Names of this namespace's network interfaces.
+/// Names of the network interfaces in this process's namespace.
 pub(crate) fn interfaces() -> io::Result<Vec<String>> {
     let entries = fs::read_dir("/sys/class/net")?;
     let mut names: Vec<String> = entries
