@@ -190,7 +190,7 @@ pub(crate) struct TrialFinished {
     /// Why it failed, or what went wrong with the bench.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) cause: Option<Cause>,
-    /// What the oracle says should have happened.
+    /// Prediction of the outcome.
     pub(crate) theory: Theory,
     /// Times of a success, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -256,7 +256,7 @@ pub(crate) struct Theory {
     pub(crate) reason: String,
 }
 
-/// A prediction of the oracle.
+/// Prediction of the outcome of a trial, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Prediction {

@@ -207,8 +207,8 @@ impl Forwarder {
     }
 
     /// Uniform in [0, 1). Each packet to a port takes one number. Packets to no port take none:
-    /// kernels send such packets at any time (IPv6 to multicast groups), and the fates of all others
-    /// must not depend on that.
+    /// kernels send such packets at any time (IPv6 to multicast groups), and the fates of all
+    /// others must not depend on that.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
     fn draw(&mut self, from: usize) -> f64 {
         (self.ports[from].rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64

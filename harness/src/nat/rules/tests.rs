@@ -72,7 +72,7 @@ fn difference(base: &str, other: &str) -> String {
 }
 
 #[test]
-fn the_rules_of_the_catalogue_are_these() {
+fn rules_of_the_catalogue() {
     let mut listing = Listing::default();
     for spec in CATALOGUE.iter().filter_map(|entry| entry.spec) {
         listing.add(Family::V4, spec);
@@ -84,7 +84,7 @@ fn the_rules_of_the_catalogue_are_these() {
 }
 
 #[test]
-fn the_rules_of_behaviours_beside_the_catalogue_are_these() {
+fn rules_of_behaviours_beside_the_catalogue() {
     let mut listing = Listing::default();
     let timeouts = Timeouts { syn_s: Some(5), ..Timeouts::default() };
     for (_, unsolicited) in Unsolicited::NAMES {
@@ -121,7 +121,7 @@ fn two_different_nats_have_different_rules() {
                         continue;
                     }
                     let mut rules = rules(Family::V4, ADDRESS, &nat);
-                    // The first line is the NAT's description.
+                    // The first line describes the NAT.
                     rules.text = rules.text.lines().skip(1).collect();
                     let same = seen.iter().find(|(other, _)| *other == rules);
                     assert!(same.is_none(), "{nat} has the rules of {}", same.unwrap().1);
