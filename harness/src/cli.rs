@@ -53,8 +53,8 @@ pub(crate) enum Command {
     /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether the
     /// outcome is the same.
     Replay(ReplayArgs),
-    /// Build the lab of a scenario and open a shell in one of its peers; the lab is removed with the
-    /// shell.
+    /// Build the lab of a scenario and open a shell in one of its peers; the lab is removed with
+    /// the shell.
     Shell(ShellArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,

@@ -73,10 +73,12 @@ pub(crate) fn message(missing: &[Missing]) -> String {
     for item in missing {
         text += &format!("\n  - {item}");
     }
-    text + "\nscripts/setup installs what is needed; on hosts that are not Linux use the Vagrantfile."
+    text + "\nscripts/setup installs what is needed; \
+        on hosts that are not Linux use the Vagrantfile."
 }
 
-/// Checks that the programs that the scenarios start exist: otherwise every trial would be an error.
+/// Checks that the programs that the scenarios start exist: otherwise every trial would be an
+/// error.
 ///
 /// Known limit: a program whose name has a placeholder is not checked.
 ///

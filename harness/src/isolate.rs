@@ -39,9 +39,9 @@ pub(crate) enum IsolateError {
 }
 
 /// Moves the calling process into new namespaces and returns in the isolated child. The parent
-/// never returns: it forwards signals, and exits as the child did. In the child the signals that end
-/// a run stay blocked until [`hear_signals`]: process 1 of a PID namespace ignores a signal without a
-/// handler, and the user's interrupt would be lost.
+/// never returns: it forwards signals, and exits as the child did. In the child the signals that
+/// end a run stay blocked until [`hear_signals`]: process 1 of a PID namespace ignores a signal
+/// without a handler, and the user's interrupt would be lost.
 ///
 /// # Errors
 /// The kernel does not allow it.
@@ -78,8 +78,8 @@ pub(crate) fn enter() -> Result<(), IsolateError> {
     }
 }
 
-/// Unblocks the signals that end a run in the calling thread; signals that came before are delivered.
-/// The handlers must exist.
+/// Unblocks the signals that end a run in the calling thread; signals that came before are
+/// delivered. The handlers must exist.
 ///
 /// # Errors
 /// None that the kernel documents.
@@ -116,8 +116,8 @@ fn guarded_signals() -> SigSet {
     signals
 }
 
-/// Gives the terminal back to this process group, if a shell in the PID namespace was the foreground
-/// and is gone: no process in that namespace can name the previous group.
+/// Gives the terminal back to this process group, if a shell in the PID namespace was the
+/// foreground and is gone: no process in that namespace can name the previous group.
 fn reclaim_terminal() {
     let stdin = io::stdin();
     let Ok(foreground) = tcgetpgrp(&stdin) else { return };

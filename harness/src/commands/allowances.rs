@@ -39,11 +39,13 @@ pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
         if scenario.precision.is_some() {
             return Some(format!(
                 "a cell may be narrow enough after {trials} trials, which cannot prove \
-                 {subject}{criterion}, whatever they show{enough}: set `trials`, the fewest there are"
+                 {subject}{criterion}, whatever they show{enough}: set `trials`, the fewest \
+                 there are"
             ));
         }
         Some(format!(
-            "{trials} trials in a cell cannot prove {subject}{criterion}, whatever they show{enough}"
+            "{trials} trials in a cell cannot prove {subject}{criterion}, whatever they \
+             show{enough}"
         ))
     };
     scenario.expectations.iter().filter_map(warning).collect()

@@ -63,7 +63,7 @@ pub(crate) struct ShowNatArgs {
 /// Options of `nats verify`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all do what they print_line, 1 one does not, 2 usage, 5 this machine \
+    after_help = "Exit codes: 0 all do what they say, 1 one does not, 2 usage, 5 this machine \
     cannot build one, 130/143 interrupted."
 )]
 pub(crate) struct VerifyNatsArgs {

@@ -177,9 +177,9 @@ pub(super) fn first_problem(
     problems.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// In a job of GitHub Actions, writes annotations and adds the Markdown report to the job's summary.
-/// The annotations go to standard error, which the runner reads as well: standard output has the
-/// report.
+/// In a job of GitHub Actions, writes annotations and adds the Markdown report to the job's
+/// summary. The annotations go to standard error, which the runner reads as well: standard output
+/// has the report.
 ///
 /// # Errors
 ///

@@ -36,7 +36,8 @@ pub(crate) struct ReplayArgs {
     #[arg(value_name = "TRIAL")]
     pub(crate) trial: TrialId,
 
-    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the folder of the run.
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the folder of the
+    /// run.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

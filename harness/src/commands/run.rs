@@ -68,8 +68,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) reports: ReportFiles,
 
-    /// Write the packets on the WAN as pcapng into the run folder, of all trials or of those without
-    /// success; for trials without success, write a ladder in text as well.
+    /// Write the packets on the WAN as pcapng into the run folder, of all trials or of those
+    /// without success; for trials without success, write a ladder in text as well.
     #[arg(
         long,
         value_enum,

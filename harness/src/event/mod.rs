@@ -155,8 +155,8 @@ pub(crate) struct ExpectationPlan {
     #[serde(rename = "where")]
     pub(crate) filter: Vec<Filter>,
     /// Criterion in the words of [`crate::scenario::Criterion`]: `>= 0.95` and `theory` are about
-    /// the successes of a cell, other criteria begin with their subject. Logs of 0.1.0 may call this
-    /// field `success`.
+    /// the successes of a cell, other criteria begin with their subject. Logs of 0.1.0 may call
+    /// this field `success`.
     #[serde(alias = "success")]
     pub(crate) expected: String,
     /// Line in the scenario's own file, from 1; absent if another file has the expectation.
@@ -292,7 +292,7 @@ pub(crate) struct BenchLateness {
     pub(crate) wan_ms: f64,
     /// Worst start of a peer after its time, in milliseconds.
     pub(crate) start_ms: f64,
-    /// The longest time for which the bench itself did not run, in milliseconds; 0 if it always did.
+    /// The longest time for which the bench itself did not run, in milliseconds; 0 if none.
     #[serde(default)]
     pub(crate) stall_ms: f64,
 }
