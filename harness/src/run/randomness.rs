@@ -10,7 +10,7 @@ use rand_chacha::{
 
 use crate::{
     peers::Pair,
-    scenario::{Cell, Draw, Drawn, Setup},
+    scenario::{Cell, Distribution, Drawn, Setup},
 };
 
 /// Earliest virtual epoch: 2023-11-14, in Unix seconds.
@@ -84,7 +84,7 @@ impl Randomness {
         });
         let mut wan_seed = [0; 32];
         rng.fill_bytes(&mut wan_seed);
-        let sample = |(key, distribution): &(Drawn, Draw)| {
+        let sample = |(key, distribution): &(Drawn, Distribution)| {
             let mut own_rng = ChaCha20Rng::seed_from_u64(seed.of(&key.path()));
             (*key, distribution.sample(&mut own_rng))
         };

@@ -16,8 +16,7 @@
 
 mod command;
 mod criterion;
-mod distribution;
-mod draw;
+pub(crate) mod distribution;
 mod error;
 mod expect;
 mod file;
@@ -48,7 +47,7 @@ use crate::{
 pub(crate) use crate::nat::Nat;
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
-pub(crate) use draw::Draw;
+pub(crate) use distribution::Distribution;
 pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
@@ -157,7 +156,7 @@ pub(crate) struct Setup {
     pub hosts: Vec<HostSetup>,
     /// What is drawn anew for each trial, beside the starts. The fields that these are for hold
     /// their medians until a trial puts its own in: [`Setup::put`].
-    pub drawn: Vec<(Drawn, Draw)>,
+    pub drawn: Vec<(Drawn, Distribution)>,
 }
 
 /// A number of a setup that can be drawn.
@@ -215,7 +214,7 @@ pub(crate) struct PeerSetup {
     /// Its clock minus true time, in seconds.
     pub clock_offset_s: f64,
     /// When it is started after the begin of the trial, in seconds.
-    pub start: Draw,
+    pub start: Distribution,
     /// How many of its scheduled ports another program on its host holds.
     pub taken_ports: usize,
 }

@@ -11,7 +11,8 @@ use super::language::{ARGUMENTS, HOST};
 use super::nat;
 use super::tree::{Table, Value, type_name};
 use super::{
-    Draw, Drawn, Election, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
+    Distribution, Drawn, Election, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject,
+    WanSetup,
 };
 use crate::{named::Named, nat::possible::impossible_with_ipv6, peers::Family};
 
@@ -39,7 +40,7 @@ pub(super) fn read(root: &Table<'_, '_>) -> Setup {
                 .enumerate()
                 .map(|(n, side)| (Drawn::ClockOffset(n), offset(side))),
         )
-        .filter(|(_, draw)| !matches!(draw, Draw::Fixed(_)))
+        .filter(|(_, draw)| !matches!(draw, Distribution::Fixed(_)))
         .collect();
     let setup = Setup {
         wan: WanSetup {
@@ -82,7 +83,7 @@ fn punch(section: &Table<'_, '_>) -> PunchSetup {
     }
 }
 
-fn peer(section: &Table<'_, '_>, clock_offset: &Draw) -> PeerSetup {
+fn peer(section: &Table<'_, '_>, clock_offset: &Distribution) -> PeerSetup {
     let nat = section
         .get("nat")
         .and_then(|value| section.or_report(nat::read(value)));

@@ -9,7 +9,7 @@ use super::error::{Checked, Problem, Problems, did_you_mean, list};
 use super::key::{self, DefaultValue, KEY, Key, Section, quoted};
 use super::language::ROOT;
 use super::places::{self, join};
-use super::{Draw, distribution};
+use super::{Distribution, distribution};
 use crate::named::Named;
 
 /// A value in the tree, with its path for messages and the key that says what is right.
@@ -350,8 +350,8 @@ impl<'t, 's> Table<'t, 's> {
     }
 
     /// The number of a key or its distribution, or its default.
-    pub(super) fn distribution(&self, name: &str) -> Draw {
-        let default = |default: DefaultValue| default.number().map(Draw::Fixed);
+    pub(super) fn distribution(&self, name: &str) -> Distribution {
+        let default = |default: DefaultValue| default.number().map(Distribution::Fixed);
         self.or_default(name, distribution::read, default)
     }
 }

@@ -12,13 +12,10 @@ use std::{
 
 use polling::{Event, Events, PollMode, Poller};
 use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
-use rand_chacha::{
-    ChaCha20Rng,
-    rand_core::{Rng, SeedableRng},
-};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use super::{Fate, Impairment, Keep, Network, Packet, Traffic, WanEnd};
-use crate::packet;
+use crate::{packet, uniform::uniform};
 
 /// Packets read from one port before due deliveries are looked at again.
 const BURST: usize = 64;
@@ -173,9 +170,8 @@ impl Line {
 
     /// Uniform in [0, 1). Each packet to somebody takes one number; those to nobody take none, since
     /// kernels send them when they like (IPv6 to multicast groups), and the others are to be the same.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
     fn draw(&mut self, from: usize) -> f64 {
-        (self.ends[from].rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+        uniform(&mut self.ends[from].rng)
     }
 
     fn record(&mut self, at: MonoTime, from: usize, fate: Fate, bytes: &[u8]) -> Option<usize> {

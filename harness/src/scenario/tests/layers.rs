@@ -46,7 +46,7 @@ fn sections_are_merged_and_all_else_is_replaced() {
     assert_eq!(labels, expected);
     let setup = &scenario.cells[0].setup;
     assert_eq!((setup.wan.delay, setup.wan.loss), (Duration::from_millis(20), 0.1));
-    assert_eq!(setup.peers[0].start, Draw::Choice(vec![4.0]));
+    assert_eq!(setup.peers[0].start, Distribution::Choice(vec![4.0]));
     let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
     assert_eq!((nat.name, nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
     let expected: Vec<&str> = scenario

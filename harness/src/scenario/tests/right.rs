@@ -15,7 +15,7 @@ fn the_shortest_scenario_has_one_cell_with_all_defaults() {
     let peer = PeerSetup {
         nat: Nat::home(),
         clock_offset_s: 0.0,
-        start: Draw::Fixed(0.0),
+        start: Distribution::Fixed(0.0),
         taken_ports: 0,
     };
     let punch = PunchSetup {
@@ -64,17 +64,17 @@ fn every_key_is_read() {
 /// The setup of [`EVERYTHING`] with its swept values.
 fn all_keys_setup(loss: f64, delay_ms: u64, timeout_s: f64) -> Setup {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let normal = Draw::Normal { mean: -3.0, sd: 1.5, low: -10.0, high: 4.0 };
+    let normal = Distribution::Normal { mean: -3.0, sd: 1.5, low: -10.0, high: 4.0 };
     let peer_a = PeerSetup {
         nat: Nat::Behind(NatSpec { name: "home-reject", ..NatSpec::home(Unsolicited::IcmpAdmin) }),
         clock_offset_s: -3.0,
-        start: Draw::Uniform(0.0, 2.0),
+        start: Distribution::Uniform(0.0, 2.0),
         taken_ports: 3,
     };
     let peer_b = PeerSetup {
         nat: Nat::Public,
         clock_offset_s: 2.5,
-        start: Draw::Exponential { mean: 2.0, low: 1.0, high: 9.0 },
+        start: Distribution::Exponential { mean: 2.0, low: 1.0, high: 9.0 },
         taken_ports: 0,
     };
     Setup {
@@ -96,7 +96,7 @@ fn all_keys_setup(loss: f64, delay_ms: u64, timeout_s: f64) -> Setup {
         ],
         drawn: vec![
             (Drawn::ClockOffset(0), normal),
-            (Drawn::ClockOffset(1), Draw::Choice(vec![-1.0, 2.5])),
+            (Drawn::ClockOffset(1), Distribution::Choice(vec![-1.0, 2.5])),
         ],
     }
 }
@@ -246,7 +246,7 @@ fn lists_and_tables_can_be_swept_and_expected() {
          [[expect]]\nwhere = { \"subject.command\" = [[\"one\"], [\"two\", \"{peer}\"]] }\n\
          success = \"> 0\"",
     );
-    assert_eq!(scenario.cells[3].setup.peers[0].start, Draw::Uniform(0.0, 2.0));
+    assert_eq!(scenario.cells[3].setup.peers[0].start, Distribution::Uniform(0.0, 2.0));
     assert_eq!(
         scenario.cells[3].label(),
         "subject.command=[\"two\",\"{peer}\"], peer.a.start_s={\"uniform\":[0,2]}"
