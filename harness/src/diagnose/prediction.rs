@@ -17,7 +17,7 @@ use std::{
 use punch::{
     ClockOffset, Rule,
     proto::{
-        attempt::scheduled_ports, bucket::Buckets, schedule::Schedule, time::WallTime,
+        bucket::Buckets, schedule::Schedule, schedule::scheduled_ports, time::WallTime,
         wire::SessionTag,
     },
 };

@@ -11,7 +11,7 @@ use punch::{
     ClockOffset, Event,
     driver::clock::{monotonic_now, wall_now},
     proto::{
-        attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
+        bucket::Buckets, election::GRACE, schedule::Schedule, schedule::scheduled_ports,
         time::MonoTime, wire::SessionTag,
     },
 };

@@ -270,7 +270,7 @@ fn data_on_different_connections_is_a_disagreement() {
 
 #[test]
 fn different_choices_are_a_disagreement_and_equal_ones_are_not() {
-    use punch::proto::election::Role;
+    use punch::Role;
     let end = |side: Side, port: u16| (Ipv4Addr::from(TrafficBuilder::address(side)), port).into();
     let inside = |port: u16| ([100, 64, 1, 2], port).into();
     let chosen = |other: Side, port: u16, role| EventKind::Returned {

@@ -48,7 +48,7 @@ fn every_fate_of_a_packet_has_its_arrow() {
         EventKind::Returned {
             local: ([100, 64, 1, 2], 9).into(),
             remote: ([203, 0, 113, 1], 9).into(),
-            role: punch::proto::election::Role::Leader,
+            role: punch::proto::connection::Role::Leader,
         },
     );
     trial.traffic.not_kept = 5;
