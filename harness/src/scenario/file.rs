@@ -11,7 +11,7 @@ use super::layers::{self, Flagged};
 use super::precision::{self, Precision};
 use super::sweep::{Axis, Group};
 use super::tree::{Table, Value};
-use super::{Cell, Overrides, Scenario, expect, load, setup, source, sweep};
+use super::{Cell, Overrides, Scenario, expect, load, setup, sweep, to_toml};
 use crate::named::Named;
 use crate::nat::keys;
 use crate::peers::Side;
@@ -39,7 +39,7 @@ impl Scenario {
                 tree.remove("extends");
                 let source = layers
                     .only_text()
-                    .map_or_else(|| source::text(&tree), str::to_owned);
+                    .map_or_else(|| to_toml::text(&tree), str::to_owned);
                 let scenario =
                     scenario((file, layers.own_text()), &tree, &flagged, overrides, &problems);
                 scenario.map(|scenario| Self { source, ..scenario })

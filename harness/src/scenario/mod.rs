@@ -30,11 +30,11 @@ mod places;
 mod precision;
 pub(crate) mod schema;
 mod setup;
-mod source;
-mod sources;
+mod source_map;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod to_toml;
 mod tree;
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use precision::{Look, MAX_TRIALS, Precision, half_width};
+pub(crate) use precision::{Decision, MAX_TRIALS, Precision, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
 
