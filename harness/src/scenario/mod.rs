@@ -16,7 +16,7 @@
 
 mod command;
 mod criterion;
-pub(crate) mod distribution;
+mod distribution;
 mod error;
 mod expect;
 mod file;
@@ -52,7 +52,7 @@ pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use precision::{Decision, MAX_TRIALS, Precision, half_width};
+pub(crate) use precision::{MAX_TRIALS, Precision, PrecisionCheck, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
 

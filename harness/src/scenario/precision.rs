@@ -29,22 +29,22 @@ pub(crate) struct Precision {
 }
 
 impl Precision {
-    /// Decision after the first `trials` trials, of which `judged` are no errors of the bench.
-    pub(crate) fn decide(&self, successes: u64, judged: u64, trials: u32) -> Decision {
+    /// PrecisionCheck after the first `trials` trials, of which `judged` are no errors of the bench.
+    pub(crate) fn check(&self, successes: u64, judged: u64, trials: u32) -> PrecisionCheck {
         if half_width(successes, judged) <= self.half_width {
-            Decision::Narrow
+            PrecisionCheck::Narrow
         } else if trials >= self.trials_max || judged == 0 {
-            Decision::Exhausted
+            PrecisionCheck::Exhausted
         } else {
             let more = trials.saturating_add(trials.div_ceil(4));
-            Decision::GoOn(more.min(self.trials_max))
+            PrecisionCheck::GoOn(more.min(self.trials_max))
         }
     }
 }
 
 /// Result of a check of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(crate) enum PrecisionCheck {
     /// The interval is narrow enough.
     Narrow,
     /// The interval is too wide, but the cell has had `trials_max` trials, or all of them were
@@ -91,14 +91,14 @@ mod tests {
     #[test]
     fn a_cell_goes_on_until_it_is_narrow_or_exhausted() {
         let precision = Precision { half_width: 0.02, trials_max: 120 };
-        assert_eq!(precision.decide(93, 93, 93), Decision::Narrow);
-        assert_eq!(precision.decide(92, 93, 93), Decision::GoOn(117));
-        assert_eq!(precision.decide(100, 117, 117), Decision::GoOn(120));
-        assert_eq!(precision.decide(100, 120, 120), Decision::Exhausted);
-        assert_eq!(precision.decide(0, 1, 93), Decision::GoOn(117));
+        assert_eq!(precision.check(93, 93, 93), PrecisionCheck::Narrow);
+        assert_eq!(precision.check(92, 93, 93), PrecisionCheck::GoOn(117));
+        assert_eq!(precision.check(100, 117, 117), PrecisionCheck::GoOn(120));
+        assert_eq!(precision.check(100, 120, 120), PrecisionCheck::Exhausted);
+        assert_eq!(precision.check(0, 1, 93), PrecisionCheck::GoOn(117));
         assert_eq!(
-            precision.decide(0, 0, 93),
-            Decision::Exhausted,
+            precision.check(0, 0, 93),
+            PrecisionCheck::Exhausted,
             "nothing but errors of the bench"
         );
     }

@@ -5,8 +5,6 @@ mod read;
 use rand_chacha::ChaCha20Rng;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-pub(super) use read::read;
-
 use crate::uniform::uniform;
 
 /// Distribution of a number; a fixed number is one too.

@@ -1,13 +1,21 @@
 //! Distributions in a scenario file, with what is wrong about them.
 
 use super::super::error::Checked;
-use super::super::key::{Bounds, Key, Kind};
+use super::super::key::{DefaultValue, Key, Kind, NumberRange};
 use super::super::language::DISTRIBUTION;
 use super::super::tree::{Table, Value};
 use super::Distribution;
 
+impl Table<'_, '_> {
+    /// The number of a key or its distribution, or its default.
+    pub(in crate::scenario) fn distribution(&self, name: &str) -> Distribution {
+        let default = |default: DefaultValue| default.number().map(Distribution::Fixed);
+        self.or_default(name, read, default)
+    }
+}
+
 /// The distribution of a value: a number, or a table of one distribution.
-pub(in crate::scenario) fn read(value: &Value<'_, '_>) -> Checked<Distribution> {
+fn read(value: &Value<'_, '_>) -> Checked<Distribution> {
     let key = value.key();
     if !value.raw().is_table() {
         return Ok(Distribution::Fixed(value.number()?));
@@ -121,7 +129,7 @@ fn bounds(
 /// A width above 0, in the unit of `key`.
 fn positive(section: &Table<'_, '_>, name: &str, key: &Key) -> Checked<f64> {
     let value = section.require(name)?;
-    let kind = Kind::Number(Bounds { min: 0.0, ..*key.bounds() });
+    let kind = Kind::Number(NumberRange { min: 0.0, ..*key.bounds() });
     let width = value.number_of(&Key { kind, ..*key })?;
     if width == 0.0 {
         let message = format!("`{}` must be above 0", value.path());
