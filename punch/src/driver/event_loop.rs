@@ -6,18 +6,16 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     net::{Shutdown, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use polling::{Events, Poller};
 use socket2::{SockAddr, Socket};
 
 use super::{
+    canceller::Canceller,
     clock::monotonic_now,
     closing::{self, ClosingSockets, UnacknowledgedAck},
+    error::Error,
     retransmit::RetransmitTuning,
     socket::{self, ConnectResult, OpenError, TcpState},
 };
@@ -46,25 +44,11 @@ pub(crate) struct Elected {
     pub(crate) closing: ClosingSockets,
 }
 
-/// The reason why there is no connection.
-#[derive(Debug)]
-pub(crate) enum RunError {
-    Failed(Failure),
-    Cancelled,
-    Io(io::Error),
-}
-
-impl From<io::Error> for RunError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 /// The state of the loop.
 pub(crate) struct EventLoop<'a> {
     attempt: Attempt,
-    poller: Arc<Poller>,
-    cancelled: &'a AtomicBool,
+    poller: &'a Poller,
+    cancel: &'a Canceller,
     local: SocketAddr,
     peer: SocketAddr,
     open: BTreeMap<SocketId, Open>,
@@ -110,14 +94,14 @@ impl<'a> EventLoop<'a> {
     pub(crate) fn new(
         attempt: Attempt,
         (local, peer): (SocketAddr, SocketAddr),
-        poller: Arc<Poller>,
-        cancelled: &'a AtomicBool,
+        poller: &'a Poller,
+        cancel: &'a Canceller,
         observer: &'a mut dyn FnMut(&Event),
     ) -> Self {
         Self {
             attempt,
             poller,
-            cancelled,
+            cancel,
             local,
             peer,
             open: BTreeMap::new(),
@@ -128,11 +112,11 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Runs the attempt to its end.
-    pub(crate) fn run(mut self) -> Result<Elected, RunError> {
+    pub(crate) fn run(mut self) -> Result<Elected, Error> {
         let mut events = Events::new();
         loop {
             while let Some(action) = self.attempt.poll_action() {
-                self.perform(action)?;
+                self.perform(action).map_err(Error::Io)?;
             }
             self.report();
             match self.attempt.outcome() {
@@ -140,21 +124,22 @@ impl<'a> EventLoop<'a> {
                 Some(Outcome::Failed(failure)) => return Err(self.fail(failure, Role::Leader)),
                 None => {}
             }
-            if self.cancelled.load(Ordering::Acquire) {
+            if self.cancel.is_cancelled() {
                 ClosingSockets::start(self.take_sockets(), Role::Leader, None);
-                return Err(RunError::Cancelled);
+                return Err(Error::Cancelled);
             }
             let timeout = self
                 .attempt
                 .poll_timeout()
                 .map(|due| due.since(monotonic_now()));
             events.clear();
-            self.poller.wait(&mut events, timeout)?;
+            self.poller.wait(&mut events, timeout).map_err(Error::Io)?;
             for event in events.iter() {
-                match Source::of(event.key) {
-                    Source::Socket(id) => self.socket_event(id)?,
-                    Source::Listener(port) => self.accept(port)?,
-                }
+                let handled = match Source::of(event.key) {
+                    Source::Socket(id) => self.socket_event(id),
+                    Source::Listener(port) => self.accept(port),
+                };
+                handled.map_err(Error::Io)?;
             }
             self.attempt.handle_timeout(monotonic_now());
         }
@@ -369,12 +354,12 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Closes everything before it returns: the process may be about to end.
-    fn fail(mut self, failure: Failure, role: Role) -> RunError {
+    fn fail(mut self, failure: Failure, role: Role) -> Error {
         closing::close_now(self.take_sockets(), role);
-        RunError::Failed(failure)
+        Error::Failed(failure)
     }
 
-    fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, RunError> {
+    fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, Error> {
         let Some(Chosen { socket, tuning, local, remote }) = self.take_chosen(id) else {
             let reason = Failure::ConnectionLost;
             let kind = EventKind::Failed { reason };
@@ -383,7 +368,7 @@ impl<'a> EventLoop<'a> {
         };
         let _ = socket.set_tcp_nodelay(false);
         let unacknowledged = undo_tuning(tuning, &socket, role);
-        socket.set_nonblocking(false)?;
+        socket.set_nonblocking(false).map_err(Error::Io)?;
         let kind = EventKind::Returned { local, remote, role };
         (self.observer)(&Event { at: monotonic_now(), kind });
         let closing = ClosingSockets::start(self.take_sockets(), role, unacknowledged);
