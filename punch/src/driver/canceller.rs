@@ -37,14 +37,11 @@ impl Canceller {
         self.shared.cancelled.load(Ordering::Acquire)
     }
 
-    /// Lets [`Self::cancel`] wake up this poller.
-    pub(super) fn register(&self, poller: &Arc<Poller>) {
-        self.pollers().push(Arc::clone(poller));
-    }
-
-    /// Undoes [`Self::register`].
-    pub(super) fn unregister(&self, poller: &Arc<Poller>) {
-        self.pollers().retain(|other| !Arc::ptr_eq(other, poller));
+    /// Lets [`Self::cancel`] wake up a poller until the registration is dropped.
+    pub(super) fn register(&self, poller: Poller) -> Registration<'_> {
+        let poller = Arc::new(poller);
+        self.pollers().push(Arc::clone(&poller));
+        Registration { canceller: self, poller }
     }
 
     fn pollers(&self) -> MutexGuard<'_, Vec<Arc<Poller>>> {
@@ -52,5 +49,42 @@ impl Canceller {
             .pollers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A poller that a canceller wakes up.
+#[derive(Debug)]
+pub(super) struct Registration<'a> {
+    canceller: &'a Canceller,
+    poller: Arc<Poller>,
+}
+
+impl Registration<'_> {
+    pub(super) fn poller(&self) -> &Poller {
+        &self.poller
+    }
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        self.canceller
+            .pollers()
+            .retain(|other| !Arc::ptr_eq(other, &self.poller));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::Puncher;
+
+    #[test]
+    fn an_observer_that_panics_leaves_no_poller_behind() {
+        let puncher = Puncher::new().bind("127.0.0.1".parse().unwrap());
+        let peer = "127.0.0.79".parse().unwrap();
+        let connect = || puncher.connect_observed(peer, |event| panic!("{event:?}"));
+        assert!(catch_unwind(AssertUnwindSafe(connect)).is_err());
+        assert!(puncher.canceller().pollers().is_empty());
     }
 }

@@ -177,8 +177,8 @@ impl<'a> EventLoop<'a> {
         match socket::listen(with_port(self.local, port)) {
             Ok(listener) => {
                 let event = polling::Event::readable(Source::Listener(port).key());
-                // SAFETY: the listener is deleted from the poller before it is closed; after an
-                // error both end together.
+                // SAFETY: the listener is deleted from the poller before it is closed, in `drop` at
+                // the latest.
                 unsafe { self.poller.add(&listener, event)? };
                 self.listeners.insert(port, listener);
             }
@@ -205,8 +205,8 @@ impl<'a> EventLoop<'a> {
                 // Registered after its connect: before it the poller would report a socket as
                 // ready without end.
                 let event = polling::Event::writable(Source::Socket(id).key());
-                // SAFETY: the socket is deleted from the poller before it is closed; after an
-                // error both end together.
+                // SAFETY: the socket is deleted from the poller before it is closed, in `drop` at
+                // the latest.
                 unsafe { self.poller.add(&socket, event)? };
                 self.open.insert(
                     id,
@@ -333,8 +333,8 @@ impl<'a> EventLoop<'a> {
             let now = monotonic_now();
             let Some(id) = self.attempt.handle_accepted(now, local, remote) else { continue };
             let event = polling::Event::readable(Source::Socket(id).key());
-            // SAFETY: the socket is deleted from the poller before it is closed; after an
-            // error both end together.
+            // SAFETY: the socket is deleted from the poller before it is closed, in `drop` at
+            // the latest.
             unsafe { self.poller.add(&socket, event)? };
             self.open
                 .insert(id, Open { socket, connecting: false, tuning });
@@ -411,6 +411,17 @@ impl<'a> EventLoop<'a> {
             .map(|(socket, _)| socket)
             .filter(|socket| socket.set_nonblocking(true).is_ok())
             .collect()
+    }
+}
+
+impl Drop for EventLoop<'_> {
+    /// Deletes the sockets that are left from the poller, which outlives them: after an error of
+    /// the system, or a panic of the observer.
+    fn drop(&mut self) {
+        let connections = self.open.values().map(|open| &open.socket);
+        for socket in connections.chain(self.listeners.values()) {
+            let _ = self.poller.delete(socket);
+        }
     }
 }
 

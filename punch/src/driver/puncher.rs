@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, SocketAddr, SocketAddrV6},
-    sync::Arc,
     time::Duration,
 };
 
@@ -212,13 +211,13 @@ impl Puncher {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let poller = Arc::new(Poller::new().map_err(Error::Io)?);
+        let poller = Poller::new().map_err(Error::Io)?;
+        let registration = self.cancel.register(poller);
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
-        self.cancel.register(&poller);
-        let result = EventLoop::new(attempt, addresses, &poller, &self.cancel, &mut observer).run();
-        self.cancel.unregister(&poller);
-        Ok(result?.into())
+        let (poller, observer) = (registration.poller(), &mut observer);
+        let elected = EventLoop::new(attempt, addresses, poller, &self.cancel, observer).run()?;
+        Ok(elected.into())
     }
 
     fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
