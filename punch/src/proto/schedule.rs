@@ -126,10 +126,12 @@ fn mt19937_ports(bucket: i64, count: usize) -> Vec<u16> {
     const RANGE: u16 = 20_000;
     const BITS: u32 = 15;
     let mut generator = rand_mt::Mt::new_with_key([boundary(bucket)]);
+    let count = count.min(RANGE.into());
     let mut drawn = Vec::with_capacity(count);
-    while drawn.len() < count.min(RANGE.into()) {
+    let mut seen = BTreeSet::new();
+    while drawn.len() < count {
         let top = u16::try_from(generator.next_u32() >> (32 - BITS)).expect("15 bits fit in 16");
-        if top < RANGE && !drawn.contains(&(BASE + top)) {
+        if top < RANGE && seen.insert(top) {
             drawn.push(BASE + top);
         }
     }
@@ -157,12 +159,14 @@ pub fn ports(bucket: i64, session: SessionTag, space: &PortSpace, count: usize) 
     let mut stream = ChaCha20Rng::from_seed(key);
 
     let limit = u32::MAX - (u32::MAX % n + 1) % n;
+    let count = count.min(n as usize);
     let mut drawn = Vec::with_capacity(count);
-    while drawn.len() < count.min(n as usize) {
+    let mut seen = BTreeSet::new();
+    while drawn.len() < count {
         let word = stream.next_u32();
         if let Some(port) = space.port(word % n)
             && word <= limit
-            && !drawn.contains(&port)
+            && seen.insert(port)
         {
             drawn.push(port);
         }

@@ -293,10 +293,9 @@ impl Attempt {
         let wall = self.wall_at_start + now.since(self.started);
         let (buckets, ports) = self.ports_at(wall);
         self.next_ports = match &self.config.ports {
-            PortSource::Clock { buckets, .. } => buckets.next_change(wall).map(|change| {
-                let ahead = u64::try_from(change.as_nanos() - wall.as_nanos()).unwrap_or(u64::MAX);
-                now + Duration::from_nanos(ahead)
-            }),
+            PortSource::Clock { buckets, .. } => buckets
+                .next_change(wall)
+                .map(|change| now + change.since(wall)),
             PortSource::Fixed(_) => None,
         };
         self.report(now, EventKind::Ports { buckets, ports: ports.keys().copied().collect() });
@@ -509,8 +508,12 @@ impl Attempt {
     }
 
     fn new_socket(&mut self, port: u16) -> SocketId {
+        // After four thousand million sockets the numbers begin anew.
+        while self.sockets.contains_key(&SocketId(self.next_socket)) {
+            self.next_socket = self.next_socket.wrapping_add(1);
+        }
         let socket = SocketId(self.next_socket);
-        self.next_socket += 1;
+        self.next_socket = self.next_socket.wrapping_add(1);
         self.sockets.insert(socket, port);
         socket
     }
