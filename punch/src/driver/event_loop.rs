@@ -20,7 +20,7 @@ use super::{
     socket::{self, ConnectResult, OpenError, TcpState},
 };
 use crate::proto::{
-    attempt::{Action, Attempt, Outcome},
+    attempt::{Action, Attempt, Outcome, RefusedBy},
     connection::{Failure, Role, SocketId},
     event::{Event, EventKind},
     wire::MAX_FRAME,
@@ -218,8 +218,12 @@ impl<'a> EventLoop<'a> {
                     .handle_unavailable(monotonic_now(), id, &error.to_string());
             }
             Err(OpenError::Connect(error)) => {
-                self.attempt
-                    .handle_refused(monotonic_now(), id, false, &error.to_string());
+                self.attempt.handle_refused(
+                    monotonic_now(),
+                    id,
+                    RefusedBy::Host,
+                    &error.to_string(),
+                );
             }
         }
         Ok(())
@@ -257,7 +261,7 @@ impl<'a> EventLoop<'a> {
             ConnectResult::Refused(error) => {
                 self.close_connecting(id)?;
                 self.attempt
-                    .handle_refused(now, id, true, &error.to_string());
+                    .handle_refused(now, id, RefusedBy::Network, &error.to_string());
             }
             ConnectResult::TimedOut => {
                 self.close_connecting(id)?;

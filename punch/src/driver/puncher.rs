@@ -81,14 +81,14 @@ impl Puncher {
             rule: Rule::default(),
             schedule: Schedule::default(),
             fixed_ports: None,
-            max_clock_error: Duration::from_secs(20),
+            max_clock_error: Buckets::DEFAULT_CLOCK_ERROR,
             clock_offset: ClockOffset::default(),
             session: String::new(),
             election: ElectionKind::default(),
             bind: None,
             scope_id: 0,
             listen: true,
-            timeout: Duration::from_secs(30),
+            timeout: Config::DEFAULT_TIMEOUT,
             seed: None,
             cancel: Canceller::default(),
         }
@@ -274,20 +274,16 @@ impl Puncher {
             Some(seed) => expand(seed, &mut random),
             None => getrandom::fill(&mut random).map_err(|error| Error::Io(error.into()))?,
         }
-        let (nonce, seed) = random.split_at(16);
-        let mut own = Nonce([0; 16]);
-        own.0.copy_from_slice(nonce);
-        let mut config = Config {
-            peer,
-            ports: self.port_source()?,
-            session,
-            scheme: self.scheme(own, session, peer)?,
-            listen: self.listen && self.rule != Rule::Article,
-            timeout: self.timeout,
-            seed: [0; 32],
-        };
-        config.seed.copy_from_slice(seed);
-        Ok(config)
+        let (mut own, mut seed) = (Nonce([0; 16]), [0; 32]);
+        own.0.copy_from_slice(&random[..16]);
+        seed.copy_from_slice(&random[16..]);
+        let ports = self.port_source()?;
+        let scheme = self.scheme(own, session, peer)?;
+        Ok(Config::new(peer, scheme, seed)
+            .ports(ports)
+            .session(session)
+            .listen(self.listen && self.rule != Rule::Article)
+            .timeout(self.timeout))
     }
 
     fn scheme(&self, own: Nonce, session: SessionTag, peer: IpAddr) -> Result<Scheme, Error> {

@@ -32,6 +32,9 @@ pub struct Buckets {
 }
 
 impl Buckets {
+    /// The default clock error, the article's 20 s.
+    pub const DEFAULT_CLOCK_ERROR: Duration = Duration::from_secs(20);
+
     /// Buckets for clocks that are each within `max_clock_error` of true time.
     pub const fn new(rule: Rule, max_clock_error: Duration) -> Self {
         Self { rule, max_clock_error }

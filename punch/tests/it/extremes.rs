@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use punch::{
     ClockOffset, Puncher, Rule, Schedule,
     proto::{
-        attempt::{Attempt, Config, PortSource},
+        attempt::{Attempt, Config, PortSource, RefusedBy},
         bucket::Buckets,
         connection::SocketId,
         election::{Election, Scheme},
@@ -92,14 +92,18 @@ proptest! {
             None => Scheme::Nonce { own: Nonce([1; 16]), session },
         };
         let ports = ports.map_or(clock, PortSource::Fixed);
-        let config = Config { peer, ports, session, scheme, listen, timeout, seed: [2; 32] };
+        let config = Config::new(peer, scheme, [2; 32])
+            .ports(ports)
+            .session(session)
+            .listen(listen)
+            .timeout(timeout);
         let mut now = MonoTime::from_nanos(start);
         let mut attempt = Attempt::new(config, now, WallTime::from_nanos(wall));
         for wait in waits {
-            for number in [0, 1, u32::MAX] {
+            for (number, by) in [(0, RefusedBy::Host), (1, RefusedBy::Network), (u32::MAX, RefusedBy::Host)] {
                 let socket = SocketId(number);
                 let _ = attempt.wants(socket);
-                attempt.handle_refused(now, socket, number == 0, "");
+                attempt.handle_refused(now, socket, by, "");
                 attempt.handle_abandoned(now, socket);
                 attempt.handle_data(now, socket, &[0; 100]);
                 attempt.handle_closed(now, socket);

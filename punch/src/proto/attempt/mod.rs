@@ -27,7 +27,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource};
+pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource, RefusedBy};
 use self::{
     port::{
         LOCAL_PAUSE, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
@@ -189,20 +189,14 @@ impl Attempt {
         Some(socket)
     }
 
-    /// A connect was answered by a refusal (`by_network`), or could not be begun on this machine.
-    pub fn handle_refused(
-        &mut self,
-        now: MonoTime,
-        socket: SocketId,
-        by_network: bool,
-        error: &str,
-    ) {
+    /// Handles a connect that was refused.
+    pub fn handle_refused(&mut self, now: MonoTime, socket: SocketId, by: RefusedBy, error: &str) {
         if self.outcome.is_some() {
             return;
         }
         let Some(&port) = self.sockets.get(&socket) else { return };
         self.report(now, EventKind::Refused { port, error: error.to_owned() });
-        if !by_network {
+        if by == RefusedBy::Host {
             self.tally.local_errors += 1;
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
