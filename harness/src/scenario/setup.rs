@@ -16,8 +16,7 @@ use super::{
 use crate::{named::Named, nat::possible::impossible_with_ipv6, peers::Family};
 
 impl Named for Rule {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("rolling", Self::Rolling), ("article", Self::Article)];
+    const NAMES: &'static [(&'static str, Self)] = Self::NAMES;
 }
 
 impl Named for Election {

@@ -1,6 +1,7 @@
 //! [`Puncher`], the library's entry point.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
@@ -27,6 +28,7 @@ use crate::proto::{
 
 /// How the connection is chosen among several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ElectionKind {
     /// HELLO / COMMIT / ACK: no address needed, and both sides know.
     #[default]
@@ -36,6 +38,16 @@ pub enum ElectionKind {
         /// This side's WAN address.
         own: IpAddr,
     },
+}
+
+impl fmt::Display for ElectionKind {
+    /// The name of the election, `nonce` or `wan-ip`, without the address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Nonce => "nonce",
+            Self::WanIp { .. } => "wan-ip",
+        })
+    }
 }
 
 /// Connects to a peer behind NATs: options, then [`Puncher::connect`].

@@ -5,9 +5,12 @@
 //! buckets in use and W ≥ D + H (D the largest skew, H the time a handshake needs) at least one is
 //! common whenever both peers run, and stays so for at least H more.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
-use super::time::WallTime;
+use super::{
+    names::{self, UnknownName},
+    time::WallTime,
+};
 
 /// Time left for a handshake in the window: H in the module's words.
 const HANDSHAKE: Duration = Duration::from_secs(2);
@@ -22,6 +25,26 @@ pub enum Rule {
     Rolling,
     /// The article's: one bucket, ⌊(clock − max_clock_error) / W⌋, chosen once.
     Article,
+}
+
+impl Rule {
+    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("rolling", Self::Rolling), ("article", Self::Article)];
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(names::name(Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Rule {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        names::parse(Self::NAMES, name)
+    }
 }
 
 /// A rule and the clock error it allows for.

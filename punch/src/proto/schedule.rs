@@ -1,6 +1,6 @@
 //! From a bucket to ports: the list both peers derive alike. `PROTOCOL.md` states it exactly.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive, str::FromStr};
 
 use rand_chacha::{
     ChaCha20Rng,
@@ -9,6 +9,7 @@ use rand_chacha::{
 
 use super::{
     bucket::{Buckets, Rule},
+    names::{self, UnknownName},
     time::WallTime,
     wire::SessionTag,
 };
@@ -68,6 +69,7 @@ fn size(part: &RangeInclusive<u16>) -> u32 {
 
 /// The generator that turns a boundary into ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Schedule {
     /// ChaCha20, as `PROTOCOL.md` states.
     #[default]
@@ -76,6 +78,29 @@ pub enum Schedule {
     /// sessions, and its ports are always those of [`PortSpace::article`].
     #[cfg(feature = "mt19937")]
     Mt19937,
+}
+
+impl Schedule {
+    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("chacha20", Self::ChaCha20),
+        #[cfg(feature = "mt19937")]
+        ("mt19937", Self::Mt19937),
+    ];
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(names::name(Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        names::parse(Self::NAMES, name)
+    }
 }
 
 impl Schedule {

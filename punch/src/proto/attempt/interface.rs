@@ -16,6 +16,7 @@ pub const MAX_FIXED_PORTS: usize = 64;
 
 /// Where the ports come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PortSource {
     /// From the clock.
     Clock {
