@@ -59,6 +59,7 @@ pub mod proto;
 pub use crate::{
     driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher},
     proto::{
+        UnknownName,
         attempt::MAX_FIXED_PORTS,
         bucket::Rule,
         connection::{Failure, Role},

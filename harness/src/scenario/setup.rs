@@ -21,8 +21,7 @@ use crate::{
 };
 
 impl Named for Rule {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("rolling", Self::Rolling), ("article", Self::Article)];
+    const NAMES: &'static [(&'static str, Self)] = Self::NAMES;
 }
 
 impl Named for Election {

@@ -11,7 +11,7 @@ pub(crate) fn offset(server: &str, progress: Progress) -> Result<ClockOffset, St
     progress.remark(&format!(
         "clock corrected by {} s, as {server} says (round trip {:.1} ms)",
         reading.offset,
-        reading.round_trip_s * 1000.0
+        reading.round_trip.as_secs_f64() * 1000.0
     ));
     Ok(reading.offset)
 }

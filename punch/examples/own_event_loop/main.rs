@@ -16,16 +16,13 @@ use std::{
     error::Error,
     io::{self, Read, Write},
     net::{IpAddr, Shutdown, TcpStream},
-    time::Duration,
 };
 
 use mio::Events;
 use punch::{
-    Rule, Schedule,
     driver::clock::{monotonic_now, wall_now},
     proto::{
-        attempt::{Attempt, Config, Outcome, PortSource},
-        bucket::Buckets,
+        attempt::{Attempt, Config, Outcome, RefusedBy},
         connection::SocketId,
         election::Scheme,
         wire::{MAX_FRAME, Nonce, SessionTag},
@@ -52,17 +49,9 @@ fn config(peer: IpAddr) -> Result<Config, getrandom::Error> {
     let (mut nonce, mut seed) = ([0; 16], [0; 32]);
     getrandom::fill(&mut nonce)?;
     getrandom::fill(&mut seed)?;
-    let buckets = Buckets::new(Rule::Rolling, Duration::from_secs(20));
     let session = SessionTag::new("example own_event_loop");
-    Ok(Config {
-        peer,
-        ports: PortSource::Clock { buckets, schedule: Schedule::ChaCha20 },
-        session,
-        scheme: Scheme::Nonce { own: Nonce(nonce), session },
-        listen: true,
-        timeout: Duration::from_secs(30),
-        seed,
-    })
+    let scheme = Scheme::Nonce { own: Nonce(nonce), session };
+    Ok(Config::new(peer, scheme, seed).session(session))
 }
 
 /// Runs the attempt to its end.
@@ -80,7 +69,7 @@ fn run(mut attempt: Attempt, sockets: &mut Sockets) -> Result<TcpStream, Box<dyn
                 let (stream, _) = sockets.links.remove(&socket).ok_or("it is closed")?;
                 return Ok(stream.into());
             }
-            Some(Outcome::Failed(failure)) => return Err(format!("{failure:?}").into()),
+            Some(Outcome::Failed(failure)) => return Err(failure.into()),
             None => {}
         }
         let timeout = attempt.poll_timeout().map(|due| due.since(monotonic_now()));
@@ -104,7 +93,7 @@ fn look_at(id: SocketId, (stream, is_connecting): &mut Link, attempt: &mut Attem
             attempt.handle_connected(now, id, own, peer);
         }
         (Ok(Some(error)), ..) => {
-            attempt.handle_refused(now, id, true, &error.to_string());
+            attempt.handle_refused(now, id, RefusedBy::Network, &error.to_string());
             return false;
         }
         _ => return true,

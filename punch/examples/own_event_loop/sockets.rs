@@ -15,7 +15,7 @@ use mio::{
 use punch::{
     driver::clock::monotonic_now,
     proto::{
-        attempt::{Action, Attempt},
+        attempt::{Action, Attempt, RefusedBy},
         connection::SocketId,
     },
 };
@@ -96,7 +96,7 @@ impl Sockets {
         };
         match socket.connect(&SocketAddr::new(self.peer, port).into()) {
             Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => {
-                attempt.handle_refused(now, id, false, &error.to_string());
+                attempt.handle_refused(now, id, RefusedBy::Host, &error.to_string());
                 Ok(())
             }
             Ok(()) | Err(_) => self.add(id, TcpStream::from_std(socket.into()), true),

@@ -12,7 +12,7 @@ use std::{
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use punch::proto::{
-    attempt::{Action, Attempt, Config, Outcome, PortSource},
+    attempt::{Action, Attempt, Config, Outcome, PortSource, RefusedBy},
     bucket::{Buckets, Rule},
     connection::SocketId,
     election::Scheme,
@@ -94,15 +94,11 @@ fuzz_target!(|input: Input| {
         Some(leads) => Scheme::WanIp { leads },
         None => Scheme::Nonce { own: OWN, session },
     };
-    let config = Config {
-        peer: IpAddr::from(PEER),
-        ports,
-        session,
-        scheme,
-        listen: input.listen,
-        timeout: Duration::from_secs(60),
-        seed: [1; 32],
-    };
+    let config = Config::new(PEER.into(), scheme, [1; 32])
+        .ports(ports)
+        .session(session)
+        .listen(input.listen)
+        .timeout(Duration::from_secs(60));
     let mut now = MonoTime::from_nanos(1);
     let mut attempt = Attempt::new(config, now, WallTime::from_secs(input.wall_s.into()));
     let mut connecting: BTreeMap<SocketId, u16> = BTreeMap::new();
@@ -163,7 +159,8 @@ fuzz_target!(|input: Input| {
             Step::Refused { socket, by_network } => {
                 let Some((socket, _)) = connecting_one(socket) else { continue };
                 connecting.remove(&socket);
-                attempt.handle_refused(now, socket, by_network, "refused");
+                let by = if by_network { RefusedBy::Network } else { RefusedBy::Host };
+                attempt.handle_refused(now, socket, by, "refused");
             }
             Step::Unavailable(index) => {
                 let Some((socket, _)) = connecting_one(index) else { continue };

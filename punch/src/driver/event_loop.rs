@@ -6,23 +6,21 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     net::{Shutdown, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use polling::{Events, Poller};
 use socket2::{SockAddr, Socket};
 
 use super::{
+    canceller::Canceller,
     clock::monotonic_now,
     closing::{self, ClosingSockets, UnacknowledgedAck},
+    error::Error,
     retransmit::RetransmitTuning,
     socket::{self, ConnectResult, OpenError, TcpState},
 };
 use crate::proto::{
-    attempt::{Action, Attempt, Outcome},
+    attempt::{Action, Attempt, Outcome, RefusedBy},
     connection::{Failure, Role, SocketId},
     event::{Event, EventKind},
     wire::MAX_FRAME,
@@ -46,25 +44,11 @@ pub(crate) struct Elected {
     pub(crate) closing: ClosingSockets,
 }
 
-/// The reason why there is no connection.
-#[derive(Debug)]
-pub(crate) enum RunError {
-    Failed(Failure),
-    Cancelled,
-    Io(io::Error),
-}
-
-impl From<io::Error> for RunError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 /// The state of the loop.
 pub(crate) struct EventLoop<'a> {
     attempt: Attempt,
-    poller: Arc<Poller>,
-    cancelled: &'a AtomicBool,
+    poller: &'a Poller,
+    cancel: &'a Canceller,
     local: SocketAddr,
     peer: SocketAddr,
     open: BTreeMap<SocketId, Open>,
@@ -110,14 +94,14 @@ impl<'a> EventLoop<'a> {
     pub(crate) fn new(
         attempt: Attempt,
         (local, peer): (SocketAddr, SocketAddr),
-        poller: Arc<Poller>,
-        cancelled: &'a AtomicBool,
+        poller: &'a Poller,
+        cancel: &'a Canceller,
         observer: &'a mut dyn FnMut(&Event),
     ) -> Self {
         Self {
             attempt,
             poller,
-            cancelled,
+            cancel,
             local,
             peer,
             open: BTreeMap::new(),
@@ -128,11 +112,11 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Runs the attempt to its end.
-    pub(crate) fn run(mut self) -> Result<Elected, RunError> {
+    pub(crate) fn run(mut self) -> Result<Elected, Error> {
         let mut events = Events::new();
         loop {
             while let Some(action) = self.attempt.poll_action() {
-                self.perform(action)?;
+                self.perform(action).map_err(Error::Io)?;
             }
             self.report();
             match self.attempt.outcome() {
@@ -140,21 +124,22 @@ impl<'a> EventLoop<'a> {
                 Some(Outcome::Failed(failure)) => return Err(self.fail(failure, Role::Leader)),
                 None => {}
             }
-            if self.cancelled.load(Ordering::Acquire) {
+            if self.cancel.is_cancelled() {
                 ClosingSockets::start(self.take_sockets(), Role::Leader, None);
-                return Err(RunError::Cancelled);
+                return Err(Error::Cancelled);
             }
             let timeout = self
                 .attempt
                 .poll_timeout()
                 .map(|due| due.since(monotonic_now()));
             events.clear();
-            self.poller.wait(&mut events, timeout)?;
+            self.poller.wait(&mut events, timeout).map_err(Error::Io)?;
             for event in events.iter() {
-                match Source::of(event.key) {
-                    Source::Socket(id) => self.socket_event(id)?,
-                    Source::Listener(port) => self.accept(port)?,
-                }
+                let handled = match Source::of(event.key) {
+                    Source::Socket(id) => self.socket_event(id),
+                    Source::Listener(port) => self.accept(port),
+                };
+                handled.map_err(Error::Io)?;
             }
             self.attempt.handle_timeout(monotonic_now());
         }
@@ -192,8 +177,8 @@ impl<'a> EventLoop<'a> {
         match socket::listen(with_port(self.local, port)) {
             Ok(listener) => {
                 let event = polling::Event::readable(Source::Listener(port).key());
-                // SAFETY: the listener is deleted from the poller before it is closed; after an
-                // error both end together.
+                // SAFETY: the listener is deleted from the poller before it is closed, in `drop` at
+                // the latest.
                 unsafe { self.poller.add(&listener, event)? };
                 self.listeners.insert(port, listener);
             }
@@ -220,8 +205,8 @@ impl<'a> EventLoop<'a> {
                 // Registered after its connect: before it the poller would report a socket as
                 // ready without end.
                 let event = polling::Event::writable(Source::Socket(id).key());
-                // SAFETY: the socket is deleted from the poller before it is closed; after an
-                // error both end together.
+                // SAFETY: the socket is deleted from the poller before it is closed, in `drop` at
+                // the latest.
                 unsafe { self.poller.add(&socket, event)? };
                 self.open.insert(
                     id,
@@ -233,8 +218,12 @@ impl<'a> EventLoop<'a> {
                     .handle_unavailable(monotonic_now(), id, &error.to_string());
             }
             Err(OpenError::Connect(error)) => {
-                self.attempt
-                    .handle_refused(monotonic_now(), id, false, &error.to_string());
+                self.attempt.handle_refused(
+                    monotonic_now(),
+                    id,
+                    RefusedBy::Host,
+                    &error.to_string(),
+                );
             }
         }
         Ok(())
@@ -272,7 +261,7 @@ impl<'a> EventLoop<'a> {
             ConnectResult::Refused(error) => {
                 self.close_connecting(id)?;
                 self.attempt
-                    .handle_refused(now, id, true, &error.to_string());
+                    .handle_refused(now, id, RefusedBy::Network, &error.to_string());
             }
             ConnectResult::TimedOut => {
                 self.close_connecting(id)?;
@@ -348,8 +337,8 @@ impl<'a> EventLoop<'a> {
             let now = monotonic_now();
             let Some(id) = self.attempt.handle_accepted(now, local, remote) else { continue };
             let event = polling::Event::readable(Source::Socket(id).key());
-            // SAFETY: the socket is deleted from the poller before it is closed; after an
-            // error both end together.
+            // SAFETY: the socket is deleted from the poller before it is closed, in `drop` at
+            // the latest.
             unsafe { self.poller.add(&socket, event)? };
             self.open
                 .insert(id, Open { socket, connecting: false, tuning });
@@ -369,12 +358,12 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Closes everything before it returns: the process may be about to end.
-    fn fail(mut self, failure: Failure, role: Role) -> RunError {
+    fn fail(mut self, failure: Failure, role: Role) -> Error {
         closing::close_now(self.take_sockets(), role);
-        RunError::Failed(failure)
+        Error::Failed(failure)
     }
 
-    fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, RunError> {
+    fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, Error> {
         let Some(Chosen { socket, tuning, local, remote }) = self.take_chosen(id) else {
             let reason = Failure::ConnectionLost;
             let kind = EventKind::Failed { reason };
@@ -383,7 +372,7 @@ impl<'a> EventLoop<'a> {
         };
         let _ = socket.set_tcp_nodelay(false);
         let unacknowledged = undo_tuning(tuning, &socket, role);
-        socket.set_nonblocking(false)?;
+        socket.set_nonblocking(false).map_err(Error::Io)?;
         let kind = EventKind::Returned { local, remote, role };
         (self.observer)(&Event { at: monotonic_now(), kind });
         let closing = ClosingSockets::start(self.take_sockets(), role, unacknowledged);
@@ -426,6 +415,17 @@ impl<'a> EventLoop<'a> {
             .map(|(socket, _)| socket)
             .filter(|socket| socket.set_nonblocking(true).is_ok())
             .collect()
+    }
+}
+
+impl Drop for EventLoop<'_> {
+    /// Deletes the sockets that are left from the poller, which outlives them: after an error of
+    /// the system, or a panic of the observer.
+    fn drop(&mut self) {
+        let connections = self.open.values().map(|open| &open.socket);
+        for socket in connections.chain(self.listeners.values()) {
+            let _ = self.poller.delete(socket);
+        }
     }
 }
 

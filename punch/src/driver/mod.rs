@@ -1,7 +1,10 @@
 //! The driver of the protocol: clock, sockets, and one thread that waits for events.
 
+mod canceller;
 pub mod clock;
 mod closing;
+mod connection;
+mod error;
 mod event_loop;
 #[cfg(feature = "ntp")]
 pub mod ntp;
@@ -12,6 +15,9 @@ mod socket;
 mod testing;
 
 pub use self::{
+    canceller::Canceller,
     closing::ClosingSockets,
-    puncher::{Canceller, Connection, ElectionKind, Error, Puncher},
+    connection::Connection,
+    error::Error,
+    puncher::{ElectionKind, Puncher},
 };

@@ -17,12 +17,13 @@ const PORT: u16 = 123;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a server said.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reading {
     /// What to add to this machine's clock so that it agrees with the server's.
     pub offset: ClockOffset,
-    /// Round trip of the question in seconds; the offset is right within half of it.
-    pub round_trip_s: f64,
+    /// Time from the question to the answer; the offset is right to within half of it.
+    pub round_trip: Duration,
 }
 
 /// Asks a server: a name or an address, with its port where that is not 123 (`name:port`,
@@ -43,7 +44,10 @@ pub fn ask(server: &str) -> io::Result<Reading> {
     let seconds = result.clock_offset().as_secs_f64();
     let offset = ClockOffset::from_secs_f64(seconds)
         .ok_or_else(|| io::Error::other(format!("an offset of {seconds} s is not a clock's")))?;
-    Ok(Reading { offset, round_trip_s: result.round_trip_delay().as_secs_f64() })
+    let round_trip = result.round_trip_delay().as_secs_f64();
+    // A server that claims to have taken longer than the round trip makes it negative.
+    let round_trip = Duration::try_from_secs_f64(round_trip).unwrap_or_default();
+    Ok(Reading { offset, round_trip })
 }
 
 /// The address that the system prefers.

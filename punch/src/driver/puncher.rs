@@ -1,27 +1,24 @@
-//! The library's door: [`Puncher`], what it returns and how it fails.
+//! [`Puncher`], the library's entry point.
 
 use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    fmt,
+    net::{IpAddr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
 
 use polling::Poller;
 
 use super::{
+    canceller::Canceller,
     clock::{monotonic_now, wall_now},
-    closing::ClosingSockets,
-    event_loop::{EventLoop, RunError},
+    connection::Connection,
+    error::Error,
+    event_loop::EventLoop,
     socket,
 };
 use crate::proto::{
     attempt::{Attempt, Config, MAX_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
-    connection::{Failure, Role},
     election::Scheme,
     event::Event,
     schedule::Schedule,
@@ -31,6 +28,7 @@ use crate::proto::{
 
 /// How the connection is chosen among several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ElectionKind {
     /// HELLO / COMMIT / ACK: no address needed, and both sides know.
     #[default]
@@ -40,6 +38,16 @@ pub enum ElectionKind {
         /// This side's WAN address.
         own: IpAddr,
     },
+}
+
+impl fmt::Display for ElectionKind {
+    /// The name of the election, `nonce` or `wan-ip`, without the address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Nonce => "nonce",
+            Self::WanIp { .. } => "wan-ip",
+        })
+    }
 }
 
 /// Connects to a peer behind NATs: options, then [`Puncher::connect`].
@@ -85,14 +93,14 @@ impl Puncher {
             rule: Rule::default(),
             schedule: Schedule::default(),
             fixed_ports: None,
-            max_clock_error: Duration::from_secs(20),
+            max_clock_error: Buckets::DEFAULT_CLOCK_ERROR,
             clock_offset: ClockOffset::default(),
             session: String::new(),
             election: ElectionKind::default(),
             bind: None,
             scope_id: 0,
             listen: true,
-            timeout: Duration::from_secs(30),
+            timeout: Config::DEFAULT_TIMEOUT,
             seed: None,
             cancel: Canceller::default(),
         }
@@ -212,37 +220,16 @@ impl Puncher {
         let peer = peer.to_canonical();
         let local = self.local_address(peer)?;
         let config = self.config(peer)?;
-        let shared = &self.cancel.shared;
-        if shared.cancelled.load(Ordering::Acquire) {
+        if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let poller = Arc::new(Poller::new().map_err(Error::Io)?);
+        let poller = Poller::new().map_err(Error::Io)?;
+        let registration = self.cancel.register(poller);
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
-        shared.pollers().push(Arc::clone(&poller));
-        let event_loop = EventLoop::new(
-            attempt,
-            addresses,
-            Arc::clone(&poller),
-            &shared.cancelled,
-            &mut observer,
-        );
-        let result = event_loop.run();
-        shared
-            .pollers()
-            .retain(|other| !Arc::ptr_eq(other, &poller));
-        let elected = result.map_err(|error| match error {
-            RunError::Failed(failure) => Error::Failed(failure),
-            RunError::Cancelled => Error::Cancelled,
-            RunError::Io(error) => Error::Io(error),
-        })?;
-        Ok(Connection {
-            stream: elected.socket.into(),
-            local: elected.local,
-            remote: elected.remote,
-            role: elected.role,
-            closing: elected.closing,
-        })
+        let (poller, observer) = (registration.poller(), &mut observer);
+        let elected = EventLoop::new(attempt, addresses, poller, &self.cancel, observer).run()?;
+        Ok(elected.into())
     }
 
     fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
@@ -299,20 +286,16 @@ impl Puncher {
             Some(seed) => expand(seed, &mut random),
             None => getrandom::fill(&mut random).map_err(|error| Error::Io(error.into()))?,
         }
-        let (nonce, seed) = random.split_at(16);
-        let mut own = Nonce([0; 16]);
-        own.0.copy_from_slice(nonce);
-        let mut config = Config {
-            peer,
-            ports: self.port_source()?,
-            session,
-            scheme: self.scheme(own, session, peer)?,
-            listen: self.listen && self.rule != Rule::Article,
-            timeout: self.timeout,
-            seed: [0; 32],
-        };
-        config.seed.copy_from_slice(seed);
-        Ok(config)
+        let (mut own, mut seed) = (Nonce([0; 16]), [0; 32]);
+        own.0.copy_from_slice(&random[..16]);
+        seed.copy_from_slice(&random[16..]);
+        let ports = self.port_source()?;
+        let scheme = self.scheme(own, session, peer)?;
+        Ok(Config::new(peer, scheme, seed)
+            .ports(ports)
+            .session(session)
+            .listen(self.listen && self.rule != Rule::Article)
+            .timeout(self.timeout))
     }
 
     fn scheme(&self, own: Nonce, session: SessionTag, peer: IpAddr) -> Result<Scheme, Error> {
@@ -333,184 +316,4 @@ impl Puncher {
 fn expand(seed: u64, random: &mut [u8]) {
     use rand_chacha::rand_core::{Rng, SeedableRng};
     rand_chacha::ChaCha20Rng::seed_from_u64(seed).fill_bytes(random);
-}
-
-/// A connection to the peer.
-#[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
-    local: SocketAddr,
-    remote: SocketAddr,
-    role: Role,
-    closing: ClosingSockets,
-}
-
-impl Connection {
-    /// The connection: blocking, with the system's default options, except that on Linux a segment
-    /// that is lost while few are under way is repeated at a steady pace
-    /// (`TCP_THIN_LINEAR_TIMEOUTS`).
-    pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
-    /// Local address and port.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// The peer's address and port, as seen from here.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.remote
-    }
-
-    /// Whether this side leads. Exactly one side does: a ready-made tie-breaker.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// The plain stream. The connections that were not chosen go on being closed in the
-    /// background, for 4 s at most; a process that ends sooner may reset them.
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
-    }
-
-    /// The plain stream, and a wait for the other connections to be closed: call it before the
-    /// process ends.
-    pub fn into_parts(self) -> (TcpStream, ClosingSockets) {
-        (self.stream, self.closing)
-    }
-}
-
-/// Ends a [`Puncher::connect`] from another thread.
-#[derive(Debug, Clone, Default)]
-pub struct Canceller {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    cancelled: AtomicBool,
-    /// Those of every `connect` that is under way.
-    pollers: Mutex<Vec<Arc<Poller>>>,
-}
-
-impl Shared {
-    fn pollers(&self) -> MutexGuard<'_, Vec<Arc<Poller>>> {
-        self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Canceller {
-    /// Makes `connect` return [`Error::Cancelled`], at once and ever after.
-    pub fn cancel(&self) {
-        self.shared.cancelled.store(true, Ordering::Release);
-        for poller in self.shared.pollers().iter() {
-            // A failed wake-up only delays the end to the next event or time-out.
-            let _ = poller.notify();
-        }
-    }
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// The address cannot be a peer's: unspecified, multicast or broadcast.
-    InvalidPeer(IpAddr),
-    /// The address is link-local, and [`Puncher::scope_id`] does not say on which link.
-    NoScope(IpAddr),
-    /// The address is the one this machine would punch from.
-    OwnAddress(IpAddr),
-    /// This machine knows no way to the peer.
-    NoRoute(io::Error),
-    /// The address to bind is not one of this machine.
-    NotLocal(IpAddr),
-    /// One address is IPv4 and the other IPv6.
-    MixedFamilies {
-        /// This side's address.
-        local: IpAddr,
-        /// The peer's.
-        peer: IpAddr,
-    },
-    /// Fixed ports must be 1 to [`MAX_FIXED_PORTS`], and none of them 0.
-    FixedPorts,
-    /// The `wan-ip` election needs two different addresses.
-    EqualWanAddresses(IpAddr),
-    /// The attempt ended without a connection.
-    Failed(Failure),
-    /// [`Canceller::cancel`] was called.
-    Cancelled,
-    /// The system failed in a way that has nothing to do with the peer.
-    Io(io::Error),
-}
-
-impl Error {
-    /// Whether the options or the address were impossible, so that trying again cannot help.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::InvalidPeer(_)
-            | Self::NoScope(_)
-            | Self::OwnAddress(_)
-            | Self::NotLocal(_)
-            | Self::MixedFamilies { .. }
-            | Self::FixedPorts
-            | Self::EqualWanAddresses(_) => true,
-            Self::NoRoute(_) | Self::Failed(_) | Self::Cancelled | Self::Io(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidPeer(address) => write!(
-                f,
-                "{address} cannot be a peer: give the address of one host, as seen from here"
-            ),
-            Self::NoScope(address) => write!(
-                f,
-                "{address} is link-local: say through which interface, such as {address}%eth0"
-            ),
-            Self::OwnAddress(address) => {
-                write!(f, "{address} is this machine itself: give the peer's address")
-            }
-            Self::NoRoute(error) => write!(f, "this machine has no route to the peer: {error}"),
-            Self::NotLocal(address) => {
-                write!(
-                    f,
-                    "{address} is no address of this machine; leave it out to use the usual one"
-                )
-            }
-            Self::MixedFamilies { local, peer } => {
-                write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
-            }
-            Self::FixedPorts => {
-                write!(f, "fixed ports: give 1 to {MAX_FIXED_PORTS} of them, each from 1 to 65535")
-            }
-            Self::EqualWanAddresses(address) => write!(
-                f,
-                "both WAN addresses are {address}, so that neither leads; use the nonce election"
-            ),
-            Self::Failed(failure) => failure.fmt(f),
-            Self::Cancelled => write!(f, "cancelled"),
-            Self::Io(error) => write!(f, "system error: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NoRoute(error) | Self::Io(error) => Some(error),
-            Self::InvalidPeer(_)
-            | Self::NoScope(_)
-            | Self::OwnAddress(_)
-            | Self::NotLocal(_)
-            | Self::MixedFamilies { .. }
-            | Self::FixedPorts
-            | Self::EqualWanAddresses(_)
-            | Self::Failed(_)
-            | Self::Cancelled => None,
-        }
-    }
 }

@@ -5,9 +5,12 @@
 //! buckets in use and W ≥ D + H (D the largest skew, H the time a handshake needs) at least one is
 //! common whenever both peers run, and stays so for at least H more.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
-use super::time::WallTime;
+use super::{
+    names::{self, UnknownName},
+    time::WallTime,
+};
 
 /// Time left for a handshake in the window: H in the module's words.
 const HANDSHAKE: Duration = Duration::from_secs(2);
@@ -24,6 +27,26 @@ pub enum Rule {
     Article,
 }
 
+impl Rule {
+    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("rolling", Self::Rolling), ("article", Self::Article)];
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(names::name(Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Rule {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        names::parse(Self::NAMES, name)
+    }
+}
+
 /// A rule and the clock error it allows for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Buckets {
@@ -32,6 +55,9 @@ pub struct Buckets {
 }
 
 impl Buckets {
+    /// The default clock error, the article's 20 s.
+    pub const DEFAULT_CLOCK_ERROR: Duration = Duration::from_secs(20);
+
     /// Buckets for clocks that are each within `max_clock_error` of true time.
     pub const fn new(rule: Rule, max_clock_error: Duration) -> Self {
         Self { rule, max_clock_error }

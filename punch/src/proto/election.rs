@@ -33,6 +33,7 @@ const DOLLAR: u8 = b'$';
 
 /// How the connection is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Scheme {
     /// HELLO / COMMIT / ACK; the larger nonce leads.
     Nonce {

@@ -10,6 +10,9 @@ pub mod bucket;
 pub mod connection;
 pub mod election;
 pub mod event;
+mod names;
 pub mod schedule;
 pub mod time;
 pub mod wire;
+
+pub use self::names::UnknownName;

@@ -1,6 +1,6 @@
 //! From a bucket to ports: the list both peers derive alike. `PROTOCOL.md` states it exactly.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{collections::BTreeSet, fmt, ops::RangeInclusive, str::FromStr};
 
 use rand_chacha::{
     ChaCha20Rng,
@@ -9,6 +9,7 @@ use rand_chacha::{
 
 use super::{
     bucket::{Buckets, Rule},
+    names::{self, UnknownName},
     time::WallTime,
     wire::SessionTag,
 };
@@ -68,6 +69,7 @@ fn size(part: &RangeInclusive<u16>) -> u32 {
 
 /// The generator that turns a boundary into ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Schedule {
     /// ChaCha20, as `PROTOCOL.md` states.
     #[default]
@@ -76,6 +78,29 @@ pub enum Schedule {
     /// sessions, and its ports are always those of [`PortSpace::article`].
     #[cfg(feature = "mt19937")]
     Mt19937,
+}
+
+impl Schedule {
+    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("chacha20", Self::ChaCha20),
+        #[cfg(feature = "mt19937")]
+        ("mt19937", Self::Mt19937),
+    ];
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(names::name(Self::NAMES, *self))
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        names::parse(Self::NAMES, name)
+    }
 }
 
 impl Schedule {
@@ -126,10 +151,12 @@ fn mt19937_ports(bucket: i64, count: usize) -> Vec<u16> {
     const RANGE: u16 = 20_000;
     const BITS: u32 = 15;
     let mut generator = rand_mt::Mt::new_with_key([boundary(bucket)]);
+    let count = count.min(RANGE.into());
     let mut drawn = Vec::with_capacity(count);
-    while drawn.len() < count.min(RANGE.into()) {
+    let mut seen = BTreeSet::new();
+    while drawn.len() < count {
         let top = u16::try_from(generator.next_u32() >> (32 - BITS)).expect("15 bits fit in 16");
-        if top < RANGE && !drawn.contains(&(BASE + top)) {
+        if top < RANGE && seen.insert(top) {
             drawn.push(BASE + top);
         }
     }
@@ -157,12 +184,14 @@ pub fn ports(bucket: i64, session: SessionTag, space: &PortSpace, count: usize) 
     let mut stream = ChaCha20Rng::from_seed(key);
 
     let limit = u32::MAX - (u32::MAX % n + 1) % n;
+    let count = count.min(n as usize);
     let mut drawn = Vec::with_capacity(count);
-    while drawn.len() < count.min(n as usize) {
+    let mut seen = BTreeSet::new();
+    while drawn.len() < count {
         let word = stream.next_u32();
         if let Some(port) = space.port(word % n)
             && word <= limit
-            && !drawn.contains(&port)
+            && seen.insert(port)
         {
             drawn.push(port);
         }

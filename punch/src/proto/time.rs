@@ -66,6 +66,12 @@ impl WallTime {
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
+
+    /// Time from `earlier` to `self`, zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        let nanos = i128::from(self.0) - i128::from(earlier.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+    }
 }
 
 impl Add<ClockOffset> for WallTime {

@@ -4,8 +4,9 @@
 //! bounded by a time-out.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc,
     thread,
     time::Duration,
@@ -190,6 +191,35 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
         let again = puncher.connect_observed(net.address(1), |event| panic!("{event:?}"));
         assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
     });
+}
+
+#[test]
+fn an_observer_that_panics_leaves_no_listener_and_no_connection_behind() {
+    let net = Net(16);
+    let puncher = net.puncher(0);
+    let mut ports_in_use = Vec::new();
+    let mut held = None;
+    let connect = || {
+        puncher.connect_observed(net.address(1), |event| {
+            if let EventKind::Ports { ports, .. } = &event.kind
+                && held.is_none()
+            {
+                ports_in_use.clone_from(ports);
+                held = Some(stranger(net.address(1), SocketAddr::new(net.address(0), ports[0])));
+            }
+            assert!(!matches!(event.kind, EventKind::Connected { .. }), "the panic of this test");
+        })
+    };
+    assert!(catch_unwind(AssertUnwindSafe(connect)).is_err());
+    let mut held = held.unwrap();
+    held.set_read_timeout(Some(LONG)).unwrap();
+    let end = held.read_to_end(&mut Vec::new());
+    assert!(end.is_ok() || end.unwrap_err().kind() == ErrorKind::ConnectionReset);
+    for port in ports_in_use {
+        let to = SocketAddr::new(net.address(0), port);
+        let refused = TcpStream::connect(to).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{to}");
+    }
 }
 
 /// What a stranger at the peer's address does with the connection it was granted.

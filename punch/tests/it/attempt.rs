@@ -7,7 +7,7 @@ use std::{
 };
 
 use punch::proto::{
-    attempt::{Action, Attempt, Config, Outcome, PortSource},
+    attempt::{Action, Attempt, Config, Outcome, PortSource, RefusedBy},
     bucket::Rule,
     connection::{Failure, Role, SocketId},
     election::Scheme,
@@ -38,15 +38,9 @@ fn nonce_attempt() -> Attempt {
 fn attempt_by(scheme: Scheme, ports: Option<Vec<u16>>, wall: WallTime) -> Attempt {
     let (buckets, schedule) = (buckets(Rule::Rolling), Schedule::ChaCha20);
     let clock = PortSource::Clock { buckets, schedule };
-    let config = Config {
-        peer: PEER,
-        ports: ports.map_or(clock, PortSource::Fixed),
-        session: SessionTag::default(),
-        scheme,
-        listen: true,
-        timeout: Duration::from_secs(120),
-        seed: [7; 32],
-    };
+    let config = Config::new(PEER, scheme, [7; 32])
+        .ports(ports.map_or(clock, PortSource::Fixed))
+        .timeout(Duration::from_secs(120));
     Attempt::new(config, at(0), wall)
 }
 
@@ -115,7 +109,7 @@ fn a_port_that_stays_goes_about_it_as_its_new_bucket_has_it() {
     for (ms, prompt) in [(100, false), (600, true)] {
         attempt.handle_timeout(at(ms));
         socket = connecting(&actions(&mut attempt), port).unwrap_or(socket);
-        attempt.handle_refused(at(ms), socket, true, "refused");
+        attempt.handle_refused(at(ms), socket, RefusedBy::Network, "refused");
         assert_eq!(connecting(&actions(&mut attempt), port).is_some(), prompt, "after {ms} ms");
     }
 }
@@ -171,7 +165,7 @@ fn nothing_happens_after_the_end() {
         let (now, (local, remote)) = (at(300_000), ends(4001));
         attempt.handle_abandoned(now, SocketId(2));
         attempt.handle_no_listener(now, 4001, "in use");
-        attempt.handle_refused(now, SocketId(2), true, "refused");
+        attempt.handle_refused(now, SocketId(2), RefusedBy::Network, "refused");
         attempt.handle_connected(now, SocketId(2), local, remote);
         attempt.handle_data(now, SocketId(1), b"of the user");
         attempt.handle_closed(now, SocketId(1));
@@ -242,7 +236,7 @@ fn pauses_at(index: u16, refusals: usize) -> Vec<f64> {
     actions(&mut attempt);
     let mut pauses = Vec::new();
     while pauses.len() < refusals {
-        attempt.handle_refused(now, socket, true, "refused");
+        attempt.handle_refused(now, socket, RefusedBy::Network, "refused");
         let refused = now;
         let next = loop {
             if let Some(next) = connecting(&actions(&mut attempt), 4000 + index) {

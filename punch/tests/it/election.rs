@@ -336,7 +336,7 @@ fn assert_role(setting: &Setting, connection: usize, end: usize, role: Role) {
     let leads = match (own, peer) {
         (Scheme::Nonce { own, .. }, Scheme::Nonce { own: peer, .. }) => own > peer,
         (Scheme::WanIp { leads }, _) => leads,
-        (Scheme::Nonce { .. }, Scheme::WanIp { .. }) => unreachable!("schemes are not mixed"),
+        other => unreachable!("schemes are not mixed: {other:?}"),
     };
     assert_eq!(role == Role::Leader, leads);
 }

@@ -9,6 +9,8 @@ mod election;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod extremes;
+#[cfg(test)]
 mod oddities;
 #[cfg(test)]
 mod pair;

@@ -120,3 +120,15 @@ fn a_port_that_two_buckets_share_is_counted_once() {
     let wall = WallTime::from_secs(first * WINDOW_S);
     assert_eq!(ports_at(Rule::Rolling, wall).len(), 15);
 }
+
+#[test]
+fn rules_and_schedules_are_read_by_the_names_that_they_print() {
+    for (name, rule) in Rule::NAMES {
+        assert_eq!((rule.to_string(), name.parse()), ((*name).to_owned(), Ok(*rule)));
+    }
+    for (name, schedule) in Schedule::NAMES {
+        assert_eq!((schedule.to_string(), name.parse()), ((*name).to_owned(), Ok(*schedule)));
+    }
+    let unknown = "Rolling".parse::<Rule>().unwrap_err();
+    assert_eq!(unknown.to_string(), "\"Rolling\" is none of rolling, article");
+}

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use crate::proto::{
-    bucket::Buckets,
+    bucket::{Buckets, Rule},
     connection::{Failure, Role, SocketId},
     election::Scheme,
     schedule::Schedule,
@@ -16,6 +16,7 @@ pub const MAX_FIXED_PORTS: usize = 64;
 
 /// Where the ports come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PortSource {
     /// From the clock.
     Clock {
@@ -29,23 +30,68 @@ pub enum PortSource {
     Fixed(Vec<u16>),
 }
 
-/// What an attempt needs to know.
+/// Options of an attempt.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The peer's address as seen from here.
-    pub peer: IpAddr,
-    /// Where the ports come from.
-    pub ports: PortSource,
-    /// Tells pairs on the same addresses apart.
-    pub session: SessionTag,
-    /// How the connection is chosen.
-    pub scheme: Scheme,
-    /// Whether each port is listened on as well.
-    pub listen: bool,
-    /// How long to try before giving up.
-    pub timeout: Duration,
-    /// Seed of the random pauses.
-    pub seed: [u8; 32],
+    pub(super) peer: IpAddr,
+    pub(super) scheme: Scheme,
+    pub(super) seed: [u8; 32],
+    pub(super) ports: PortSource,
+    pub(super) session: SessionTag,
+    pub(super) listen: bool,
+    pub(super) timeout: Duration,
+}
+
+impl Config {
+    /// Options for an attempt to reach the address `peer`, as seen from here. `scheme` says how the
+    /// connection is chosen; `seed` is that of the random pauses.
+    ///
+    /// The defaults: the ports of the `rolling` rule for clocks within 20 s, the default session,
+    /// listeners, 30 s.
+    pub fn new(peer: IpAddr, scheme: Scheme, seed: [u8; 32]) -> Self {
+        let buckets = Buckets::new(Rule::default(), Buckets::DEFAULT_CLOCK_ERROR);
+        Self {
+            peer: peer.to_canonical(),
+            scheme,
+            seed,
+            ports: PortSource::Clock { buckets, schedule: Schedule::default() },
+            session: SessionTag::default(),
+            listen: true,
+            timeout: Self::DEFAULT_TIMEOUT,
+        }
+    }
+
+    /// The default timeout, 30 s.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// Sets the source of the ports.
+    #[must_use]
+    pub fn ports(mut self, ports: PortSource) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// Sets the session, which keeps pairs of peers on the same addresses apart. A session in
+    /// [`Scheme::Nonce`] has to be the same.
+    #[must_use]
+    pub fn session(mut self, session: SessionTag) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// Sets whether the attempt listens on its ports as well. Under the `article` rule it must not.
+    #[must_use]
+    pub fn listen(mut self, listen: bool) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Sets the time after which the attempt takes no new decision.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 /// What the shell must do.
@@ -92,6 +138,15 @@ pub enum Action {
         /// The connection.
         socket: SocketId,
     },
+}
+
+/// Origin of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefusedBy {
+    /// The network: a RST or an ICMP error has answered the SYN.
+    Network,
+    /// This host: the connect could not begin, and nothing was sent.
+    Host,
 }
 
 /// How an attempt ended.

@@ -27,7 +27,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource};
+pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource, RefusedBy};
 use self::{
     port::{
         LOCAL_PAUSE, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
@@ -189,20 +189,14 @@ impl Attempt {
         Some(socket)
     }
 
-    /// A connect was answered by a refusal (`by_network`), or could not be begun on this machine.
-    pub fn handle_refused(
-        &mut self,
-        now: MonoTime,
-        socket: SocketId,
-        by_network: bool,
-        error: &str,
-    ) {
+    /// Handles a connect that was refused.
+    pub fn handle_refused(&mut self, now: MonoTime, socket: SocketId, by: RefusedBy, error: &str) {
         if self.outcome.is_some() {
             return;
         }
         let Some(&port) = self.sockets.get(&socket) else { return };
         self.report(now, EventKind::Refused { port, error: error.to_owned() });
-        if !by_network {
+        if by == RefusedBy::Host {
             self.tally.local_errors += 1;
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
@@ -293,10 +287,9 @@ impl Attempt {
         let wall = self.wall_at_start + now.since(self.started);
         let (buckets, ports) = self.ports_at(wall);
         self.next_ports = match &self.config.ports {
-            PortSource::Clock { buckets, .. } => buckets.next_change(wall).map(|change| {
-                let ahead = u64::try_from(change.as_nanos() - wall.as_nanos()).unwrap_or(u64::MAX);
-                now + Duration::from_nanos(ahead)
-            }),
+            PortSource::Clock { buckets, .. } => buckets
+                .next_change(wall)
+                .map(|change| now + change.since(wall)),
             PortSource::Fixed(_) => None,
         };
         self.report(now, EventKind::Ports { buckets, ports: ports.keys().copied().collect() });
@@ -509,8 +502,12 @@ impl Attempt {
     }
 
     fn new_socket(&mut self, port: u16) -> SocketId {
+        // After four thousand million sockets the numbers begin anew.
+        while self.sockets.contains_key(&SocketId(self.next_socket)) {
+            self.next_socket = self.next_socket.wrapping_add(1);
+        }
         let socket = SocketId(self.next_socket);
-        self.next_socket += 1;
+        self.next_socket = self.next_socket.wrapping_add(1);
         self.sockets.insert(socket, port);
         socket
     }

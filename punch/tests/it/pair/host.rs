@@ -7,7 +7,7 @@ use std::{
 };
 
 use punch::proto::{
-    attempt::{Action, Attempt, Config, Outcome},
+    attempt::{Action, Attempt, Config, Outcome, RefusedBy},
     connection::SocketId,
     event::Event,
     time::{MonoTime, WallTime},
@@ -133,7 +133,7 @@ impl Host {
                 }
             }
             (Note::Refused(_), Some(id)) => {
-                attempt.handle_refused(now, id, true, "refused");
+                attempt.handle_refused(now, id, RefusedBy::Network, "refused");
                 self.disown(id);
             }
             (Note::Readable(_), Some(id)) => self.read(now, id, handle),
@@ -182,7 +182,9 @@ impl Host {
             Action::Connect { socket, port } => match self.kernel.connect(now, port) {
                 Ok(handle) => self.own(socket, handle),
                 Err(OpenError::Bind) => attempt.handle_unavailable(now, socket, "in use"),
-                Err(OpenError::Connect) => attempt.handle_refused(now, socket, false, "in use"),
+                Err(OpenError::Connect) => {
+                    attempt.handle_refused(now, socket, RefusedBy::Host, "in use")
+                }
             },
             Action::Abandon { socket } => {
                 let handle = self.sockets.get(&socket).copied();

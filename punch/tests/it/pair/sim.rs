@@ -113,18 +113,15 @@ impl Trial {
         rng.fill_bytes(&mut random);
         let (nonce, seed) = random.split_at(16);
         let own = Nonce(nonce.try_into().unwrap());
-        let config = Config {
-            peer: peer_of(side),
-            ports: self.ports[side].clone(),
-            session,
-            scheme: match self.wan_ip {
-                true => Scheme::WanIp { leads: side == 0 },
-                false => Scheme::Nonce { own, session },
-            },
-            listen: self.listen,
-            timeout: self.timeout,
-            seed: seed.try_into().unwrap(),
+        let scheme = match self.wan_ip {
+            true => Scheme::WanIp { leads: side == 0 },
+            false => Scheme::Nonce { own, session },
         };
+        let config = Config::new(peer_of(side), scheme, seed.try_into().unwrap())
+            .ports(self.ports[side].clone())
+            .session(session)
+            .listen(self.listen)
+            .timeout(self.timeout);
         // Linux: smoothed RTT plus 200 ms or four deviations, the first of which is RTT / 2.
         let rto = self.rtt + (self.rtt * 2).max(Duration::from_millis(200));
         let first = if side == 0 { 0 } else { 1 << 31 };

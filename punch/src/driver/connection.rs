@@ -1,0 +1,59 @@
+//! A connection to the peer.
+
+use std::net::{SocketAddr, TcpStream};
+
+use super::{closing::ClosingSockets, event_loop::Elected};
+use crate::proto::connection::Role;
+
+/// A connection to the peer.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    local: SocketAddr,
+    remote: SocketAddr,
+    role: Role,
+    closing: ClosingSockets,
+}
+
+impl Connection {
+    /// The TCP connection. It is blocking and has the system's default options, except that on
+    /// Linux a segment that is lost while few are in flight is repeated at a constant interval
+    /// (`TCP_THIN_LINEAR_TIMEOUTS`).
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Local address and port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Address and port of the peer, as seen from here.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Role of this side in the election. Exactly one side leads: a ready-made tie-breaker.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The TCP connection alone. The connections that were not chosen are closed in the
+    /// background, within 4 s; a process that ends sooner may reset them.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// The TCP connection, and the connections that were not chosen. A process that is about to
+    /// end waits for the latter ([`ClosingSockets::wait`]).
+    pub fn into_parts(self) -> (TcpStream, ClosingSockets) {
+        (self.stream, self.closing)
+    }
+}
+
+impl From<Elected> for Connection {
+    fn from(elected: Elected) -> Self {
+        let Elected { socket, local, remote, role, closing } = elected;
+        Self { stream: socket.into(), local, remote, role, closing }
+    }
+}

@@ -1,0 +1,109 @@
+//! The reasons for which [`Puncher::connect`](super::Puncher::connect) returns no connection.
+
+use std::{error, fmt, io, net::IpAddr};
+
+use crate::proto::{attempt::MAX_FIXED_PORTS, connection::Failure};
+
+/// Reason for which there is no connection.
+///
+/// The text of an error does not contain that of its [`source`](error::Error::source): print both.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address cannot be a peer's: it is unspecified, multicast or broadcast.
+    InvalidPeer(IpAddr),
+    /// The address is link-local, and [`Puncher::scope_id`](super::Puncher::scope_id) names no link.
+    NoScope(IpAddr),
+    /// The peer's address is the one from which this machine would punch.
+    OwnAddress(IpAddr),
+    /// This machine has no route to the peer.
+    NoRoute(io::Error),
+    /// The address to bind does not belong to this machine.
+    NotLocal(IpAddr),
+    /// One address is IPv4 and the other is IPv6.
+    MixedFamilies {
+        /// This side's address.
+        local: IpAddr,
+        /// The peer's address.
+        peer: IpAddr,
+    },
+    /// The number of fixed ports is not 1 to [`MAX_FIXED_PORTS`], or one of them is 0.
+    FixedPorts,
+    /// Both sides have the same WAN address, so that neither leads the `wan-ip` election.
+    EqualWanAddresses(IpAddr),
+    /// The attempt ended without a connection.
+    Failed(Failure),
+    /// [`Canceller::cancel`](super::Canceller::cancel) was called.
+    Cancelled,
+    /// A system call failed for a reason that does not depend on the peer.
+    Io(io::Error),
+}
+
+impl Error {
+    /// Whether the options or the address are impossible, so that another try cannot succeed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::InvalidPeer(_)
+            | Self::NoScope(_)
+            | Self::OwnAddress(_)
+            | Self::NotLocal(_)
+            | Self::MixedFamilies { .. }
+            | Self::FixedPorts
+            | Self::EqualWanAddresses(_) => true,
+            Self::NoRoute(_) | Self::Failed(_) | Self::Cancelled | Self::Io(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidPeer(address) => write!(
+                f,
+                "{address} cannot be a peer: give the address of one host, as seen from here"
+            ),
+            Self::NoScope(address) => write!(
+                f,
+                "{address} is link-local: say through which interface, such as {address}%eth0"
+            ),
+            Self::OwnAddress(address) => {
+                write!(f, "{address} is this machine itself: give the peer's address")
+            }
+            Self::NoRoute(error) => write!(f, "this machine has no route to the peer: {error}"),
+            Self::NotLocal(address) => write!(
+                f,
+                "{address} is no address of this machine; leave it out to use the usual one"
+            ),
+            Self::MixedFamilies { local, peer } => {
+                write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
+            }
+            Self::FixedPorts => {
+                write!(f, "fixed ports: give 1 to {MAX_FIXED_PORTS} of them, each from 1 to 65535")
+            }
+            Self::EqualWanAddresses(address) => write!(
+                f,
+                "both WAN addresses are {address}, so that neither leads; use the nonce election"
+            ),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Cancelled => write!(f, "cancelled"),
+            Self::Io(error) => write!(f, "system error: {error}"),
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::NoRoute(error) | Self::Io(error) => Some(error),
+            Self::InvalidPeer(_)
+            | Self::NoScope(_)
+            | Self::OwnAddress(_)
+            | Self::NotLocal(_)
+            | Self::MixedFamilies { .. }
+            | Self::FixedPorts
+            | Self::EqualWanAddresses(_)
+            | Self::Failed(_)
+            | Self::Cancelled => None,
+        }
+    }
+}
