@@ -1,10 +1,13 @@
 //! The command line.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{
+    Parser, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
-use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
+use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule, UnknownName};
 
 use crate::{exit::Exit, peer::Family};
 
@@ -34,12 +37,12 @@ pub(crate) struct Args {
     pub(crate) peer: Option<String>,
 
     /// How ports follow from the clock; the same on both sides.
-    #[arg(long, value_enum, default_value_t = RuleArg::Rolling)]
-    rule: RuleArg,
+    #[arg(long, value_parser = named(Rule::NAMES, about_rule), default_value_t)]
+    rule: Rule,
 
     /// The generator of the ports; the same on both sides.
-    #[arg(long, value_enum, default_value_t = ScheduleArg::Chacha20)]
-    schedule: ScheduleArg,
+    #[arg(long, value_parser = named(Schedule::NAMES, about_schedule), default_value_t)]
+    schedule: Schedule,
 
     /// How one connection is chosen; the same on both sides. `wan-ip` needs --wan-ip.
     #[arg(long, value_enum, default_value_t = ElectionArg::Nonce)]
@@ -143,22 +146,40 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum RuleArg {
-    /// Two neighbouring buckets, re-evaluated while running: no skew within the clock error matters.
-    Rolling,
-    /// The article's: one bucket, chosen once, no listeners.
-    Article,
+/// A parser of an option whose values have names, with text about each for `--help`.
+fn named<T>(
+    names: &'static [(&'static str, T)],
+    about: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownName> + Clone + Send + Sync,
+{
+    let values = names
+        .iter()
+        .map(|(name, value)| PossibleValue::new(*name).help(about(value.clone())));
+    PossibleValuesParser::new(values).try_map(|name| name.parse())
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ScheduleArg {
-    /// ChaCha20.
-    Chacha20,
-    /// Python's generator, as in the article's program.
-    Mt19937,
+fn about_rule(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Rolling => {
+            "Two neighbouring buckets, re-evaluated while running: no skew within the clock error \
+             matters"
+        }
+        Rule::Article => "The article's: one bucket, chosen once, no listeners",
+    }
 }
 
+fn about_schedule(schedule: Schedule) -> &'static str {
+    match schedule {
+        Schedule::ChaCha20 => "ChaCha20",
+        Schedule::Mt19937 => "Python's generator, as in the article's program",
+        // A schedule that a later version of the library adds.
+        _ => "",
+    }
+}
+
+/// The name of an election; the value needs an address as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ElectionArg {
     /// The larger random number leads; both sides know the result.
@@ -177,20 +198,12 @@ impl Args {
     /// A [`Puncher`] with these options, or a message about one that is out of its range.
     pub(crate) fn puncher(&self) -> Result<Puncher, String> {
         let (rule, schedule, election) = match self.profile {
-            Some(ProfileArg::Article) => {
-                (RuleArg::Article, ScheduleArg::Mt19937, ElectionArg::WanIp)
-            }
+            Some(ProfileArg::Article) => (Rule::Article, Schedule::Mt19937, ElectionArg::WanIp),
             None => (self.rule, self.schedule, self.election),
         };
         let mut puncher = Puncher::new()
-            .rule(match rule {
-                RuleArg::Rolling => Rule::Rolling,
-                RuleArg::Article => Rule::Article,
-            })
-            .schedule(match schedule {
-                ScheduleArg::Chacha20 => Schedule::ChaCha20,
-                ScheduleArg::Mt19937 => Schedule::Mt19937,
-            })
+            .rule(rule)
+            .schedule(schedule)
             .election(self.election(election)?)
             .clock_offset(self.offset_with(ClockOffset::default())?)
             .max_clock_error(duration("--max-clock-error", self.max_clock_error, 0.0)?)
