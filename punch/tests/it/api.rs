@@ -4,6 +4,7 @@
 //! bounded by a time-out.
 
 use std::{
+    error::Error as _,
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -324,6 +325,19 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
         let second = net.puncher(1).connect(net.address(0)).unwrap();
         assert_joined([first.join().unwrap(), second]);
     });
+}
+
+#[test]
+fn errors_name_their_source_and_do_not_repeat_it() {
+    let io = || std::io::Error::other("the innermost reason");
+    for (error, reason) in [
+        (Error::NoRoute(io()), io().to_string()),
+        (Error::Io(io()), io().to_string()),
+        (Error::Failed(Failure::NoAnswer), Failure::NoAnswer.to_string()),
+    ] {
+        assert_eq!(error.source().unwrap().to_string(), reason);
+        assert!(!error.to_string().contains(&reason), "{error}");
+    }
 }
 
 /// The nonces of a peer that leads, and of one that follows.
