@@ -20,6 +20,7 @@ mod run;
 mod scenario;
 mod stalls;
 mod stats;
+mod uniform;
 mod verify;
 mod wan;
 mod words;

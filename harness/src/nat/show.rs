@@ -1,4 +1,4 @@
-//! NATs as text: the catalogue, and one of it with its rules.
+//! NATs as text: the catalogue, and a single NAT with its rules.
 
 use std::{fmt::Write, net::IpAddr};
 
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{named::Named, peers::Family};
 
-/// What stands for a behaviour that there is not.
+/// Sign for a behaviour that a NAT does not have.
 const NONE: &str = "-";
 
-/// The catalogue as a table, and below it what each stands for, in lines of up to `width` columns
-/// where the table allows it.
+/// The catalogue as a table, and below it the equipment that each NAT stands for, in lines of up to
+/// `width` columns as far as the table allows.
 pub(crate) fn list(width: usize) -> String {
     const HEADING: [&str; 8] = [
         "NAT",
@@ -61,7 +61,7 @@ fn row(entry: &CatalogueEntry) -> [String; 8] {
     };
     let mut allocation = nat.allocation.to_string();
     if nat.allocation == Allocation::PreservingOverloading {
-        // Wide, and the usual case.
+        // The full name is wide, and this is the usual allocation.
         "preserving-ovl.".clone_into(&mut allocation);
     }
     [
@@ -149,8 +149,8 @@ pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
     value
 }
 
-/// What a NAT is and the shell script that makes a router of it, with the address `wan`, in lines
-/// of up to `width` columns as far as they are comments.
+/// Description of a NAT and the shell script that makes a router with the address `wan` behave so.
+/// Comments have lines of up to `width` columns.
 pub(crate) fn script(nat: &Nat, family: Family, wan: IpAddr, width: usize) -> String {
     let mut text = comment(&title(nat), width);
     let Some(nat) = nat.spec() else { return text };
@@ -187,14 +187,14 @@ pub(crate) fn script(nat: &Nat, family: Family, wan: IpAddr, width: usize) -> St
     text
 }
 
-/// The same for programs: what is fed to which program, and the kernel variables.
+/// A NAT for programs: its behaviour, the program that loads its rules, and the kernel variables.
 pub(crate) fn rules_json(nat: &Nat, family: Family, wan: IpAddr) -> Value {
     let Some(nat) = nat.spec() else { return json!({ "nat": "none" }) };
     let mut value = json!({ "nat": nat.to_string() });
     let Rules { tool, text, sysctls } = rules::rules(family, wan, nat);
     let sysctls: serde_json::Map<String, Value> = sysctls
         .into_iter()
-        .map(|it| (it.name.to_owned(), it.value.into()))
+        .map(|rules::Sysctl { name, value }| (name.to_owned(), value.into()))
         .collect();
     value["behaviour"] = behaviour_json(nat);
     value["family"] = family.name().into();
@@ -208,7 +208,7 @@ pub(crate) fn rules_json(nat: &Nat, family: Family, wan: IpAddr) -> Value {
     value
 }
 
-/// Its name, with what it stands for if it is of the catalogue.
+/// The name, with the equipment that the NAT stands for if it is of the catalogue.
 fn title(nat: &Nat) -> String {
     let text = nat.to_string();
     match catalogue::find(&text) {

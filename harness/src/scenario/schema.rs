@@ -1,24 +1,24 @@
 //! The JSON Schema of scenario files, for editors: a function of the language's table.
 //!
-//! It says of each key what it is, and which values it takes, as far as a schema can. Only
-//! `harness check` says that `where` names swept values, that the lists of a `zip` are equally
-//! long, that hosts of swept paths exist and the like.
+//! The schema describes each key and its values as far as a schema can. Only `harness check`
+//! reports that a `where` names a value that is not swept, that the lists of a `zip` have different
+//! lengths, or that the host of a swept path does not exist.
 
 use serde_json::{Map, Value, json};
 
-use super::key::{self, Bounds, DefaultValue, Key, Kind, Section};
-use super::language::{DISTRIBUTION, NAT, RANGE, RANGE_KEYS, ROOT, ZIP};
+use super::key::{self, DefaultValue, Key, Kind, NumberRange, Section};
+use super::language::{DISTRIBUTION, RANGE, RANGE_KEYS, ROOT, ZIP};
 use crate::event::CauseKind;
 use crate::nat::catalogue::CATALOGUE;
 
-/// The schema as it is committed: `scenarios/schema.json`.
+/// Text of the schema: `scenarios/schema.json`.
 pub(crate) fn text() -> String {
     let mut text = serde_json::to_string_pretty(&schema()).expect("it has only strings for keys");
     text.push('\n');
     text
 }
 
-/// The schema, draft 7: what editors for TOML understand.
+/// The schema in draft 7, which editors for TOML understand.
 fn schema() -> Value {
     let mut root = section(&ROOT, None);
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
@@ -26,9 +26,9 @@ fn schema() -> Value {
     root
 }
 
-/// A table that has none but the keys of a section. The values of a distribution have the bounds of
-/// the key whose value it is.
-fn section(section: &Section, bounds: Option<&Bounds>) -> Value {
+/// A table with the keys of a section only. The values of a distribution have the bounds of its
+/// key.
+fn section(section: &Section, bounds: Option<&NumberRange>) -> Value {
     let properties: Map<String, Value> = section
         .keys
         .iter()
@@ -49,7 +49,7 @@ fn describe(schema: &mut Value, description: &str) {
     }
 }
 
-fn property(key: &Key, bounds: Option<&Bounds>) -> Value {
+fn property(key: &Key, bounds: Option<&NumberRange>) -> Value {
     let mut schema = values(key.kind, bounds);
     describe(&mut schema, &key.description());
     match key.default {
@@ -63,7 +63,7 @@ fn property(key: &Key, bounds: Option<&Bounds>) -> Value {
 }
 
 /// The values of a key.
-fn values(kind: Kind, bounds: Option<&Bounds>) -> Value {
+fn values(kind: Kind, bounds: Option<&NumberRange>) -> Value {
     match kind {
         Kind::Text => json!({ "type": "string" }),
         Kind::File => json!({ "type": "string", "minLength": 1 }),
@@ -74,7 +74,7 @@ fn values(kind: Kind, bounds: Option<&Bounds>) -> Value {
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Choice(names) => json!({ "enum": names() }),
         Kind::NatName => nat_name(),
-        Kind::Nat => json!({ "anyOf": [nat_name(), section(&NAT, None)] }),
+        Kind::Nat(table) => json!({ "anyOf": [nat_name(), section(table, None)] }),
         Kind::Ports => list(&whole(1024, 65_535), 2, Some(2)),
         Kind::Command { min } => list(&json!({ "type": "string" }), min, None),
         Kind::Section(keys) => section(keys, None),
@@ -134,9 +134,9 @@ fn whole(min: u64, max: u64) -> Value {
     json!({ "type": "integer", "minimum": min, "maximum": max })
 }
 
-fn number(bounds: Option<&Bounds>) -> Value {
+fn number(bounds: Option<&NumberRange>) -> Value {
     match bounds {
-        Some(Bounds { min, max, .. }) => {
+        Some(NumberRange { min, max, .. }) => {
             json!({ "type": "number", "minimum": min, "maximum": max })
         }
         None => json!({ "type": "number" }),
@@ -144,23 +144,23 @@ fn number(bounds: Option<&Bounds>) -> Value {
 }
 
 /// A distance between values.
-fn width(bounds: Option<&Bounds>) -> Value {
+fn width(bounds: Option<&NumberRange>) -> Value {
     let mut schema = json!({ "type": "number", "exclusiveMinimum": 0.0 });
-    if let Some(Bounds { max, .. }) = bounds {
+    if let Some(NumberRange { max, .. }) = bounds {
         schema["maximum"] = json!(max);
     }
     schema
 }
 
-/// A number, or how it is drawn.
-fn distribution(bounds: &Bounds) -> Value {
+/// A number, or its distribution.
+fn distribution(bounds: &NumberRange) -> Value {
     let mut table = section(&DISTRIBUTION, Some(bounds));
     table["minProperties"] = json!(1);
     table["maxProperties"] = json!(1);
     json!({ "anyOf": [number(Some(bounds)), table] })
 }
 
-/// The schema of a table, with the keys that it cannot be without.
+/// The schema of a table with its required keys.
 fn required(mut schema: Value, section: &Section) -> Value {
     let is_required = |key: &&Key| matches!(key.default, DefaultValue::Required);
     let keys = section.keys.iter().filter(is_required);
@@ -205,7 +205,7 @@ fn zip() -> Value {
 
 fn swept_values() -> Value {
     let list = json!({ "type": "array", "minItems": 1 });
-    // A table that is no range is a path without quotes, one key at a time.
+    // A table without `from` is a path without quotes, one key at a time.
     let deeper = json!({ "type": "object", "not": { "required": [RANGE_KEYS.keys[0].name] } });
     json!({ "anyOf": [list, property(&RANGE, None), deeper] })
 }
@@ -219,18 +219,18 @@ fn swept_path() -> Value {
     json!({ "pattern": format!("^({})$", paths.join("|")) })
 }
 
-/// What may follow a key in a path, as a regular expression.
+/// Regular expression for the part of a path after a key.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 fn below(kind: Kind) -> String {
     match kind {
         Kind::Section(section) => {
             let deeper: Vec<String> = section.keys.iter().map(|key| below(key.kind)).collect();
-            let deepest = deeper.iter().max_by_key(|pattern| pattern.len());
-            let deepest = deepest.map_or("", String::as_str);
+            let longest = deeper.iter().max_by_key(|pattern| pattern.len());
+            let deepest = longest.map_or("", String::as_str);
             format!(r"(\.({}){deepest})?", section.names().join("|"))
         }
         Kind::Named(section) => format!(r"(\.[a-z0-9-]+{})?", below(Kind::Section(section))),
-        Kind::Nat | Kind::Distribution(_) => r"(\..+)?".to_owned(),
+        Kind::Nat(_) | Kind::Distribution(_) => r"(\..+)?".to_owned(),
         _ => String::new(),
     }
 }
@@ -252,7 +252,7 @@ mod tests {
             .is_valid(&scenario)
     }
 
-    /// `cargo run -p harness -- schema > scenarios/schema.json` mends it.
+    /// `cargo run -p harness -- schema > scenarios/schema.json` writes it anew.
     #[test]
     fn the_committed_schema_is_the_one_that_is_printed() {
         let committed = std::fs::read_to_string(folder().join("schema.json")).unwrap();

@@ -1,4 +1,4 @@
-//! From the tree to one checked [`Setup`].
+//! Reading one checked [`Setup`] from the tree.
 
 use std::time::Duration;
 
@@ -11,9 +11,14 @@ use super::language::{ARGUMENTS, HOST};
 use super::nat;
 use super::tree::{Table, Value, type_name};
 use super::{
-    Draw, Drawn, Election, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
+    Distribution, Election, HostSetup, Nat, PeerSetup, PunchSetup, RandomKey, Rule, Setup, Subject,
+    WanSetup,
 };
-use crate::{named::Named, nat::possible::impossible_with_ipv6, peers::Family};
+use crate::{
+    named::Named,
+    nat::possible::impossible_with_ipv6,
+    peers::{Family, Pair, Side},
+};
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] = Self::NAMES;
@@ -24,21 +29,17 @@ impl Named for Election {
         &[("nonce", Self::Nonce), ("wan-ip", Self::WanIp)];
 }
 
-/// Everything that a sweep can vary.
+/// Setup of a tree: all values that a sweep can vary.
 pub(super) fn read(root: &Table<'_, '_>) -> Setup {
     let wan = root.section("wan");
     let peers = root.section("peer");
     let delay = wan.distribution("delay_ms");
-    let offset = |side| peers.section(side).distribution("clock_offset_s");
-    let drawn = [(Drawn::Delay, delay.clone())]
+    let offset = |side: Side| peers.section(side.name()).distribution("clock_offset_s");
+    let offsets = Side::BOTH.map(|side| (RandomKey::ClockOffset(side), offset(side)));
+    let random = [(RandomKey::Delay, delay.clone())]
         .into_iter()
-        .chain(
-            super::SIDES
-                .iter()
-                .enumerate()
-                .map(|(n, side)| (Drawn::ClockOffset(n), offset(side))),
-        )
-        .filter(|(_, draw)| !matches!(draw, Draw::Fixed(_)))
+        .chain(offsets)
+        .filter(|(_, distribution)| !matches!(distribution, Distribution::Fixed(_)))
         .collect();
     let setup = Setup {
         wan: WanSetup {
@@ -46,8 +47,8 @@ pub(super) fn read(root: &Table<'_, '_>) -> Setup {
             delay: Duration::from_secs_f64(delay.median() / 1000.0),
             loss: wan.number("loss"),
         },
-        peers: super::SIDES.map(|side| peer(&peers.section(side), &offset(side))),
-        drawn,
+        peers: Pair::from_fn(|side| peer(&peers.section(side.name()), &offset(side))),
+        random,
         punch: punch(&root.section("punch")),
         subject: root.or_report(subject(root)).flatten(),
         hosts: root.or_report(hosts(root)).unwrap_or_default(),
@@ -56,12 +57,12 @@ pub(super) fn read(root: &Table<'_, '_>) -> Setup {
     setup
 }
 
-/// What each section allows, but not both together.
+/// Reports values that each section allows, but not together.
 fn possible(root: &Table<'_, '_>, setup: &Setup) -> Checked<()> {
     if setup.wan.family != Family::V6 {
         return Ok(());
     }
-    for (side, peer) in super::SIDES.iter().zip(&setup.peers) {
+    for (side, peer) in setup.peers.iter() {
         let Some(nat) = peer.nat.spec() else { continue };
         let Some(contradiction) = impossible_with_ipv6(nat) else { continue };
         let family = root.section("wan").require("family")?;
@@ -81,7 +82,7 @@ fn punch(section: &Table<'_, '_>) -> PunchSetup {
     }
 }
 
-fn peer(section: &Table<'_, '_>, clock_offset: &Draw) -> PeerSetup {
+fn peer(section: &Table<'_, '_>, clock_offset: &Distribution) -> PeerSetup {
     let nat = section
         .get("nat")
         .and_then(|value| section.or_report(nat::read(value)));
@@ -94,7 +95,7 @@ fn peer(section: &Table<'_, '_>, clock_offset: &Draw) -> PeerSetup {
     }
 }
 
-/// Limit of the further hosts: each has an address of its own in a small network.
+/// Limit of further hosts: each one has an address in a small network.
 const MAX_HOSTS: usize = 100;
 
 fn hosts(root: &Table<'_, '_>) -> Checked<Vec<HostSetup>> {
@@ -129,11 +130,11 @@ fn hosts(root: &Table<'_, '_>) -> Checked<Vec<HostSetup>> {
 }
 
 fn subject(root: &Table<'_, '_>) -> Checked<Option<Subject>> {
-    let Some(value) = root.get("subject") else { return Ok(None) };
-    let value = value
+    let Some(subject) = root.get("subject") else { return Ok(None) };
+    let value = subject
         .section(root.key_of("subject").section())?
         .require("command")?;
-    // By the names in the file: one that has something else wrong with it is still meant.
+    // By the names in the file: a host with another mistake is still known.
     let hosts = root.get("host").and_then(|hosts| hosts.table().ok());
     let names: Vec<&str> = hosts
         .iter()
