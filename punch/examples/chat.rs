@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     eprintln!("punching towards {peer}");
-    let mut connection = puncher.connect(peer)?;
+    let connection = puncher.connect(peer)?;
     eprintln!("connected: {} to {}", connection.local_addr(), connection.peer_addr());
     Ok(talk(connection.stream())?)
 }

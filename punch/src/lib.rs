@@ -8,7 +8,7 @@
 //!
 //! // On the other side the same, with this side's address.
 //! let mut connection = punch::Puncher::new().connect("203.0.113.7".parse()?)?;
-//! connection.stream().write_all(b"hello")?;
+//! connection.write_all(b"hello")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

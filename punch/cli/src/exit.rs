@@ -1,6 +1,6 @@
 //! Exit codes, and the reasons for which the command ends without success.
 
-use std::{io, process::ExitCode};
+use std::{io, iter, process::ExitCode};
 
 use punch::Error;
 
@@ -85,8 +85,41 @@ impl From<Error> for Problem {
             Self::usage(format!("{error}, or see both sides on this one with punch --loopback"))
         } else if error.is_usage() {
             Self::usage(error.to_string())
+        } else if let Error::Failed(failure) = error {
+            Self::failed(failure.to_string())
         } else {
-            Self::failed(error.to_string())
+            Self::failed(with_sources(&error))
+        }
+    }
+}
+
+/// The text of an error and those of its sources, from the outermost to the innermost.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let texts = iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use punch::Failure;
+
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_reason_of_the_system_and_of_the_attempt() {
+        let gone = || io::Error::other("it is gone");
+        for (error, message) in [
+            (Error::NoRoute(gone()), "this machine has no route to the peer: it is gone"),
+            (Error::Io(gone()), "system error: it is gone"),
+            (Error::Failed(Failure::NoPeer), "something accepts connections, but no peer spoke"),
+        ] {
+            let problem = Problem::from(error);
+            assert!(
+                problem
+                    .message
+                    .is_some_and(|text| text.starts_with(message)),
+                "{message}"
+            );
         }
     }
 }

@@ -1,11 +1,17 @@
 //! A connection to the peer.
 
-use std::net::{SocketAddr, TcpStream};
+use std::{
+    io::{self, IoSlice, IoSliceMut, Read, Write},
+    net::{SocketAddr, TcpStream},
+};
 
 use super::{closing::ClosingSockets, event_loop::Elected};
 use crate::proto::connection::Role;
 
 /// A connection to the peer.
+///
+/// It is read and written as a [`TcpStream`] is, through `&Connection` as well, so that one thread
+/// may read while another writes. [`Self::stream`] has the other methods of a stream.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -19,8 +25,8 @@ impl Connection {
     /// The TCP connection. It is blocking and has the system's default options, except that on
     /// Linux a segment that is lost while few are in flight is repeated at a constant interval
     /// (`TCP_THIN_LINEAR_TIMEOUTS`).
-    pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Local address and port.
@@ -48,6 +54,54 @@ impl Connection {
     /// end waits for the latter ([`ClosingSockets::wait`]).
     pub fn into_parts(self) -> (TcpStream, ClosingSockets) {
         (self.stream, self.closing)
+    }
+}
+
+impl Read for &Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.stream).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&self.stream).read_vectored(buffers)
+    }
+}
+
+impl Write for &Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.stream).write(bytes)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.stream).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&self.stream).flush()
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(buffers)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self).flush()
     }
 }
 

@@ -69,7 +69,7 @@ impl fmt::Display for Error {
             Self::OwnAddress(address) => {
                 write!(f, "{address} is this machine itself: give the peer's address")
             }
-            Self::NoRoute(error) => write!(f, "this machine has no route to the peer: {error}"),
+            Self::NoRoute(_) => write!(f, "this machine has no route to the peer"),
             Self::NotLocal(address) => write!(
                 f,
                 "{address} is no address of this machine; leave it out to use the usual one"
@@ -84,9 +84,9 @@ impl fmt::Display for Error {
                 f,
                 "both WAN addresses are {address}, so that neither leads; use the nonce election"
             ),
-            Self::Failed(failure) => failure.fmt(f),
+            Self::Failed(_) => write!(f, "not connected"),
             Self::Cancelled => write!(f, "cancelled"),
-            Self::Io(error) => write!(f, "system error: {error}"),
+            Self::Io(_) => write!(f, "system error"),
         }
     }
 }
@@ -95,6 +95,7 @@ impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::NoRoute(error) | Self::Io(error) => Some(error),
+            Self::Failed(failure) => Some(failure),
             Self::InvalidPeer(_)
             | Self::NoScope(_)
             | Self::OwnAddress(_)
@@ -102,7 +103,6 @@ impl error::Error for Error {
             | Self::MixedFamilies { .. }
             | Self::FixedPorts
             | Self::EqualWanAddresses(_)
-            | Self::Failed(_)
             | Self::Cancelled => None,
         }
     }

@@ -60,7 +60,7 @@ impl fmt::Display for ElectionKind {
 ///
 /// let mut connection =
 ///     punch::Puncher::new().timeout(Duration::from_secs(60)).connect("203.0.113.7".parse()?)?;
-/// connection.stream().write_all(b"hello through two NATs\n")?;
+/// connection.write_all(b"hello through two NATs\n")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! bounded by a time-out.
 
 use std::{
+    error::Error as _,
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -63,12 +64,11 @@ impl Net {
 }
 
 /// Asserts that both hold the same connection, and that it carries bytes both ways.
-fn assert_joined(mut ends: [Connection; 2]) {
+fn assert_joined(ends: [Connection; 2]) {
     assert_eq!(ends[0].local_addr(), ends[1].peer_addr());
     assert_eq!(ends[1].local_addr(), ends[0].peer_addr());
     assert_ne!(ends[0].role(), ends[1].role());
-    let [a, b] = &mut ends;
-    let [a, b] = [a.stream(), b.stream()];
+    let [a, b] = &ends;
     thread::scope(|scope| {
         scope.spawn(|| converse(a, 1));
         converse(b, 2);
@@ -76,21 +76,32 @@ fn assert_joined(mut ends: [Connection; 2]) {
 }
 
 /// Sends more than the buffers of a connection hold, and expects as much.
-fn converse(stream: &TcpStream, own: u8) {
+fn converse(connection: &Connection, own: u8) {
     const LENGTH: usize = 8 << 20;
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let mut reader = stream;
-    let mut writer = stream;
+    connection.stream().set_read_timeout(Some(LONG)).unwrap();
+    let (mut reader, mut writer) = (connection, connection);
     thread::scope(|scope| {
         scope.spawn(move || {
             writer.write_all(&vec![own; LENGTH]).unwrap();
-            writer.shutdown(Shutdown::Write).unwrap();
+            writer.flush().unwrap();
+            writer.stream().shutdown(Shutdown::Write).unwrap();
         });
         let mut heard = Vec::new();
         reader.read_to_end(&mut heard).unwrap();
         assert_eq!(heard.len(), LENGTH, "every byte, and nothing else");
         assert!(heard.iter().all(|byte| *byte == 3 - own));
     });
+}
+
+#[test]
+fn a_connection_is_read_and_written_itself() {
+    let [mut a, mut b] = Net(18).connect(|puncher, _| puncher);
+    b.stream().set_read_timeout(Some(LONG)).unwrap();
+    writeln!(a, "hello").unwrap();
+    drop(a);
+    let mut heard = String::new();
+    b.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "hello\n");
 }
 
 #[test]
@@ -314,6 +325,19 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
         let second = net.puncher(1).connect(net.address(0)).unwrap();
         assert_joined([first.join().unwrap(), second]);
     });
+}
+
+#[test]
+fn errors_name_their_source_and_do_not_repeat_it() {
+    let io = || std::io::Error::other("the innermost reason");
+    for (error, reason) in [
+        (Error::NoRoute(io()), io().to_string()),
+        (Error::Io(io()), io().to_string()),
+        (Error::Failed(Failure::NoAnswer), Failure::NoAnswer.to_string()),
+    ] {
+        assert_eq!(error.source().unwrap().to_string(), reason);
+        assert!(!error.to_string().contains(&reason), "{error}");
+    }
 }
 
 /// The nonces of a peer that leads, and of one that follows.
