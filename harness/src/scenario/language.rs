@@ -486,7 +486,7 @@ pub(super) static EXPECT: Section = Section {
             name: "success",
             kind: Kind::Success,
             about: "a bound on the success rate",
-            note: "; or `\"theory\"`: each trial that the oracle decides ends as it predicts",
+            note: "; or `\"theory\"`: each trial that theory decides ends as predicted",
             example: "\">= 0.95\"",
             help: "write a comparison (>=, >, <= or <) and a rate from 0 to 1, such as \
                 \">= 0.95\", or \"theory\"",
@@ -494,8 +494,7 @@ pub(super) static EXPECT: Section = Section {
         },
         Key {
             name: "theory",
-            about: "a bound on the share of the trials that the oracle decides which end as it \
-                predicts",
+            about: "a bound on the share of the trials that theory decides and that end as predicted",
             example: "\">= 0.99\"",
             ..RATE
         },
