@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// A criterion for the trials of a cell; `events.jsonl` holds it in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Criterion {
-    /// `theory`: each trial that the prediction decides ends as predicted.
+    /// `theory`: each trial that theory decides ends as predicted.
     Theory,
     /// `>= 0.95`: bound on the share of trials that succeed.
     Success(Bound),

@@ -95,6 +95,14 @@ impl Problem {
         Self { message: message.into(), label: label.into(), help: help.into(), span }
     }
 
+    /// The problem with a further sentence of help, unless the help has it already.
+    pub(super) fn with_more_help(mut self, sentence: &str) -> Self {
+        if !self.help.contains(sentence) {
+            self.help = format!("{}; {sentence}", self.help);
+        }
+        self
+    }
+
     /// Message and help, for a report at another place.
     pub(super) fn into_message_and_help(self) -> (String, String) {
         (self.message, self.help)

@@ -4,7 +4,7 @@
 //! tables of `scenarios/README.md` follow from it. A new key is one entry here and one field that
 //! the reader fills from it by its name; tests fail on an entry that nothing reads.
 
-use super::criterion::{Bound, Time};
+use super::criterion::{Bound, Time, TimeUnit};
 use super::key::{DefaultValue, KEY, Key, Kind, NumberRange, Section, names};
 use super::precision::MAX_TRIALS;
 use super::{Election, Family, Rule};
@@ -486,7 +486,7 @@ pub(super) static EXPECT: Section = Section {
             name: "success",
             kind: Kind::Success,
             about: "a bound on the success rate",
-            note: "; or `\"theory\"`: each trial that the oracle decides ends as it predicts",
+            note: "; or `\"theory\"`: each trial that theory decides ends as predicted",
             example: "\">= 0.95\"",
             help: "write a comparison (>=, >, <= or <) and a rate from 0 to 1, such as \
                 \">= 0.95\", or \"theory\"",
@@ -494,8 +494,7 @@ pub(super) static EXPECT: Section = Section {
         },
         Key {
             name: "theory",
-            about: "a bound on the share of the trials that the oracle decides which end as it \
-                predicts",
+            about: "a bound on the share of the trials that theory decides and that end as predicted",
             example: "\">= 0.99\"",
             ..RATE
         },
@@ -534,13 +533,16 @@ pub(super) static EXPECT: Section = Section {
 pub(super) static SHARE: Key = RATE;
 const RATE: Key = Key { kind: Kind::Rate, help: Bound::RATE_HELP, ..KEY };
 
-/// The key of a time; their names are in [`Time::KEYS`], for which events are read by them too.
+/// The key of a time. The names are in [`Time::KEYS`], since events are read by the same names.
 const fn time(index: usize) -> Key {
     let (name, time) = Time::KEYS[index];
     Key {
         name,
         kind: Kind::Quantiles(time),
-        example: "{ p50 = \"<= 54.5\", p99 = \"<= 65\" }",
+        example: match time.unit {
+            TimeUnit::Milliseconds => "{ p50 = \"<= 54.5\", p99 = \"<= 65\" }",
+            TimeUnit::RoundTrips => "{ p50 = \"<= 1.1\", p99 = \"<= 1.3\" }",
+        },
         help: "write quantiles and their bounds: connected_ms = { p50 = \"<= 54.5\", \
             p99 = \"<= 65\" }",
         ..KEY

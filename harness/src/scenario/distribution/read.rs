@@ -26,14 +26,15 @@ fn read(value: &Value<'_, '_>) -> Checked<Distribution> {
         let message = format!("`{}` needs one distribution, not {}", value.path(), kinds.len());
         return Err(value.problem(message, "one of them", help(key)));
     };
-    match kind.get_ref().as_ref() {
+    let distribution = match kind.get_ref().as_ref() {
         "uniform" => uniform(how, key),
         "normal" => normal(how, key),
         "exponential" => exponential(how, key),
         "choice" => choice(how, key),
         // Reported as an unknown key.
         _ => Ok(Distribution::Fixed(key.default.number().unwrap_or_default())),
-    }
+    };
+    distribution.map_err(|problem| problem.with_more_help(&key.help()))
 }
 
 /// Help text that names all distributions.

@@ -35,11 +35,13 @@ fn with_tables(text: &str) -> String {
             continue;
         };
         let (_, rows) = tables.remove(at);
-        while lines
-            .next_if(|line| line.is_empty() || line.starts_with('|'))
-            .is_some()
-        {}
-        written += &format!("\n{rows}\n");
+        // Only the table itself: another one may follow it.
+        while lines.next_if(|line| line.is_empty()).is_some() {}
+        while lines.next_if(|line| line.starts_with('|')).is_some() {}
+        written += &format!("\n{rows}");
+        if lines.peek().is_some_and(|line| !line.is_empty()) {
+            written.push('\n');
+        }
     }
     let missing: Vec<String> = tables.into_iter().map(|(name, _)| name).collect();
     assert!(missing.is_empty(), "the README has no table for {missing:?}");
