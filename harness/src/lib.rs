@@ -18,9 +18,9 @@ mod run;
 mod scenario;
 mod stalls;
 mod stats;
+mod ui;
 mod verify;
 mod wan;
-mod words;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{allowances, say, scenarios::read};
-use crate::{cli::CheckArgs, scenario::Scenario, words::count};
+use crate::{cli::CheckArgs, scenario::Scenario, ui::plural::count};
 
 /// `harness check`.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {

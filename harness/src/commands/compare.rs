@@ -1,9 +1,6 @@
 //! `harness compare`.
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use super::{INCONCLUSIVE, Problem, USAGE, output};
 use crate::{
@@ -11,8 +8,8 @@ use crate::{
     report::{
         compare::{self, Change, Comparison},
         log,
-        style::Style,
     },
+    ui::style::Style,
 };
 
 /// Something is worse.
@@ -45,6 +42,6 @@ fn rendered(args: &CompareArgs, comparison: &Comparison) -> String {
         let json = serde_json::to_string_pretty(comparison);
         return json.expect("a comparison is strings, numbers and lists") + "\n";
     }
-    let style = Style::of_stdout(io::stdout().is_terminal());
+    let style = Style::of_stdout();
     compare::render(comparison, [&args.first, &args.second], args.full, style)
 }

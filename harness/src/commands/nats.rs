@@ -14,8 +14,8 @@ use crate::{
         show,
     },
     peers::Family,
-    report::style::Style,
     scenario::{did_you_mean, list, nat_from_text},
+    ui::style::Style,
     verify::{Subject, text},
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn nats(args: &NatsArgs) -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            say(show::list(width()).trim_end());
+            say(show::list(Style::of_stdout()).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Some(NatsCommand::Show(args)) => show_one(args),
@@ -49,7 +49,7 @@ fn show_one(args: &ShowNatArgs) -> Result<ExitCode, Problem> {
     if args.json {
         say_json(&show::rules_json(&nat, family, wan));
     } else {
-        say(show::script(&nat, family, wan, width()).trim_end());
+        say(show::script(&nat, family, wan, Style::of_stdout().width).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,7 +80,7 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
     if args.json {
         say_json(&text::json(&subjects, &results));
     } else {
-        say(text::render(&subjects, &results).trim_end());
+        say(text::render(&subjects, &results, Style::of_stdout()).trim_end());
     }
     let different = results
         .iter()
@@ -150,9 +150,4 @@ fn find_behind(text: &str) -> Result<NatSpec, Problem> {
 fn say_json(value: &serde_json::Value) {
     // Not an error that a value of ours could have.
     say(&serde_json::to_string_pretty(value).unwrap_or_default());
-}
-
-fn width() -> usize {
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    width.map_or(Style::DEFAULT_WIDTH, usize::from).max(60)
 }

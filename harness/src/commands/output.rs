@@ -2,7 +2,7 @@
 
 use std::{
     fs::OpenOptions,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -13,10 +13,10 @@ use crate::{
         cells_csv, github, junit,
         log::{SUMMARY_FILE, check_writable, write_atomically},
         markdown,
-        style::Style,
         summary::Summary,
         terminal::{self, View},
     },
+    ui::style::Style,
 };
 
 /// What is printed.
@@ -39,7 +39,7 @@ pub(super) enum Format {
 fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
     match format {
         Format::Terminal { full } => {
-            let style = Style::of_stdout(io::stdout().is_terminal());
+            let style = Style::of_stdout();
             terminal::render(summary, View { folder: Some(folder), style, full })
         }
         Format::Json => json(summary),

@@ -8,7 +8,7 @@ use crate::{
     },
     scenario::{Criterion, TimeUnit},
     stats::Bounds,
-    words::count,
+    ui::plural::count,
 };
 
 /// What a cell showed of what a criterion is on.
@@ -84,10 +84,10 @@ mod tests {
         event::Verdict,
         report::{
             fixture::{caused, cell, event, expect, finished, scenario, started, trial, trials},
-            style::Style,
             summary::Summary,
             terminal,
         },
+        ui::style::Style,
     };
 
     #[test]

@@ -19,7 +19,6 @@ pub(crate) mod markdown;
 mod measured;
 mod outcome;
 pub(crate) mod progress;
-pub(crate) mod style;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod tally;

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::{
     event::{Event, Verdict},
     report::text::duration,
-    words::count,
+    ui::plural::count,
 };
 
 /// Pause between plain lines.

@@ -17,6 +17,7 @@ use crate::{
     nat::Nat,
     peers::Side,
     scenario::{Cell, Setup},
+    ui::shell::command_line,
 };
 
 /// How long the lab may take to go.
@@ -209,45 +210,13 @@ fn punch_command(program: &str, setup: &Setup, lab: &Standing, side: Side) -> St
         events: Path::new("/dev/null"),
         hosts: &lab.addresses,
     };
-    let words = match &setup.subject {
+    command_line(&match &setup.subject {
         Some(_) => subject::command(setup.subject.as_ref(), &setup.punch, &order),
         None => subject::by_hand(program, &setup.punch, &order),
-    };
-    words
-        .iter()
-        .map(|word| quoted(word))
-        .collect::<Vec<_>>()
-        .join(" ")
+    })
 }
 
 /// There is no virtual time here: the peer's clock is this machine's and its skew.
 fn clock_offset(setup: &Setup, side: Side) -> ClockOffset {
     skew(setup.peers[side.index()].clock_offset_s)
-}
-
-/// A word as a POSIX shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=./:,+@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_split_them() {
-        for (word, expected) in [
-            ("--rule=rolling", "--rule=rolling"),
-            ("", "''"),
-            ("two words", "'two words'"),
-            ("it's", r"'it'\''s'"),
-            ("$HOME", "'$HOME'"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
-    }
 }

@@ -9,7 +9,7 @@ use crate::{
     diagnose::flow::{Flow, Says, Seen},
     event::{Cause, CauseKind},
     peers::Side,
-    words::count,
+    ui::plural::count,
 };
 
 /// Where the packets show a whole handshake, the cause lies in what came after it.

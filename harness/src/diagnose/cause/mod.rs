@@ -30,7 +30,7 @@ use crate::{
     event::{Cause, CauseKind},
     peers::Side,
     wan::Traffic,
-    words::count,
+    ui::plural::count,
 };
 
 /// What is known of a peer at the end of a failed trial.

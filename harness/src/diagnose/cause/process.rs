@@ -8,7 +8,7 @@ use crate::{
     event::{Cause, CauseKind},
     peers::Side,
     wan::{Fate, tcp},
-    words::count,
+    ui::plural::count,
 };
 
 pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {

@@ -14,7 +14,7 @@ use crate::{
     event::{Cause, CauseKind},
     peers::Side,
     wan::Fate,
-    words::count,
+    ui::plural::count,
 };
 
 /// A handshake that was begun and not completed: some host accepted a SYN.

@@ -5,10 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     event::{CellPlan, ScenarioPlan, TrialFinished, Verdict},
-    report::{
-        fixture::{cell, event, finished, matrix, scenario, skew, started, trial, trials},
-        style::Style,
-    },
+    report::fixture::{cell, event, finished, matrix, scenario, skew, started, trial, trials},
+    ui::style::Style,
 };
 
 const PLAIN: Style = Style { width: 100, color: false, unicode: true };
