@@ -57,7 +57,7 @@ pub(crate) const MODULES: &str = "run as root, or as root load what the kernel l
 /// What could not be built.
 pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
     for (family, nat) in nats {
-        let built = lab::build_alone(*family, nat).map_err(|error| Missing {
+        let built = lab::build_single_nat(*family, nat).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
             remedy: MODULES.to_owned(),
         })?;

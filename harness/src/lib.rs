@@ -12,6 +12,7 @@ mod isolate;
 mod lab;
 mod named;
 mod nat;
+mod packet;
 mod peers;
 mod report;
 mod run;
@@ -24,7 +25,7 @@ mod wan;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
 
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::List(args)) => commands::list(&args),
         Some(Command::Schema) => commands::schema(),
-        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Completions(args)) => commands::completions(&args, Cli::command()),
         Some(Command::Report(args)) => commands::report(&args),
         Some(Command::Compare(args)) => commands::compare(&args),
         Some(Command::Nats(args)) => commands::nats(&args),

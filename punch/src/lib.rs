@@ -56,9 +56,14 @@
 pub mod driver;
 pub mod proto;
 
-pub use crate::proto::attempt::{Failure, MOST_FIXED_PORTS};
-pub use crate::proto::event::Event;
+pub use crate::proto::attempt::{Failure, MAX_FIXED_PORTS};
+pub use crate::proto::event::{Event, EventKind};
 pub use crate::{
-    driver::{Canceller, Connection, ElectionKind, Error, Losers, Puncher},
+    driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher},
     proto::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},
 };
+
+/// The example of the README, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,8 +2,24 @@
 
 use std::process::ExitCode;
 
-use super::{allowances, say, scenarios::read};
-use crate::{cli::CheckArgs, scenario::Scenario, ui::plural::count};
+use clap::Args;
+
+use super::{
+    allowances, say,
+    scenarios::{ScenarioArgs, read},
+};
+use crate::{scenario::Scenario, ui::plural::count};
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
+
+    /// Trials in each cell, instead of what the scenarios say.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) trials: Option<u32>,
+}
 
 /// `harness check`.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {

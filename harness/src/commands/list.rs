@@ -2,14 +2,34 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use serde::Serialize;
 
-use super::{INCAPABLE, Problem, check::size, say, scenarios::read};
+use super::{
+    INCAPABLE, Problem,
+    check::size,
+    say,
+    scenarios::{ScenarioArgs, read},
+};
 use crate::{
-    cli::ListArgs,
     event::Assignment,
     scenario::{Cell, Scenario},
 };
+
+/// Options of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
+
+    /// Every cell with its values, instead of how many there are.
+    #[arg(long)]
+    pub(crate) cells: bool,
+
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// `harness list`.
 pub(crate) fn list(args: &ListArgs) -> ExitCode {

@@ -22,16 +22,16 @@ use std::{
 };
 
 pub(crate) use self::{
-    check::check,
-    compare::compare,
+    check::{CheckArgs, check},
+    compare::{CompareArgs, compare},
     doctor::doctor,
-    list::list,
-    nats::nats,
-    replay::{TrialId, replay},
-    report::report,
-    run::run,
-    schema::{completions, schema},
-    shell::shell,
+    list::{ListArgs, list},
+    nats::{NatsArgs, nats},
+    replay::{ReplayArgs, replay},
+    report::{ReportArgs, report},
+    run::{RunArgs, run},
+    schema::{CompletionsArgs, completions, schema},
+    shell::{ShellArgs, shell},
 };
 
 const USAGE: u8 = 2;
@@ -48,6 +48,11 @@ impl Problem {
         eprintln!("harness: {message}");
         ExitCode::from(code)
     }
+}
+
+/// The machine cannot do it.
+fn unable(error: impl std::fmt::Display) -> Problem {
+    Problem(INCAPABLE, error.to_string())
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Problem {

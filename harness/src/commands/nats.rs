@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
+
 use super::{INCAPABLE, Problem, USAGE, ready, say};
 use crate::{
-    cli::{NatsArgs, NatsCommand, ShowNatArgs, VerifyNatsArgs},
     doctor,
     lab::wan_address,
     nat::{
@@ -18,6 +19,68 @@ use crate::{
     ui::style::Style,
     verify::{Subject, text},
 };
+
+/// Options of `nats`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct NatsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<NatsCommand>,
+
+    /// Print the catalogue as JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with NATs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NatsCommand {
+    /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
+    Show(ShowNatArgs),
+    /// Build NATs and probe them from inside and outside: do they do what they say?
+    Verify(VerifyNatsArgs),
+}
+
+/// Options of `nats show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowNatArgs {
+    /// A NAT of the catalogue, or a table as in a scenario: '{ allocation = "random" }'.
+    #[arg(value_name = "NAT")]
+    pub(crate) nat: String,
+
+    /// Show the stateful firewall that stands in its place with IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+
+    /// Print what is fed to which program, and the kernel variables, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `nats verify`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all do what they say, 1 one does not, 2 usage, 5 this machine \
+    cannot build one, 130/143 interrupted."
+)]
+pub(crate) struct VerifyNatsArgs {
+    /// NATs of the catalogue, or tables as in a scenario: '{ allocation = "random" }'; by default
+    /// the whole catalogue.
+    #[arg(value_name = "NAT")]
+    pub(crate) nats: Vec<String>,
+
+    /// Verify the stateful firewalls that stand in their places with IPv6.
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+
+    /// Print expected and observed for each property as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Build this NAT in place of each: to see that verification notices.
+    #[arg(long, value_name = "NAT", hide = true)]
+    pub(crate) built: Option<String>,
+}
 
 /// A NAT did not do what it says.
 const DIFFERENT: u8 = 1;

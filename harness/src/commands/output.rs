@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Args;
+
 use super::{INCAPABLE, Problem, USAGE, unwritable};
 use crate::{
-    cli::ReportFiles,
     report::{
         cells_csv, github, junit,
         log::{SUMMARY_FILE, check_writable, write_atomically},
@@ -18,6 +19,22 @@ use crate::{
     },
     ui::style::Style,
 };
+
+/// Reports in files that the user names, besides those in the run's folder.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReportFiles {
+    /// Write JUnit XML into this file: a case for each expectation in each cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write CSV into this file: a line for each cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+
+    /// Write Markdown into this file, as for a comment on a pull request.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+}
 
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

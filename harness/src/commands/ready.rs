@@ -10,7 +10,7 @@ use crate::{
     doctor::{self, Missing},
     event::NatVerified,
     named::Named,
-    nat::NatSpec,
+    nat::{Nat, NatSpec},
     peers::Family,
     run::{Refused, interruptible, refusal},
     scenario::Setup,
@@ -19,6 +19,21 @@ use crate::{
 
 /// A NAT, and what it stands in.
 type Kind = (Family, NatSpec);
+
+/// The kinds of NATs in the setups.
+pub(super) fn nat_kinds<'a>(setups: impl Iterator<Item = &'a Setup>) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for setup in setups {
+        for peer in &setup.peers {
+            let Nat::Behind(nat) = &peer.nat else { continue };
+            let kind = (setup.wan.family, *nat);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+    }
+    kinds
+}
 
 /// What is known of the NATs of a run.
 #[derive(Debug, Default)]
@@ -40,7 +55,7 @@ pub(super) fn prepare<'a>(
     setups: &(impl Iterator<Item = &'a Setup> + Clone),
     verify: bool,
 ) -> Result<Ready, Problem> {
-    let all = super::run::nats(setups.clone());
+    let all = nat_kinds(setups.clone());
     let mut ready = Ready::default();
     let there = with_tools(&all, &mut ready.refused);
     let measurable = |refused: &[Refused]| setups.clone().any(|it| refusal(refused, it).is_none());

@@ -8,21 +8,41 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    INCAPABLE, Problem, USAGE,
-    run::{make_bench, nats, runtime},
-    say, unwritable,
-};
+use clap::Args;
+
+use super::{INCAPABLE, Problem, USAGE, ready::nat_kinds, say, unable, unwritable};
 use crate::{
-    cli::ReplayArgs,
     doctor,
-    event::{Event, RunStarted, ScenarioPlan, TrialFinished, Verdict},
+    event::{Event, Outcome, RunStarted, ScenarioPlan, TrialFinished},
     report::log,
-    run::{Captures, Trial, TrialSeed, single},
+    run::{Bench, Captures, Trial, TrialSeed, runtime, single},
     scenario::{Overrides, Scenario},
 };
 
-/// Exit code of a replay whose verdict is another one.
+/// Options of `replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the verdict is that of the run, or the run has none; 1 it is \
+    another one; 2 usage, or the run cannot be replayed; 5 this machine cannot run it.\n\n\
+    The run's log holds the scenarios as they were: their files may have changed meanwhile, but \
+    the programs that they start must still be there. The same seed gives the same clocks, \
+    ports and losses, but not the same timing to the microsecond."
+)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run, or its events.jsonl.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+
+    /// Which trial: numbers of scenario, cell and trial from 0, such as 0.3.17.
+    #[arg(value_name = "TRIAL")]
+    pub(crate) trial: TrialId,
+
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Exit code of a replay whose outcome is another one.
 const DIFFERENT: u8 = 1;
 
 /// Which trial of a run: `0.3.17` is trial 17 of cell 3 of its first scenario.
@@ -72,13 +92,15 @@ fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
     doctor::programs([&**setup].into_iter()).map_err(|message| Problem(INCAPABLE, message))?;
     let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
     let folder = folder(args)?;
-    let nats = nats([&**setup].into_iter());
+    let nats = nat_kinds([&**setup].into_iter());
     doctor::prepare(&nats).map_err(|missing| incapable(&missing))?;
     doctor::probe(&nats).map_err(|missing| incapable(&[missing]))?;
 
     let captures = Captures { folder, failed_only: false, ladders_of_successes: true };
-    let bench = make_bench(Some(captures.clone()))?;
-    let ended = runtime()?.block_on(single(&bench, &found.trial));
+    let bench = Bench::new(Some(captures.clone())).map_err(unable)?;
+    let ended = runtime()
+        .map_err(unable)?
+        .block_on(single(&bench, &found.trial));
     let again = match ended.map_err(|error| Problem(INCAPABLE, error.to_string()))? {
         Ok(again) => again,
         Err(interrupted) => {
@@ -86,7 +108,7 @@ fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
             return Ok(interrupted);
         }
     };
-    if again.verdict != Verdict::Error {
+    if again.outcome != Outcome::Error {
         let ladder = captures.ladder(&found.trial.slug);
         let text = fs::read_to_string(&ladder)
             .map_err(|error| unwritable(format!("{}: {error}", ladder.display())))?;
@@ -222,7 +244,7 @@ fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, S
     };
     let before = outcome(recorded);
     let kinds = [recorded, again].map(|trial| trial.cause.as_ref().map(|cause| &cause.kind));
-    if recorded.verdict != again.verdict {
+    if recorded.outcome != again.outcome {
         let note = "the same seed gives the same clocks, ports and losses, but not the same timing";
         (false, format!("{now}\nDIFFERENT from the run: {before}\n({note})"))
     } else if kinds[0] == kinds[1] {
@@ -233,14 +255,14 @@ fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, S
 }
 
 fn outcome(trial: &TrialFinished) -> String {
-    let verdict = match trial.verdict {
-        Verdict::Success => "success",
-        Verdict::Failure => "failure",
-        Verdict::Error => "error",
+    let outcome = match trial.outcome {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Error => "error",
     };
     match &trial.cause {
-        Some(cause) => format!("{verdict}: {}: {}", cause.kind, cause.evidence),
-        None => verdict.to_owned(),
+        Some(cause) => format!("{outcome}: {}: {}", cause.kind, cause.evidence),
+        None => outcome.to_owned(),
     }
 }
 

@@ -2,15 +2,55 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use clap::Args;
+
 use super::{
     Problem, USAGE,
     output::{self, Files, Format},
     runs,
 };
-use crate::{
-    cli::ReportArgs,
-    report::{log, summary::JSON_SCHEMA},
-};
+use crate::report::{log, summary::JSON_SCHEMA};
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Everything is made from the run's events.jsonl alone: the same events give the \
+        same bytes, also of a run that was killed.\n\nExit codes: as of the run; 3 if it was cut \
+        short with no expectation failed, 2 if there is no run to report."
+)]
+pub(crate) struct ReportArgs {
+    /// Folder of the run, or its events.jsonl; by default the latest in target/harness.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+
+    /// Print the summary as JSON instead of the table.
+    #[arg(long, group = "format")]
+    pub(crate) json: bool,
+
+    /// Print CSV: a line for each cell.
+    #[arg(long, group = "format")]
+    pub(crate) csv: bool,
+
+    /// Print Markdown, as for a comment on a pull request.
+    #[arg(long, group = "format")]
+    pub(crate) markdown: bool,
+
+    /// Print annotations for GitHub Actions: what failed or is open, on the scenario's file.
+    #[arg(long, group = "format")]
+    pub(crate) github: bool,
+
+    /// Print the JSON Schema of --json and of summary.json.
+    #[arg(long, group = "format", conflicts_with_all = ["run", "junit"])]
+    pub(crate) schema: bool,
+
+    /// List every cell in the table, even where a heat map shows them, and what its trials cost.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) full: bool,
+
+    /// Write JUnit XML into this file as well: a case for each expectation in each cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
 
 /// `harness report`.
 pub(crate) fn report(args: &ReportArgs) -> ExitCode {

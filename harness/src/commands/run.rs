@@ -3,41 +3,93 @@
 use std::{
     fs,
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    thread,
     time::{Duration, UNIX_EPOCH},
 };
 
+use clap::{Args, ValueEnum};
 use punch::driver::clock::wall_now;
-use tokio::sync::Semaphore;
 
 use super::{
     INCAPABLE, Problem, USAGE,
     allowances::undecidable,
     check::size,
-    output::{self, Files, Format},
+    output::{self, Files, Format, ReportFiles},
     ready::{self, Ready},
     runs,
-    scenarios::read,
-    unwritable,
+    scenarios::{ScenarioArgs, read},
+    unable, unwritable,
 };
 use crate::{
-    cli::{Capture, RunArgs},
     doctor,
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
-    peers::Family,
     report::{
         folder::{RunFolder, timestamp},
         log::EventLog,
         progress::{Counts, Progress},
         tally::Tally,
     },
-    run::{Bench, Captures, Dispatch, Ended},
-    scenario::{Nat, NatSpec, Scenario, Setup},
-    stalls::Stalls,
+    run::{Bench, Captures, Dispatch, Ended, runtime},
+    scenario::Scenario,
 };
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) scenarios: ScenarioArgs,
+
+    /// Labs that may stand at once. A trial mostly waits, so that many more than cores are fine;
+    /// for exact times use 2.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Trials in each cell, instead of what the scenarios say.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) trials: Option<u32>,
+
+    /// Run seed, instead of what the scenarios say: the same seed gives the same trials.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Folder for the results; by default a new one in target/harness.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Do not verify beforehand that the NATs do what they say.
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+
+    /// Print the summary as JSON on standard output instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) reports: ReportFiles,
+
+    /// Write what passed the WAN as pcapng into the run folder, of all trials or of those that did
+    /// not succeed; of these, the packets as a ladder in text as well.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all"
+    )]
+    pub(crate) capture: Option<Capture>,
+}
+
+/// Which trials are captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Capture {
+    /// Every trial.
+    All,
+    /// Trials that did not succeed.
+    Failed,
+}
 
 /// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
 /// how much waiting hides, not from the cores.
@@ -93,7 +145,7 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         let (name, size) = (&scenario.name, size(scenario));
         progress.message(&format!("{name}: {size}, seed {seed}"));
     }
-    let runtime = runtime()?;
+    let runtime = runtime().map_err(unable)?;
     let ended = runtime.block_on(crate::run::run(&dispatch, &mut log, &mut progress, |event| {
         tally
             .add(event)
@@ -124,21 +176,6 @@ fn random_seed() -> Result<u64, Problem> {
     Ok(u64::from(random))
 }
 
-/// The kinds of NATs in the setups.
-pub(super) fn nats<'a>(setups: impl Iterator<Item = &'a Setup>) -> Vec<(Family, NatSpec)> {
-    let mut kinds = Vec::new();
-    for setup in setups {
-        for peer in &setup.peers {
-            let Nat::Behind(nat) = &peer.nat else { continue };
-            let kind = (setup.wan.family, *nat);
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
-    }
-    kinds
-}
-
 fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {
     let name = match scenarios {
         [(only, _)] => only.name.clone(),
@@ -161,20 +198,7 @@ fn bench(args: &RunArgs, folder: &Path) -> Result<Bench, Problem> {
             Some(Captures { folder, failed_only, ladders_of_successes: false })
         }
     };
-    make_bench(captures)
-}
-
-/// What trials share; to be called in the isolated process.
-pub(super) fn make_bench(captures: Option<Captures>) -> Result<Bench, Problem> {
-    let myself = fs::read_link("/proc/self")
-        .map_err(|error| Problem(INCAPABLE, format!("/proc is not mounted: {error}")))?;
-    // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice the
-    // processor time, and packets are late.
-    let builders = Semaphore::new(cores());
-    let stalls = Stalls::watch()
-        .map_err(|error| Problem(INCAPABLE, format!("no thread can be started: {error}")))?;
-    let process = Path::new("/proc").join(myself);
-    Ok(Bench { builders, process, captures, refused: Vec::new(), stalls })
+    Bench::new(captures).map_err(unable)
 }
 
 fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
@@ -218,18 +242,4 @@ fn counts(scenarios: &[(Scenario, u64)]) -> Counts {
         .iter()
         .map(|(scenario, _)| cells(scenario) * u64::from(scenario.trials));
     Counts::new(trials.sum(), scenarios.iter().map(|(scenario, _)| cells(scenario)).sum())
-}
-
-fn cores() -> usize {
-    thread::available_parallelism()
-        .map_or(2, usize::from)
-        .max(2)
-}
-
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores())
-        .enable_all()
-        .build()
-        .map_err(|error| Problem(INCAPABLE, format!("cannot start threads: {error}")))
 }

@@ -1,12 +1,34 @@
 //! From the scenario arguments of a command to checked scenarios with the cells that are meant.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
+
+use clap::Args;
 
 use super::{NOTHING_SELECTED, Problem, USAGE};
-use crate::{
-    cli::ScenarioArgs,
-    scenario::{CellFilter, Overrides, Scenario},
-};
+use crate::scenario::{CellFilter, Overrides, Scenario};
+
+/// Which scenarios, and which of their cells.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScenarioArgs {
+    /// Scenario files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Set a key of the scenarios, above what their files say: `wan.delay_ms=50`, `peer.a.nat=none`,
+    /// `sweep.wan.loss=[0, 0.1]`. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Only the cells that meet all of these conditions: `rule=rolling,delay_ms=5|50`. A path may be
+    /// shortened from the left, values may have `*` and `?`, `!=` is the opposite, and a word alone
+    /// is a part of the cell's name. May be given several times, for cells that meet either.
+    #[arg(long, value_name = "CONDITIONS")]
+    pub(crate) filter: Vec<CellFilter>,
+
+    /// A sweep of more than 10000 cells is meant.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
 
 /// Reads all files, and tells of everything that is wrong with any of them.
 pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {

@@ -2,13 +2,18 @@
 
 use std::{io, process::ExitCode};
 
-use clap::CommandFactory;
+use clap::Args;
 
 use super::say;
-use crate::{
-    cli::{Cli, CompletionsArgs},
-    scenario,
-};
+use crate::scenario;
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
 
 /// `harness schema`.
 pub(crate) fn schema() -> ExitCode {
@@ -16,10 +21,10 @@ pub(crate) fn schema() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// `harness completions`.
-pub(crate) fn completions(args: &CompletionsArgs) -> ExitCode {
+/// `harness completions`, of this command line.
+pub(crate) fn completions(args: &CompletionsArgs, mut cli: clap::Command) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "harness", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "harness", &mut script);
     // A closed pipe is the reader's decision.
     let _ = io::Write::write_all(&mut io::stdout(), &script);
     ExitCode::SUCCESS

@@ -1,19 +1,71 @@
 //! `harness shell`.
 
-use std::{os::unix::process::ExitStatusExt, process::ExitCode};
+use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
 
 use super::{
     INCAPABLE, Problem, USAGE,
-    run::{make_bench, nats, runtime},
-    scenarios::read,
+    ready::nat_kinds,
+    scenarios::{ScenarioArgs, read},
+    unable,
 };
 use crate::{
-    cli::{PeerName, ShellArgs},
     doctor,
     peers::Side,
-    run::{Left, Visit, visit},
+    run::{Bench, Left, Visit, runtime, visit},
     scenario::Scenario,
 };
+
+/// Options of `shell`.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is that of the shell or command; 2 usage, 5 this machine \
+    cannot run it, 130/143 interrupted.\n\n\
+    What the scenario starts on public hosts runs; the peers are yours to start, on this \
+    machine's time and without `taken_ports`. $NET_A, $NET_B and $NET_HOST_… are the hosts' \
+    namespaces, for `nsenter --net=$NET_B …`; $PUNCH_A and $PUNCH_B are the commands by which \
+    the peers punch, for `eval \"$PUNCH_A\"`.\n\n\
+    Examples:\n  \
+    harness shell scenarios/hello.toml a\n  \
+    harness shell scenarios/hello.toml a --command 'ping -c 1 203.0.113.1'")]
+pub(crate) struct ShellArgs {
+    /// Scenario file.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+
+    /// In whose host.
+    #[arg(value_name = "PEER", value_enum)]
+    pub(crate) peer: PeerName,
+
+    /// Which of the scenario's cells, from 0 in the order of the sweep.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cell: usize,
+
+    /// Run this with /bin/sh instead of $SHELL.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+
+    /// Set a key of the scenario, above what its file says. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl ShellArgs {
+    /// The scenario, with all of its cells.
+    pub(crate) fn scenarios(&self) -> ScenarioArgs {
+        let (files, set) = (vec![self.scenario.clone()], self.set.clone());
+        ScenarioArgs { files, set, filter: Vec::new(), yes: true }
+    }
+}
+
+/// One of the two peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PeerName {
+    /// Peer a.
+    A,
+    /// Peer b.
+    B,
+}
 
 /// Cells that a message lists.
 const MAX_LISTED: usize = 20;
@@ -35,18 +87,19 @@ fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
     let incapable = |message: String| Problem(INCAPABLE, message);
     let missing = |missing: &[doctor::Missing]| incapable(doctor::message(missing));
     doctor::programs([&cell.setup].into_iter()).map_err(incapable)?;
-    let nats = nats([&cell.setup].into_iter());
+    let nats = nat_kinds([&cell.setup].into_iter());
     doctor::prepare(&nats).map_err(|all| missing(&all))?;
     doctor::probe(&nats).map_err(|one| missing(&[one]))?;
 
-    let bench = make_bench(None)?;
+    let bench = Bench::new(None).map_err(unable)?;
     let side = match args.peer {
         PeerName::A => Side::A,
         PeerName::B => Side::B,
     };
     let visitor = Visit { cell, title: title(scenario, args.cell), side, command: command(args) };
     let banner = |text: &str| eprint!("{text}");
-    let left = runtime()?
+    let left = runtime()
+        .map_err(unable)?
         .block_on(visit(&bench, &visitor, banner))
         .map_err(incapable)?;
     Ok(match left {

@@ -15,8 +15,9 @@ use std::{
 use punch::proto::time::MonoTime;
 
 use crate::{
+    packet,
     peers::Side,
-    wan::{Fate, Packet, Traffic, tcp},
+    wan::{Fate, Packet, Traffic},
 };
 
 /// A peer as the WAN knows it.
@@ -280,7 +281,7 @@ pub(crate) fn seen(packet: &Packet, places: &[Place; 2]) -> Option<([SocketAddr;
         _ => return None,
     };
     let (here, there, says, sequence, acknowledges, data);
-    if let Some(segment) = tcp::segment(&packet.bytes) {
+    if let Some(segment) = packet::segment(&packet.bytes) {
         (here, there) = (segment.source, segment.destination);
         says = match (segment.rst, segment.syn, segment.ack, segment.fin) {
             (true, _, _, _) => Says::Rst,
@@ -294,7 +295,7 @@ pub(crate) fn seen(packet: &Packet, places: &[Place; 2]) -> Option<([SocketAddr;
         // Data of a RST is text for people (RFC 9293 3.5.3).
         data = if segment.rst { 0 } else { segment.data };
     } else {
-        let error = tcp::icmp_error(&packet.bytes)?;
+        let error = packet::icmp_error(&packet.bytes)?;
         (here, there) = (error.destination, error.source);
         says = Says::Icmp(error.says);
         (sequence, acknowledges, data) = (0, Some(error.sequence), 0);
@@ -305,7 +306,7 @@ pub(crate) fn seen(packet: &Packet, places: &[Place; 2]) -> Option<([SocketAddr;
     }
     let translated = here.ip() == place.address;
     let here = SocketAddr::new(place.address, here.port());
-    let by = speaker(from, place, tcp::hop_limit(&packet.bytes)?);
+    let by = speaker(from, place, packet::hop_limit(&packet.bytes)?);
     let ends = if from == Side::A { [here, there] } else { [there, here] };
     let seen = Seen {
         at: packet.at,

@@ -6,10 +6,7 @@ use std::{
 };
 
 use etherparse::{PacketBuilder, PacketBuilderStep, icmpv4::DestUnreachableHeader};
-use punch::{
-    Event,
-    proto::{event::What, time::MonoTime},
-};
+use punch::{Event, EventKind, proto::time::MonoTime};
 
 use super::flow::Place;
 use crate::{
@@ -146,13 +143,13 @@ impl Tape {
             .tcp(ms + 160, Side::B, ports, Flags::Ack, 63, b"")
     }
 
-    pub(crate) fn event(&mut self, ms: u64, side: Side, what: What) -> &mut Self {
-        self.events[side.index()].push(Event { at: at(ms), what });
+    pub(crate) fn event(&mut self, ms: u64, side: Side, kind: EventKind) -> &mut Self {
+        self.events[side.index()].push(Event { at: at(ms), kind });
         self
     }
 
     pub(crate) fn ports(&mut self, ms: u64, side: Side, bucket: i64, ports: &[u16]) -> &mut Self {
-        let what = What::Ports { buckets: vec![bucket], ports: ports.to_vec() };
-        self.event(ms, side, what)
+        let kind = EventKind::Ports { buckets: vec![bucket], ports: ports.to_vec() };
+        self.event(ms, side, kind)
     }
 }

@@ -6,14 +6,12 @@ use std::{
     time::Duration,
 };
 
-use punch::{
-    Event,
-    proto::{event::What, time::MonoTime},
-};
+use punch::{Event, EventKind, proto::time::MonoTime};
 
 use crate::{
     event::Times,
-    wan::{Fate, Traffic, tcp},
+    packet,
+    wan::{Fate, Traffic},
 };
 
 /// The SYNs of a peer on the WAN.
@@ -31,7 +29,7 @@ pub(crate) struct Syns {
 pub(crate) fn syns(traffic: &Traffic, peer: usize) -> Syns {
     let mut syns = Syns::default();
     for packet in traffic.packets.iter().filter(|packet| packet.from == peer) {
-        if let Some(segment) = tcp::segment(&packet.bytes).filter(tcp::Segment::opens) {
+        if let Some(segment) = packet::segment(&packet.bytes).filter(packet::Segment::opens) {
             syns.first.get_or_insert(packet.at);
             syns.count = syns.count.saturating_add(1);
             syns.ports.insert(segment.destination.port());
@@ -50,19 +48,19 @@ pub(crate) fn times(
     let [Some(a), Some(b)] = first_syns else { return None };
     let start = a.max(b);
     let from_start = |at: MonoTime| milliseconds(at.since(start));
-    let of_both = |pick: fn(&What) -> bool| {
+    let of_both = |pick: fn(&EventKind) -> bool| {
         let [a, b] = events.map(|events| when(events, pick));
         Some(from_start(a?.max(b?)))
     };
     let up = events
         .iter()
-        .filter_map(|events| when(events, |what| matches!(what, What::Connected { .. })));
+        .filter_map(|events| when(events, |kind| matches!(kind, EventKind::Connected { .. })));
     let (seen_up, seen_connected) = seen(traffic).unzip();
     Some(Times {
         up_ms: up.min().or(seen_up).map(from_start),
         connected_ms: connected(events).or(seen_connected).map(from_start),
-        chosen_ms: of_both(|what| matches!(what, What::Decided { .. })),
-        returned_ms: of_both(|what| matches!(what, What::Returned { .. })),
+        chosen_ms: of_both(|kind| matches!(kind, EventKind::Decided { .. })),
+        returned_ms: of_both(|kind| matches!(kind, EventKind::Returned { .. })),
     })
 }
 
@@ -71,10 +69,10 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn when(events: &[Event], pick: fn(&What) -> bool) -> Option<MonoTime> {
+fn when(events: &[Event], pick: fn(&EventKind) -> bool) -> Option<MonoTime> {
     events
         .iter()
-        .find(|event| pick(&event.what))
+        .find(|event| pick(&event.kind))
         .map(|event| event.at)
 }
 
@@ -92,7 +90,7 @@ fn seen(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
     let mut up: BTreeMap<BTreeSet<SocketAddr>, BTreeMap<usize, MonoTime>> = BTreeMap::new();
     for packet in &traffic.packets {
         let Fate::Delivered { to, at } = packet.fate else { continue };
-        if let Some(segment) = tcp::segment(&packet.bytes)
+        if let Some(segment) = packet::segment(&packet.bytes)
             && segment.ack
             && !segment.rst
         {
@@ -116,7 +114,7 @@ fn seen(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
 fn ports_up(events: &[Event]) -> BTreeMap<u16, MonoTime> {
     let mut up = BTreeMap::new();
     for event in events {
-        if let What::Connected { port, .. } = event.what {
+        if let EventKind::Connected { port, .. } = event.kind {
             up.entry(port).or_insert(event.at);
         }
     }

@@ -18,7 +18,7 @@ pub(crate) const SCHEMA: u32 = 1;
 pub(crate) enum Event {
     /// Always the first line: everything that reports need to know of the scenarios.
     RunStarted(RunStarted),
-    /// One trial is over, whatever its verdict.
+    /// One trial is over, whatever its outcome.
     TrialFinished(Box<TrialFinished>),
     /// A cell with a precision has had enough trials.
     CellDecided(CellDecided),
@@ -169,7 +169,8 @@ pub(crate) struct TrialFinished {
     /// The trial's seed, 16 hexadecimal digits.
     pub(crate) seed: String,
     /// Success, failure or error.
-    pub(crate) verdict: Verdict,
+    #[serde(rename = "verdict")]
+    pub(crate) outcome: Outcome,
     /// Why it failed, or what went wrong with the bench.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) cause: Option<Cause>,
@@ -196,7 +197,7 @@ pub(crate) struct TrialFinished {
 /// Outcome of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Verdict {
+pub(crate) enum Outcome {
     /// Both ends hold the same connection, and bytes went through it in both directions.
     Success,
     /// The subject did not achieve that.

@@ -1,4 +1,4 @@
-//! The addresses of a lab. Every lab has the same: they never meet.
+//! Addresses of a lab. All labs have the same ones, since no packet passes from one to another.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,7 +24,7 @@ pub(super) fn host(family: Family, index: u8) -> Network {
     })
 }
 
-/// A NAT on its inside.
+/// The inside interface of a NAT.
 pub(super) fn gateway(family: Family, side: Side) -> Network {
     lan(family, side, 1)
 }
@@ -34,8 +34,8 @@ pub(super) fn inside(family: Family, side: Side) -> Network {
     lan(family, side, 2)
 }
 
-/// A NAT on its second inside, which is a network of its own: what one inside host sends to the
-/// other passes the NAT.
+/// The second inside interface of a NAT, in a network of its own: packets from one inside host to
+/// the other pass the NAT.
 pub(super) fn second_gateway(family: Family, side: Side) -> Network {
     network(family, side, 1, 1)
 }

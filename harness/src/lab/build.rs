@@ -1,4 +1,4 @@
-//! Building a lab, step by step, each step named in its error.
+//! Builder of a lab. Every step has a name, which its error carries.
 
 use std::{
     fs, io,
@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Host, Lab, LabSpec, LoneNat, address,
-    link::{End, LinkError, with_links},
+    Host, Lab, LabSpec, SingleNat, address,
+    link::{LinkError, VethEnd, with_links},
     netns::NetNs,
     tun,
 };
@@ -23,14 +23,14 @@ use crate::{
     wan::{Network, WanEnd},
 };
 
-/// Interface of an inside host.
+/// Name of an inside host's interface.
 const INSIDE: &str = "eth0";
 
-/// Packets that may wait for the WAN's thread. With the kernel's 500 it would lose a burst of SYNs by
-/// itself, and nobody would see that.
-const QUEUE: u32 = 4096;
+/// Packets that may wait for the WAN's thread. With the kernel's default of 500 a burst of SYNs
+/// would overflow the queue, and no record would show the loss.
+const WAN_QUEUE_LENGTH: u32 = 4096;
 
-/// A step of building a lab that failed.
+/// Error of one step of building a lab.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {source}")]
 pub(crate) struct BuildError {
@@ -44,21 +44,21 @@ impl From<io::Error> for BuildError {
     }
 }
 
-/// Names the step in which an error arose.
-trait Step<T> {
-    fn step(self, name: impl FnOnce() -> String) -> Result<T, BuildError>;
+/// Adds the name of the step to an error.
+trait Context<T> {
+    fn context(self, name: impl FnOnce() -> String) -> Result<T, BuildError>;
 }
 
-impl<T, E: Into<LinkError>> Step<T> for Result<T, E> {
-    fn step(self, name: impl FnOnce() -> String) -> Result<T, BuildError> {
+impl<T, E: Into<LinkError>> Context<T> for Result<T, E> {
+    fn context(self, name: impl FnOnce() -> String) -> Result<T, BuildError> {
         self.map_err(|error| BuildError { step: name(), source: error.into() })
     }
 }
 
-/// Builds a lab. Takes some milliseconds, and blocks.
+/// Builds a lab. It takes some milliseconds, and blocks.
 ///
 /// # Errors
-/// Names the step that failed.
+/// The step that failed, by name.
 pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
     let family = spec.family;
     let mut rules = Vec::new();
@@ -68,26 +68,9 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
         let (host, end) = match nat {
             Nat::Public => public_host(family, format!("{side}-wan"), address::wan(family, side))?,
             Nat::Behind(nat) => {
-                let (inside, ()) = NetNs::create(|_| quiet(family))?;
-                let (router, (tun, applying)) =
-                    NetNs::create(|_| nat_router(family, side, &inside, nat))?;
-                rules.push((side, router.clone(), applying));
-                let (own, gateway) =
-                    (address::inside(family, side), address::gateway(family, side));
-                inside.run(|| inside_host(own, gateway).step(|| format!("host {side}")))?;
-                router.run(|| {
-                    with_links(async |links| links.until_it_carries(LAN).await)
-                        .step(|| format!("LAN of NAT {side}"))
-                })?;
-                // Without translation the WAN carries the inside addresses.
-                let (address, network) = match family {
-                    Family::V4 => (address::wan(family, side).address, address::wan(family, side)),
-                    Family::V6 => {
-                        (address::inside(family, side).address, address::gateway(family, side))
-                    }
-                };
-                let end = WanEnd { name: format!("{side}-wan"), network, tun };
-                (Host { namespace: inside, nat: Some(router), address }, end)
+                let (host, end, applying) = host_behind_nat(family, side, nat)?;
+                rules.push((side, applying));
+                (host, end)
             }
         };
         wan.push(end);
@@ -100,56 +83,77 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
         wan.push(end);
         hosts.push(host);
     }
-    for (side, router, applying) in rules {
-        finish_rules(&router, applying, side)?;
+    for (side, applying) in rules {
+        finish_rules(applying, side)?;
     }
     let peers = <[Host; 2]>::try_from(peers).expect("there are two sides");
     Ok(Lab { peers, hosts, wan })
 }
 
-/// Builds one NAT with two hosts inside. Takes some milliseconds, and blocks.
+/// Builds a NAT and the host of a peer behind it. The rules of the NAT are still being loaded.
+fn host_behind_nat(
+    family: Family,
+    side: Side,
+    nat: &NatSpec,
+) -> Result<(Host, WanEnd, Applying), BuildError> {
+    let (inside, ()) = NetNs::create(|_| disable_kernel_chatter(family))?;
+    let (router, (tun, loading)) = NetNs::create(|_| nat_router(family, side, &inside, nat))?;
+    let (own, gateway) = (address::inside(family, side), address::gateway(family, side));
+    inside.run(|| inside_host(own, gateway).context(|| format!("host {side}")))?;
+    router.run(|| {
+        with_links(async |links| links.wait_until_up(LAN).await)
+            .context(|| format!("LAN of NAT {side}"))
+    })?;
+    // Without translation the WAN carries the inside addresses.
+    let (address, network) = match family {
+        Family::V4 => (address::wan(family, side).address, address::wan(family, side)),
+        Family::V6 => (own.address, gateway),
+    };
+    let end = WanEnd { name: format!("{side}-wan"), network, tun };
+    let applying = Applying { router: router.clone(), loading };
+    Ok((Host { namespace: inside, nat: Some(router), address }, end, applying))
+}
+
+/// Builds one NAT with two hosts inside. It takes some milliseconds, and blocks.
 ///
 /// # Errors
-/// Names the step that failed.
-pub(crate) fn build_alone(family: Family, nat: &NatSpec) -> Result<LoneNat, BuildError> {
+/// The step that failed, by name.
+pub(crate) fn build_single_nat(family: Family, nat: &NatSpec) -> Result<SingleNat, BuildError> {
     let side = Side::A;
-    let ((first, ()), (second, ())) =
-        (NetNs::create(|_| quiet(family))?, NetNs::create(|_| quiet(family))?);
-    let (router, (tun, applying)) = NetNs::create(|_| nat_router(family, side, &first, nat))?;
+    let (first, ()) = NetNs::create(|_| disable_kernel_chatter(family))?;
+    let (second, ()) = NetNs::create(|_| disable_kernel_chatter(family))?;
+    let (router, (tun, loading)) = NetNs::create(|_| nat_router(family, side, &first, nat))?;
     let (second_lan, second_gateway) = (format!("{LAN}1"), address::second_gateway(family, side));
     let lan = || format!("LANs of NAT {side}");
     router.run(|| {
         with_links(async |links| {
-            links.cable(&second_lan, INSIDE, &second).await?;
+            links.add_veth(&second_lan, INSIDE, &second).await?;
             links.configure(&second_lan, second_gateway).await?;
             let second = address::second_inside(family, side).address;
-            links.neighbour(&second_lan, second, End::Far).await
+            links.add_neighbour(&second_lan, second, VethEnd::Far).await
         })
-        .step(lan)
+        .context(lan)
     })?;
     let addresses = [address::inside(family, side), address::second_inside(family, side)];
     let gateways = [address::gateway(family, side), second_gateway];
     for ((host, own), gateway) in [&first, &second].into_iter().zip(addresses).zip(gateways) {
-        host.run(|| inside_host(own, gateway).step(|| format!("host {}", own.address)))?;
+        host.run(|| inside_host(own, gateway).context(|| format!("host {}", own.address)))?;
     }
     router.run(|| {
         with_links(async |links| {
-            links.until_it_carries(LAN).await?;
-            links.until_it_carries(&second_lan).await
+            links.wait_until_up(LAN).await?;
+            links.wait_until_up(&second_lan).await
         })
-        .step(lan)
+        .context(lan)
     })?;
-    finish_rules(&router, applying, side)?;
-    let hosts = [first, second]
-        .into_iter()
-        .zip(addresses)
-        .map(|(namespace, own)| Host {
-            namespace,
-            nat: Some(router.clone()),
-            address: own.address,
-        });
-    let hosts = <[Host; 2]>::try_from(hosts.collect::<Vec<_>>()).expect("there are two");
-    Ok(LoneNat { hosts, wan: address::wan(family, side).address, tun })
+    finish_rules(Applying { router: router.clone(), loading }, side)?;
+    let host = |namespace: NetNs, own: Network| Host {
+        namespace,
+        nat: Some(router.clone()),
+        address: own.address,
+    };
+    let hosts = [host(first, addresses[0]), host(second, addresses[1])];
+    Ok(SingleNat { hosts, wan: address::wan(family, side).address, tun })
 }
 
 /// A host whose only interface is the WAN.
@@ -159,7 +163,7 @@ fn public_host(
     network: Network,
 ) -> Result<(Host, WanEnd), BuildError> {
     let (namespace, tun) = NetNs::create(|_| {
-        quiet(family)?;
+        disable_kernel_chatter(family)?;
         wan_interface(network)
     })?;
     let host = Host { namespace, nat: None, address: network.address };
@@ -168,45 +172,45 @@ fn public_host(
 
 /// Creates the WAN interface of the calling thread's namespace.
 fn wan_interface(network: Network) -> Result<OwnedFd, BuildError> {
-    let port = tun::create(WAN).step(|| format!("TUN interface {WAN:?} ({})", tun::DEVICE))?;
+    let port = tun::create(WAN).context(|| format!("TUN interface {WAN:?} ({})", tun::DEVICE))?;
     with_links(async |links| {
         links.loopback_up().await?;
-        links.queue(WAN, QUEUE).await?;
+        links.set_queue_length(WAN, WAN_QUEUE_LENGTH).await?;
         links.configure(WAN, network).await?;
         links.default_through(WAN, network.address.is_ipv4()).await
     })
-    .step(|| format!("WAN interface with {}", network.address))?;
+    .context(|| format!("WAN interface with {}", network.address))?;
     Ok(port)
 }
 
-/// A NAT in the calling thread's namespace; its rules are still being applied.
+/// Makes a NAT of the calling thread's namespace. Its rules are still being loaded.
 fn nat_router(
     family: Family,
     side: Side,
     host: &NetNs,
     nat: &NatSpec,
-) -> Result<(OwnedFd, Applying), BuildError> {
-    quiet(family)?;
+) -> Result<(OwnedFd, Loading), BuildError> {
+    disable_kernel_chatter(family)?;
     let wan = address::wan(family, side);
     let Rules { tool, text, sysctls } = rules::rules(family, wan.address, nat);
-    let program = apply_rules(tool, &text).step(|| format!("rules of NAT {side}"))?;
-    // Connection tracking may not be there before the rules are.
+    let program = apply_rules(tool, &text).context(|| format!("rules of NAT {side}"))?;
+    // The kernel may load connection tracking with the rules only.
     let (late, early): (Vec<_>, Vec<_>) = sysctls
         .into_iter()
-        .partition(|it| it.name.starts_with("net/netfilter"));
+        .partition(|variable| variable.name.starts_with("net/netfilter"));
     for Sysctl { name, value } in early {
         sysctl(name, &value)?;
     }
     let port = wan_interface(wan)?;
     with_links(async |links| {
-        links.cable(LAN, INSIDE, host).await?;
+        links.add_veth(LAN, INSIDE, host).await?;
         links.configure(LAN, address::gateway(family, side)).await?;
         links
-            .neighbour(LAN, address::inside(family, side).address, End::Far)
+            .add_neighbour(LAN, address::inside(family, side).address, VethEnd::Far)
             .await
     })
-    .step(|| format!("LAN of NAT {side}"))?;
-    Ok((port, Applying { program, sysctls: late }))
+    .context(|| format!("LAN of NAT {side}"))?;
+    Ok((port, Loading { program, sysctls: late }))
 }
 
 /// Configures an inside host in the calling thread's namespace.
@@ -214,13 +218,16 @@ fn inside_host(own: Network, gateway: Network) -> Result<(), LinkError> {
     with_links(async |links| {
         links.loopback_up().await?;
         links.configure(INSIDE, own).await?;
-        links.neighbour(INSIDE, gateway.address, End::Near).await?;
+        links
+            .add_neighbour(INSIDE, gateway.address, VethEnd::Near)
+            .await?;
         links.default_via(gateway.address).await
     })
 }
 
-/// No chatter of IPv6 on the WAN, and no filter by reverse path.
-fn quiet(family: Family) -> Result<(), BuildError> {
+/// Keeps the kernel from sending IPv6 packets of its own to the WAN, and turns the reverse-path
+/// filter off.
+fn disable_kernel_chatter(family: Family) -> Result<(), BuildError> {
     for scope in ["all", "default"] {
         sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
         let ipv6 = format!("net/ipv6/conf/{scope}");
@@ -230,8 +237,8 @@ fn quiet(family: Family) -> Result<(), BuildError> {
         if family == Family::V4 {
             sysctl(&format!("{ipv6}/disable_ipv6"), "1")?;
         } else {
-            for quiet in ["accept_ra", "accept_dad", "router_solicitations"] {
-                sysctl(&format!("{ipv6}/{quiet}"), "0")?;
+            for variable in ["accept_ra", "accept_dad", "router_solicitations"] {
+                sysctl(&format!("{ipv6}/{variable}"), "0")?;
             }
         }
     }
@@ -240,13 +247,20 @@ fn quiet(family: Family) -> Result<(), BuildError> {
 
 /// Sets a variable of the calling thread's network namespace.
 fn sysctl(name: &str, value: &str) -> Result<(), BuildError> {
-    fs::write(Path::new("/proc/sys").join(name), value).step(|| format!("sysctl {name}={value}"))
+    fs::write(Path::new("/proc/sys").join(name), value).context(|| format!("sysctl {name}={value}"))
 }
 
-/// Rules that are being loaded, and what can only be set when they are.
-struct Applying {
+/// Rules that a program is loading.
+struct Loading {
     program: Child,
+    /// Kernel variables that exist only once the rules are loaded.
     sysctls: Vec<Sysctl>,
+}
+
+/// A router, with the rules that it is being given.
+struct Applying {
+    router: NetNs,
+    loading: Loading,
 }
 
 fn apply_rules(tool: Tool, text: &str) -> io::Result<Child> {
@@ -266,14 +280,14 @@ fn apply_rules(tool: Tool, text: &str) -> io::Result<Child> {
     Ok(child)
 }
 
-fn finish_rules(router: &NetNs, applying: Applying, side: Side) -> Result<(), BuildError> {
-    let Applying { program, sysctls } = applying;
+fn finish_rules(applying: Applying, side: Side) -> Result<(), BuildError> {
+    let Applying { router, loading: Loading { program, sysctls } } = applying;
     let step = || format!("rules of NAT {side}");
-    let output = program.wait_with_output().step(step)?;
+    let output = program.wait_with_output().context(step)?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = format!("{} ({})", said.trim(), output.status);
-        return Err(io::Error::other(said)).step(step);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let message = format!("{} ({})", complaint.trim(), output.status);
+        return Err(io::Error::other(message)).context(step);
     }
     if sysctls.is_empty() {
         return Ok(());
@@ -284,18 +298,19 @@ fn finish_rules(router: &NetNs, applying: Applying, side: Side) -> Result<(), Bu
     })
 }
 
-/// Finds a program in `PATH`, or where administrators' programs are for users who lack it there.
+/// Finds a program in `PATH` or in the usual directories of administrators' programs, which the
+/// `PATH` of other users may lack.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let administrators = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)
-        .chain(usual)
+        .chain(administrators)
         .map(|dir| dir.join(name))
         .find(|file| is_executable(file))
 }
 
-/// Whether it is a file that somebody may execute.
+/// Whether a path leads to a file that some user may execute.
 pub(crate) fn is_executable(file: &Path) -> bool {
-    let file = file.metadata().ok().filter(fs::Metadata::is_file);
-    file.is_some_and(|file| file.permissions().mode() & 0o111 != 0)
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

@@ -23,27 +23,27 @@ use tokio::time::{sleep, timeout};
 use super::netns::NetNs;
 use crate::wan::Network;
 
-/// How long the kernel's workers may take over a link: they wait for the network lock, which other
-/// labs hold while they are built and removed.
-const READY: Duration = Duration::from_secs(5);
+/// Longest time that the kernel's workers may need to bring up a link. They wait for the network
+/// lock, which other labs hold while those are built and removed.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The link-layer addresses of a cable's two ends, the near one first; locally administered. Each
-/// cable is a network of its own.
-const ENDS: [[u8; 6]; 2] = [[0x02, 0, 0, 0, 0, 0x01], [0x02, 0, 0, 0, 0, 0x02]];
+/// Link-layer addresses of the two ends of a veth pair, the near one first; locally administered.
+/// All pairs have the same, since each pair is a network of its own.
+const VETH_ADDRESSES: [[u8; 6]; 2] = [[0x02, 0, 0, 0, 0, 0x01], [0x02, 0, 0, 0, 0, 0x02]];
 
-/// An end of a cable.
+/// One end of a veth pair.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
-    /// Where the cable was laid from.
+pub(crate) enum VethEnd {
+    /// The end in the namespace that created the pair.
     Near,
-    /// The other one.
+    /// The end in the other namespace.
     Far,
 }
 
-/// An error of rtnetlink, or of the socket to it.
+/// Error of rtnetlink, or of the socket to it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// The kernel, or the connection to it.
+    /// Refused by the kernel, or no connection to it.
     #[error(transparent)]
     Netlink(#[from] rtnetlink::Error),
     /// Everything else.
@@ -51,7 +51,7 @@ pub(crate) enum LinkError {
     Io(#[from] io::Error),
 }
 
-/// Netlink requests for the namespace in which it was opened.
+/// A netlink connection to the namespace in which it was opened.
 pub(crate) struct Links {
     handle: Handle,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Links {
 /// Runs `work` with netlink of the calling thread's namespace.
 ///
 /// # Errors
-/// No netlink, or what `work` says.
+/// No netlink, or the error of `work`.
 pub(crate) fn with_links<W, F, T>(work: W) -> Result<T, LinkError>
 where
     W: FnOnce(Links) -> F,
@@ -70,38 +70,38 @@ where
         .build()?;
     runtime.block_on(async {
         let (connection, handle, _) = rtnetlink::new_connection()?;
-        let connection = tokio::spawn(connection);
+        let driver = tokio::spawn(connection);
         let result = work(Links { handle }).await;
-        connection.abort();
+        driver.abort();
         result
     })
 }
 
 impl Links {
-    /// Brings up a link and gives it an address, to which packets can be sent at once.
+    /// Brings up a link and gives it an address. Packets to the address arrive from then on.
     pub(crate) async fn configure(&self, name: &str, network: Network) -> Result<(), LinkError> {
         let index = index_of(name)?;
         let Network { address, prefix } = network;
         let mut request = self.handle.address().add(index, address, prefix);
-        // Else an IPv6 address cannot be used for more than a second.
+        // With duplicate address detection an IPv6 address is unusable for more than a second.
         request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         request.execute().await?;
         self.up(index).await?;
         match address {
             IpAddr::V4(_) => Ok(()),
-            IpAddr::V6(address) => self.until_local(address).await,
+            IpAddr::V6(address) => self.wait_until_local(address).await,
         }
     }
 
-    /// Waits until packets to an IPv6 address of this namespace are taken for its own.
+    /// Waits until this namespace receives packets to one of its IPv6 addresses.
     ///
-    /// A worker of the kernel enters the route for that; until then whatever comes to the address is
-    /// dropped, though packets leave from it.
-    async fn until_local(&self, address: Ipv6Addr) -> Result<(), LinkError> {
+    /// A worker of the kernel enters the route for that. Until then packets leave from the address,
+    /// but those to it are dropped.
+    async fn wait_until_local(&self, address: Ipv6Addr) -> Result<(), LinkError> {
         let to_it = RouteMessageBuilder::<Ipv6Addr>::new()
             .destination_prefix(address, 128)
             .build();
-        until(&format!("address {address}"), async || {
+        wait_until(&format!("address {address}"), async || {
             let mut answer = pin!(self.handle.route().get(to_it.clone()).execute());
             let route = answer.try_next().await?;
             Ok(route.is_some_and(|route| route.header.kind == RouteType::Local))
@@ -109,8 +109,8 @@ impl Links {
         .await
     }
 
-    /// Sets how many packets a link holds that nobody has read yet; the rest is dropped.
-    pub(crate) async fn queue(&self, name: &str, packets: u32) -> Result<(), LinkError> {
+    /// Sets the number of unread packets that a link holds; further ones are dropped.
+    pub(crate) async fn set_queue_length(&self, name: &str, packets: u32) -> Result<(), LinkError> {
         let link = LinkUnspec::new_with_index(index_of(name)?)
             .append_extra_attribute(LinkAttribute::TxQueueLen(packets));
         Ok(self.handle.link().set(link.build()).execute().await?)
@@ -121,7 +121,7 @@ impl Links {
         self.up(index_of("lo")?).await
     }
 
-    /// Everything leaves through this link; it needs no gateway.
+    /// Makes a link the default route, without a gateway.
     pub(crate) async fn default_through(&self, name: &str, ipv4: bool) -> Result<(), LinkError> {
         let index = index_of(name)?;
         self.route(if ipv4 {
@@ -136,7 +136,7 @@ impl Links {
         .await
     }
 
-    /// Everything leaves through this gateway.
+    /// Makes a gateway the default route.
     pub(crate) async fn default_via(&self, gateway: IpAddr) -> Result<(), LinkError> {
         self.route(match gateway {
             IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
@@ -149,8 +149,8 @@ impl Links {
         .await
     }
 
-    /// Lays a cable from here (`name`) to another namespace (`peer_name`).
-    pub(crate) async fn cable(
+    /// Creates a veth pair: one end (`name`) here, the other (`peer_name`) in another namespace.
+    pub(crate) async fn add_veth(
         &self,
         name: &str,
         peer_name: &str,
@@ -163,7 +163,7 @@ impl Links {
         far_end
             .attributes
             .push(LinkAttribute::NetNsFd(peer.raw_fd()));
-        let [near, far] = ENDS.map(|end| LinkAttribute::Address(end.to_vec()));
+        let [near, far] = VETH_ADDRESSES.map(|end| LinkAttribute::Address(end.to_vec()));
         far_end.attributes.push(far);
         let veth = LinkVeth::new(name, peer_name)
             .append_extra_attribute(near)
@@ -172,32 +172,32 @@ impl Links {
         Ok(self.handle.link().add(veth).execute().await?)
     }
 
-    /// Says who is at the given end of a cable that begins or ends here.
+    /// Adds a permanent neighbour entry for one end of a veth pair.
     ///
-    /// So that nobody has to ask: an answer that is lost costs the first second of a trial. With
-    /// IPv6 the kernel is deaf to the question until a worker of its has joined the group that it
-    /// goes to.
-    pub(crate) async fn neighbour(
+    /// It spares the first packet the neighbour discovery (ARP, RFC 4861), of which a lost answer
+    /// costs the first second of a trial. With IPv6 a host ignores the solicitation until a worker
+    /// of its kernel has joined the multicast group.
+    pub(crate) async fn add_neighbour(
         &self,
         name: &str,
         neighbour: IpAddr,
-        end: End,
+        end: VethEnd,
     ) -> Result<(), LinkError> {
         let request = self.handle.neighbours().add(index_of(name)?, neighbour);
         Ok(request
-            .link_layer_address(&ENDS[end as usize])
+            .link_layer_address(&VETH_ADDRESSES[end as usize])
             .execute()
             .await?)
     }
 
-    /// Waits until a cable carries packets from this end, which is up as the other one is.
+    /// Waits until a veth pair of which both ends were brought up carries packets from this end.
     ///
-    /// A worker of the kernel sees to that some time after the last of the two ends was brought up;
-    /// until then, whatever is sent is dropped.
-    pub(crate) async fn until_it_carries(&self, name: &str) -> Result<(), LinkError> {
+    /// A worker of the kernel marks the link as operational some time later. Until then, packets
+    /// sent into it are dropped.
+    pub(crate) async fn wait_until_up(&self, name: &str) -> Result<(), LinkError> {
         let index = index_of(name)?;
-        until(&format!("link {name:?}"), async || {
-            // Since Linux 6.8 the question itself has the worker's work done, before the answer.
+        wait_until(&format!("link {name:?}"), async || {
+            // Since Linux 6.8 the kernel does the worker's job before it answers this request.
             let mut answer = pin!(self.handle.link().get().match_index(index).execute());
             let link = answer.try_next().await?;
             let up = LinkAttribute::OperState(State::Up);
@@ -216,8 +216,8 @@ impl Links {
     }
 }
 
-/// Asks until the kernel says that something is ready.
-async fn until(
+/// Polls until `is_ready`, for up to [`READY_TIMEOUT`].
+async fn wait_until(
     what: &str,
     is_ready: impl AsyncFn() -> Result<bool, LinkError>,
 ) -> Result<(), LinkError> {
@@ -228,7 +228,7 @@ async fn until(
         Ok(())
     };
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("{what} does not become ready"));
-    timeout(READY, ready).await.map_err(late)?
+    timeout(READY_TIMEOUT, ready).await.map_err(late)?
 }
 
 fn index_of(name: &str) -> io::Result<u32> {

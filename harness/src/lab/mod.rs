@@ -1,9 +1,10 @@
 //! A lab: one small internet of network namespaces with real NATs.
 //!
 //! Each peer's host has one interface towards its NAT; each NAT masquerades towards its `wan`
-//! interface, a TUN device whose descriptor belongs to the user-space WAN. What always holds: a
-//! lab lives in descriptors only, and ends with them; all its addresses are for documentation or
-//! shared address space (RFC 5737, RFC 6598, RFC 3849).
+//! interface, a TUN device whose descriptor belongs to the user-space WAN.
+//!
+//! What always holds: only descriptors keep a lab alive, so that it ends with them; all its
+//! addresses are for documentation or shared address space (RFC 5737, RFC 6598, RFC 3849).
 
 mod address;
 mod build;
@@ -14,7 +15,7 @@ pub(crate) mod tun;
 use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    build::{BuildError, build, build_alone, find_program, is_executable},
+    build::{BuildError, build, build_single_nat, find_program, is_executable},
     netns::NetNs,
 };
 use crate::{
@@ -23,12 +24,13 @@ use crate::{
     wan::WanEnd,
 };
 
-/// The WAN address of peer a's NAT; with IPv6, where nothing is translated, that of its interface.
+/// The WAN address of peer a's NAT. With IPv6, where nothing is translated, it is the address of
+/// the NAT's WAN interface.
 pub(crate) fn wan_address(family: Family) -> IpAddr {
     address::wan(family, Side::A).address
 }
 
-/// What to build.
+/// Description of a lab.
 #[derive(Debug, Clone)]
 pub(crate) struct LabSpec {
     /// The version of IP.
@@ -39,7 +41,7 @@ pub(crate) struct LabSpec {
     pub(crate) hosts: Vec<String>,
 }
 
-/// A lab that stands.
+/// A lab that was built; it ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Lab {
     /// Hosts of the peers a and b.
@@ -50,9 +52,10 @@ pub(crate) struct Lab {
     pub(crate) wan: Vec<WanEnd>,
 }
 
-/// One NAT with two hosts inside, each in a network of its own; its WAN is the caller's to play.
+/// One NAT with two hosts inside, each in a network of its own. The caller plays the WAN, by
+/// reading and writing the TUN device.
 #[derive(Debug)]
-pub(crate) struct LoneNat {
+pub(crate) struct SingleNat {
     /// The hosts inside, with their inside addresses.
     pub(crate) hosts: [Host; 2],
     /// The NAT's address on the WAN.
@@ -64,11 +67,11 @@ pub(crate) struct LoneNat {
 /// A host in a lab.
 #[derive(Debug)]
 pub(crate) struct Host {
-    /// Where its processes run.
+    /// The network namespace of its processes.
     pub(crate) namespace: NetNs,
-    /// The NAT in front of it; it ends with the lab.
+    /// The NAT in front of it.
     #[expect(dead_code, reason = "held, not used: the NAT lasts as long as the host")]
     pub(crate) nat: Option<NetNs>,
-    /// The address by which others reach it: its NAT's, where there is one that translates.
+    /// The address by which others reach it: that of a NAT that translates, or its own.
     pub(crate) address: IpAddr,
 }

@@ -1,8 +1,8 @@
 //! Network namespaces held by descriptors: the only file that changes a thread's namespace.
 //!
 //! Nothing is mounted under `/run/netns`, so that a namespace ends with its last descriptor and
-//! its last process, however the harness ends. A thread that has entered a namespace is used for
-//! nothing else: each piece of work gets a thread of its own.
+//! its last process, however the harness ends. Each piece of work in a namespace has a thread of
+//! its own, which ends with it.
 
 use std::{
     fs::File,
@@ -14,22 +14,22 @@ use std::{
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// A network namespace; it lasts as long as a clone of this value or a process in it.
+/// A network namespace. It lasts as long as any clone of this value, or any process in it.
 #[derive(Debug, Clone)]
 pub(crate) struct NetNs(Arc<File>);
 
 impl NetNs {
-    /// Makes a new namespace and moves the calling thread into it. Only for threads from
+    /// Creates a namespace and moves the calling thread into it. Only for threads from
     /// [`on_own_thread`].
     fn create_and_enter() -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET)?;
         File::open("/proc/thread-self/ns/net").map(|file| Self(Arc::new(file)))
     }
 
-    /// Makes a namespace, and runs `work` in it.
+    /// Creates a namespace, and runs `work` in it.
     ///
     /// # Errors
-    /// The kernel refuses a namespace, or what `work` says.
+    /// The kernel refuses a namespace, or the error of `work`.
     pub(crate) fn create<T, E>(
         work: impl FnOnce(&Self) -> Result<T, E> + Send,
     ) -> Result<(Self, T), E>
@@ -47,7 +47,7 @@ impl NetNs {
     /// Runs `work` in the namespace.
     ///
     /// # Errors
-    /// The namespace cannot be entered, or what `work` says.
+    /// The namespace cannot be entered, or the error of `work`.
     pub(crate) fn run<T, E>(&self, work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
     where
         T: Send,
@@ -59,7 +59,7 @@ impl NetNs {
         })
     }
 
-    /// The descriptor, as netlink wants it.
+    /// The descriptor as a number, for a netlink message.
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
@@ -71,7 +71,7 @@ impl AsFd for NetNs {
     }
 }
 
-/// Runs `work` on a thread that ends with it, so that what it does to its namespace stays there.
+/// Runs `work` on a thread that ends with it, so that no other work runs in the thread's namespace.
 fn on_own_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
 where
     T: Send,

@@ -1,7 +1,7 @@
 //! TUN devices: a network interface on one side, packets in a descriptor on the other.
 //!
-//! One ioctl, made here rather than by a crate: those that open TUN devices also configure them
-//! over netlink, with some thirty dependencies.
+//! The one ioctl is made here, since crates that open TUN devices also configure them over netlink,
+//! with some thirty dependencies.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,13 +12,13 @@ use std::{
     },
 };
 
-/// Where the kernel offers TUN devices.
+/// Path of the kernel's TUN device.
 pub(crate) const DEVICE: &str = "/dev/net/tun";
 
 /// Opens [`DEVICE`] for reading and writing.
 ///
 /// # Errors
-/// There is none, or this user may not open it.
+/// The device does not exist, or this user may not open it.
 pub(crate) fn open_device() -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -27,11 +27,11 @@ pub(crate) fn open_device() -> io::Result<File> {
         .open(DEVICE)
 }
 
-/// Creates the interface `name` in the calling thread's network namespace. It ends when the
-/// descriptor is closed. Packets are bare IP, and reads and writes do not block.
+/// Creates the interface `name` in the calling thread's network namespace. The interface ends when
+/// the descriptor is closed. Packets have no link-layer header, and reads and writes do not block.
 ///
 /// # Errors
-/// See [`open_device`]; or the namespace is not this user's, or the name is taken.
+/// See [`open_device`]; or the namespace belongs to another user, or the name is taken.
 pub(crate) fn create(name: &str) -> io::Result<OwnedFd> {
     let device = open_device()?;
     // SAFETY: all zeroes is a valid ifreq.

@@ -1,8 +1,9 @@
 //! The NATs that users meet, by name.
 
 use super::{
-    Allocation, BLOCK, DELTA, Filtering, Hairpin, Mapping, NatSpec, Timeouts, Unsolicited,
+    Allocation, BLOCK, DELTA, Filtering, Hairpin, Mapping, Nat, NatSpec, Timeouts, Unsolicited,
 };
+use crate::named::Named;
 
 /// A NAT of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,10 +132,61 @@ pub(crate) fn names() -> Vec<&'static str> {
     CATALOGUE.iter().map(|entry| entry.name).collect()
 }
 
+impl NatSpec {
+    /// A home router that answers unsolicited SYNs so.
+    pub(crate) fn home(unsolicited: Unsolicited) -> Self {
+        Self { unsolicited, ..HOME }
+    }
+
+    /// How it differs from the one of the catalogue whose name it has: `key = value`, as a scenario
+    /// writes it.
+    pub(super) fn differences(&self) -> Vec<String> {
+        let base = find(self.name).and_then(|entry| entry.spec).unwrap_or(HOME);
+        let mut all = Vec::new();
+        let mut named = |key: &str, own: &str, base: &str| {
+            if own != base {
+                all.push(format!("{key} = \"{own}\""));
+            }
+        };
+        named("mapping", self.mapping.name(), base.mapping.name());
+        named("filtering", self.filtering.name(), base.filtering.name());
+        named("allocation", &self.allocation.to_string(), &base.allocation.to_string());
+        named("unsolicited", self.unsolicited.name(), base.unsolicited.name());
+        named("hairpin", self.hairpin.name(), base.hairpin.name());
+        let mut plain = |key: &str, own: String, base: String| {
+            if own != base {
+                all.push(format!("{key} = {own}"));
+            }
+        };
+        let flag = |value: bool| value.to_string();
+        plain("simultaneous_open", flag(self.simultaneous_open), flag(base.simultaneous_open));
+        let seconds = |value: Option<u32>| value.map_or("default".to_owned(), |s| s.to_string());
+        let (own, other) = (self.timeouts, base.timeouts);
+        plain("syn_timeout_s", seconds(own.syn_s), seconds(other.syn_s));
+        plain("established_timeout_s", seconds(own.established_s), seconds(other.established_s));
+        plain("close_timeout_s", seconds(own.close_s), seconds(other.close_s));
+        plain("icmp_limit", flag(self.icmp_limit), flag(base.icmp_limit));
+        all
+    }
+}
+
+impl Nat {
+    /// What a peer is behind unless the scenario says otherwise.
+    pub(crate) fn home() -> Self {
+        Self::Behind(HOME)
+    }
+
+    /// The NAT of that name in the catalogue.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let entry = find(name)?;
+        Some(entry.spec.map_or(Self::Public, Self::Behind))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nat::{Nat, Sender, possible::impossible};
+    use crate::nat::{Sender, possible::impossible};
 
     #[test]
     fn every_name_is_found_and_no_other() {

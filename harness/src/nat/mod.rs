@@ -271,11 +271,6 @@ pub(crate) enum Sender {
 }
 
 impl NatSpec {
-    /// A home router that answers unsolicited SYNs so.
-    pub(crate) fn home(unsolicited: Unsolicited) -> Self {
-        Self { unsolicited, ..catalogue::HOME }
-    }
-
     /// Whether the outside port of an inside endpoint that no other inside host disturbs is its
     /// inside port, whatever the destination.
     pub(crate) fn preserves_ports(&self) -> bool {
@@ -311,39 +306,6 @@ impl NatSpec {
             Filtering::AddressAndPortDependent => from == Sender::Contacted,
         }
     }
-
-    /// How it differs from the one of the catalogue whose name it has: `key = value`, as a scenario
-    /// writes it.
-    fn differences(&self) -> Vec<String> {
-        let base = catalogue::find(self.name)
-            .and_then(|entry| entry.spec)
-            .unwrap_or(catalogue::HOME);
-        let mut all = Vec::new();
-        let mut named = |key: &str, own: &str, base: &str| {
-            if own != base {
-                all.push(format!("{key} = \"{own}\""));
-            }
-        };
-        named("mapping", self.mapping.name(), base.mapping.name());
-        named("filtering", self.filtering.name(), base.filtering.name());
-        named("allocation", &self.allocation.to_string(), &base.allocation.to_string());
-        named("unsolicited", self.unsolicited.name(), base.unsolicited.name());
-        named("hairpin", self.hairpin.name(), base.hairpin.name());
-        let mut plain = |key: &str, own: String, base: String| {
-            if own != base {
-                all.push(format!("{key} = {own}"));
-            }
-        };
-        let flag = |value: bool| value.to_string();
-        plain("simultaneous_open", flag(self.simultaneous_open), flag(base.simultaneous_open));
-        let seconds = |value: Option<u32>| value.map_or("default".to_owned(), |s| s.to_string());
-        let (own, other) = (self.timeouts, base.timeouts);
-        plain("syn_timeout_s", seconds(own.syn_s), seconds(other.syn_s));
-        plain("established_timeout_s", seconds(own.established_s), seconds(other.established_s));
-        plain("close_timeout_s", seconds(own.close_s), seconds(other.close_s));
-        plain("icmp_limit", flag(self.icmp_limit), flag(base.icmp_limit));
-        all
-    }
 }
 
 /// Its name, and how it differs from the one of the catalogue that has it.
@@ -368,17 +330,6 @@ impl fmt::Display for Nat {
 }
 
 impl Nat {
-    /// What a peer is behind unless the scenario says otherwise.
-    pub(crate) fn home() -> Self {
-        Self::Behind(catalogue::HOME)
-    }
-
-    /// The NAT of that name in the catalogue.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        let entry = catalogue::find(name)?;
-        Some(entry.spec.map_or(Self::Public, Self::Behind))
-    }
-
     /// The NAT, if there is one.
     pub(crate) fn spec(&self) -> Option<&NatSpec> {
         match self {

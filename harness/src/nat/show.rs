@@ -28,7 +28,8 @@ const ABBREVIATIONS: &str = "EI endpoint-independent, AD address-dependent, APD 
     address-and-port-dependent (RFC 4787); preserving-ovl. preserving-overloading; time-outs in \
     seconds for SYNs/established/closed connections, where they are not the kernel's.";
 
-/// The catalogue as a table, and below it what each NAT stands for.
+/// The catalogue as a table, or as two where one is too wide, and below it what each NAT stands
+/// for.
 pub(crate) fn list(style: Style) -> String {
     const HEADINGS: [[&str; 2]; 8] = [
         ["NAT", ""],
@@ -45,7 +46,13 @@ pub(crate) fn list(style: Style) -> String {
         Column::left(heading, rows.iter().map(|row| row[index].clone()).collect())
     };
     let columns: Vec<Column> = HEADINGS.into_iter().enumerate().map(column).collect();
-    let mut text = table::plain(&columns, style);
+    let mut text = if table::fits(&columns, style) {
+        table::plain(&columns, style)
+    } else {
+        let (left, right) = columns.split_at(5);
+        let right = [&columns[..1], right].concat();
+        table::plain(left, style) + "\n" + &table::plain(&right, style)
+    };
     text.push('\n');
     text += &paragraph("", ABBREVIATIONS, style.width);
     text.push('\n');

@@ -3,9 +3,8 @@
 use csv::{Terminator, WriterBuilder};
 
 use crate::{
-    report::{
-        judge::Judgement,
-        summary::{CellSummary, CostSummary, ScenarioSummary, Summary, TimesSummary},
+    report::summary::{
+        CellSummary, CostSummary, Judgement, ScenarioSummary, Summary, TimesSummary,
     },
     stats::{Bounds, Quantiles},
 };
@@ -180,12 +179,15 @@ fn word(judgement: Judgement) -> &'static str {
 mod tests {
     use super::*;
     use crate::{
-        event::Verdict,
-        report::fixture::{cell, event, finished, scenario, skew, started, trial},
+        event::Outcome,
+        report::{
+            fixture::{cell, event, finished, scenario, skew, started, trial},
+            tally::summarize,
+        },
     };
 
     fn records(events: &[crate::event::Event]) -> Vec<Vec<String>> {
-        let text = render(&Summary::from_events(events).unwrap());
+        let text = render(&summarize(events).unwrap());
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .from_reader(text.as_bytes());
@@ -224,7 +226,7 @@ mod tests {
         let odd = "a, \"b\"\nc";
         let cells = vec![cell(&[("subject.command", odd.into())])];
         let plans = vec![scenario("one", 1, cells), scenario("two, too", 1, vec![cell(&[])])];
-        let events = [started(plans), event(trial(0, 0, Verdict::Error)), finished(false)];
+        let events = [started(plans), event(trial(0, 0, Outcome::Error)), finished(false)];
         let records = records(&events);
         assert_eq!(column(&records, "scenario"), ["one", "two, too"]);
         assert_eq!(column(&records, "subject.command"), [odd, ""]);

@@ -2,10 +2,10 @@
 
 use crate::{
     report::{
-        judge::{Judgement, trials_to_decide},
+        judge::trials_to_decide,
         labels::Labels,
         measured,
-        summary::{CellSummary, CellVerdict, ExpectationSummary},
+        summary::{CellSummary, CellVerdict, ExpectationSummary, Judgement},
     },
     scenario::Criterion,
     ui::plural::count,

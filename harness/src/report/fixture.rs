@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::event::{
-    Assignment, BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, PeerReport,
-    Prediction, RunFinished, RunStarted, SCHEMA, ScenarioPlan, Theory, Times, TrialFinished,
-    Verdict,
+    Assignment, BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, Outcome,
+    PeerReport, Prediction, RunFinished, RunStarted, SCHEMA, ScenarioPlan, Theory, Times,
+    TrialFinished,
 };
 
 /// A scenario with the cells of the given values.
@@ -60,8 +60,8 @@ pub(crate) fn finished(interrupted: bool) -> Event {
 }
 
 /// A trial of the first scenario, with times if it is a success and a cause if it is not.
-pub(crate) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished {
-    let success = verdict == Verdict::Success;
+pub(crate) fn trial(cell: usize, index: u32, outcome: Outcome) -> TrialFinished {
+    let success = outcome == Outcome::Success;
     let jitter = f64::from(index % 10) / 4.0;
     let cause = |kind: &str, evidence: &str| {
         Some(Cause { kind: kind.to_owned(), evidence: evidence.to_owned() })
@@ -71,11 +71,11 @@ pub(crate) fn trial(cell: usize, index: u32, verdict: Verdict) -> TrialFinished 
         cell,
         trial: index,
         seed: format!("{index:016x}"),
-        verdict,
-        cause: match verdict {
-            Verdict::Success => None,
-            Verdict::Failure => cause("syn-lost", "both SYNs to port 2741 were lost"),
-            Verdict::Error => cause("lab-build", "iptables-restore: line 4 failed"),
+        outcome,
+        cause: match outcome {
+            Outcome::Success => None,
+            Outcome::Failure => cause("syn-lost", "both SYNs to port 2741 were lost"),
+            Outcome::Error => cause("lab-build", "iptables-restore: line 4 failed"),
         },
         theory: Theory { prediction: Prediction::Should, reason: "a port in common".to_owned() },
         times: success.then_some(Times {
@@ -118,8 +118,8 @@ pub(crate) fn event(trial: TrialFinished) -> Event {
 /// As many trials of a cell, the first ones successes.
 pub(crate) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Item = Event> {
     (0..all).map(move |index| {
-        let verdict = if index < successes { Verdict::Success } else { Verdict::Failure };
-        event(trial(cell, index, verdict))
+        let outcome = if index < successes { Outcome::Success } else { Outcome::Failure };
+        event(trial(cell, index, outcome))
     })
 }
 
@@ -145,14 +145,14 @@ pub(crate) fn skew() -> Vec<Event> {
         .enumerate()
     {
         events.extend((0..200).map(|number| {
-            let (verdict, prediction) = if number < *successes {
-                (Verdict::Success, Prediction::Should)
+            let (outcome, prediction) = if number < *successes {
+                (Outcome::Success, Prediction::Should)
             } else {
-                (Verdict::Failure, Prediction::ShouldNot)
+                (Outcome::Failure, Prediction::ShouldNot)
             };
             let evidence = "a used bucket 29453760, b used bucket 29453761; no port in common";
-            let trial = predicted(trial(index, number, verdict), prediction);
-            let failed = verdict == Verdict::Failure;
+            let trial = predicted(trial(index, number, outcome), prediction);
+            let failed = outcome == Outcome::Failure;
             event(if failed { caused(trial, "no-common-port", evidence) } else { trial })
         }));
     }
@@ -202,8 +202,8 @@ pub(super) fn matrix() -> Vec<Event> {
             _ => wanted,
         };
         events.extend((0..50).map(|number| {
-            let verdict = if number < successes { Verdict::Success } else { Verdict::Failure };
-            event(predicted(trial(index, number, verdict), prediction))
+            let outcome = if number < successes { Outcome::Success } else { Outcome::Failure };
+            event(predicted(trial(index, number, outcome), prediction))
         }));
     }
     events.push(finished(false));

@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use crate::{
     report::{
         finding::Finding,
-        judge::Judgement,
         labels::{Labels, replay},
+        summary::{CauseSummary, Judgement, RunState, ScenarioSummary, Summary},
         text::CUT_SHORT,
-        summary::{CauseSummary, RunState, ScenarioSummary, Summary},
     },
     ui::plural::count,
 };
@@ -166,14 +165,17 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, Prediction, Verdict},
-        report::fixture::{
-            cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+        event::{Event, Outcome, Prediction},
+        report::{
+            fixture::{
+                cell, event, expect, finished, predicted, scenario, skew, started, trial, trials,
+            },
+            tally::summarize,
         },
     };
 
     fn annotated(events: &[Event]) -> String {
-        render(&Summary::from_events(events).unwrap())
+        render(&summarize(events).unwrap())
     }
 
     #[test]
@@ -187,9 +189,9 @@ mod tests {
         plan.expectations = vec![expect(">= 0.95", None)];
         let mut events = vec![started(vec![plan])];
         events.extend(trials(0, 20, 20));
-        let lucky = trial(0, 20, Verdict::Success);
+        let lucky = trial(0, 20, Outcome::Success);
         events.push(event(predicted(lucky, Prediction::ShouldNot)));
-        events.extend((0..3).map(|number| event(trial(1, number, Verdict::Error))));
+        events.extend((0..3).map(|number| event(trial(1, number, Outcome::Error))));
         insta::assert_snapshot!(annotated(&events));
     }
 
@@ -212,7 +214,7 @@ mod tests {
         let mut events = vec![started(plans.collect())];
         events.extend((0..25).flat_map(|scenario| {
             (0..50).map(move |number| {
-                let mut trial = trial(0, number, Verdict::Failure);
+                let mut trial = trial(0, number, Outcome::Failure);
                 trial.scenario = scenario;
                 event(trial)
             })

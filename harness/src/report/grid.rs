@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::{
-    judge::Judgement,
-    summary::{CellSummary, ScenarioSummary},
-};
+use crate::report::summary::{CellSummary, Judgement, ScenarioSummary};
 
 /// A two-dimensional sweep.
 #[derive(Debug, PartialEq)]
@@ -192,13 +189,13 @@ mod tests {
         event::CellPlan,
         report::{
             fixture::{cell, scenario, started},
-            summary::Summary,
+            tally::summarize,
         },
     };
 
     fn summary(cells: Vec<CellPlan>) -> ScenarioSummary {
         let events = [started(vec![scenario("grid", 10, cells)])];
-        Summary::from_events(&events).unwrap().scenarios.remove(0)
+        summarize(&events).unwrap().scenarios.remove(0)
     }
 
     fn pair(a: &str, b: &str) -> CellPlan {

@@ -3,34 +3,11 @@
 //! A figure is judged by its interval, never by itself: it passes or fails only if the whole 95 %
 //! interval lies on one side of the bound, and is inconclusive otherwise.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    report::summary::CauseSummary,
+    report::summary::{CauseSummary, Judgement, Measured},
     scenario::{Bound, Criterion, MAX_TRIALS, Moment, Quantile, Sign, Time, TimeUnit},
     stats::{Bounds, CONFIDENCE, Interval, least, quantile, quantile_bounds, ranks, wilson},
 };
-
-/// What is known of an expectation; the greater one decides for the whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) enum Judgement {
-    /// It holds.
-    Pass,
-    /// The trials do not decide it.
-    Inconclusive,
-    /// It does not hold.
-    Fail,
-}
-
-impl Judgement {
-    /// The judgement of a whole from those of its parts: one failure fails it, else one
-    /// inconclusive part leaves it open. `None` without parts.
-    pub(crate) fn of_all(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
-        parts.into_iter().max()
-    }
-}
 
 /// How trials went that theory decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,18 +61,6 @@ impl<'a> Samples<'a> {
             Moment::Returned => samples[3],
         }
     }
-}
-
-/// The figure that a bound was compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Measured {
-    /// What it is: a share from 0 to 1, a time in the unit of the criterion.
-    pub value: f64,
-    /// Its 95 % interval; an end is absent where the trials are too few to tell.
-    pub interval: Bounds,
-    /// How many trials it comes from.
-    pub count: u64,
 }
 
 /// Judges one cell. There is no judgement where theory is expected of trials of which it decides

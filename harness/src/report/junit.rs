@@ -13,9 +13,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::{
     report::{
         finding::Finding,
-        judge::Judgement,
         labels::{Labels, replay},
-        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
         text::{CUT_SHORT, milliseconds, rate},
     },
     stats::Quantiles,
@@ -243,15 +242,18 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{Event, Prediction, Verdict},
-        report::fixture::{
-            caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
-            trial, trials,
+        event::{Event, Outcome, Prediction},
+        report::{
+            fixture::{
+                caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
+                trial, trials,
+            },
+            tally::summarize,
         },
     };
 
     fn junit(events: &[Event]) -> String {
-        render(&Summary::from_events(events).unwrap())
+        render(&summarize(events).unwrap())
     }
 
     /// What Jenkins' xUnit plugin refuses a report by.
@@ -288,10 +290,10 @@ mod tests {
                 .chain(trials(1, 19, 20))
                 .chain(trials(3, 5, 20)),
         );
-        let odd = trial(1, 20, Verdict::Failure);
+        let odd = trial(1, 20, Outcome::Failure);
         events.extend(open(4));
         events.push(event(caused(odd, "crashed", "it said: ]]> \u{1b}[1m\u{0}\u{ffff}")));
-        events.extend((0..20).map(|number| event(trial(2, number, Verdict::Error))));
+        events.extend((0..20).map(|number| event(trial(2, number, Outcome::Error))));
         events.push(finished(false));
         events
     }
@@ -320,7 +322,7 @@ mod tests {
                 .chain(trials(1, 20, 20))
                 .collect::<Vec<_>>()
         };
-        let spoiled = || (0..20).map(|number| event(trial(1, number, Verdict::Error)));
+        let spoiled = || (0..20).map(|number| event(trial(1, number, Outcome::Error)));
         let end = |mut events: Vec<Event>, interrupted| {
             events.push(finished(interrupted));
             events
@@ -339,7 +341,7 @@ mod tests {
         ] {
             let xml = junit(&events);
             assert_eq!(!xml.contains("<failure") && !xml.contains("<error"), met, "{xml}");
-            let exit_code = Summary::from_events(&events).unwrap().exit_code();
+            let exit_code = summarize(&events).unwrap().exit_code();
             assert_eq!(exit_code == 0, met, "{exit_code}: {xml}");
         }
     }
@@ -347,7 +349,7 @@ mod tests {
     /// Trials that theory leaves open.
     fn open(cell: usize) -> impl Iterator<Item = Event> {
         let open =
-            move |number| predicted(trial(cell, number, Verdict::Success), Prediction::Depends);
+            move |number| predicted(trial(cell, number, Outcome::Success), Prediction::Depends);
         (0..20).map(move |number| event(open(number)))
     }
 

@@ -215,14 +215,14 @@ mod tests {
     use super::*;
     use crate::report::{
         fixture::{cell, scenario, started},
-        summary::Summary,
+        tally::summarize,
     };
 
     #[test]
     fn a_condition_is_told_by_what_it_leaves_out_where_that_is_less() {
         let cells = [0, 1, 2, 3, 4].map(|loss| cell(&[("wan.loss", loss.into())]));
         let events = [started(vec![scenario("home", 1, cells.to_vec())])];
-        let summary = Summary::from_events(&events).unwrap();
+        let summary = summarize(&events).unwrap();
         let labels = Labels::new(0, &summary.scenarios[0]);
         let told = |path: &str, values: &[f64]| {
             let values = values.iter().map(|&value| value.into()).collect();

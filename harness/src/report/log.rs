@@ -11,7 +11,10 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, SCHEMA},
-    report::{summary::Summary, tally::TallyError},
+    report::{
+        summary::Summary,
+        tally::{TallyError, summarize},
+    },
 };
 
 /// Name of the log in a run's folder.
@@ -232,8 +235,7 @@ fn check_header(line: &[u8], path: &Path) -> Result<(), LogError> {
 /// As [`read`], and if the events do not belong together.
 pub(crate) fn read_summary(path: &Path) -> Result<Summary, LogError> {
     let events = read(path)?;
-    Summary::from_events(&events)
-        .map_err(|source| LogError::Inconsistent { path: events_file(path), source })
+    summarize(&events).map_err(|source| LogError::Inconsistent { path: events_file(path), source })
 }
 
 /// Makes sure that a file can be written with [`write_atomically`], and leaves it as it is.
@@ -294,7 +296,7 @@ pub(super) fn without_path(error: io::Error) -> io::Error {
 mod tests {
     use super::*;
     use crate::{
-        event::Verdict,
+        event::Outcome,
         report::fixture::{event, finished, scenario, started, trial, trials},
     };
 
@@ -421,7 +423,7 @@ mod tests {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
         let mut log = EventLog { file, path: PathBuf::from("run/events.jsonl"), complete: 0 };
         let error = log
-            .append(&event(trial(0, 0, Verdict::Success)))
+            .append(&event(trial(0, 0, Outcome::Success)))
             .unwrap_err();
         let message = error.to_string();
         assert_eq!(message, "cannot write run/events.jsonl: No space left on device (os error 28)");
@@ -438,7 +440,7 @@ mod tests {
     fn a_summary_replaces_the_old_one_and_others_may_read_it() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(SUMMARY_FILE), "old").unwrap();
-        let summary = Summary::from_events(&events()).unwrap();
+        let summary = summarize(&events()).unwrap();
         let path = folder.path().join(SUMMARY_FILE);
         write_atomically(&path, |out| Ok(serde_json::to_writer(out, &summary)?)).unwrap();
         let written = std::fs::read(&path).unwrap();

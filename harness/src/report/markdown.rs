@@ -7,10 +7,9 @@ use crate::{
     report::{
         finding::Finding,
         grid::{Grid, Mark, short_percent},
-        judge::Judgement,
         labels::{Labels, replay},
         outcome,
-        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
         text::{CUT_SHORT, milliseconds, rate, short_values},
     },
     stats::Quantiles,

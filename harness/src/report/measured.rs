@@ -2,8 +2,7 @@
 
 use crate::{
     report::{
-        judge::Measured,
-        summary::{CellSummary, CellVerdict},
+        summary::{CellSummary, CellVerdict, Measured},
         text::rate,
     },
     scenario::{Criterion, TimeUnit},
@@ -81,10 +80,10 @@ fn figures(value: f64, unit: TimeUnit) -> String {
 #[cfg(test)]
 mod tests {
     use crate::{
-        event::Verdict,
+        event::Outcome,
         report::{
             fixture::{caused, cell, event, expect, finished, scenario, started, trial, trials},
-            summary::Summary,
+            tally::summarize,
             terminal,
         },
         ui::style::Style,
@@ -113,9 +112,9 @@ mod tests {
         plan.expectations = expected.iter().map(|text| expect(text, None)).collect();
         let mut events = vec![started(vec![plan])];
         events.extend(trials(0, 200, 203));
-        let refused = caused(trial(0, 203, Verdict::Failure), "refused", "a: refused");
+        let refused = caused(trial(0, 203, Outcome::Failure), "refused", "a: refused");
         events.extend([event(refused), finished(false)]);
-        let summary = Summary::from_events(&events).unwrap();
+        let summary = summarize(&events).unwrap();
         let style = Style::detect(false, |_| None, None);
         let view = terminal::View { folder: None, style, full: false };
         insta::assert_snapshot!(terminal::render(&summary, view));

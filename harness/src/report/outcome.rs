@@ -2,8 +2,7 @@
 
 use crate::{
     report::{
-        judge::Judgement,
-        summary::{RunState, Summary},
+        summary::{Judgement, RunState, Summary},
         text::duration,
     },
     ui::plural::count,

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, io::Write, time::Duration};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    event::{Event, Verdict},
+    event::{Event, Outcome},
     report::text::duration,
     ui::plural::count,
 };
@@ -46,10 +46,10 @@ impl Counts {
     /// Adds an event.
     pub(crate) fn add(&mut self, event: &Event) {
         let Event::TrialFinished(trial) = event else { return };
-        match trial.verdict {
-            Verdict::Success => self.successes += 1,
-            Verdict::Failure => self.failures += 1,
-            Verdict::Error => self.errors += 1,
+        match trial.outcome {
+            Outcome::Success => self.successes += 1,
+            Outcome::Failure => self.failures += 1,
+            Outcome::Error => self.errors += 1,
         }
         self.reached.insert((trial.scenario, trial.cell));
     }
@@ -185,8 +185,8 @@ mod tests {
         let mut counts = Counts::new(2000, 10);
         counts.add(&started(Vec::new()));
         for number in 0..120 {
-            let verdict = if number < 118 { Verdict::Success } else { Verdict::Failure };
-            counts.add(&event(trial(usize::from(number > 100), number, verdict)));
+            let outcome = if number < 118 { Outcome::Success } else { Outcome::Failure };
+            counts.add(&event(trial(usize::from(number > 100), number, outcome)));
         }
         counts
     }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn errors_of_the_bench_are_shown_once_there_are_any() {
         let mut counts = counts();
-        counts.add(&event(trial(1, 120, Verdict::Error)));
+        counts.add(&event(trial(1, 120, Outcome::Error)));
         assert!(counts.line(seconds(6)).contains("2 failed, 1 bench error,"));
     }
 
@@ -232,7 +232,7 @@ mod tests {
         ProgressStyle::with_template(TEMPLATE).unwrap();
         let hidden = ProgressDrawTarget::hidden();
         let mut progress: Progress<Vec<u8>> = Progress::bar(Counts::new(2, 1), hidden);
-        progress.add(&event(trial(0, 0, Verdict::Success)), seconds(1));
+        progress.add(&event(trial(0, 0, Outcome::Success)), seconds(1));
         let Display::Bar(bar) = &progress.display else { panic!("a bar") };
         assert_eq!(bar.position(), 1);
         assert_eq!(bar.message(), "1/2 trials, cell 1/1, 1 ok, 0 failed, 1.0 s left");

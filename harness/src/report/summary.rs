@@ -3,12 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Assignment, BenchLateness, Event, Filter, PrecisionPlan},
-    report::{
-        judge::{Judgement, Measured},
-        tally::{Tally, TallyError},
-    },
-    stats::{Interval, Quantiles, quantile},
+    event::{Assignment, BenchLateness, Filter, PrecisionPlan},
+    stats::{Bounds, Interval, Quantiles, quantile},
 };
 
 /// Version of the summary's format.
@@ -42,23 +38,6 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Folds the events of a run; their order does not matter except for the first one.
-    ///
-    /// # Errors
-    ///
-    /// If the events do not belong together: see [`TallyError`].
-    pub(crate) fn from_events(events: &[Event]) -> Result<Self, TallyError> {
-        let (first, rest) = events.split_first().ok_or(TallyError::NotStarted)?;
-        let Event::RunStarted(started) = first else {
-            return Err(TallyError::NotStarted);
-        };
-        let mut tally = Tally::new(started)?;
-        for event in rest {
-            tally.add(event)?;
-        }
-        Ok(tally.summary())
-    }
-
     /// Exit code by the expectations: 0 all met, 1 one failed, 3 one inconclusive, or the run cut
     /// short: what was not run might have gone otherwise.
     pub(crate) fn exit_code(&self) -> u8 {
@@ -68,6 +47,27 @@ impl Summary {
             (Judgement::Pass, RunState::Interrupted | RunState::Unfinished) => 3,
             (Judgement::Pass, RunState::Finished) => 0,
         }
+    }
+}
+
+/// What is known of an expectation; the greater one decides for the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum Judgement {
+    /// It holds.
+    Pass,
+    /// The trials do not decide it.
+    Inconclusive,
+    /// It does not hold.
+    Fail,
+}
+
+impl Judgement {
+    /// The judgement of a whole from those of its parts: one failure fails it, else one
+    /// inconclusive part leaves it open. `None` without parts.
+    pub(crate) fn of_all(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts.into_iter().max()
     }
 }
 
@@ -316,15 +316,33 @@ pub(crate) struct CellVerdict {
     pub measured: Option<Measured>,
 }
 
+/// The figure that a bound was compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Measured {
+    /// What it is: a share from 0 to 1, a time in the unit of the criterion.
+    pub value: f64,
+    /// Its 95 % interval; an end is absent where the trials are too few to tell.
+    pub interval: Bounds,
+    /// How many trials it comes from.
+    pub count: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::report::fixture::{matrix, skew, started};
+    use crate::{
+        event::Event,
+        report::{
+            fixture::{matrix, skew, started},
+            tally::summarize,
+        },
+    };
 
     fn as_json(events: &[Event]) -> Value {
-        serde_json::to_value(Summary::from_events(events).unwrap()).unwrap()
+        serde_json::to_value(summarize(events).unwrap()).unwrap()
     }
 
     fn is_valid(summary: &Value) -> bool {

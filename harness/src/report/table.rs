@@ -3,12 +3,12 @@
 use crate::{
     event::Assignment,
     report::{
-        judge::Judgement,
-        summary::{CellSummary, Typical},
+        summary::{CellSummary, Judgement, Typical},
         text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
     stats::{Bounds, Quantiles},
     ui::{
+        style::{Ink, Style},
         table::{Column, NONE, fits, lay_out, plain},
     },
 };
@@ -98,8 +98,7 @@ fn rtt_column(cells: &[CellSummary]) -> Option<Column> {
 }
 
 fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
-    let mut columns =
-        vec![Column::left(["successes", "[95 % interval]"], rates(cells))];
+    let mut columns = vec![Column::left(["successes", "[95 % interval]"], rates(cells))];
     columns.extend(count_column(["bench", "errors"], cells.iter().map(|cell| cell.errors)));
     columns.extend(count_column(["dis-", "turbed"], cells.iter().map(|cell| cell.disturbed)));
     if cells.iter().any(|cell| cell.theory.decided() > 0) {

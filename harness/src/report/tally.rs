@@ -7,19 +7,37 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::{
-        BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Prediction, RunFinished,
-        RunStarted, ScenarioPlan, TrialFinished, Verdict,
+        BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Outcome, Prediction, RunFinished,
+        RunStarted, ScenarioPlan, TrialFinished,
     },
     report::{
-        judge::{Decided, Judgement, Measures, Samples, judge},
+        judge::{Decided, Measures, Samples, judge},
         summary::{
-            CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, RunState,
-            SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical, Unexpected,
+            CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, Judgement,
+            RunState, SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical,
+            Unexpected,
         },
     },
     scenario::{Criterion, selects},
     stats::{Quantiles, wilson},
 };
+
+/// Folds the events of a run; their order does not matter except for the first one.
+///
+/// # Errors
+///
+/// If the events do not belong together: see [`TallyError`].
+pub(crate) fn summarize(events: &[Event]) -> Result<Summary, TallyError> {
+    let (first, rest) = events.split_first().ok_or(TallyError::NotStarted)?;
+    let Event::RunStarted(started) = first else {
+        return Err(TallyError::NotStarted);
+    };
+    let mut tally = Tally::new(started)?;
+    for event in rest {
+        tally.add(event)?;
+    }
+    Ok(tally.summary())
+}
 
 /// Events that do not belong together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -298,23 +316,23 @@ impl CellTally {
     }
 
     fn add(&mut self, trial: &TrialFinished) {
-        match trial.verdict {
-            Verdict::Success => {
+        match trial.outcome {
+            Outcome::Success => {
                 self.successes += 1;
                 self.add_times(trial);
                 self.cost.add(trial);
             }
-            Verdict::Failure => {
+            Outcome::Failure => {
                 self.failures += 1;
                 self.cost_of_failures.add(trial);
                 self.failure_causes.add(trial.trial, trial.cause.as_ref());
             }
-            Verdict::Error => {
+            Outcome::Error => {
                 self.errors += 1;
                 self.error_causes.add(trial.trial, trial.cause.as_ref());
             }
         }
-        if trial.verdict != Verdict::Error {
+        if trial.outcome != Outcome::Error {
             self.add_theory(trial);
             self.spawn_to_syn_ms
                 .extend(trial.peers.iter().filter_map(|peer| peer.spawn_to_syn_ms));
@@ -350,9 +368,9 @@ impl CellTally {
             Prediction::ShouldNot => self.should_not += 1,
             Prediction::Depends => self.depends += 1,
         }
-        match (prediction, trial.verdict) {
-            (Prediction::Should, Verdict::Failure) => self.unexpected_failures.push(trial.trial),
-            (Prediction::ShouldNot, Verdict::Success) => {
+        match (prediction, trial.outcome) {
+            (Prediction::Should, Outcome::Failure) => self.unexpected_failures.push(trial.trial),
+            (Prediction::ShouldNot, Outcome::Success) => {
                 self.unexpected_successes.push(trial.trial);
             }
             _ => {}
@@ -485,7 +503,7 @@ mod tests {
             .map(|success| expect(success, None))
             .collect();
         let events: Vec<_> = [started(vec![plan])].into_iter().chain(events).collect();
-        Summary::from_events(&events).unwrap()
+        summarize(&events).unwrap()
     }
 
     fn exit_code(success: &[&str], events: impl IntoIterator<Item = Event>) -> u8 {
@@ -494,12 +512,12 @@ mod tests {
 
     #[test]
     fn a_small_run_in_full() {
-        let failed = caused(trial(0, 3, Verdict::Failure), "peer-crashed", "b: signal 11");
-        let mut disturbed = predicted(trial(0, 4, Verdict::Success), Prediction::ShouldNot);
+        let failed = caused(trial(0, 3, Outcome::Failure), "peer-crashed", "b: signal 11");
+        let mut disturbed = predicted(trial(0, 4, Outcome::Success), Prediction::ShouldNot);
         disturbed.disturbed = Some("peer b started late".to_owned());
         disturbed.bench.start_ms = 40.5;
         let mut events: Vec<_> = trials(0, 2, 3).collect();
-        events.extend([event(failed), event(disturbed), event(trial(0, 5, Verdict::Error))]);
+        events.extend([event(failed), event(disturbed), event(trial(0, 5, Outcome::Error))]);
         events.push(finished(false));
         let summary = one_cell(&[">= 0.95", "theory"], events);
         insta::assert_snapshot!(serde_json::to_string_pretty(&summary).unwrap());
@@ -516,7 +534,7 @@ mod tests {
 
     #[test]
     fn nothing_but_errors_is_inconclusive_even_if_nothing_was_expected() {
-        let errors = || (0..20).map(|number| event(trial(0, number, Verdict::Error)));
+        let errors = || (0..20).map(|number| event(trial(0, number, Outcome::Error)));
         assert_eq!(exit_code(&[], errors()), 3);
         assert_eq!(exit_code(&["theory"], errors()), 3);
         assert_eq!(exit_code(&[], []), 0);
@@ -524,7 +542,7 @@ mod tests {
 
     #[test]
     fn errors_are_in_no_rate_and_no_theory() {
-        let errors = (200..260).map(|number| event(trial(0, number, Verdict::Error)));
+        let errors = (200..260).map(|number| event(trial(0, number, Outcome::Error)));
         let events = trials(0, 200, 200).chain(errors).chain([finished(false)]);
         let summary = one_cell(&[">= 0.95"], events);
         let cell = &summary.scenarios[0].cells[0];
@@ -536,7 +554,7 @@ mod tests {
     #[test]
     fn theory_is_inconclusive_if_it_decides_no_trial() {
         let depends = (0..20).map(|number| {
-            event(predicted(trial(0, number, Verdict::Failure), Prediction::Depends))
+            event(predicted(trial(0, number, Outcome::Failure), Prediction::Depends))
         });
         assert_eq!(exit_code(&["theory"], depends), 3);
         assert_eq!(exit_code(&["theory"], trials(0, 19, 20)), 1);
@@ -552,16 +570,16 @@ mod tests {
                 .chain(trials(0, 20, 20))
                 .chain(second);
             let events: Vec<_> = events.chain([finished(false)]).collect();
-            Summary::from_events(&events).unwrap()
+            summarize(&events).unwrap()
         };
-        let open = |verdict| {
-            let trials = (0..20).map(|number| trial(1, number, verdict));
+        let open = |outcome| {
+            let trials = (0..20).map(|number| trial(1, number, outcome));
             trials
                 .map(|it| event(predicted(it, Prediction::Depends)))
                 .collect::<Vec<_>>()
         };
         for expected in ["theory", "theory >= 0.8"] {
-            let summary = with(expected, open(Verdict::Failure));
+            let summary = with(expected, open(Outcome::Failure));
             let scenario = &summary.scenarios[0];
             let verdicts = [Some(Judgement::Pass), None];
             assert_eq!(
@@ -577,7 +595,7 @@ mod tests {
             assert_eq!(summary.exit_code(), 0, "{expected}");
             // What was never run, or spoiled by the bench, is not what theory leaves open.
             assert_eq!(with(expected, Vec::new()).exit_code(), 3, "{expected}");
-            assert_eq!(with(expected, open(Verdict::Error)).exit_code(), 3, "{expected}");
+            assert_eq!(with(expected, open(Outcome::Error)).exit_code(), 3, "{expected}");
         }
         assert_eq!(with("theory", trials(1, 19, 20).collect()).exit_code(), 1);
     }
@@ -586,16 +604,16 @@ mod tests {
     fn an_expectation_that_no_cell_matches_is_inconclusive() {
         let mut plan = scenario("home", 1, vec![cell(&[("wan.loss", 0.5.into())])]);
         plan.expectations = vec![expect(">= 0", Some(("wan.loss", 0.25.into())))];
-        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success)), finished(false)];
-        assert_eq!(Summary::from_events(&events).unwrap().exit_code(), 3);
+        let events = [started(vec![plan]), event(trial(0, 0, Outcome::Success)), finished(false)];
+        assert_eq!(summarize(&events).unwrap().exit_code(), 3);
     }
 
     #[test]
     fn where_takes_5_and_5_0_for_the_same() {
         let mut plan = scenario("home", 1, vec![cell(&[("wan.delay_ms", 5.into())])]);
         plan.expectations = vec![expect(">= 1", Some(("wan.delay_ms", 5.0.into())))];
-        let events = [started(vec![plan]), event(trial(0, 0, Verdict::Success)), finished(false)];
-        assert_eq!(Summary::from_events(&events).unwrap().exit_code(), 0);
+        let events = [started(vec![plan]), event(trial(0, 0, Outcome::Success)), finished(false)];
+        assert_eq!(summarize(&events).unwrap().exit_code(), 0);
     }
 
     #[test]
@@ -608,12 +626,12 @@ mod tests {
     #[test]
     fn events_that_do_not_belong_together_are_refused() {
         let start = || started(vec![scenario("home", 1, vec![cell(&[])])]);
-        let of = |events: &[Event]| Summary::from_events(events).unwrap_err();
+        let of = |events: &[Event]| summarize(events).unwrap_err();
         assert_eq!(of(&[]), TallyError::NotStarted);
         assert_eq!(of(&[finished(false)]), TallyError::NotStarted);
         assert_eq!(of(&[start(), start()]), TallyError::SecondStart);
-        let stranger = event(trial(1, 0, Verdict::Success));
-        let once = || event(trial(0, 7, Verdict::Success));
+        let stranger = event(trial(1, 0, Outcome::Success));
+        let once = || event(trial(0, 7, Outcome::Success));
         assert_eq!(
             of(&[start(), once(), once()]).to_string(),
             "trial 0.0.7 is told of twice: were logs put together? report each run by itself"
@@ -630,7 +648,7 @@ mod tests {
 
     #[test]
     fn a_summary_survives_json() {
-        let summary = Summary::from_events(&skew()).unwrap();
+        let summary = summarize(&skew()).unwrap();
         let json = serde_json::to_string(&summary).unwrap();
         assert_eq!(serde_json::from_str::<Summary>(&json).unwrap(), summary);
     }
@@ -643,9 +661,9 @@ mod tests {
             shuffled in Just(skew().split_off(1)).prop_shuffle(),
         ) {
             let mut events = skew();
-            let summary = Summary::from_events(&events).unwrap();
+            let summary = summarize(&events).unwrap();
             events.splice(1.., shuffled);
-            prop_assert_eq!(Summary::from_events(&events).unwrap(), summary);
+            prop_assert_eq!(summarize(&events).unwrap(), summary);
         }
     }
 }

@@ -229,5 +229,4 @@ mod tests {
         assert_eq!(milliseconds(9.96), "10");
         assert_eq!(milliseconds(1234.4), "1234");
     }
-
 }

@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use super::{
+    context::Bench,
     queue::{Decision, Queue},
-    trial::{self, Bench, Finished},
+    trial::{self, Finished},
 };
 use crate::{
     event::{Event, RunFinished, TrialFinished},

@@ -13,9 +13,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{draws::TrialSeed, trial::Trial};
+use super::{draws::TrialSeed, observation::Trial};
 use crate::{
-    event::{CellDecided, TrialFinished, Verdict},
+    event::{CellDecided, Outcome, TrialFinished},
     scenario::{Look, Precision, Scenario, half_width},
 };
 
@@ -89,11 +89,11 @@ impl<'a> Queue<'a> {
 
     /// Takes note of a trial that is over, and looks at its cell if it is time to.
     pub(crate) fn finished(&mut self, trial: &TrialFinished) -> Option<Decision> {
-        let &TrialFinished { scenario, cell, verdict, .. } = trial;
+        let &TrialFinished { scenario, cell, outcome, .. } = trial;
         let watched = self.watched.get_mut(&(scenario, cell))?;
         watched.over += 1;
-        watched.judged += u64::from(verdict != Verdict::Error);
-        watched.successes += u64::from(verdict == Verdict::Success);
+        watched.judged += u64::from(outcome != Outcome::Error);
+        watched.successes += u64::from(outcome == Outcome::Success);
         if watched.over < watched.until {
             return None;
         }
@@ -138,8 +138,8 @@ mod tests {
             }
             let Some(Trial { scenario, cell, trial, .. }) = running.pop() else { break };
             let success = succeeds(cell, trial);
-            let verdict = if success { Verdict::Success } else { Verdict::Failure };
-            let over = TrialFinished { scenario, ..fixture::trial(cell, trial, verdict) };
+            let outcome = if success { Outcome::Success } else { Outcome::Failure };
+            let over = TrialFinished { scenario, ..fixture::trial(cell, trial, outcome) };
             if let Some(Decision::Enough(event)) = queue.finished(&over) {
                 decided.push(event);
             }

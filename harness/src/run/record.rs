@@ -8,9 +8,9 @@ use std::{
 
 use punch::proto::time::WallTime;
 
-use super::trial::{Seen, Trial, skew};
+use super::observation::{Seen, Trial, skew};
 use crate::{
-    event::{TrialFinished, Verdict},
+    event::{Outcome, TrialFinished},
     nat::Nat,
     peers::Side,
     report::ladder::{self, Story},
@@ -51,7 +51,7 @@ impl Captures {
         seen: &Seen,
         finished: &TrialFinished,
     ) -> io::Result<()> {
-        let success = finished.verdict == Verdict::Success;
+        let success = finished.outcome == Outcome::Success;
         let title = title(trial, finished);
         if !(success && self.failed_only) {
             let mut file = BufWriter::new(File::create(self.packets(&trial.slug))?);
@@ -95,10 +95,10 @@ fn story<'a>(
 
 /// Which trial it is, and what came of it.
 fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
-    let verdict = match finished.verdict {
-        Verdict::Success => "success",
-        Verdict::Failure => "failure",
-        Verdict::Error => "error",
+    let outcome = match finished.outcome {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+        Outcome::Error => "error",
     };
     let [a, b] = trial.setup.peers.each_ref().map(|peer| &peer.nat);
     let mut lines = vec![
@@ -110,8 +110,8 @@ fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
         ),
     ];
     lines.push(match &finished.cause {
-        Some(cause) => format!("{verdict}: {}: {}", cause.kind, cause.evidence),
-        None => verdict.to_owned(),
+        Some(cause) => format!("{outcome}: {}: {}", cause.kind, cause.evidence),
+        None => outcome.to_owned(),
     });
     lines
 }

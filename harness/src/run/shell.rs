@@ -6,11 +6,12 @@ use punch::ClockOffset;
 use tokio::{process::Command, sync::Semaphore, time::timeout};
 
 use super::{
+    context::Bench,
     dispatch::{Stop, catch_signals},
     draws::{Draws, TrialSeed},
+    observation::skew,
     standing::{BenchError, During, Standing},
     subject::{self, Order},
-    trial::{Bench, skew},
 };
 use crate::{
     lab::{Host, NetNs},

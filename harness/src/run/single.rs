@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
+    context::Bench,
     dispatch::{RunError, Stop, catch_signals},
-    trial::{self, Bench, Trial},
+    observation::Trial,
+    trial,
 };
 use crate::event::TrialFinished;
 

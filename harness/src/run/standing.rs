@@ -9,9 +9,9 @@ use std::{
 use tokio::{process::Child, time::sleep};
 
 use super::{
+    context::Bench,
     peer::{self, Group},
     subject,
-    trial::Bench,
 };
 use crate::{
     lab::{self, BuildError, Host, Lab, LabSpec},

@@ -1,16 +1,14 @@
-//! One trial: a lab, two peers, a verdict.
+//! One trial: a lab, two peers, an outcome.
 
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener},
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
 use punch::{
-    ClockOffset, Event,
+    ClockOffset,
     driver::clock::{monotonic_now, wall_now},
     proto::{
         attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
@@ -18,15 +16,16 @@ use punch::{
     },
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{Instant, sleep},
 };
 
 use super::{
-    draws::{Draws, TrialSeed},
-    peer::{self, Ended, EventSink, Exit},
-    record::Captures,
-    refused::{Refused, refusal},
+    context::Bench,
+    draws::Draws,
+    observation::{Seen, Trial, skew},
+    peer::{self, EventSink, Exit},
+    refused::refusal,
     standing::{BenchError, During, Standing},
     subject::{self, Order},
 };
@@ -37,12 +36,10 @@ use crate::{
         oracle::{self, Running},
         times::{self, Syns, milliseconds},
     },
-    event::{BenchLateness, Cause, PeerReport, Theory, TrialFinished, Verdict},
+    event::{BenchLateness, Cause, Outcome, PeerReport, Theory, TrialFinished},
     lab::Host,
     peers::Side,
-    scenario::{Cell, Nat, PunchSetup, Scenario, Setup},
-    stalls::Stalls,
-    wan::Traffic,
+    scenario::{Nat, PunchSetup, Setup},
 };
 
 /// A trial whose bench was later than this is marked as disturbed.
@@ -52,80 +49,8 @@ const DISTURBED: Duration = Duration::from_millis(10);
 /// connections in order, and some more where the machine is busy.
 const SLACK: Duration = Duration::from_secs(8);
 
-/// What all trials of a run share.
-#[derive(Debug)]
-pub(crate) struct Bench {
-    /// Labs being built at once: the kernel's network lock makes more of them slower.
-    pub(crate) builders: Semaphore,
-    /// This process as the mounted `/proc` numbers it.
-    pub(crate) process: PathBuf,
-    /// Captures, if asked for.
-    pub(crate) captures: Option<Captures>,
-    /// NATs on which nothing is measured.
-    pub(crate) refused: Vec<Refused>,
-    /// When the bench itself stood still.
-    pub(crate) stalls: Stalls,
-}
-
-/// Which trial this is.
-#[derive(Debug, Clone)]
-pub(crate) struct Trial {
-    pub(crate) scenario: usize,
-    pub(crate) cell: usize,
-    pub(crate) trial: u32,
-    pub(crate) seed: TrialSeed,
-    pub(crate) setup: Arc<Setup>,
-    /// Scenario, cell and index, for the names of captures.
-    pub(crate) slug: String,
-    /// Scenario and swept values, for people.
-    pub(crate) title: String,
-}
-
-impl Trial {
-    /// A trial of the scenario, whose number in the run and whose cell are given.
-    pub(crate) fn new(
-        scenario: &Scenario,
-        [number, cell]: [usize; 2],
-        trial: u32,
-        seed: TrialSeed,
-        setup: Arc<Setup>,
-    ) -> Self {
-        let label = scenario
-            .cells
-            .get(cell)
-            .map(Cell::label)
-            .unwrap_or_default();
-        let title = match label.as_str() {
-            "" => scenario.name.clone(),
-            label => format!("{} ({label})", scenario.name),
-        };
-        let slug = format!("{}-{cell}-{trial}", scenario.name);
-        Self { scenario: number, cell, trial, seed, setup, slug, title }
-    }
-
-    /// By which `harness replay` finds it in its run: `0.3.17` is trial 17 of cell 3 of the first
-    /// scenario.
-    pub(crate) fn id(&self) -> String {
-        format!("{}.{}.{}", self.scenario, self.cell, self.trial)
-    }
-}
-
 /// A trial's result, and how often its lab had to be built again.
 pub(crate) type Finished = (TrialFinished, u32);
-
-/// Everything that was seen of a trial.
-pub(super) struct Seen {
-    pub(super) begin: MonoTime,
-    pub(super) traffic: Traffic,
-    pub(super) peers: [Ended; 2],
-    pub(super) events: [Vec<Event>; 2],
-    /// Planned starts, after the begin.
-    starts: [Duration; 2],
-    /// The longest time for which the bench did not run.
-    stall: Duration,
-    /// Where the peers are on the WAN.
-    pub(super) places: [Place; 2],
-}
 
 /// Runs one trial. `permit` is dropped when the lab is gone.
 pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'static) -> Finished {
@@ -253,11 +178,7 @@ fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
     ClockOffset::from_nanos(skewed.as_nanos() - wall_now().as_nanos())
 }
 
-pub(super) fn skew(seconds: f64) -> ClockOffset {
-    ClockOffset::from_secs_f64(seconds).expect("the scenario was checked to have sane offsets")
-}
-
-/// From what was seen to a verdict: a pure function.
+/// From what was seen to an outcome: a pure function.
 fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
     let events = seen.events.each_ref().map(Vec::as_slice);
     let syns = [0, 1].map(|peer| times::syns(&seen.traffic, peer));
@@ -273,10 +194,10 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         delay: trial.setup.wan.delay,
         timeout: Duration::from_secs_f64(trial.setup.punch.timeout_s),
     };
-    let (verdict, cause) = if success {
-        (Verdict::Success, None)
+    let (outcome, cause) = if success {
+        (Outcome::Success, None)
     } else {
-        (Verdict::Failure, Some(cause::find(&case)))
+        (Outcome::Failure, Some(cause::find(&case)))
     };
     let started = seen
         .peers
@@ -301,7 +222,7 @@ fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
         }
     });
     TrialFinished {
-        verdict,
+        outcome,
         cause,
         theory: oracle::predict(&trial.setup, draws.epoch, running),
         times: success
@@ -392,7 +313,7 @@ fn empty(trial: &Trial, draws: &Draws) -> TrialFinished {
         cell: trial.cell,
         trial: trial.trial,
         seed: trial.seed.to_string(),
-        verdict: Verdict::Error,
+        outcome: Outcome::Error,
         cause: None,
         theory: Theory {
             prediction: crate::event::Prediction::Depends,

@@ -1,7 +1,5 @@
 //! From a file to a scenario.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -10,14 +8,10 @@ use super::error::{Checked, Error, Problem, Problems};
 use super::keys::{self, NAME_HELP, is_name};
 use super::layers::{self, Flagged};
 use super::precision::{self, MAX_TRIALS, Precision};
-use super::sources::Sources;
 use super::sweep::{Axis, Group};
 use super::tree::{Section, Value};
-use super::{Cell, Overrides, Scenario, expect, setup, source, sweep};
+use super::{Cell, Overrides, Scenario, expect, load, setup, source, sweep};
 use crate::named::Named;
-
-/// Larger files are no scenarios, but something else whose path was given by mistake.
-const MAX_BYTES: u64 = 1024 * 1024;
 
 impl Scenario {
     /// Reads and checks a scenario file.
@@ -25,18 +19,8 @@ impl Scenario {
     /// # Errors
     /// When the file cannot be read, and for everything that is wrong with its content.
     pub(crate) fn read(path: &Path, overrides: &Overrides) -> Result<Self, Error> {
-        let bytes = read_bytes(path).map_err(|error| Error::unreadable(path, &error))?;
-        let file = path.display().to_string();
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(Error::whole_file(
-                format!("{file} is larger than 1 MiB"),
-                "a scenario is a short TOML file: is this the right path?",
-            ));
-        }
-        match String::from_utf8(bytes) {
-            Ok(text) => Self::parse_with(&file, &text, overrides),
-            Err(error) => Err(not_utf8(&file, &error)),
-        }
+        let text = load::text(path)?;
+        Self::parse_with(&path.display().to_string(), &text, overrides)
     }
 
     /// Checks a scenario. `file` is its path: for messages, for its name if it gives none, and for
@@ -75,39 +59,6 @@ impl Scenario {
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Error> {
         Self::parse_with(file, text, &Overrides::default())
     }
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Reads a file that a scenario extends.
-pub(super) fn read_text(path: &Path) -> io::Result<String> {
-    let bytes = read_bytes(path)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
-}
-
-fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
-    let at = error.utf8_error().valid_up_to();
-    let byte = error.as_bytes()[at];
-    // Up to the place of the error the lossy text is the same, so the place is right in it too.
-    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let problem = Problem::new(
-        at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
-        "the file is not UTF-8 text",
-        format!("byte 0x{byte:02x}"),
-        "a scenario is a TOML file, and TOML files are UTF-8: save it with that encoding",
-    );
-    let mut sources = Sources::default();
-    sources.add(file, text);
-    Error::of(&sources, vec![problem]).expect("there is a problem")
 }
 
 /// The scenario of a tree, whose own file is given with its text; `None`, or one without meaning,
@@ -284,34 +235,4 @@ fn name(file: &str, root: &Section<'_, '_>) -> Checked<String> {
         "needs `name`",
         format!("write `name = \"my-scenario\"` as the first line; {NAME_HELP}"),
     ))
-}
-
-/// What the TOML parser says, in the words of somebody who may not know TOML well.
-pub(super) fn syntax(error: &toml::de::Error, text: &str, base: usize) -> Problem {
-    const TOML: &str = "see https://toml.io for how TOML is written";
-    let span = error.span().unwrap_or_default();
-    let here = text.get(span.clone()).unwrap_or_default();
-    let (wrong, expected) = match error.message().split_once(", expected ") {
-        Some((wrong, expected)) => (wrong, format!("expected {expected}")),
-        None => (error.message(), "here".to_owned()),
-    };
-    let (message, label, help) = match wrong {
-        "string values must be quoted" if here.is_empty() => (
-            "a value is missing".to_owned(),
-            "expected a value",
-            "after `=` comes a number, a string in quotes, true, false, [a list] or {a table}",
-        ),
-        "string values must be quoted" => (
-            format!("`{here}` is not a value"),
-            "not a value",
-            "a string needs quotes, and a number has no unit behind it: the unit is in the key",
-        ),
-        "duplicate key" => (
-            format!("`{here}` is there twice"),
-            "the second time",
-            "each key and each [section] may be there once: put both together",
-        ),
-        _ => (format!("this is not TOML: {wrong}"), expected.as_str(), TOML),
-    };
-    Problem::new(span.start + base..span.end + base, message, label, help)
 }

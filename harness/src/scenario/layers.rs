@@ -10,8 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Checked, Error, Problem, Problems};
-use super::file::{read_text, syntax};
 use super::keys::join;
+use super::load;
 use super::sources::Sources;
 use super::tree::{self, expand_nat};
 
@@ -96,7 +96,7 @@ fn next(
         let message = format!("{shown} would be extended by more than {MAX_DEPTH} files in a row");
         return problem(message, "too deep", "extend a file further down the chain");
     }
-    let text = match read_text(&next) {
+    let text = match load::extended_text(&next) {
         Ok(text) => text,
         Err(error) => {
             return problem(format!("cannot extend {shown}: {error}"), "this file", HELP);
@@ -174,9 +174,9 @@ impl Layers {
         let mut trees = Vec::new();
         let mut wrong = Vec::new();
         for (base, text) in self.sources.texts() {
-            let (tree, errors) = DeTable::parse_recoverable(text);
-            wrong.extend(first_of_each_line(&errors, text).map(|error| syntax(error, text, base)));
-            let mut tree = shifted(tree.into_inner(), base);
+            let (tree, errors) = load::tree(text, base);
+            wrong.extend(errors);
+            let mut tree = shifted(tree, base);
             flatten_sweep(&mut tree);
             trees.push(tree);
         }
@@ -199,27 +199,6 @@ impl Layers {
         }
         Ok((merged, flagged))
     }
-}
-
-/// One mistake often makes the rest of its line look wrong as well.
-fn first_of_each_line<'e>(
-    errors: &'e [toml::de::Error],
-    text: &str,
-) -> impl Iterator<Item = &'e toml::de::Error> {
-    let line = |error: &toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start);
-        text.as_bytes()[..start.min(text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-    };
-    let lines: Vec<usize> = errors.iter().map(line).collect();
-    let is_first = move |number: usize| !lines[..number].contains(&lines[number]);
-    errors
-        .iter()
-        .enumerate()
-        .filter(move |(number, _)| is_first(*number))
-        .map(|(_, error)| error)
 }
 
 /// Moves every place in a tree.

@@ -24,6 +24,7 @@ mod file;
 mod filter;
 mod keys;
 mod layers;
+mod load;
 mod nat;
 mod precision;
 pub(crate) mod schema;
@@ -42,7 +43,7 @@ use crate::{
     peers::Family,
 };
 
-pub(crate) use crate::nat::{Nat, NatSpec};
+pub(crate) use crate::nat::Nat;
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
 pub(crate) use draw::Draw;

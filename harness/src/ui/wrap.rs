@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn a_word_longer_than_the_line_stays_whole() {
-        assert_eq!(paragraph("", "a symmetric-preserving NAT", 12), "a\nsymmetric-preserving\nNAT\n");
+        assert_eq!(
+            paragraph("", "a symmetric-preserving NAT", 12),
+            "a\nsymmetric-preserving\nNAT\n"
+        );
     }
 
     #[test]

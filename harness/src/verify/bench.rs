@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::packet::{self, Packet, Segment, Transport};
 use crate::{
-    lab::{Host, LoneNat},
+    lab::{Host, SingleNat},
     peers::Family,
 };
 
@@ -71,8 +71,8 @@ impl Bench {
     ///
     /// # Errors
     /// No packet socket on a host.
-    pub(super) fn new(family: Family, nat: LoneNat) -> io::Result<Self> {
-        let LoneNat { hosts, wan, tun } = nat;
+    pub(super) fn new(family: Family, nat: SingleNat) -> io::Result<Self> {
+        let SingleNat { hosts, wan, tun } = nat;
         let eye = |host: &Host| host.namespace.run(|| watch(family));
         let eyes = [eye(&hosts[0])?, eye(&hosts[1])?];
         Ok(Self {

@@ -31,7 +31,7 @@ use punch::driver::clock::monotonic_now;
 
 use self::{bench::Bench, probe::Probes};
 use crate::{
-    lab::{self, BuildError, LoneNat},
+    lab::{self, BuildError, SingleNat},
     nat::{Allocation, NatSpec},
     peers::Family,
     stalls::Stalls,
@@ -143,11 +143,11 @@ fn look(subject: &Subject) -> Verified {
 }
 
 /// A kernel that is busy removing others may refuse for a moment.
-fn build(family: Family, nat: &NatSpec) -> Result<LoneNat, BuildError> {
+fn build(family: Family, nat: &NatSpec) -> Result<SingleNat, BuildError> {
     const TRIES: u32 = 3;
     let mut tries = 1;
     loop {
-        match lab::build_alone(family, nat) {
+        match lab::build_single_nat(family, nat) {
             Err(_) if tries < TRIES => tries += 1,
             done => return done,
         }

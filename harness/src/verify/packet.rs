@@ -8,7 +8,7 @@ use etherparse::{
     TransportSlice,
 };
 
-use crate::{peers::Family, wan::tcp::addresses};
+use crate::{packet::addresses, peers::Family};
 
 /// Receive window of the segments that are written.
 const WINDOW: u16 = 64_000;

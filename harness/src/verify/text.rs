@@ -43,8 +43,7 @@ pub(crate) fn render(subjects: &[Subject], results: &[Verified], style: Style) -
         (wrong, 0) => different(wrong),
         (wrong, errors) => format!("{}, {}", different(wrong), not_verified(errors)),
     };
-    let counts =
-        [count(subjects.len(), "NAT"), count(properties, ("property", "properties"))];
+    let counts = [count(subjects.len(), "NAT"), count(properties, ("property", "properties"))];
     let _ = writeln!(text, "{}: {verdict}", counts.join(", "));
     style.encode(text)
 }

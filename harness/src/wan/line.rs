@@ -17,7 +17,8 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::{Fate, Impairment, Keep, Network, Packet, Traffic, WanEnd, tcp};
+use super::{Fate, Impairment, Keep, Network, Packet, Traffic, WanEnd};
+use crate::packet;
 
 /// Packets read from one port before due deliveries are looked at again.
 const BURST: usize = 64;
@@ -151,7 +152,7 @@ impl Line {
     /// Decides what becomes of a packet.
     fn accept(&mut self, from: usize, bytes: &[u8]) {
         let now = monotonic_now();
-        let destination = tcp::destination(bytes);
+        let destination = packet::destination(bytes);
         let to = self
             .ends
             .iter()

@@ -11,7 +11,6 @@
 pub(crate) mod capture;
 mod line;
 mod network;
-pub(crate) mod tcp;
 
 use std::{
     io,

@@ -16,9 +16,11 @@
 mod capture;
 mod causes;
 mod classified;
+mod documents;
 mod exit_codes;
 mod hosts;
 mod language;
+mod layers;
 mod left_behind;
 mod machine;
 mod nats;

@@ -156,8 +156,8 @@ fn each_placeholder_has_the_value_of_its_peer() {
             [subject]
             command = [
                 "/bin/sh", "-c",
-                'echo "{{side}} {{self}} {{peer}}" \
-                      "{{timeout_s}} {{host.extra}} {{clock_offset_s}}" >> {}',
+                '''echo "{{side}} {{self}} {{peer}}" \
+                    "{{timeout_s}} {{host.extra}} {{clock_offset_s}}" >> {}''',
             ]
             [host.extra]
             command = []

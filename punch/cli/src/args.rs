@@ -6,7 +6,16 @@ use clap::{Parser, ValueEnum};
 use clap_complete::Shell;
 use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule};
 
-use crate::peer::Family;
+use crate::{exit::Exit, peer::Family};
+
+const EXAMPLES: &str = "\
+Examples:
+  punch 203.0.113.7                     chat with the peer
+  punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file
+  punch --exec 'tar xf -' PEER          hand the connection to a command
+  punch --ntp pool.ntp.org PEER         correct a clock that is off
+  punch --loopback                      see both sides on one machine
+  punch --completions bash > /etc/bash_completion.d/punch";
 
 /// Connect two computers behind NATs over TCP, knowing only each other's address.
 ///
@@ -17,15 +26,7 @@ use crate::peer::Family;
 #[command(
     name = "punch",
     version,
-    after_help = "Exit codes: 0 connected and everything relayed, 1 not connected (or the \
-        connection broke), 2 usage, 130 interrupted.\n\n\
-        Examples:\n  \
-        punch 203.0.113.7                     chat with the peer\n  \
-        punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file\n  \
-        punch --exec 'tar xf -' PEER          hand the connection to a command\n  \
-        punch --ntp pool.ntp.org PEER         correct a clock that is off\n  \
-        punch --loopback                      see both sides on one machine\n  \
-        punch --completions bash > /etc/bash_completion.d/punch"
+    after_help = format!("{}\n\n{EXAMPLES}", Exit::overview())
 )]
 pub(crate) struct Args {
     /// The peer's address as seen from here, or a name.
@@ -123,8 +124,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         conflicts_with_all = [
-            "peer", "election", "profile", "wan_ip", "ntp", "session", "bind", "ipv4", "ipv6", "exec",
-            "events"
+            "peer", "election", "profile", "wan_ip", "ntp", "session", "bind", "ipv4", "ipv6",
+            "exec", "events"
         ]
     )]
     pub(crate) loopback: bool,
@@ -173,7 +174,7 @@ enum ProfileArg {
 }
 
 impl Args {
-    /// The options as a [`Puncher`], or what is wrong with them.
+    /// A [`Puncher`] with these options, or a message about one that is out of its range.
     pub(crate) fn puncher(&self) -> Result<Puncher, String> {
         let (rule, schedule, election) = match self.profile {
             Some(ProfileArg::Article) => {
@@ -192,8 +193,8 @@ impl Args {
             })
             .election(self.election(election)?)
             .clock_offset(self.offset_with(ClockOffset::default())?)
-            .max_clock_error(seconds("--max-clock-error", self.max_clock_error, 0.0)?)
-            .timeout(seconds("--timeout", self.timeout, 0.001)?)
+            .max_clock_error(duration("--max-clock-error", self.max_clock_error, 0.0)?)
+            .timeout(duration("--timeout", self.timeout, 0.001)?)
             .session(self.session.clone())
             .listen(!self.no_listen);
         if !self.ports.is_empty() {
@@ -218,10 +219,12 @@ impl Args {
         }
     }
 
-    /// `--clock-offset` on top of what a time server said.
+    /// `--clock-offset` plus the offset that a time server has `measured`.
     pub(crate) fn offset_with(&self, measured: ClockOffset) -> Result<ClockOffset, String> {
         ClockOffset::from_secs_f64(self.clock_offset)
-            .filter(|offset| Duration::from_nanos(offset.as_nanos().unsigned_abs()) <= MOST_OFFSET)
+            .filter(|offset| {
+                Duration::from_nanos(offset.as_nanos().unsigned_abs()) <= MAX_CLOCK_OFFSET
+            })
             .map(|given| {
                 ClockOffset::from_nanos(given.as_nanos().saturating_add(measured.as_nanos()))
             })
@@ -230,13 +233,13 @@ impl Args {
             })
     }
 
-    /// `--clock-offset` in days, where it is more than one: clocks are not that wrong.
+    /// `--clock-offset` in days if it is more than one: most likely a mistake.
     pub(crate) fn unlikely_offset_days(&self) -> Option<f64> {
         let days = self.clock_offset / 86_400.0;
         (days.abs() > 1.0).then_some(days)
     }
 
-    /// The family that was asked for.
+    /// The address family of `-4` or `-6`.
     pub(crate) fn family(&self) -> Option<Family> {
         match (self.ipv4, self.ipv6) {
             (true, _) => Some(Family::V4),
@@ -248,16 +251,15 @@ impl Args {
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// Clocks that are off by more are not clocks. The harness needs decades: its trials have virtual
-/// epochs.
-const MOST_OFFSET: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Limit of `--clock-offset`: decades, since the trials of the harness have virtual epochs.
+const MAX_CLOCK_OFFSET: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// A duration of at least `least` seconds and at most a year.
-fn seconds(option: &str, value: f64, least: f64) -> Result<Duration, String> {
-    if (least..=YEAR.as_secs_f64()).contains(&value) {
-        Ok(Duration::from_secs_f64(value))
+/// The value of an option as a duration of `min` seconds to a year.
+fn duration(option: &str, seconds: f64, min: f64) -> Result<Duration, String> {
+    if (min..=YEAR.as_secs_f64()).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
     } else {
-        Err(format!("{option}: {value} is not between {least} and {} seconds", YEAR.as_secs()))
+        Err(format!("{option}: {seconds} is not between {min} and {} seconds", YEAR.as_secs()))
     }
 }
 
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_options_say_what_would_be_possible() {
+    fn options_out_of_range_are_refused_with_their_range() {
         assert!(problem(&["--election", "wan-ip"]).contains("--wan-ip"));
         assert!(problem(&["--profile", "article"]).contains("--wan-ip"));
         assert!(problem(&["--timeout", "0"]).contains("between 0.001 and"));

@@ -1,4 +1,4 @@
-//! `--events FILE`: one JSON object a line.
+//! `--events FILE`: events as JSON Lines.
 
 use std::{
     fs::File,
@@ -8,7 +8,8 @@ use std::{
 
 use punch::proto::event::Event;
 
-/// The file, if one was asked for. A failing write is remembered, and does not end the attempt.
+/// The file of `--events`, if the option was given. A failed write does not end the attempt: its
+/// message is kept for the end.
 #[derive(Debug)]
 pub(crate) struct EventFile {
     file: Option<(PathBuf, LineWriter<File>)>,
@@ -16,7 +17,7 @@ pub(crate) struct EventFile {
 }
 
 impl EventFile {
-    /// Creates the file, so that a mistake shows before anything else happens.
+    /// Creates the file before anything is sent, so that a wrong path ends the command at once.
     pub(crate) fn create(path: Option<&Path>) -> Result<Self, String> {
         let file = path
             .map(|path| match File::create(path) {
@@ -29,7 +30,7 @@ impl EventFile {
         Ok(Self { file, error: None })
     }
 
-    /// Writes one event; after an error nothing more is written.
+    /// Writes one event, unless an earlier write has failed.
     pub(crate) fn write(&mut self, event: &Event) {
         let Some((path, file)) = &mut self.file else { return };
         let written = serde_json::to_writer(&mut *file, event)
@@ -41,7 +42,7 @@ impl EventFile {
         }
     }
 
-    /// What went wrong, if anything did.
+    /// Message of the write that failed.
     pub(crate) fn error(self) -> Option<String> {
         self.error
     }

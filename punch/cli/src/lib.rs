@@ -1,10 +1,13 @@
 //! The command `punch`: netcat through NATs.
 //!
-//! A library, so that other programs can start themselves as a peer: [`main`] is all there is to
-//! the binary.
+//! The library has one function, [`main`]: the whole binary, for programs that start themselves as
+//! a peer.
+
+#![deny(missing_docs)]
 
 mod args;
 mod events;
+mod exit;
 mod interrupt;
 mod loopback;
 mod ntp;
@@ -19,79 +22,35 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
-use punch::Error;
 
-use self::{args::Args, events::EventFile, interrupt::Interrupt, progress::Progress};
+use self::{
+    args::Args,
+    events::EventFile,
+    exit::{Exit, Problem},
+    interrupt::Interrupt,
+    progress::Progress,
+};
 
-const NOT_CONNECTED: u8 = 1;
-const USAGE: u8 = 2;
-const INTERRUPTED: u8 = 130;
-
-/// Runs the command with these arguments, the program's name first. Exit code 0: connected and all
-/// bytes relayed; 1: not; 2: usage; 130: interrupted.
+/// Runs the command with these arguments, the program's name first. Returns one of the exit codes
+/// that `--help` lists.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {
             // Nothing can be done if even this cannot be printed.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
+            return ExitCode::from(code);
         }
     };
     let progress = Progress::new(args.quiet, args.json);
     match run(&args, progress) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Success.into(),
         Err(problem) => {
             if let Some(message) = &problem.message {
                 progress.error(message);
             }
-            ExitCode::from(problem.code)
-        }
-    }
-}
-
-/// Why the command did not succeed.
-#[derive(Debug)]
-struct Problem {
-    code: u8,
-    /// What the user is told; nothing where they know already.
-    message: Option<String>,
-}
-
-impl Problem {
-    fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, message: Some(message.into()) }
-    }
-
-    fn failed(message: impl Into<String>) -> Self {
-        Self { code: NOT_CONNECTED, message: Some(message.into()) }
-    }
-
-    const fn silent(code: u8) -> Self {
-        Self { code, message: None }
-    }
-
-    /// Standard output takes no more.
-    fn unwritten(error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            // Whoever read it has seen enough.
-            return Self::silent(NOT_CONNECTED);
-        }
-        Self::failed(format!("standard output cannot be written: {error}"))
-    }
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        if matches!(error, Error::Cancelled) {
-            Self::silent(INTERRUPTED)
-        } else if matches!(error, Error::Oneself(address) if address.is_loopback()) {
-            // The article's own suggestion for a first try.
-            Self::usage(format!("{error}, or see both sides on this one with punch --loopback"))
-        } else if error.is_usage() {
-            Self::usage(error.to_string())
-        } else {
-            Self::failed(error.to_string())
+            problem.exit.into()
         }
     }
 }
@@ -135,16 +94,16 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         puncher = puncher.clock_offset(args.offset_with(offset).map_err(Problem::usage)?);
     }
     if let Some(days) = args.unlikely_offset_days() {
-        progress.say(&format!("the clock is corrected by {days:.0} days: is that meant?"));
+        progress.remark(&format!("the clock is corrected by {days:.0} days: is that meant?"));
     }
     let mut events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
     let interrupt = Interrupt::catch(puncher.canceller()).map_err(Problem::failed)?;
 
-    let connection = puncher.connect_with(peer.address, |event| {
+    let connection = puncher.connect_observed(peer.address, |event| {
         events.write(event);
         progress.event(event);
     });
-    let (stream, losers) = connection?.split();
+    let (stream, closing) = connection?.into_parts();
     interrupt
         .connected(&stream)
         .map_err(|error| Problem::failed(error.to_string()))?;
@@ -153,9 +112,9 @@ fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
         None => relay::relay(&stream, &interrupt),
     };
     drop(stream);
-    losers.wait();
+    closing.wait();
     if interrupt.happened() {
-        return Err(Problem::silent(INTERRUPTED));
+        return Err(Problem::interrupted());
     }
     relayed?;
     match events.error() {

@@ -1,7 +1,6 @@
-//! `--loopback`: both sides on one machine, to get a feel for it.
+//! `--loopback`: a demonstration with both sides in one process.
 //!
-//! 127.0.0.1 punches towards 127.0.0.2 and the other way round, with everything as between two
-//! hosts but the NATs.
+//! 127.0.0.1 and 127.0.0.2 punch towards each other, as two hosts do, but without NATs.
 
 use std::{
     io::{Read, Write},
@@ -11,15 +10,15 @@ use std::{
 
 use punch::{Puncher, driver::clock::monotonic_now, proto::time::MonoTime};
 
-use crate::{Problem, args::Args, progress::Progress};
+use crate::{args::Args, exit::Problem, progress::Progress};
 
-/// The two sides: name, own address, peer's address.
+/// Name, own address and peer's address of the two sides.
 const SIDES: [(&str, [u8; 4], [u8; 4]); 2] =
     [("a", [127, 0, 0, 1], [127, 0, 0, 2]), ("b", [127, 0, 0, 2], [127, 0, 0, 1])];
 
 pub(crate) fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
     let puncher = args.puncher().map_err(Problem::usage)?;
-    // Two demonstrations at once must not meet.
+    // The process id keeps two demonstrations at the same time apart.
     let puncher = puncher.session(format!("loopback {}", std::process::id()));
     let started = monotonic_now();
     let results = thread::scope(|scope| {
@@ -44,19 +43,19 @@ fn one_side(
 ) -> Result<(), Problem> {
     let connection = puncher
         .bind(IpAddr::from(own))
-        .connect_with(IpAddr::from(peer), |event| progress.event(event))?;
+        .connect_observed(IpAddr::from(peer), |event| progress.event(event))?;
     let took = monotonic_now().since(started);
     let (local, remote, role) =
         (connection.local_addr(), connection.peer_addr(), connection.role());
-    let (mut stream, losers) = connection.split();
+    let (mut stream, closing) = connection.into_parts();
     let mut greeting = String::new();
     let exchanged = stream
         .write_all(format!("hello from {name}").as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .and_then(|()| stream.read_to_string(&mut greeting));
     exchanged.map_err(|error| Problem::failed(format!("side {name}: {error}")))?;
-    losers.wait();
-    progress.say(&format!(
+    closing.wait();
+    progress.remark(&format!(
         "side {name}: {local} to {remote} as {role:?} after {:.1} ms, received {greeting:?}",
         took.as_secs_f64() * 1000.0
     ));

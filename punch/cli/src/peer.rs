@@ -1,4 +1,4 @@
-//! From what the user typed to the peer's address.
+//! The peer's address, from the argument of the command.
 
 use std::{
     collections::BTreeSet,
@@ -6,25 +6,24 @@ use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs},
 };
 
-use crate::Problem;
+use crate::exit::Problem;
 
-/// IPv4 or IPv6.
+/// Address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     V4,
     V6,
 }
 
-/// A peer to connect to.
+/// Address of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
-    /// Interface index of a link-local address (`fe80::1%eth0`), else 0.
+    /// Interface index of a link-local address (`fe80::1%eth0`); 0 for every other address.
     pub(crate) scope_id: u32,
 }
 
-/// The address of a name, or the address itself; IPv6 may stand in brackets and have a scope. The
-/// port is not looked at: it follows from the clock.
+/// Resolves an address or a name. An IPv6 address may be in brackets and have a scope.
 pub(crate) fn resolve(peer: &str, family: Option<Family>) -> Result<Peer, Problem> {
     let bare = peer
         .strip_prefix('[')
@@ -33,9 +32,11 @@ pub(crate) fn resolve(peer: &str, family: Option<Family>) -> Result<Peer, Proble
     if bare.is_empty() {
         return Err(Problem::usage("the peer's address is empty"));
     }
-    let found = (bare, 0).to_socket_addrs();
-    let found = found.map_err(|error| unresolved(peer, &error))?;
-    choose(peer, found.collect(), family)
+    // The port follows from the clock.
+    let addresses = (bare, 0)
+        .to_socket_addrs()
+        .map_err(|error| unresolved(peer, &error))?;
+    choose(peer, addresses.collect(), family)
 }
 
 fn choose(
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_peer_says_why() {
+    fn a_peer_that_cannot_be_resolved_is_refused_with_the_reason() {
         assert!(message(resolve("[]", None)).contains("empty"));
         // A NUL is refused before any server is asked.
         assert!(message(resolve("no\0name", None)).contains("neither an address nor a name"));

@@ -1,4 +1,4 @@
-//! Standard input and output become the connection, or those of a command.
+//! Relaying: between the connection and standard input and output, or those of a command.
 
 use std::{
     io::{self, Read, Write},
@@ -7,48 +7,47 @@ use std::{
     thread,
 };
 
-use crate::{Problem, interrupt::Interrupt};
+use crate::{exit::Problem, interrupt::Interrupt};
 
-/// Relays until both directions are at their end. The end of standard input is sent on as a half
-/// close, so that either side may go on alone.
+/// Relays until both directions have ended. The end of standard input is passed on as a half close,
+/// so that the other direction can go on.
 pub(crate) fn relay(stream: &TcpStream, interrupt: &Interrupt) -> Result<(), Problem> {
-    let sender = stream.try_clone().map_err(|error| broken(&error))?;
+    let sender = stream.try_clone().map_err(connection_broke)?;
     let sending = thread::Builder::new()
         .name("punch-stdin".into())
         .spawn(move || {
             let sent = copy(&mut io::stdin().lock(), &mut &sender);
-            // The peer may have closed already: then there is nobody to tell.
+            // Fails where the peer has closed already.
             let _ = sender.shutdown(Shutdown::Write);
             sent
         })
-        .map_err(|error| broken(&error))?;
+        .map_err(connection_broke)?;
     match copy(&mut &*stream, &mut io::stdout().lock()) {
         Ok(()) => {}
-        Err(Broken::Writing(error)) => {
+        Err(CopyError::Writing(error)) => {
             let _ = stream.shutdown(Shutdown::Both);
             return Err(Problem::unwritten(&error));
         }
-        Err(Broken::Reading(error)) => return Err(broken(&error)),
+        Err(CopyError::Reading(error)) => return Err(connection_broke(error)),
     }
     if interrupt.happened() {
-        // Standard input may never end; its thread ends with the process.
+        // Standard input may never end: the thread that reads it is left to the end of the process.
         return Ok(());
     }
     match sending.join() {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Broken::Reading(error))) => {
+        Ok(Err(CopyError::Reading(error))) => {
             Err(Problem::failed(format!("standard input cannot be read: {error}")))
         }
-        Ok(Err(Broken::Writing(error))) => Err(broken(&error)),
+        Ok(Err(CopyError::Writing(error))) => Err(connection_broke(error)),
         Err(_) => Err(Problem::failed("the thread that reads standard input panicked")),
     }
 }
 
 /// Runs a shell command whose standard input and output are the connection.
 pub(crate) fn exec(command: &str, stream: &TcpStream) -> Result<(), Problem> {
-    let end = || stream.try_clone().map(stdio);
-    let (input, output) =
-        (end().map_err(|error| broken(&error))?, end().map_err(|error| broken(&error))?);
+    let end = || stream.try_clone().map(stdio).map_err(connection_broke);
+    let (input, output) = (end()?, end()?);
     let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["/bin/sh", "-c"] };
     let status = Command::new(shell[0])
         .args([shell[1], command])
@@ -57,8 +56,8 @@ pub(crate) fn exec(command: &str, stream: &TcpStream) -> Result<(), Problem> {
         .status()
         .map_err(|error| Problem::failed(format!("--exec: {} cannot be run: {error}", shell[0])))?;
     let _ = stream.shutdown(Shutdown::Write);
-    // What the peer still sends is read to its end: a close over unread bytes would reset the
-    // connection, and the peer might lose what the command wrote last.
+    // Reads to the end of the peer's bytes: a close over unread bytes would reset the connection,
+    // and the peer might lose what the command has written last.
     let _ = copy(&mut &*stream, &mut io::sink());
     if status.success() {
         Ok(())
@@ -77,18 +76,18 @@ fn stdio(stream: TcpStream) -> Stdio {
     std::os::windows::io::OwnedHandle::from(std::os::windows::io::OwnedSocket::from(stream)).into()
 }
 
-fn broken(error: &io::Error) -> Problem {
+fn connection_broke(error: io::Error) -> Problem {
     Problem::failed(format!("the connection broke: {error}"))
 }
 
-/// Which end of a copy failed.
-enum Broken {
+/// A failed copy, by the end that failed.
+enum CopyError {
     Reading(io::Error),
     Writing(io::Error),
 }
 
-/// Copies to the end, flushing each piece: the other side may be a person.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Broken> {
+/// Copies to the end, and flushes each piece: the reader may be a person.
+fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), CopyError> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match from.read(&mut buffer) {
@@ -96,10 +95,10 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), Broken> {
             Ok(read) => {
                 to.write_all(&buffer[..read])
                     .and_then(|()| to.flush())
-                    .map_err(Broken::Writing)?;
+                    .map_err(CopyError::Writing)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Broken::Reading(error)),
+            Err(error) => return Err(CopyError::Reading(error)),
         }
     }
 }

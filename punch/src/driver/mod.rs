@@ -1,14 +1,17 @@
-//! The shell around the core: clock, sockets, and one thread that waits for events.
+//! The driver of the protocol: clock, sockets, and one thread that waits for events.
 
 pub mod clock;
-mod drain;
+mod closing;
+mod event_loop;
 #[cfg(feature = "ntp")]
 pub mod ntp;
-mod pace;
 mod puncher;
-mod run;
+mod retransmit;
 mod socket;
 #[cfg(all(test, target_os = "linux"))]
 mod testing;
 
-pub use puncher::{Canceller, Connection, ElectionKind, Error, Losers, Puncher};
+pub use self::{
+    closing::ClosingSockets,
+    puncher::{Canceller, Connection, ElectionKind, Error, Puncher},
+};

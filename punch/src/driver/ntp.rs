@@ -14,7 +14,7 @@ use crate::proto::time::ClockOffset;
 const PORT: u16 = 123;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a server said.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,7 +37,7 @@ pub fn ask(server: &str) -> io::Result<Reading> {
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let mut client = SntpClient::new();
-    client.set_timeout(PATIENCE);
+    client.set_timeout(ANSWER_TIMEOUT);
     client.set_bind_address((any, 0).into());
     let result = client.synchronize(server).map_err(io::Error::other)?;
     let seconds = result.clock_offset().as_secs_f64();

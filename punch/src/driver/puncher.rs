@@ -14,12 +14,12 @@ use polling::Poller;
 
 use super::{
     clock::{monotonic_now, wall_now},
-    drain::Draining,
-    run::{RunError, Shell},
+    closing::ClosingSockets,
+    event_loop::{EventLoop, RunError},
     socket,
 };
 use crate::proto::{
-    attempt::{Attempt, Config, Failure, MOST_FIXED_PORTS, PortSource},
+    attempt::{Attempt, Config, Failure, MAX_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
     election::{Role, Scheme},
     event::Event,
@@ -113,7 +113,7 @@ impl Puncher {
 
     /// These ports instead of those of the clock, for callers who have signalling: both peers need
     /// the same ones, in the same order (the first two are tried most often, every other one leaves
-    /// repeats to the kernel), and at most [`MOST_FIXED_PORTS`].
+    /// repeats to the kernel), and at most [`MAX_FIXED_PORTS`].
     #[must_use]
     pub fn fixed_ports(mut self, ports: impl Into<Vec<u16>>) -> Self {
         self.fixed_ports = Some(ports.into());
@@ -196,14 +196,14 @@ impl Puncher {
     /// # Errors
     /// See [`Error`].
     pub fn connect(&self, peer: IpAddr) -> Result<Connection, Error> {
-        self.connect_with(peer, |_| {})
+        self.connect_observed(peer, |_| {})
     }
 
     /// As [`Self::connect`], telling `observer` of everything that happens.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn connect_with(
+    pub fn connect_observed(
         &self,
         peer: IpAddr,
         mut observer: impl FnMut(&Event),
@@ -219,9 +219,14 @@ impl Puncher {
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
         shared.pollers().push(Arc::clone(&poller));
-        let shell =
-            Shell::new(attempt, addresses, Arc::clone(&poller), &shared.cancelled, &mut observer);
-        let result = shell.run();
+        let event_loop = EventLoop::new(
+            attempt,
+            addresses,
+            Arc::clone(&poller),
+            &shared.cancelled,
+            &mut observer,
+        );
+        let result = event_loop.run();
         shared
             .pollers()
             .retain(|other| !Arc::ptr_eq(other, &poller));
@@ -235,14 +240,14 @@ impl Puncher {
             local: elected.local,
             remote: elected.remote,
             role: elected.role,
-            draining: elected.draining,
+            closing: elected.closing,
         })
     }
 
     fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
         let is_broadcast = matches!(peer, IpAddr::V4(peer) if peer.is_broadcast());
         if peer.is_unspecified() || peer.is_multicast() || is_broadcast {
-            return Err(Error::NotAPeer(peer));
+            return Err(Error::InvalidPeer(peer));
         }
         let is_link_local = matches!(peer, IpAddr::V6(peer) if peer.is_unicast_link_local());
         if is_link_local && self.scope_id == 0 {
@@ -260,7 +265,7 @@ impl Puncher {
             }
             Some(address) => address,
         };
-        if local == peer { Err(Error::Oneself(peer)) } else { Ok(local) }
+        if local == peer { Err(Error::OwnAddress(peer)) } else { Ok(local) }
     }
 
     /// An address with the scope that link-local IPv6 needs.
@@ -278,7 +283,7 @@ impl Puncher {
                 Ok(PortSource::Clock { buckets, schedule: self.schedule })
             }
             Some(ports)
-                if ports.is_empty() || ports.len() > MOST_FIXED_PORTS || ports.contains(&0) =>
+                if ports.is_empty() || ports.len() > MAX_FIXED_PORTS || ports.contains(&0) =>
             {
                 Err(Error::FixedPorts)
             }
@@ -336,7 +341,7 @@ pub struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
     role: Role,
-    draining: Draining,
+    closing: ClosingSockets,
 }
 
 impl Connection {
@@ -370,19 +375,8 @@ impl Connection {
 
     /// The plain stream, and a wait for the other connections to be closed: call it before the
     /// process ends.
-    pub fn split(self) -> (TcpStream, Losers) {
-        (self.stream, Losers(self.draining))
-    }
-}
-
-/// The connections that were not chosen, being closed in the background.
-#[derive(Debug)]
-pub struct Losers(Draining);
-
-impl Losers {
-    /// Waits until they are closed, 4 s at most.
-    pub fn wait(self) {
-        self.0.wait();
+    pub fn into_parts(self) -> (TcpStream, ClosingSockets) {
+        (self.stream, self.closing)
     }
 }
 
@@ -421,11 +415,11 @@ impl Canceller {
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be a peer's: unspecified, multicast or broadcast.
-    NotAPeer(IpAddr),
+    InvalidPeer(IpAddr),
     /// The address is link-local, and [`Puncher::scope_id`] does not say on which link.
     NoScope(IpAddr),
     /// The address is the one this machine would punch from.
-    Oneself(IpAddr),
+    OwnAddress(IpAddr),
     /// This machine knows no way to the peer.
     NoRoute(io::Error),
     /// The address to bind is not one of this machine.
@@ -437,7 +431,7 @@ pub enum Error {
         /// The peer's.
         peer: IpAddr,
     },
-    /// Fixed ports must be 1 to [`MOST_FIXED_PORTS`], and none of them 0.
+    /// Fixed ports must be 1 to [`MAX_FIXED_PORTS`], and none of them 0.
     FixedPorts,
     /// The `wan-ip` election needs two different addresses.
     EqualWanAddresses(IpAddr),
@@ -453,9 +447,9 @@ impl Error {
     /// Whether the options or the address were impossible, so that trying again cannot help.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::NotAPeer(_)
+            Self::InvalidPeer(_)
             | Self::NoScope(_)
-            | Self::Oneself(_)
+            | Self::OwnAddress(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
             | Self::FixedPorts
@@ -468,7 +462,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAPeer(address) => write!(
+            Self::InvalidPeer(address) => write!(
                 f,
                 "{address} cannot be a peer: give the address of one host, as seen from here"
             ),
@@ -476,7 +470,7 @@ impl fmt::Display for Error {
                 f,
                 "{address} is link-local: say through which interface, such as {address}%eth0"
             ),
-            Self::Oneself(address) => {
+            Self::OwnAddress(address) => {
                 write!(f, "{address} is this machine itself: give the peer's address")
             }
             Self::NoRoute(error) => write!(f, "this machine has no route to the peer: {error}"),
@@ -490,7 +484,7 @@ impl fmt::Display for Error {
                 write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
             }
             Self::FixedPorts => {
-                write!(f, "fixed ports: give 1 to {MOST_FIXED_PORTS} of them, each from 1 to 65535")
+                write!(f, "fixed ports: give 1 to {MAX_FIXED_PORTS} of them, each from 1 to 65535")
             }
             Self::EqualWanAddresses(address) => write!(
                 f,
@@ -507,9 +501,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NoRoute(error) | Self::Io(error) => Some(error),
-            Self::NotAPeer(_)
+            Self::InvalidPeer(_)
             | Self::NoScope(_)
-            | Self::Oneself(_)
+            | Self::OwnAddress(_)
             | Self::NotLocal(_)
             | Self::MixedFamilies { .. }
             | Self::FixedPorts

@@ -83,7 +83,8 @@ pub enum Output {
 #[non_exhaustive]
 pub enum Reject {
     /// The other end is this very process.
-    Oneself,
+    #[cfg_attr(feature = "serde", serde(rename = "oneself"))]
+    SelfConnection,
     /// Bytes of another protocol, or of another version of this one.
     Garbage,
     /// Another session, or a frame that this run has no use for.
@@ -237,7 +238,7 @@ impl Election {
     ) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if hello.nonce == own {
-            return self.reject(id, Reject::Oneself);
+            return self.reject(id, Reject::SelfConnection);
         }
         if link.reading != Reading::ExpectHello || hello.session != session {
             return self.reject(id, Reject::Stranger);

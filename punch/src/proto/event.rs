@@ -18,7 +18,7 @@ pub struct Event {
     pub at: MonoTime,
     /// What happened. Flattened so that a line is one flat object: easy to filter.
     #[cfg_attr(feature = "serde", serde(flatten))]
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// What happened.
@@ -29,7 +29,7 @@ pub struct Event {
     serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")
 )]
 #[non_exhaustive]
-pub enum What {
+pub enum EventKind {
     /// The attempt begins.
     Started {
         /// The peer's address.

@@ -12,10 +12,10 @@ use std::{
 };
 
 use punch::{
-    Connection, ElectionKind, Error, Event, Failure, MOST_FIXED_PORTS, Puncher, Role,
+    Connection, ElectionKind, Error, Event, Failure, MAX_FIXED_PORTS, Puncher, Role,
     driver::clock::monotonic_now,
     proto::{
-        event::What,
+        event::EventKind,
         time::MonoTime,
         wire::{Frame, Hello, MAX_FRAME, Nonce, SessionTag},
     },
@@ -124,12 +124,12 @@ fn a_peer_that_starts_after_many_refusals_is_met() {
     thread::scope(|scope| {
         let early = scope.spawn(|| {
             let tell_refusals = |event: &Event| {
-                if matches!(event.what, What::Refused { .. }) {
+                if matches!(event.kind, EventKind::Refused { .. }) {
                     let _ = tell.send(());
                 }
             };
             net.puncher(0)
-                .connect_with(net.address(1), tell_refusals)
+                .connect_observed(net.address(1), tell_refusals)
                 .unwrap()
         });
         for _ in 0..100 {
@@ -147,14 +147,14 @@ fn a_peer_that_is_not_there_refuses_until_the_deadline() {
     let started = monotonic_now();
     let mut syns = Vec::new();
     let note_connects = |event: &Event| {
-        if matches!(event.what, What::Connect { .. }) {
+        if matches!(event.kind, EventKind::Connect { .. }) {
             syns.push(event.at);
         }
     };
     let result = net
         .puncher(0)
         .timeout(timeout)
-        .connect_with(net.address(1), note_connects);
+        .connect_observed(net.address(1), note_connects);
     let elapsed = monotonic_now().since(started);
     assert!(matches!(result, Err(Error::Failed(Failure::Refused))), "{result:?}");
     assert!((timeout..timeout + PROMPT).contains(&elapsed), "{elapsed:?}");
@@ -174,11 +174,11 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
     thread::scope(|scope| {
         let punching = scope.spawn(move || {
             let tell_start = |event: &Event| {
-                if matches!(event.what, What::Started { .. }) {
+                if matches!(event.kind, EventKind::Started { .. }) {
                     tell.send(()).unwrap();
                 }
             };
-            (puncher.connect_with(net.address(1), tell_start), monotonic_now(), puncher)
+            (puncher.connect_observed(net.address(1), tell_start), monotonic_now(), puncher)
         });
         told.recv_timeout(LONG).unwrap();
         let cancelled = monotonic_now();
@@ -187,7 +187,7 @@ fn a_punch_is_cancelled_from_another_thread_at_once() {
         assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
         let delay = ended.since(cancelled);
         assert!(delay < PROMPT, "{delay:?}");
-        let again = puncher.connect_with(net.address(1), |event| panic!("{event:?}"));
+        let again = puncher.connect_observed(net.address(1), |event| panic!("{event:?}"));
         assert!(matches!(again, Err(Error::Cancelled)), "{again:?}");
     });
 }
@@ -265,12 +265,12 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
     thread::scope(|scope| {
         let first = scope.spawn(|| {
             let tell_ports = |event: &Event| {
-                if let What::Ports { ports, .. } = &event.what {
+                if let EventKind::Ports { ports, .. } = &event.kind {
                     let _ = tell.send(ports.clone());
                 }
             };
             net.puncher(0)
-                .connect_with(net.address(1), tell_ports)
+                .connect_observed(net.address(1), tell_ports)
                 .unwrap()
         });
         // The listeners stand before the ports are reported.
@@ -333,9 +333,9 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
         let result = net
             .puncher(0)
             .timeout(timeout)
-            .connect_with(net.address(1), |event| {
+            .connect_observed(net.address(1), |event| {
                 // They may change meanwhile.
-                if let What::Ports { ports, .. } = &event.what
+                if let EventKind::Ports { ports, .. } = &event.kind
                     && stalling.is_none()
                 {
                     let socket =
@@ -374,8 +374,8 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
     let net = Net(14);
     let mut listening = Vec::new();
     let (mut leader, mut late) = (None, None);
-    let result = net.puncher(0).connect_with(net.address(1), |event| {
-        if let What::Ports { ports, .. } = &event.what
+    let result = net.puncher(0).connect_observed(net.address(1), |event| {
+        if let EventKind::Ports { ports, .. } = &event.kind
             && leader.is_none()
         {
             listening = ports
@@ -388,7 +388,7 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
                 socket
             }));
         }
-        if let What::Decided { .. } = &event.what {
+        if let EventKind::Decided { .. } = &event.kind {
             let mut socket = stranger(net.address(1), listening[1]);
             socket.write_all(b"a HELLO").unwrap();
             late = Some(socket);
@@ -406,7 +406,7 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
     let net = Net(10);
     let (mut leader, mut seen) = (None, Vec::new());
     let mut leads = |event: &Event| {
-        if let What::Ports { ports, .. } = &event.what
+        if let EventKind::Ports { ports, .. } = &event.kind
             && leader.is_none()
         {
             // The listeners stand before the ports are reported.
@@ -416,15 +416,15 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
                 socket
             }));
         }
-        if let What::Decided { .. } = &event.what {
+        if let EventKind::Decided { .. } = &event.kind {
             reset(leader.take().unwrap().join().unwrap());
         }
-        seen.push(event.what.clone());
+        seen.push(event.kind.clone());
     };
-    let result = net.puncher(0).connect_with(net.address(1), &mut leads);
+    let result = net.puncher(0).connect_observed(net.address(1), &mut leads);
     assert!(matches!(result, Err(Error::Failed(Failure::ConnectionLost))), "{result:?}");
     let reason = Failure::ConnectionLost;
-    assert_eq!(seen.last(), Some(&What::Failed { reason }));
+    assert_eq!(seen.last(), Some(&EventKind::Failed { reason }));
 }
 
 #[test]
@@ -433,12 +433,12 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
     let (own, peer) = (net.address(0), net.address(1));
     for nobody in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
         let nobody = net.puncher(0).connect(nobody.into());
-        assert!(matches!(nobody, Err(Error::NotAPeer(_))), "{nobody:?}");
+        assert!(matches!(nobody, Err(Error::InvalidPeer(_))), "{nobody:?}");
     }
     let scopeless = Puncher::new().connect("fe80::1".parse().unwrap());
     assert!(matches!(scopeless, Err(Error::NoScope(_))), "{scopeless:?}");
     let oneself = net.puncher(0).connect(own);
-    assert!(matches!(oneself, Err(Error::Oneself(_))), "{oneself:?}");
+    assert!(matches!(oneself, Err(Error::OwnAddress(_))), "{oneself:?}");
     let mixed = net.puncher(0).connect(Ipv6Addr::LOCALHOST.into());
     assert!(matches!(mixed, Err(Error::MixedFamilies { .. })), "{mixed:?}");
     for foreign in [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::UNSPECIFIED] {
@@ -450,7 +450,7 @@ fn what_cannot_be_is_refused_before_anything_is_sent() {
         .election(ElectionKind::WanIp { own: peer })
         .connect(peer);
     assert!(matches!(equal, Err(Error::EqualWanAddresses(_))), "{equal:?}");
-    for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MOST_FIXED_PORTS + 1]] {
+    for ports in [vec![], vec![0], vec![4000, 0], vec![4000; MAX_FIXED_PORTS + 1]] {
         let ports = net.puncher(0).fixed_ports(ports).connect(peer);
         assert!(matches!(ports, Err(Error::FixedPorts)), "{ports:?}");
     }

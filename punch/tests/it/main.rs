@@ -7,6 +7,8 @@ mod attempt;
 #[cfg(test)]
 mod election;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod oddities;
 #[cfg(test)]
 mod pair;

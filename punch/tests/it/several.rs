@@ -27,12 +27,12 @@ fn greet(own: IpAddr, peer: IpAddr, name: &str) -> String {
     let connection = puncher
         .connect(peer)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-    let (mut stream, losers) = connection.split();
+    let (mut stream, closing) = connection.into_parts();
     stream.write_all(name.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut heard = String::new();
     stream.read_to_string(&mut heard).unwrap();
-    losers.wait();
+    closing.wait();
     heard
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use punch::{Event, Failure, proto::event::What, proto::time::MonoTime};
+use punch::{Event, EventKind, Failure, proto::time::MonoTime};
 
 use super::{Case, ms, process, sides};
 use crate::{
@@ -87,7 +87,7 @@ fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<C
 fn chosen(events: &[Event]) -> Option<SocketAddr> {
     let with_port = |wanted: u16| {
         events.iter().find_map(|event| {
-            if let What::Connected { port, remote, .. } = event.what {
+            if let EventKind::Connected { port, remote, .. } = event.kind {
                 (port == wanted).then_some(remote)
             } else {
                 None
@@ -95,9 +95,9 @@ fn chosen(events: &[Event]) -> Option<SocketAddr> {
         })
     };
     events.iter().rev().find_map(|event| {
-        if let What::Returned { remote, .. } = event.what {
+        if let EventKind::Returned { remote, .. } = event.kind {
             Some(remote)
-        } else if let What::Decided { port, .. } = event.what {
+        } else if let EventKind::Decided { port, .. } = event.kind {
             with_port(port)
         } else {
             None

@@ -29,8 +29,8 @@ use super::{
 use crate::{
     event::{Cause, CauseKind},
     peers::Side,
-    wan::Traffic,
     ui::plural::count,
+    wan::Traffic,
 };
 
 /// What is known of a peer at the end of a failed trial.

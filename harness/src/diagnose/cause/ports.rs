@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use punch::{
-    Event,
-    proto::{event::What, time::MonoTime},
-};
+use punch::{Event, EventKind, proto::time::MonoTime};
 
 use super::{Case, Evidence, ports_in_words};
 use crate::{
@@ -61,7 +58,7 @@ fn schedule(peer: &Evidence<'_>) -> Vec<Phase> {
     let [_, ended] = peer.ran;
     let mut phases: Vec<Phase> = Vec::new();
     for event in peer.events {
-        let What::Ports { buckets, ports } = &event.what else { continue };
+        let EventKind::Ports { buckets, ports } = &event.kind else { continue };
         if let Some(last) = phases.last_mut() {
             last.until = event.at;
         }
@@ -114,7 +111,7 @@ struct Started {
 
 impl Started {
     fn of(event: &Event) -> Option<Self> {
-        let What::Started { wall_ns, .. } = &event.what else { return None };
+        let EventKind::Started { wall_ns, .. } = &event.kind else { return None };
         let at_ns = i128::from(event.at.as_nanos());
         Some(Self { clock_ns: i128::from(*wall_ns) - at_ns, at_ns })
     }

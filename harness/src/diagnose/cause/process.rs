@@ -1,14 +1,15 @@
 //! What the processes of the peers did.
 
-use punch::{Failure, proto::event::What};
+use punch::{EventKind, Failure};
 
 use super::{Case, Evidence, ms, sides};
 use crate::{
     diagnose::flow::{Flow, Says},
     event::{Cause, CauseKind},
+    packet,
     peers::Side,
-    wan::{Fate, tcp},
     ui::plural::count,
+    wan::Fate,
 };
 
 pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
@@ -38,7 +39,11 @@ pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
     let bound = |peer: &Evidence<'_>| reported(peer) == Some(Failure::NothingBound);
     let (side, peer) = sides(case).find(|(_, peer)| bound(peer))?;
     let mut errors = peer.events.iter().filter_map(|event| {
-        if let What::Unavailable { port, error } = &event.what { Some((port, error)) } else { None }
+        if let EventKind::Unavailable { port, error } = &event.kind {
+            Some((port, error))
+        } else {
+            None
+        }
     });
     let (first, others) = (errors.next(), errors.count());
     let which = first.map_or_else(String::new, |(port, error)| {
@@ -58,7 +63,7 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let mut evidence = format!("no SYN of peer {side} came to the WAN");
     if peer.syns.count > 0 {
         let lost = case.traffic.packets.iter().filter(|packet| {
-            let syn = tcp::segment(&packet.bytes).is_some_and(|segment| segment.opens());
+            let syn = packet::segment(&packet.bytes).is_some_and(|segment| segment.opens());
             packet.from == side.index() && syn && packet.fate == Fate::NoRoute
         });
         let nowhere = lost.count();
@@ -119,7 +124,7 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
 /// What a peer of ours says it failed by.
 pub(super) fn reported(peer: &Evidence<'_>) -> Option<Failure> {
     let last = peer.events.last()?;
-    if let What::Failed { reason } = last.what { Some(reason) } else { None }
+    if let EventKind::Failed { reason } = last.kind { Some(reason) } else { None }
 }
 
 /// How a peer ended, with what it said.

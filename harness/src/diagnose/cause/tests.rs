@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use etherparse::{PacketBuilder, icmpv4::DestUnreachableHeader, ip_number};
-use punch::proto::event::What;
+use punch::EventKind;
 
 use super::*;
 use crate::{
@@ -184,7 +184,7 @@ fn nothing_in_common_is_not_a_remap() {
 #[test]
 fn buckets_in_common_at_different_times_are_none() {
     let mut tape = Tape::new();
-    let started = |wall_ns| What::Started { peer: String::new(), rule: None, wall_ns };
+    let started = |wall_ns| EventKind::Started { peer: String::new(), rule: None, wall_ns };
     tape.event(0, Side::A, started(0))
         .event(0, Side::B, started(-42_500_000_000));
     tape.ports(0, Side::A, 41, &[7])
@@ -198,7 +198,7 @@ fn buckets_in_common_at_different_times_are_none() {
 #[test]
 fn a_stagger_alone_may_put_peers_into_different_buckets() {
     let mut tape = Tape::new();
-    let started = |wall_ns| What::Started { peer: String::new(), rule: None, wall_ns };
+    let started = |wall_ns| EventKind::Started { peer: String::new(), rule: None, wall_ns };
     tape.event(0, Side::A, started(5_000_000_000))
         .ports(0, Side::A, 41, &[7]);
     tape.event(9900, Side::B, started(14_900_000_000))
@@ -257,7 +257,7 @@ fn choices_that_differ_are_a_disagreement_and_equal_ones_are_not() {
     use punch::proto::election::Role;
     let end = |side: Side, port: u16| (Ipv4Addr::from(Tape::address(side)), port).into();
     let inside = |port: u16| ([100, 64, 1, 2], port).into();
-    let chosen = |other: Side, port: u16, role| What::Returned {
+    let chosen = |other: Side, port: u16, role| EventKind::Returned {
         local: inside(port),
         remote: end(other, port),
         role,
@@ -279,9 +279,9 @@ fn a_connection_without_agreement_is_told_by_what_the_peers_report() {
     let mut tape = Tape::new();
     tape.connected(100, 7);
     tape.ports(0, Side::A, 1, &[7]).ports(0, Side::B, 1, &[7]);
-    tape.event(10_000, Side::A, What::Failed { reason: punch::Failure::NoPeer });
+    tape.event(10_000, Side::A, EventKind::Failed { reason: punch::Failure::NoPeer });
     assert!(cause(&tape).starts_with("no-peer: 1 connection stood"), "{}", cause(&tape));
-    tape.event(10_000, Side::B, What::Failed { reason: punch::Failure::ElectionLost });
+    tape.event(10_000, Side::B, EventKind::Failed { reason: punch::Failure::ElectionLost });
     insta::assert_snapshot!(cause(&tape), @"election-lost: 1 connection stood, the first on port 7 310 ms after the later start; a sent 0 bytes and ended with exit 1 9690 ms later; b sent 0 bytes and ended with exit 1 9690 ms later");
 }
 
@@ -355,5 +355,5 @@ fn an_icmp_message_that_quotes_no_tcp_is_no_answer() {
         .icmpv4(error)
         .write(&mut bytes, &quoted)
         .unwrap();
-    assert_eq!(crate::wan::tcp::icmp_error(&bytes), None);
+    assert_eq!(crate::packet::icmp_error(&bytes), None);
 }

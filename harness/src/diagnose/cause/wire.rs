@@ -13,8 +13,8 @@ use crate::{
     diagnose::flow::{Flow, Says, Seen},
     event::{Cause, CauseKind},
     peers::Side,
-    wan::Fate,
     ui::plural::count,
+    wan::Fate,
 };
 
 /// A handshake that was begun and not completed: some host accepted a SYN.

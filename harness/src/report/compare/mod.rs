@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    event::{Assignment, Event, Verdict},
+    event::{Assignment, Event, Outcome},
     report::{
         labels::full_label,
         summary::{CellSummary, RunState, ScenarioSummary, Summary},
-        tally::TallyError,
+        tally::{TallyError, summarize},
     },
     stats::{
         CONFIDENCE,
@@ -235,17 +235,17 @@ pub(crate) fn compare(
 struct Run<'a> {
     summary: Summary,
     /// Trials with a verdict, by scenario and cell.
-    trials: BTreeMap<(usize, usize), Outcomes<'a>>,
+    trials: BTreeMap<(usize, usize), TrialResults<'a>>,
     /// What the scenarios say, by their names.
     texts: BTreeMap<String, String>,
 }
 
 /// How the trials of a cell went, by their indices and seeds.
-type Outcomes<'a> = BTreeMap<(u32, &'a str), Outcome>;
+type TrialResults<'a> = BTreeMap<(u32, &'a str), TrialResult>;
 
 /// How a trial went.
 #[derive(Debug, Clone, Copy)]
-struct Outcome {
+struct TrialResult {
     is_success: bool,
     /// Times until connected and returned, of a success that has them.
     times_ms: [Option<f64>; 2],
@@ -253,9 +253,9 @@ struct Outcome {
 
 impl<'a> Run<'a> {
     fn new(events: &'a [Event], second: bool) -> Result<Self, CompareError> {
-        let summary = Summary::from_events(events)
-            .map_err(|source| CompareError::Events { second, source })?;
-        let mut trials: BTreeMap<_, Outcomes<'_>> = BTreeMap::new();
+        let summary =
+            summarize(events).map_err(|source| CompareError::Events { second, source })?;
+        let mut trials: BTreeMap<_, TrialResults<'_>> = BTreeMap::new();
         let mut texts = BTreeMap::new();
         for event in events {
             match event {
@@ -265,18 +265,18 @@ impl<'a> Run<'a> {
                         .extend(plans.filter_map(|it| Some((it.name.clone(), it.source.clone()?))));
                 }
                 Event::TrialFinished(trial) => {
-                    if trial.verdict == Verdict::Error {
+                    if trial.outcome == Outcome::Error {
                         continue;
                     }
-                    let outcome = Outcome {
-                        is_success: trial.verdict == Verdict::Success,
+                    let result = TrialResult {
+                        is_success: trial.outcome == Outcome::Success,
                         times_ms: [
                             trial.times.and_then(|times| times.connected_ms),
                             trial.times.and_then(|times| times.returned_ms),
                         ],
                     };
                     let cell = trials.entry((trial.scenario, trial.cell)).or_default();
-                    cell.insert((trial.trial, trial.seed.as_str()), outcome);
+                    cell.insert((trial.trial, trial.seed.as_str()), result);
                 }
                 Event::CellDecided(_) | Event::RunFinished(_) => {}
             }
@@ -399,8 +399,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The outcomes of the trials that both cells have.
-    fn common(&self, pair: &Pair<'_>) -> Vec<[Outcome; 2]> {
+    /// The results of the trials that both cells have.
+    fn common(&self, pair: &Pair<'_>) -> Vec<[TrialResult; 2]> {
         let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&pair.places[run]));
         let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
         first
@@ -438,7 +438,7 @@ impl Judge<'_> {
         let difference = match medians {
             [Some(first), Some(second)] if alike => {
                 let common = self.common(pair).into_iter();
-                let is_slow = |[one, other]: [Outcome; 2]| {
+                let is_slow = |[one, other]: [TrialResult; 2]| {
                     Some((one.times_ms[figure]? > first.0, other.times_ms[figure]? > second.0))
                 };
                 Some(difference::of_medians(first, second, common.filter_map(is_slow).collect()))

@@ -80,7 +80,10 @@ fn intervals(comparison: &Comparison) -> String {
         .sum();
     let paired = match pairs {
         0 => String::new(),
-        pairs => format!(" {} in both runs, with the same seed: they count as pairs.", count(pairs, ("trial is", "trials are"))),
+        pairs => format!(
+            " {} in both runs, with the same seed: they count as pairs.",
+            count(pairs, ("trial is", "trials are"))
+        ),
     };
     format!(
         "Differences are the second less the first; the intervals of all {differences} hold together \
@@ -159,9 +162,10 @@ fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
     };
     let difference = cells.iter().map(|cell| {
         let shown = |rate: f64| signed(rate * 100.0, 1);
-        cell.rate.difference.map_or_else(|| NONE.to_owned(), |it| {
-            format!("{} {}", shown(it.value), interval(it.low, it.high, shown))
-        })
+        cell.rate.difference.map_or_else(
+            || NONE.to_owned(),
+            |it| format!("{} {}", shown(it.value), interval(it.low, it.high, shown)),
+        )
     });
     let changes = cells.iter().map(|cell| word(cell.rate.change).to_owned());
     vec![
@@ -174,14 +178,17 @@ fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
 
 fn time_columns(name: &str, cells: &[&CellComparison], of: Figure) -> Vec<Column> {
     let run = |run: usize| {
-        let median = |cell: &&CellComparison| of(cell).p50_ms[run].map_or_else(|| NONE.to_owned(), milliseconds);
+        let median = |cell: &&CellComparison| {
+            of(cell).p50_ms[run].map_or_else(|| NONE.to_owned(), milliseconds)
+        };
         cells.iter().map(median).collect()
     };
     let difference = cells.iter().map(|cell| {
         let shown = |ms: f64| signed(ms, 1);
-        of(cell).difference.map_or_else(|| NONE.to_owned(), |it| {
-            format!("{} {}", shown(it.value), interval(it.low, it.high, shown))
-        })
+        of(cell).difference.map_or_else(
+            || NONE.to_owned(),
+            |it| format!("{} {}", shown(it.value), interval(it.low, it.high, shown)),
+        )
     });
     let changes = cells.iter().map(|cell| word(of(cell).change).to_owned());
     vec![

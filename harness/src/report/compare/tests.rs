@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    event::{CellPlan, ScenarioPlan, TrialFinished, Verdict},
+    event::{CellPlan, Outcome, ScenarioPlan, TrialFinished},
     report::fixture::{cell, event, finished, matrix, scenario, skew, started, trial, trials},
     ui::style::Style,
 };
@@ -41,7 +41,7 @@ fn run(plan: ScenarioPlan, events: impl IntoIterator<Item = Event>) -> Vec<Event
 
 fn slower(by_ms: f64) -> impl Iterator<Item = Event> {
     (0..200).map(move |number| {
-        let mut trial = trial(0, number, Verdict::Success);
+        let mut trial = trial(0, number, Outcome::Success);
         let times = trial.times.as_mut().unwrap();
         times.connected_ms = times.connected_ms.map(|ms| ms + by_ms);
         event(trial)
@@ -189,7 +189,7 @@ fn runs_without_a_common_cell_are_refused() {
 #[test]
 fn errors_of_the_bench_are_in_no_figure() {
     let first = run(plan("x", &[1]), trials(0, 200, 200));
-    let errors = (200..400).map(|number| event(trial(0, number, Verdict::Error)));
+    let errors = (200..400).map(|number| event(trial(0, number, Outcome::Error)));
     let second = run(plan("x", &[1]), trials(0, 200, 200).chain(errors));
     assert_eq!(compared(&first, &second).scenarios[0].cells[0].rate.trials, [200, 200]);
 }
@@ -219,7 +219,7 @@ fn changed() -> Vec<Event> {
     let mut events = skew();
     let change = |trial: &mut TrialFinished| {
         if trial.cell == 5 && trial.trial < 60 {
-            trial.verdict = Verdict::Failure;
+            trial.outcome = Outcome::Failure;
             trial.times = None;
         }
         if trial.cell == 6 {
@@ -248,7 +248,7 @@ fn what_is_printed() {
     insta::assert_snapshot!(shown(&comparison, PLAIN));
     insta::assert_snapshot!(shown(&comparison, Style { width: 72, ..PLAIN }));
     let color = shown(&comparison, Style { color: true, ..PLAIN });
-    assert!(color.contains("\x1b[1;31mWORSE\x1b[0m"), "{color}");
+    assert!(color.contains("\x1b[1m\x1b[31mWORSE\x1b[0m"), "{color}");
     insta::assert_snapshot!(
         serde_json::to_string_pretty(&comparison.scenarios[0].cells[5]).unwrap()
     );
@@ -261,7 +261,7 @@ fn of_many_cells_those_that_differ_are_listed() {
         if let Event::TrialFinished(trial) = event
             && trial.cell == 3
         {
-            trial.verdict = Verdict::Failure;
+            trial.outcome = Outcome::Failure;
             trial.times = None;
         }
     }

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use punch::{
-    Event,
-    proto::{event::What as Reported, time::MonoTime},
-};
+use punch::{Event, EventKind, proto::time::MonoTime};
 
 use super::Story;
 use crate::{
     diagnose::flow::{self, Flow, Says, Seen, Speaker},
+    packet,
     peers::Side,
-    wan::{Fate, Packet, tcp},
+    wan::{Fate, Packet},
 };
 
 /// A column of the ladder, from left to right.
@@ -136,7 +134,7 @@ fn between_peers(
 /// Whether a peer of ours uses that port: then its SYNs leave it by that port as well.
 fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
     story.events[side.index()].iter().any(
-        |event| matches!(&event.what, Reported::Ports { ports, .. } if ports.contains(&wanted)),
+        |event| matches!(&event.kind, EventKind::Ports { ports, .. } if ports.contains(&wanted)),
     )
 }
 
@@ -159,10 +157,10 @@ fn gets_in(flow: &Flow, seen: &Seen, open: bool) -> bool {
 /// A packet to or from a public host, or to nobody.
 fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
     // What systems say to their neighbours (MLD, RFC 3810) tells nothing of the peers.
-    if tcp::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
+    if packet::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
         return Vec::new();
     }
-    let says = if let Some(segment) = tcp::segment(&packet.bytes) {
+    let says = if let Some(segment) = packet::segment(&packet.bytes) {
         match (segment.rst, segment.syn, segment.ack) {
             (true, _, _) => "RST",
             (_, true, false) => "SYN",
@@ -170,7 +168,7 @@ fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
             (_, false, _) if segment.data > 0 => "data",
             (_, false, _) => "ACK",
         }
-    } else if tcp::icmp_error(&packet.bytes).is_some() {
+    } else if packet::icmp_error(&packet.bytes).is_some() {
         "ICMP"
     } else {
         "other"
@@ -180,7 +178,8 @@ fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
         let name = story.traffic.ports.get(port).map_or("?", String::as_str);
         name.strip_prefix("host-").unwrap_or(name)
     };
-    let address = || tcp::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
+    let address =
+        || packet::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
     let row = |at, from, to, says: String, end| Row {
         at,
         shape: Shape::Arrow { from, to, says, end },
@@ -232,22 +231,22 @@ fn short(says: Says) -> &'static str {
 /// What a peer reports, where the packets do not show it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "of all the rest, the packets say as much")]
 fn reported(side: Side, event: &Event) -> Option<Row> {
-    let (text, port) = match &event.what {
-        Reported::Ports { buckets, ports } => {
+    let (text, port) = match &event.kind {
+        EventKind::Ports { buckets, ports } => {
             let buckets: Vec<String> = buckets.iter().map(i64::to_string).collect();
             let of = if buckets.is_empty() { "fixed".to_owned() } else { buckets.join(", ") };
             (format!("{} ports of {of}", ports.len()), None)
         }
-        Reported::Unavailable { port, .. } => ("not bound".to_owned(), Some(*port)),
-        Reported::Refused { port, .. } => ("refused".to_owned(), Some(*port)),
-        Reported::Connected { port, accepted: false, .. } => ("connected".to_owned(), Some(*port)),
-        Reported::Connected { port, accepted: true, .. } => ("accepted".to_owned(), Some(*port)),
-        Reported::Hello { port, .. } => ("HELLO heard".to_owned(), Some(*port)),
-        Reported::Rejected { port, .. } => ("rejected".to_owned(), Some(*port)),
-        Reported::Disconnected { port } => ("disconnected".to_owned(), Some(*port)),
-        Reported::Decided { port, .. } => ("decided".to_owned(), Some(*port)),
-        Reported::Returned { local, .. } => ("returned".to_owned(), Some(local.port())),
-        Reported::Failed { .. } => ("gave up".to_owned(), None),
+        EventKind::Unavailable { port, .. } => ("not bound".to_owned(), Some(*port)),
+        EventKind::Refused { port, .. } => ("refused".to_owned(), Some(*port)),
+        EventKind::Connected { port, accepted: false, .. } => ("connected".to_owned(), Some(*port)),
+        EventKind::Connected { port, accepted: true, .. } => ("accepted".to_owned(), Some(*port)),
+        EventKind::Hello { port, .. } => ("HELLO heard".to_owned(), Some(*port)),
+        EventKind::Rejected { port, .. } => ("rejected".to_owned(), Some(*port)),
+        EventKind::Disconnected { port } => ("disconnected".to_owned(), Some(*port)),
+        EventKind::Decided { port, .. } => ("decided".to_owned(), Some(*port)),
+        EventKind::Returned { local, .. } => ("returned".to_owned(), Some(local.port())),
+        EventKind::Failed { .. } => ("gave up".to_owned(), None),
         _ => return None,
     };
     Some(Row {

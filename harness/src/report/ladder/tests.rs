@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
-use punch::{ClockOffset, proto::event::What, proto::time::WallTime};
+use punch::{ClockOffset, EventKind, proto::time::WallTime};
 
 use super::*;
 use crate::{
@@ -43,7 +43,7 @@ fn every_fate_of_a_packet_has_its_arrow() {
     tape.event(
         1150,
         A,
-        What::Returned {
+        EventKind::Returned {
             local: ([100, 64, 1, 2], 9).into(),
             remote: ([203, 0, 113, 1], 9).into(),
             role: punch::proto::election::Role::Leader,

@@ -1,14 +1,17 @@
 use super::*;
 use crate::{
-    event::{Event, Prediction, Verdict},
-    report::fixture::{
-        caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
-        trials,
+    event::{Event, Outcome, Prediction},
+    report::{
+        fixture::{
+            caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
+            trial, trials,
+        },
+        tally::summarize,
     },
 };
 
 fn markdown(events: &[Event]) -> String {
-    render(&Summary::from_events(events).unwrap())
+    render(&summarize(events).unwrap())
 }
 
 #[test]
@@ -32,12 +35,12 @@ fn one_cell_with_errors_and_odd_names() {
     let mut events = vec![started(vec![plan])];
     events.extend(trials(0, 19, 19));
     events.push(event(caused(
-        trial(0, 19, Verdict::Failure),
+        trial(0, 19, Outcome::Failure),
         "crashed",
         "said: <script>|\n\x1b[1m",
     )));
-    events.push(event(trial(0, 20, Verdict::Error)));
-    let lucky = trial(0, 21, Verdict::Success);
+    events.push(event(trial(0, 20, Outcome::Error)));
+    let lucky = trial(0, 21, Outcome::Success);
     events.push(event(predicted(lucky, Prediction::ShouldNot)));
     events.push(finished(true));
     insta::assert_snapshot!(markdown(&events));
@@ -47,7 +50,7 @@ fn one_cell_with_errors_and_odd_names() {
 fn names_of_cells_and_disturbances_are_text_and_nothing_else() {
     let cells = ["@all <b>", "[x](y)"].map(|command| cell(&[("subject.command", command.into())]));
     let mut events = vec![started(vec![scenario("odd", 2, cells.to_vec())])];
-    let mut disturbed = trial(0, 0, Verdict::Failure);
+    let mut disturbed = trial(0, 0, Outcome::Failure);
     disturbed.disturbed = Some("late: *very* @all".to_owned());
     events.extend([event(disturbed), finished(false)]);
     let text = markdown(&events);

@@ -2,10 +2,13 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    event::{Event, PrecisionPlan, Prediction, Times, Verdict},
-    report::fixture::{
-        caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started, trial,
-        trials,
+    event::{Event, Outcome, PrecisionPlan, Prediction, Times},
+    report::{
+        fixture::{
+            caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
+            trial, trials,
+        },
+        tally::summarize,
     },
 };
 
@@ -17,7 +20,7 @@ fn view(style: Style) -> View<'static> {
 }
 
 fn shown(events: &[Event], style: Style) -> String {
-    let summary = Summary::from_events(events).unwrap();
+    let summary = summarize(events).unwrap();
     let text = render(&summary, view(style));
     for line in text.lines().filter(|_| !style.color) {
         // The path of the folder is never broken.
@@ -68,13 +71,13 @@ fn a_sweep_on_a_wide_terminal_counts_in_round_trips_too() {
 fn failures_with_causes_and_against_theory() {
     let mut events: Vec<_> = trials(0, 197, 200).collect();
     events.extend((0..200).map(|number| {
-        let failed = trial(1, number, Verdict::Failure);
+        let failed = trial(1, number, Outcome::Failure);
         let evidence =
             "NAT A mapped port 2741 to 61022, so b's SYN to 203.0.113.1:2741 was dropped";
         let failed = caused(failed, "port-remapped", evidence);
         let prediction = Prediction::ShouldNot;
         match number {
-            0..6 => event(predicted(trial(1, number, Verdict::Success), prediction)),
+            0..6 => event(predicted(trial(1, number, Outcome::Success), prediction)),
             6..9 => event(caused(predicted(failed, prediction), "peer-crashed", "b: signal 11")),
             _ => event(predicted(failed, prediction)),
         }
@@ -87,10 +90,10 @@ fn failures_with_causes_and_against_theory() {
 #[test]
 fn errors_and_disturbed_trials_are_never_silent() {
     let mut events: Vec<_> = trials(0, 188, 188).collect();
-    events.extend((188..200).map(|number| event(trial(0, number, Verdict::Error))));
-    events.extend((0..200).map(|number| event(trial(1, number, Verdict::Error))));
+    events.extend((188..200).map(|number| event(trial(0, number, Outcome::Error))));
+    events.extend((0..200).map(|number| event(trial(1, number, Outcome::Error))));
     events.extend((0..200).map(|number| {
-        let mut trial = trial(2, number, Verdict::Success);
+        let mut trial = trial(2, number, Outcome::Success);
         trial.disturbed = (number % 50 == 7).then(|| "the WAN delivered too late".to_owned());
         event(trial)
     }));
@@ -120,7 +123,7 @@ fn a_run_without_trials() {
 #[test]
 fn a_subject_that_theory_knows_nothing_of_and_reports_no_times() {
     let all = (0..50).map(|number| {
-        let mut trial = predicted(trial(0, number, Verdict::Success), Prediction::Depends);
+        let mut trial = predicted(trial(0, number, Outcome::Success), Prediction::Depends);
         trial.times = None;
         event(trial)
     });
@@ -161,7 +164,7 @@ fn several_scenarios_with_different_round_trips() {
     let mut events = vec![started(vec![delay, second])];
     events.extend(trials(0, 90, 100).chain(trials(1, 51, 100)));
     events.extend((0..10).map(|number| {
-        let mut trial = predicted(trial(0, number, Verdict::Success), Prediction::Depends);
+        let mut trial = predicted(trial(0, number, Outcome::Success), Prediction::Depends);
         trial.scenario = 1;
         event(trial)
     }));
@@ -194,13 +197,13 @@ fn a_heat_map_marks_what_is_wrong_and_shades_what_is_measured() {
     let mut plan = scenario("marks", 50, cells.collect());
     plan.expectations = vec![expect(">= 0.9", None)];
     let mut events = vec![started(vec![plan])];
-    let depends = |index: usize, number: u32, verdict: Verdict| {
-        event(predicted(trial(index, number, verdict), Prediction::Depends))
+    let depends = |index: usize, number: u32, outcome: Outcome| {
+        event(predicted(trial(index, number, outcome), Prediction::Depends))
     };
-    events.extend((0..50).map(|number| depends(0, number, Verdict::Success)));
-    events.extend((0..50).map(|number| depends(1, number, Verdict::Failure)));
-    events.extend((0..5).map(|number| depends(2, number, Verdict::Success)));
-    events.extend((0..50).map(|number| depends(3, number, Verdict::Error)));
+    events.extend((0..50).map(|number| depends(0, number, Outcome::Success)));
+    events.extend((0..50).map(|number| depends(1, number, Outcome::Failure)));
+    events.extend((0..5).map(|number| depends(2, number, Outcome::Success)));
+    events.extend((0..50).map(|number| depends(3, number, Outcome::Error)));
     events.extend(trials(4, 30, 50));
     let text = shown(&events, Style { color: true, ..PLAIN });
     insta::assert_snapshot!(text.split("\n\n").nth(1).unwrap().replace('\x1b', "␛"));
@@ -216,7 +219,7 @@ fn of_too_many_remarkable_cells_the_worst_are_listed() {
             && trial.cell < 60
             && trial.trial == 0
         {
-            trial.verdict = Verdict::Error;
+            trial.outcome = Outcome::Error;
             trial.times = None;
         }
     }
@@ -233,7 +236,7 @@ fn of_too_many_remarkable_cells_the_worst_are_listed() {
 
 #[test]
 fn the_full_report_lists_every_cell() {
-    let summary = Summary::from_events(&matrix()).unwrap();
+    let summary = summarize(&matrix()).unwrap();
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     assert!(text.contains("Successes in %"));
     assert_eq!(text.lines().filter(|line| line.contains("/50 ")).count(), 105, "{text}");
@@ -246,8 +249,8 @@ fn subjects() -> Vec<Event> {
     let mut events = vec![started(vec![scenario("subjects", 5, cells.to_vec())])];
     events.extend(trials(0, 5, 5));
     events.extend((0..5).map(|number| {
-        let verdict = if number < 3 { Verdict::Success } else { Verdict::Failure };
-        let mut trial = trial(1, number, verdict);
+        let outcome = if number < 3 { Outcome::Success } else { Outcome::Failure };
+        let mut trial = trial(1, number, outcome);
         trial.peers[1].syns = 40 + number;
         trial.peers[0].cpu_ms = None;
         event(trial)
@@ -259,7 +262,7 @@ fn subjects() -> Vec<Event> {
 #[test]
 fn a_time_that_no_success_has_is_not_left_to_more_trials() {
     let all = (0..6).map(|number| {
-        let mut trial = trial(0, number, Verdict::Success);
+        let mut trial = trial(0, number, Outcome::Success);
         trial.times = trial.times.map(|times| Times { chosen_ms: None, ..times });
         event(trial)
     });
@@ -275,7 +278,7 @@ fn what_subjects_cost_is_compared() {
 
 #[test]
 fn what_trials_cost_is_told_in_full_reports() {
-    let summary = Summary::from_events(&skew()).unwrap();
+    let summary = summarize(&skew()).unwrap();
     assert!(!render(&summary, view(PLAIN)).contains("Cost of a trial"));
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     insta::assert_snapshot!(

@@ -1,7 +1,7 @@
 //! Right scenarios: the cells and expectations that are read from them.
 
 use super::*;
-use crate::nat::{Filtering, Hairpin, PortBlock, Timeouts};
+use crate::nat::{Filtering, Hairpin, NatSpec, PortBlock, Timeouts};
 
 #[test]
 fn the_shortest_scenario_has_one_cell_with_all_defaults() {
@@ -341,6 +341,14 @@ fn every_scenario_of_the_project_is_right() {
         }
     }
     assert!(count >= 2);
+}
+
+#[test]
+fn the_example_in_the_readme_of_the_package_is_right() {
+    let readme = include_str!("../../../README.md");
+    let (_, block) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = block.split_once("```").unwrap();
+    parse(example);
 }
 
 #[test]

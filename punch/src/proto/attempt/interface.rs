@@ -14,7 +14,7 @@ use crate::proto::{
 pub struct SocketId(pub u32);
 
 /// How many fixed ports keep to 250 SYNs in any second, refused or not.
-pub const MOST_FIXED_PORTS: usize = 64;
+pub const MAX_FIXED_PORTS: usize = 64;
 
 /// Where the ports come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum PortSource {
         /// Bucket to ports.
         schedule: Schedule,
     },
-    /// Given, for callers who have signalling: at most [`MOST_FIXED_PORTS`], or the attempt sends
+    /// Given, for callers who have signalling: at most [`MAX_FIXED_PORTS`], or the attempt sends
     /// more SYNs in a second than it should.
     Fixed(Vec<u16>),
 }

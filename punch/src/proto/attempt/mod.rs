@@ -27,13 +27,13 @@ use rand_chacha::{
 };
 
 pub use self::interface::{
-    Action, Config, Failure, MOST_FIXED_PORTS, Outcome, PortSource, SocketId,
+    Action, Config, Failure, MAX_FIXED_PORTS, Outcome, PortSource, SocketId,
 };
 use self::tally::Tally;
 use super::{
     bucket::{Buckets, Rule},
     election::{Election, Output, Reject},
-    event::{Event, What},
+    event::{Event, EventKind},
     schedule::{PortSpace, Schedule},
     time::{MonoTime, WallTime},
     wire::SessionTag,
@@ -98,7 +98,7 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// Accepted connections that are kept beside the attempt's own: a peer needs one a port, and whoever
 /// else shares its address must not take all descriptors of this process.
-const MOST_ACCEPTED: usize = 64;
+const MAX_ACCEPTED: usize = 64;
 
 /// The attempt. See the module for the order of calls.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl Attempt {
             PortSource::Fixed(_) => None,
         };
         let peer = attempt.config.peer.to_string();
-        attempt.report(now, What::Started { peer, rule, wall_ns: wall.as_nanos() });
+        attempt.report(now, EventKind::Started { peer, rule, wall_ns: wall.as_nanos() });
         attempt.schedule_ports(now);
         attempt
     }
@@ -237,7 +237,10 @@ impl Attempt {
         }
         if local == remote {
             // Port and address are one's own: a socket that met itself.
-            self.report(now, What::Rejected { port: local.port(), reason: Reject::Oneself });
+            self.report(
+                now,
+                EventKind::Rejected { port: local.port(), reason: Reject::SelfConnection },
+            );
             self.actions.push_back(Action::Close { socket });
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
@@ -255,7 +258,7 @@ impl Attempt {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SocketId> {
-        let crowded = self.sockets.len() >= self.slots.len() + MOST_ACCEPTED;
+        let crowded = self.sockets.len() >= self.slots.len() + MAX_ACCEPTED;
         if self.outcome.is_some() || crowded || remote.ip().to_canonical() != self.config.peer {
             return None;
         }
@@ -276,7 +279,7 @@ impl Attempt {
             return;
         }
         let Some(&port) = self.sockets.get(&socket) else { return };
-        self.report(now, What::Refused { port, error: error.to_owned() });
+        self.report(now, EventKind::Refused { port, error: error.to_owned() });
         if !by_network {
             self.tally.local_errors += 1;
             return self.drop_socket(now, socket, LOCAL_PAUSE);
@@ -297,7 +300,7 @@ impl Attempt {
             return;
         }
         let Some(port) = self.sockets.remove(&socket) else { return };
-        self.report(now, What::Unavailable { port, error: error.to_owned() });
+        self.report(now, EventKind::Unavailable { port, error: error.to_owned() });
         if let Some(slot) = self.slots.get_mut(&port) {
             slot.state = SlotState::Unavailable;
         }
@@ -316,7 +319,7 @@ impl Attempt {
     /// A port could not be listened on; it still connects.
     pub fn handle_no_listener(&mut self, now: MonoTime, port: u16, error: &str) {
         if self.outcome.is_none() {
-            self.report(now, What::NoListener { port, error: error.to_owned() });
+            self.report(now, EventKind::NoListener { port, error: error.to_owned() });
         }
     }
 
@@ -342,7 +345,7 @@ impl Attempt {
             return;
         }
         if let Some(&port) = self.sockets.get(&socket) {
-            self.report(now, What::Disconnected { port });
+            self.report(now, EventKind::Disconnected { port });
         }
         self.actions.push_back(Action::Close { socket });
         self.drop_socket(now, socket, LOCAL_PAUSE);
@@ -378,7 +381,7 @@ impl Attempt {
             }),
             PortSource::Fixed(_) => None,
         };
-        self.report(now, What::Ports { buckets, ports: ports.keys().copied().collect() });
+        self.report(now, EventKind::Ports { buckets, ports: ports.keys().copied().collect() });
 
         let left: Vec<u16> = self
             .slots
@@ -471,7 +474,7 @@ impl Attempt {
         let Some(slot) = self.slots.get_mut(&port) else { return };
         slot.state = SlotState::Connecting { socket, resyn };
         self.actions.push_back(Action::Connect { socket, port });
-        self.report(now, What::Connect { port });
+        self.report(now, EventKind::Connect { port });
     }
 
     /// When the SYN that a port sends now is to be followed by a fresh one.
@@ -550,7 +553,7 @@ impl Attempt {
     ) {
         self.tally.connections += 1;
         let port = local.port();
-        self.report(now, What::Connected { port, local, remote, accepted });
+        self.report(now, EventKind::Connected { port, local, remote, accepted });
         self.election.handle_up(now, socket, port);
         self.drain_election(now);
     }
@@ -563,18 +566,18 @@ impl Attempt {
                 }
                 Output::Reject(socket, reason) => {
                     let port = self.port_of(socket);
-                    self.report(now, What::Rejected { port, reason });
+                    self.report(now, EventKind::Rejected { port, reason });
                     self.actions.push_back(Action::Close { socket });
                     self.drop_socket(now, socket, LOCAL_PAUSE);
                 }
                 Output::Hello(socket, hello, role) => {
                     self.tally.hellos += 1;
                     let port = self.port_of(socket);
-                    self.report(now, What::Hello { port, peer_port: hello.port, role });
+                    self.report(now, EventKind::Hello { port, peer_port: hello.port, role });
                 }
                 Output::Decided(socket, role) => {
                     let port = self.port_of(socket);
-                    self.report(now, What::Decided { port, role });
+                    self.report(now, EventKind::Decided { port, role });
                 }
                 Output::Elected(socket, role) => {
                     self.outcome = Some(Outcome::Elected { socket, role });
@@ -588,7 +591,7 @@ impl Attempt {
     }
 
     fn fail(&mut self, now: MonoTime, reason: Failure) {
-        self.report(now, What::Failed { reason });
+        self.report(now, EventKind::Failed { reason });
         self.outcome = Some(Outcome::Failed(reason));
     }
 
@@ -609,8 +612,8 @@ impl Attempt {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    fn report(&mut self, at: MonoTime, what: What) {
-        self.events.push_back(Event { at, what });
+    fn report(&mut self, at: MonoTime, kind: EventKind) {
+        self.events.push_back(Event { at, kind });
     }
 }
 

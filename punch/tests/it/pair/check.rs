@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use punch::proto::{
     attempt::Failure,
     election::Role,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 use super::sim::{End, Report};
@@ -36,9 +36,13 @@ fn tells_a_sane_story(events: &[Event], end: Option<End>) {
     let mut story = Story::default();
     for (index, event) in events.iter().enumerate() {
         assert!(index == 0 || events[index - 1].at <= event.at, "events go back in time");
-        assert_eq!(index == 0, matches!(event.what, What::Started { .. }), "Started comes first");
-        assert!(story.failed.is_none(), "something follows Failed: {:?}", event.what);
-        story.follow(&event.what);
+        assert_eq!(
+            index == 0,
+            matches!(event.kind, EventKind::Started { .. }),
+            "Started comes first"
+        );
+        assert!(story.failed.is_none(), "something follows Failed: {:?}", event.kind);
+        story.follow(&event.kind);
     }
     match end.map(|end| end.result) {
         None => assert_eq!(story.failed, None),
@@ -62,29 +66,29 @@ struct Story {
 
 impl Story {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only some events have a place in a story")]
-    fn follow(&mut self, what: &What) {
-        match what {
-            What::Ports { ports, .. } => self.ports = ports.iter().copied().collect(),
-            What::Connect { port } => {
+    fn follow(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::Ports { ports, .. } => self.ports = ports.iter().copied().collect(),
+            EventKind::Connect { port } => {
                 assert!(self.ports.contains(port), "{port} is none of the ports in use");
                 self.connecting.insert(*port);
             }
-            What::Refused { port, .. } => assert!(self.connecting.contains(port)),
-            What::Unavailable { port, .. } => assert!(self.connecting.remove(port)),
-            What::Connected { local, accepted, .. } => {
+            EventKind::Refused { port, .. } => assert!(self.connecting.contains(port)),
+            EventKind::Unavailable { port, .. } => assert!(self.connecting.remove(port)),
+            EventKind::Connected { local, accepted, .. } => {
                 self.up += 1;
                 assert!(*accepted || self.connecting.remove(&local.port()), "up out of nothing");
             }
-            What::Hello { .. } => {
+            EventKind::Hello { .. } => {
                 self.hellos += 1;
                 assert!(self.hellos <= self.up, "more HELLOs than connections");
             }
-            What::Decided { role, .. } => {
+            EventKind::Decided { role, .. } => {
                 assert_eq!(self.decided.replace(*role), None, "decided twice");
             }
-            What::Rejected { port, reason } => panic!("{port} rejected: {reason:?}"),
-            What::Failed { reason } => self.failed = Some(*reason),
-            What::Returned { .. } => panic!("the core hands nothing over"),
+            EventKind::Rejected { port, reason } => panic!("{port} rejected: {reason:?}"),
+            EventKind::Failed { reason } => self.failed = Some(*reason),
+            EventKind::Returned { .. } => panic!("the core hands nothing over"),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ use punch::proto::time::MonoTime;
 const SYN_PAUSES_S: [u64; 8] = [1, 1, 1, 1, 1, 2, 4, 8];
 
 /// A connection that hears nothing for this many repeats is given up.
-const MOST_REPEATS: usize = 60;
+const MAX_REPEATS: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Handle(u32);
@@ -265,7 +265,7 @@ impl Kernel {
             let Some(socket) = self.sockets.get_mut(&handle) else { continue };
             socket.repeats += 1;
             socket.repeat = None;
-            if socket.repeats > MOST_REPEATS {
+            if socket.repeats > MAX_REPEATS {
                 self.reset(handle);
             } else {
                 self.transmit(handle);

@@ -10,9 +10,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 use punch::proto::{
-    attempt::{Failure, MOST_FIXED_PORTS, PortSource},
+    attempt::{Failure, MAX_FIXED_PORTS, PortSource},
     bucket::Rule,
-    event::What,
+    event::EventKind,
     schedule::Schedule,
     time::MonoTime,
 };
@@ -159,7 +159,7 @@ fn a_bucket_that_begins_while_running_is_used_at_once() {
     let bounds = Duration::from_millis(12_050)..=Duration::from_millis(12_080);
     assert!(bounds.contains(&connected), "{connected:?}");
     let changes: Vec<MonoTime> = (report.events[0].iter())
-        .filter(|event| matches!(event.what, What::Ports { .. }))
+        .filter(|event| matches!(event.kind, EventKind::Ports { .. }))
         .map(|event| event.at)
         .collect();
     assert_eq!(changes, [0, 12_000].map(|ms| MonoTime::default() + millis(ms)));
@@ -336,7 +336,7 @@ fn refusals_never_make_a_flood_of_syns() {
             .map(|syns| most_in_a_second(syns))
             .fold(most, usize::max);
     }
-    let many = (3000..).take(MOST_FIXED_PORTS).collect::<Vec<u16>>();
+    let many = (3000..).take(MAX_FIXED_PORTS).collect::<Vec<u16>>();
     for seed in seeds(4) {
         let trial = Trial {
             unsolicited: [Unsolicited::Reset; 2],

@@ -9,7 +9,7 @@ use punch::proto::{
     attempt::{Config, Failure, Outcome, PortSource},
     bucket::Rule,
     election::{Role, Scheme},
-    event::{Event, What},
+    event::{Event, EventKind},
     schedule::Schedule,
     time::{MonoTime, WallTime},
     wire::{Nonce, SessionTag},
@@ -31,7 +31,7 @@ use crate::schedule::buckets;
 const AFTERMATH: Duration = Duration::from_secs(6);
 
 /// No trial has this many wake-ups unless it spins.
-const MOST_WAKEUPS: u32 = 1_000_000;
+const MAX_WAKEUPS: u32 = 1_000_000;
 
 /// Everything that decides how a trial goes.
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ impl Pair {
         let later_start = self.hosts[0].start.max(self.hosts[1].start);
         let end = later_start + self.trial.timeout + AFTERMATH;
         for wakeups in 0.. {
-            assert!(wakeups < MOST_WAKEUPS, "the trial spins: {:?}", self.trial);
+            assert!(wakeups < MAX_WAKEUPS, "the trial spins: {:?}", self.trial);
             let due = self.hosts.iter().filter_map(Host::poll_timeout);
             let fates = self.fates.values().flatten().map(|fate| fate.at);
             let fates = fates.filter(|at| *at > self.now);
@@ -351,7 +351,7 @@ fn connected(events: &[Vec<Event>; 2], shift: [u16; 2]) -> Option<MonoTime> {
     let mut up: BTreeMap<Link, [Option<MonoTime>; 2]> = BTreeMap::new();
     for (side, events) in events.iter().enumerate() {
         for event in events {
-            if let What::Connected { local, remote, .. } = event.what {
+            if let EventKind::Connected { local, remote, .. } = event.kind {
                 let ports = (local.port() + shift[side], remote.port());
                 let link = if side == 0 { ports } else { (ports.1, ports.0) };
                 up.entry(link).or_default()[side].get_or_insert(event.at);

@@ -1,9 +1,11 @@
-//! One thread, non-blocking sockets, one poller: does what the core says and tells it what happens.
+//! The event loop of an attempt: one thread, non-blocking sockets, one poller.
+//!
+//! It performs the actions of an [`Attempt`] and reports to it what happens on the sockets.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,34 +17,36 @@ use socket2::{SockAddr, Socket};
 
 use super::{
     clock::monotonic_now,
-    drain::{self, Draining},
-    pace::Pace,
-    socket::{self, Answer, OpenError, TcpState},
+    closing::{self, ClosingSockets, UnacknowledgedAck},
+    retransmit::RetransmitTuning,
+    socket::{self, ConnectResult, OpenError, TcpState},
 };
 use crate::proto::{
     attempt::{Action, Attempt, Failure, Outcome, SocketId},
     election::Role,
-    event::{Event, What},
+    event::{Event, EventKind},
     wire::MAX_FRAME,
 };
 
-/// Connections taken from one listener at a time, so that a flood cannot keep the loop.
-const ACCEPTS_AT_ONCE: usize = 16;
+/// Maximum number of connections accepted from one listener at a time, so that a flood does not
+/// occupy the loop.
+const MAX_ACCEPTS: usize = 16;
 
-/// Rejected connections kept open for their end to come; older ones are closed as they are.
-const RETIRED: usize = 32;
+/// Maximum number of rejected connections that are kept open until their peers close them; beyond
+/// it the oldest is closed as it is.
+const MAX_REJECTED: usize = 32;
 
-/// A connection that was chosen.
+/// The chosen connection.
 #[derive(Debug)]
 pub(crate) struct Elected {
     pub(crate) socket: Socket,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     pub(crate) role: Role,
-    pub(crate) draining: Draining,
+    pub(crate) closing: ClosingSockets,
 }
 
-/// Why there is none.
+/// The reason why there is no connection.
 #[derive(Debug)]
 pub(crate) enum RunError {
     Failed(Failure),
@@ -56,8 +60,8 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// The loop's state.
-pub(crate) struct Shell<'a> {
+/// The state of the loop.
+pub(crate) struct EventLoop<'a> {
     attempt: Attempt,
     poller: Arc<Poller>,
     cancelled: &'a AtomicBool,
@@ -65,7 +69,8 @@ pub(crate) struct Shell<'a> {
     peer: SocketAddr,
     open: BTreeMap<SocketId, Open>,
     listeners: BTreeMap<u16, Socket>,
-    retired: VecDeque<Socket>,
+    /// Connections that were rejected, oldest first: their FIN is sent, their end is awaited.
+    rejected: VecDeque<Socket>,
     observer: &'a mut dyn FnMut(&Event),
 }
 
@@ -73,10 +78,10 @@ pub(crate) struct Shell<'a> {
 struct Open {
     socket: Socket,
     connecting: bool,
-    pace: Pace,
+    tuning: RetransmitTuning,
 }
 
-/// What a poller key stands for: even keys are sockets, odd ones listeners.
+/// Owner of a poller key: even keys belong to sockets, odd ones to listeners.
 enum Source {
     Socket(SocketId),
     Listener(u16),
@@ -100,8 +105,8 @@ impl Source {
     }
 }
 
-impl<'a> Shell<'a> {
-    /// A shell for `attempt`; `local` and `peer` carry the addresses, their ports are not used.
+impl<'a> EventLoop<'a> {
+    /// An event loop for `attempt` between two addresses, whose ports are not used.
     pub(crate) fn new(
         attempt: Attempt,
         (local, peer): (SocketAddr, SocketAddr),
@@ -109,8 +114,17 @@ impl<'a> Shell<'a> {
         cancelled: &'a AtomicBool,
         observer: &'a mut dyn FnMut(&Event),
     ) -> Self {
-        let (open, listeners, retired) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { attempt, poller, cancelled, local, peer, open, listeners, retired, observer }
+        Self {
+            attempt,
+            poller,
+            cancelled,
+            local,
+            peer,
+            open: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            rejected: VecDeque::new(),
+            observer,
+        }
     }
 
     /// Runs the attempt to its end.
@@ -127,7 +141,7 @@ impl<'a> Shell<'a> {
                 None => {}
             }
             if self.cancelled.load(Ordering::Acquire) {
-                self.close_all(Role::Leader, None);
+                ClosingSockets::start(self.take_sockets(), Role::Leader, None);
                 return Err(RunError::Cancelled);
             }
             let timeout = self
@@ -167,7 +181,7 @@ impl<'a> Shell<'a> {
             Action::Close { socket } => {
                 if let Some(open) = self.open.remove(&socket) {
                     self.poller.delete(&open.socket)?;
-                    self.retire(open.socket);
+                    self.keep_rejected(open.socket);
                 }
             }
         }
@@ -192,7 +206,7 @@ impl<'a> Shell<'a> {
     }
 
     fn unlisten(&mut self, port: u16) -> io::Result<()> {
-        // What a listener holds would be reset with it.
+        // Closing a listener resets the connections in its queue.
         self.accept(port)?;
         if let Some(listener) = self.listeners.remove(&port) {
             self.poller.delete(&listener)?;
@@ -203,13 +217,16 @@ impl<'a> Shell<'a> {
     fn connect(&mut self, id: SocketId, port: u16) -> io::Result<()> {
         match socket::connect(with_port(self.local, port), with_port(self.peer, port)) {
             Ok(socket) => {
-                // Registered only now: before its connect a socket is ready without end.
+                // Registered after its connect: before it the poller would report a socket as
+                // ready without end.
                 let event = polling::Event::writable(Source::Socket(id).key());
                 // SAFETY: the socket is deleted from the poller before it is closed; after an
                 // error both end together.
                 unsafe { self.poller.add(&socket, event)? };
-                self.open
-                    .insert(id, Open { socket, connecting: true, pace: Pace::default() });
+                self.open.insert(
+                    id,
+                    Open { socket, connecting: true, tuning: RetransmitTuning::default() },
+                );
             }
             Err(OpenError::Bind(error)) => {
                 self.attempt
@@ -224,9 +241,9 @@ impl<'a> Shell<'a> {
     }
 
     fn abandon(&mut self, id: SocketId) -> io::Result<()> {
-        let silent =
+        let is_syn_sent =
             |open: &Open| open.connecting && socket::state(&open.socket) == TcpState::SynSent;
-        if self.open.get(&id).is_some_and(silent) {
+        if self.open.get(&id).is_some_and(is_syn_sent) {
             self.close_connecting(id)?;
             self.attempt.handle_abandoned(monotonic_now(), id);
         }
@@ -241,28 +258,28 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// A connecting socket has its answer.
+    /// Handles the result of a connect.
     fn connect_event(&mut self, id: SocketId) -> io::Result<()> {
         let Some(open) = self.open.get_mut(&id) else { return Ok(()) };
         let now = monotonic_now();
-        match socket::answer(&open.socket)? {
-            Answer::Connected(local, remote) => {
+        match socket::connect_result(&open.socket)? {
+            ConnectResult::Connected(local, remote) => {
                 open.connecting = false;
-                open.pace = tune(&open.socket);
+                open.tuning = set_election_options(&open.socket);
                 self.attempt.handle_connected(now, id, local, remote);
                 self.rearm(id)?;
             }
-            Answer::Refused(error) => {
+            ConnectResult::Refused(error) => {
                 self.close_connecting(id)?;
                 self.attempt
                     .handle_refused(now, id, true, &error.to_string());
             }
-            Answer::Silence => {
+            ConnectResult::TimedOut => {
                 self.close_connecting(id)?;
                 self.attempt.handle_abandoned(now, id);
             }
-            // Woken for nothing.
-            Answer::Pending => {
+            // A spurious wake-up.
+            ConnectResult::Pending => {
                 let event = polling::Event::writable(Source::Socket(id).key());
                 self.poller.modify(&open.socket, event)?;
             }
@@ -270,7 +287,7 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    /// Closes a socket of which the peer knows nothing, or no more.
+    /// Closes a socket for which the peer has no state.
     fn close_connecting(&mut self, id: SocketId) -> io::Result<()> {
         match self.open.remove(&id) {
             Some(open) => self.poller.delete(&open.socket),
@@ -278,7 +295,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Reads just what the core wants: what follows belongs to the user.
+    /// Reads no more than the attempt wants: the bytes after it belong to the user.
     fn read(&mut self, id: SocketId) -> io::Result<()> {
         let mut buffer = [0; MAX_FRAME];
         loop {
@@ -305,7 +322,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Asks for the next readiness: the poller tells once.
+    /// Asks the poller for the next readiness, which it reports once.
     fn rearm(&mut self, id: SocketId) -> io::Result<()> {
         let Some(open) = self.open.get(&id) else { return Ok(()) };
         if self.attempt.wants(id) > 0 {
@@ -316,18 +333,18 @@ impl<'a> Shell<'a> {
     }
 
     fn accept(&mut self, port: u16) -> io::Result<()> {
-        for _ in 0..ACCEPTS_AT_ONCE {
+        for _ in 0..MAX_ACCEPTS {
             let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
             let socket = match listener.accept() {
                 Ok((socket, _)) => socket,
-                Err(error) if is_passing(&error) => break,
-                // Such as no descriptor left: asked again, it would say so without end. The port
-                // goes on connecting.
+                Err(error) if is_transient(&error) => break,
+                // An error that lasts, such as no descriptor left: the listener is not asked again,
+                // since it would report the error without end. The port still connects.
                 Err(_) => return Ok(()),
             };
             let Ok((local, remote)) = socket::endpoints(&socket) else { continue };
             socket.set_nonblocking(true)?;
-            let pace = tune(&socket);
+            let tuning = set_election_options(&socket);
             let now = monotonic_now();
             let Some(id) = self.attempt.handle_accepted(now, local, remote) else { continue };
             let event = polling::Event::readable(Source::Socket(id).key());
@@ -335,106 +352,121 @@ impl<'a> Shell<'a> {
             // error both end together.
             unsafe { self.poller.add(&socket, event)? };
             self.open
-                .insert(id, Open { socket, connecting: false, pace });
+                .insert(id, Open { socket, connecting: false, tuning });
         }
         let Some(listener) = self.listeners.get(&port) else { return Ok(()) };
         self.poller
             .modify(listener, polling::Event::readable(Source::Listener(port).key()))
     }
 
-    fn retire(&mut self, socket: Socket) {
-        let _ = socket.shutdown(std::net::Shutdown::Write);
-        self.retired.push_back(socket);
-        if self.retired.len() > RETIRED {
-            self.retired.pop_front();
+    /// Sends FIN on a connection and keeps it open until the attempt ends.
+    fn keep_rejected(&mut self, socket: Socket) {
+        let _ = socket.shutdown(Shutdown::Write);
+        self.rejected.push_back(socket);
+        if self.rejected.len() > MAX_REJECTED {
+            self.rejected.pop_front();
         }
     }
 
-    /// Closes everything, before it returns: the process may be about to end.
+    /// Closes everything before it returns: the process may be about to end.
     fn fail(mut self, failure: Failure, role: Role) -> RunError {
-        drain::close_briefly(self.losers(), role);
+        closing::close_now(self.take_sockets(), role);
         RunError::Failed(failure)
     }
 
     fn hand_over(mut self, id: SocketId, role: Role) -> Result<Elected, RunError> {
-        let Some((chosen, (local, remote))) = self.take_standing(id) else {
+        let Some(Chosen { socket, tuning, local, remote }) = self.take_chosen(id) else {
             let reason = Failure::ConnectionLost;
-            (self.observer)(&Event { at: monotonic_now(), what: What::Failed { reason } });
+            let kind = EventKind::Failed { reason };
+            (self.observer)(&Event { at: monotonic_now(), kind });
             return Err(self.fail(reason, role));
         };
-        let _ = chosen.socket.set_tcp_nodelay(false);
-        let mut unfinished = None;
-        if let Some(pace) = chosen.pace.release(&chosen.socket) {
-            match role {
-                // The ACK is on its way, and the leader waits for it.
-                Role::Follower => match chosen.socket.try_clone() {
-                    Ok(same) => unfinished = Some((same, pace)),
-                    // Out of descriptors: a lost ACK may come late.
-                    Err(_) => pace.finish(&chosen.socket),
-                },
-                Role::Leader => pace.finish(&chosen.socket),
-            }
-        }
-        chosen.socket.set_nonblocking(false)?;
-        let what = What::Returned { local, remote, role };
-        (self.observer)(&Event { at: monotonic_now(), what });
-        let draining = self.close_all(role, unfinished);
-        Ok(Elected { socket: chosen.socket, local, remote, role, draining })
+        let _ = socket.set_tcp_nodelay(false);
+        let unacknowledged = undo_tuning(tuning, &socket, role);
+        socket.set_nonblocking(false)?;
+        let kind = EventKind::Returned { local, remote, role };
+        (self.observer)(&Event { at: monotonic_now(), kind });
+        let closing = ClosingSockets::start(self.take_sockets(), role, unacknowledged);
+        Ok(Elected { socket, local, remote, role, closing })
     }
 
-    /// The chosen connection and its ends, unless it was reset meanwhile.
-    fn take_standing(&mut self, id: SocketId) -> Option<(Open, (SocketAddr, SocketAddr))> {
-        let chosen = self.open.remove(&id)?;
-        self.poller.delete(&chosen.socket).ok()?;
-        let ends = socket::endpoints(&chosen.socket).ok()?;
-        Some((chosen, ends))
+    /// The chosen connection, unless it was reset meanwhile.
+    fn take_chosen(&mut self, id: SocketId) -> Option<Chosen> {
+        let Open { socket, tuning, .. } = self.open.remove(&id)?;
+        self.poller.delete(&socket).ok()?;
+        let (local, remote) = socket::endpoints(&socket).ok()?;
+        Some(Chosen { socket, tuning, local, remote })
     }
 
-    /// Closes everything that is still open, in the background, and without a RST; what was chosen
-    /// may have its pace to be finished.
-    fn close_all(&mut self, role: Role, unfinished: Option<(Socket, Pace)>) -> Draining {
-        Draining::start(self.losers(), role, unfinished)
-    }
-
-    /// Everything that is still open.
-    fn losers(&mut self) -> Vec<Socket> {
-        let mut losers: Vec<Socket> = self.retired.drain(..).collect();
+    /// All sockets that are still open, deleted from the poller. Listeners are closed; the
+    /// connections in their queues are among the sockets, since closing a listener would reset
+    /// them.
+    fn take_sockets(&mut self) -> Vec<Socket> {
+        let mut sockets: Vec<Socket> = self.rejected.drain(..).collect();
         for listener in std::mem::take(&mut self.listeners).into_values() {
             let _ = self.poller.delete(&listener);
-            // What a listener holds would be reset with it.
-            losers.extend(self.held_by(&listener));
+            sockets.extend(self.queued_at(&listener));
         }
         for open in std::mem::take(&mut self.open).into_values() {
             let _ = self.poller.delete(&open.socket);
-            losers.push(open.socket);
+            sockets.push(open.socket);
         }
-        losers
+        sockets
     }
 
-    /// The peer's connections that wait to be accepted.
-    fn held_by(&self, listener: &Socket) -> Vec<Socket> {
-        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(ACCEPTS_AT_ONCE);
-        let of_the_peer = |from: &SockAddr| {
+    /// The peer's connections in a listener's queue.
+    fn queued_at(&self, listener: &Socket) -> Vec<Socket> {
+        let is_peer = |from: &SockAddr| {
             from.as_socket()
                 .is_some_and(|from| from.ip().to_canonical() == self.peer.ip())
         };
-        let sockets = accepted
-            .filter(|(_, from)| of_the_peer(from))
-            .map(|(socket, _)| socket);
-        sockets
+        std::iter::from_fn(|| listener.accept().ok())
+            .take(MAX_ACCEPTS)
+            .filter(|(_, from)| is_peer(from))
+            .map(|(socket, _)| socket)
             .filter(|socket| socket.set_nonblocking(true).is_ok())
             .collect()
     }
 }
 
-/// Options for the election: small frames leave at once, and lost ones are repeated steadily.
-fn tune(socket: &Socket) -> Pace {
-    let _ = socket.set_tcp_nodelay(true);
-    Pace::steady(socket)
+/// The connection that the attempt has chosen, and its ends.
+struct Chosen {
+    socket: Socket,
+    tuning: RetransmitTuning,
+    local: SocketAddr,
+    remote: SocketAddr,
 }
 
-/// Whether an error of `accept` says nothing of the next call.
-fn is_passing(error: &io::Error) -> bool {
+/// Undoes the retransmission options of the chosen connection. If the congestion control cannot be
+/// restored yet, returns a duplicate of the connection on which that remains to be done.
+fn undo_tuning(tuning: RetransmitTuning, socket: &Socket, role: Role) -> Option<UnacknowledgedAck> {
+    let tuning = tuning.remove(socket)?;
+    match role {
+        // The ACK frame is in flight, and the leader waits for it.
+        Role::Follower => match socket.try_clone() {
+            Ok(socket) => Some(UnacknowledgedAck { socket, tuning }),
+            // No descriptor is left: if the ACK frame is lost, its repeat comes late.
+            Err(_) => {
+                tuning.restore_congestion_control(socket);
+                None
+            }
+        },
+        Role::Leader => {
+            tuning.restore_congestion_control(socket);
+            None
+        }
+    }
+}
+
+/// Sets the options for the election: small frames leave at once, and lost ones are repeated at a
+/// constant interval.
+fn set_election_options(socket: &Socket) -> RetransmitTuning {
+    let _ = socket.set_tcp_nodelay(true);
+    RetransmitTuning::apply(socket)
+}
+
+/// Whether the next `accept` may succeed after this error.
+fn is_transient(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
 }
