@@ -2,9 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{
-    CheckArgs, CompareArgs, CompletionsArgs, ListArgs, NatsArgs, ReplayArgs, ReportArgs, RunArgs,
-    ShellArgs,
+use crate::{
+    commands::{
+        CheckArgs, CompareArgs, CompletionsArgs, ListArgs, NatsArgs, ReplayArgs, ReportArgs,
+        RunArgs, ShellArgs,
+    },
+    exit::Exit,
 };
 
 /// Test TCP hole punching on small internets of Linux network namespaces with real NATs.
@@ -16,15 +19,12 @@ use crate::commands::{
     subcommand_negates_reqs = true,
     subcommand_precedence_over_arg = true,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 all expectations met, 1 an expectation failed, 2 usage or invalid \
-        scenario, 3 inconclusive, 4 nothing selected, 5 this machine cannot run it, 130/143 interrupted (128 and the \
-        signal's number; after clean-up, with the partial result).\n\n\
-        Examples:\n  \
+    after_help = Exit::help() + "\n\nExamples:\n  \
         harness scenarios/hello.toml                    a few seconds: does it work here?\n  \
         harness scenarios/skew.toml --out /tmp/skew     keep the results in this folder\n  \
         harness run scenarios/*.toml --json             the summary as JSON on standard output\n  \
         harness report /tmp/skew --markdown             that run again, for a pull request\n  \
-        harness compare /tmp/old /tmp/skew              what became better or worse?"
+        harness compare /tmp/old /tmp/skew              what became better or worse?",
 )]
 pub(crate) struct Cli {
     /// `harness FILE…` is `harness run FILE…`.
@@ -70,7 +70,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct PeerArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) words: Vec<std::ffi::OsString>,
+    pub(crate) args: Vec<std::ffi::OsString>,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `harness`: the test bench for TCP hole punching. See `ARCHITECTURE.md` for the way around.
+//! `harness`: the test bench for TCP hole punching. `ARCHITECTURE.md` is the guide to this code.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the harness needs Linux: see the Vagrantfile for a virtual machine");
@@ -8,6 +8,7 @@ mod commands;
 mod diagnose;
 mod doctor;
 mod event;
+mod exit;
 mod isolate;
 mod lab;
 mod named;
@@ -27,17 +28,20 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    commands::Problem,
+};
 
-/// Runs the command of the process's arguments, and says how it ended.
+/// Runs the command of the process's arguments; returns the exit code.
 ///
 /// The harness starts its own program again for each peer of a trial.
 #[must_use]
 pub fn main() -> ExitCode {
-    // A peer is started for every trial, twice: it must not wait for anything it does not need.
-    let mut words = std::env::args_os();
-    if words.nth(1).is_some_and(|word| word == run::PEER) {
-        return punch_cli::main(std::iter::once("punch".into()).chain(words));
+    // Every trial starts two peers: a peer must not wait for anything that it does not need.
+    let mut args = std::env::args_os();
+    if args.nth(1).is_some_and(|arg| arg == run::PEER) {
+        return punch_cli::main(std::iter::once("punch".into()).chain(args));
     }
     let cli = Cli::parse();
     // Names such as `icmp-reject` stay whole where a message is wrapped.
@@ -50,7 +54,7 @@ pub fn main() -> ExitCode {
         )
     }));
     debug_assert!(hook.is_ok(), "nothing else sets a hook");
-    match cli.command {
+    let ended = match cli.command {
         None => commands::run(&cli.run),
         Some(Command::Run(args)) => commands::run(&args),
         Some(Command::Check(args)) => commands::check(&args),
@@ -63,6 +67,11 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(args)) => commands::replay(&args),
         Some(Command::Shell(args)) => commands::shell(&args),
         Some(Command::Doctor) => commands::doctor(),
-        Some(Command::Peer(args)) => punch_cli::main(args.words),
-    }
+        Some(Command::Peer(args)) => return punch_cli::main(args.args),
+    };
+    let exit = ended.unwrap_or_else(|Problem { exit, message }| {
+        eprintln!("harness: {message}");
+        exit
+    });
+    exit.into()
 }

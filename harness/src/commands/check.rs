@@ -1,14 +1,12 @@
 //! `harness check`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
 use super::{
-    allowances, say,
+    Problem, allowances, print_line,
     scenarios::{ScenarioArgs, read},
 };
-use crate::{scenario::Scenario, ui::plural::count};
+use crate::{exit::Exit, scenario::Scenario, ui::plural::count};
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -22,24 +20,20 @@ pub(crate) struct CheckArgs {
 }
 
 /// `harness check`.
-pub(crate) fn check(args: &CheckArgs) -> ExitCode {
-    let mut scenarios = match read(&args.scenarios) {
-        Ok(scenarios) => scenarios,
-        Err(problem) => return problem.exit(),
-    };
-    for scenario in &mut scenarios {
+pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
+    for mut scenario in read(&args.scenarios)? {
         if let Some(trials) = args.trials {
             scenario.fix_trials(trials);
         }
-        say(&format!("{}: {}", scenario.file, size(scenario)));
-        for line in allowances::lines(scenario) {
-            say(&format!("  {line}"));
+        print_line(&format!("{}: {}", scenario.file, size(&scenario)));
+        for line in allowances::lines(&scenario) {
+            print_line(&format!("  {line}"));
         }
-        for warning in allowances::undecidable(scenario) {
-            say(&format!("  warning: {warning}"));
+        for warning in allowances::undecidable(&scenario) {
+            print_line(&format!("  warning: {warning}"));
         }
     }
-    ExitCode::SUCCESS
+    Ok(Exit::Success)
 }
 
 /// `18 cells x 200 trials = 3600 trials`

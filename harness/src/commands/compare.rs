@@ -1,11 +1,12 @@
 //! `harness compare`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{INCONCLUSIVE, Problem, USAGE, output};
+use super::{Problem, output};
 use crate::{
+    exit::Exit,
     report::{
         compare::{self, Change, Comparison, MIN_MS},
         log,
@@ -58,28 +59,16 @@ fn milliseconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Something is worse.
-const WORSE: u8 = 1;
-
 /// `harness compare`.
-pub(crate) fn compare(args: &CompareArgs) -> ExitCode {
-    match try_compare(args) {
-        Ok(code) => ExitCode::from(code),
-        Err(problem) => problem.exit(),
-    }
-}
-
-fn try_compare(args: &CompareArgs) -> Result<u8, Problem> {
-    let usage = |error: String| Problem(USAGE, error);
-    let read = |run| log::read(run).map_err(|error| usage(error.to_string()));
+pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, Problem> {
+    let read = |run| log::read(run).map_err(Problem::usage);
     let (first, second) = (read(&args.first)?, read(&args.second)?);
-    let comparison = compare::compare(&first, &second, args.least_ms)
-        .map_err(|error| usage(error.to_string()))?;
-    output::emit(&rendered(args, &comparison))?;
+    let comparison = compare::compare(&first, &second, args.least_ms).map_err(Problem::usage)?;
+    output::write_stdout(&rendered(args, &comparison))?;
     Ok(match comparison.verdict {
-        Change::Worse => WORSE,
-        Change::Better | Change::NoDifferenceShown => 0,
-        Change::NotComparable => INCONCLUSIVE,
+        Change::Worse => Exit::Failed,
+        Change::Better | Change::NoDifferenceShown => Exit::Success,
+        Change::NotComparable => Exit::Inconclusive,
     })
 }
 

@@ -1,10 +1,9 @@
 //! `harness doctor`.
 
-use std::process::ExitCode;
-
-use super::{INCAPABLE, Problem, say};
+use super::{Problem, prepare, print_line};
 use crate::{
     doctor::{self, Missing},
+    exit::Exit,
     named::Named,
     nat::{
         NatSpec, Unsolicited,
@@ -16,27 +15,26 @@ use crate::{
 };
 
 /// `harness doctor`.
-pub(crate) fn doctor() -> ExitCode {
+pub(crate) fn doctor() -> Result<Exit, Problem> {
     let (needed, tables) = nats(Family::V4);
-    let ready = doctor::prepare(&needed)
-        .and_then(|()| doctor::probe(&needed).map_err(|missing| vec![missing]));
-    if let Err(missing) = ready {
-        return Problem(INCAPABLE, doctor::message(&missing)).exit();
-    }
-    say("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
+    prepare::machine(&needed)?;
+    print_line("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
     // Most scenarios do without.
     if let Err(missing) = buildable(&tables) {
         let names: Vec<&str> = tables.iter().map(|(_, nat)| nat.name).collect();
-        say(&format!("except the NATs {}: {missing}", names.join(", ")));
+        print_line(&format!("except the NATs {}: {missing}", names.join(", ")));
     }
     let (needed, tables) = nats(Family::V6);
     if let Err(missing) = buildable(&needed) {
-        say(&format!("except those with IPv6: {missing}"));
+        print_line(&format!("except those with IPv6: {missing}"));
     } else if let Err(missing) = buildable(&tables) {
         let names: Vec<&str> = tables.iter().map(|(_, nat)| nat.name).collect();
-        say(&format!("except with IPv6 those with the NATs {}: {missing}", names.join(", ")));
+        print_line(&format!(
+            "except with IPv6 those with the NATs {}: {missing}",
+            names.join(", ")
+        ));
     }
-    ExitCode::SUCCESS
+    Ok(Exit::Success)
 }
 
 type Kinds = Vec<(Family, NatSpec)>;

@@ -1,18 +1,17 @@
 //! `harness list`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    INCAPABLE, Problem,
+    Problem,
     check::size,
-    say,
+    print_line,
     scenarios::{ScenarioArgs, read},
 };
 use crate::{
     event::Assignment,
+    exit::Exit,
     scenario::{Cell, Scenario},
 };
 
@@ -32,32 +31,31 @@ pub(crate) struct ListArgs {
 }
 
 /// `harness list`.
-pub(crate) fn list(args: &ListArgs) -> ExitCode {
-    let scenarios = match read(&args.scenarios) {
-        Ok(scenarios) => scenarios,
-        Err(problem) => return problem.exit(),
-    };
+pub(crate) fn list(args: &ListArgs) -> Result<Exit, Problem> {
+    let scenarios = read(&args.scenarios)?;
     if args.json {
         let listed: Vec<_> = scenarios
             .iter()
-            .map(|it| Listed::new(it, args.cells))
+            .map(|scenario| Listed::new(scenario, args.cells))
             .collect();
-        match serde_json::to_string_pretty(&listed) {
-            Ok(json) => say(&json),
-            Err(error) => return Problem(INCAPABLE, format!("no JSON: {error}")).exit(),
-        }
-        return ExitCode::SUCCESS;
+        let json = serde_json::to_string_pretty(&listed)
+            .map_err(|error| Problem::incapable(format!("no JSON: {error}")))?;
+        print_line(&json);
+        return Ok(Exit::Success);
     }
     for scenario in &scenarios {
         let question = scenario.question.as_deref().unwrap_or("(asks nothing)");
-        say(&format!("{}: {question}", scenario.name));
-        say(&format!("  {}: {}", scenario.file, size(scenario)));
+        print_line(&format!("{}: {question}", scenario.name));
+        print_line(&format!("  {}: {}", scenario.file, size(scenario)));
         for cell in scenario.cells.iter().filter(|_| args.cells) {
             let label = cell.label();
-            say(&format!("    {}", if label.is_empty() { "(nothing is swept)" } else { &label }));
+            print_line(&format!(
+                "    {}",
+                if label.is_empty() { "(nothing is swept)" } else { &label }
+            ));
         }
     }
-    ExitCode::SUCCESS
+    Ok(Exit::Success)
 }
 
 /// A scenario as JSON.

@@ -1,12 +1,15 @@
 //! `harness nats`: the catalogue, one of its NATs, and the proof that they do what they say.
 
-use std::process::ExitCode;
-
 use clap::{Args, Subcommand};
 
-use super::{INCAPABLE, Problem, USAGE, ready, say};
+use super::{
+    Problem,
+    prepare::{self, NatKind},
+    print_line,
+};
 use crate::{
     doctor,
+    exit::Exit,
     lab::wan_address,
     nat::{
         Nat, NatSpec,
@@ -60,7 +63,7 @@ pub(crate) struct ShowNatArgs {
 /// Options of `nats verify`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all do what they say, 1 one does not, 2 usage, 5 this machine \
+    after_help = "Exit codes: 0 all do what they print_line, 1 one does not, 2 usage, 5 this machine \
     cannot build one, 130/143 interrupted."
 )]
 pub(crate) struct VerifyNatsArgs {
@@ -82,27 +85,23 @@ pub(crate) struct VerifyNatsArgs {
     pub(crate) built: Option<String>,
 }
 
-/// A NAT did not do what it says.
-const DIFFERENT: u8 = 1;
-
 /// `harness nats`.
-pub(crate) fn nats(args: &NatsArgs) -> ExitCode {
-    let done = match &args.command {
+pub(crate) fn nats(args: &NatsArgs) -> Result<Exit, Problem> {
+    match &args.command {
         None if args.json => {
-            say_json(&show::list_json());
-            Ok(ExitCode::SUCCESS)
+            print_json(&show::list_json());
+            Ok(Exit::Success)
         }
         None => {
-            say(show::list(Style::of_stdout()).trim_end());
-            Ok(ExitCode::SUCCESS)
+            print_line(show::list(Style::of_stdout()).trim_end());
+            Ok(Exit::Success)
         }
         Some(NatsCommand::Show(args)) => show_one(args),
         Some(NatsCommand::Verify(args)) => verify(args),
-    };
-    done.unwrap_or_else(Problem::exit)
+    }
 }
 
-fn show_one(args: &ShowNatArgs) -> Result<ExitCode, Problem> {
+fn show_one(args: &ShowNatArgs) -> Result<Exit, Problem> {
     let nat = find(&args.nat)?;
     let family = family(args.ipv6);
     if let Some(nat) = nat.spec() {
@@ -110,14 +109,14 @@ fn show_one(args: &ShowNatArgs) -> Result<ExitCode, Problem> {
     }
     let wan = wan_address(family);
     if args.json {
-        say_json(&show::rules_json(&nat, family, wan));
+        print_json(&show::rules_json(&nat, family, wan));
     } else {
-        say(show::script(&nat, family, wan, Style::of_stdout().width).trim_end());
+        print_line(show::script(&nat, family, wan, Style::of_stdout().width).trim_end());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
-fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
+fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
     let family = family(args.ipv6);
     let built = args.built.as_deref().map(find_behind).transpose()?;
     let nats = if args.nats.is_empty() {
@@ -138,34 +137,35 @@ fn verify(args: &VerifyNatsArgs) -> Result<ExitCode, Problem> {
             subjects.push(subject);
         }
     }
-    prepare(&subjects)?;
-    let (subjects, results) = ready::verify_all(subjects)?;
+    prepare_for(&subjects)?;
+    let (subjects, results) = prepare::verify_all(subjects)?;
     if args.json {
-        say_json(&text::json(&subjects, &results));
+        print_json(&text::json(&subjects, &results));
     } else {
-        say(text::render(&subjects, &results, Style::of_stdout()).trim_end());
+        print_line(text::render(&subjects, &results, Style::of_stdout()).trim_end());
     }
     let different = results
         .iter()
         .flatten()
         .any(|report| report.differences().next().is_some());
     Ok(match (different, results.iter().any(Result::is_err)) {
-        (true, _) => ExitCode::from(DIFFERENT),
-        (false, true) => ExitCode::from(INCAPABLE),
-        (false, false) => ExitCode::SUCCESS,
+        (true, _) => Exit::Failed,
+        (false, true) => Exit::Incapable,
+        (false, false) => Exit::Success,
     })
 }
 
-/// Looks for what verification needs and isolates this process. What only some NATs need and is
-/// missing becomes their error when they are built.
-fn prepare(subjects: &[Subject]) -> Result<(), Problem> {
-    let needed: Vec<_> = subjects.iter().map(|it| (it.family, it.built)).collect();
-    let there = needed
+/// Looks for the tools of verification and isolates this process. A NAT whose tool is missing is not
+/// verified, if other NATs can be.
+fn prepare_for(subjects: &[Subject]) -> Result<(), Problem> {
+    let needed: Vec<NatKind> = subjects
         .iter()
-        .filter(|(family, nat)| doctor::tool_of(*family, nat).is_none());
-    let there: Vec<_> = there.copied().collect();
-    let required = if there.is_empty() { &needed } else { &there };
-    doctor::prepare(required).map_err(|missing| Problem(INCAPABLE, doctor::message(&missing)))?;
+        .map(|subject| (subject.family, subject.built))
+        .collect();
+    let has_tool = |(family, nat): &&NatKind| doctor::tool_of(*family, nat).is_none();
+    let buildable: Vec<NatKind> = needed.iter().filter(has_tool).copied().collect();
+    let required = if buildable.is_empty() { &needed } else { &buildable };
+    doctor::prepare(required).map_err(|missing| Problem::missing(&missing))?;
     for missing in doctor::missing_tools(&needed) {
         eprintln!("warning: {missing}");
     }
@@ -179,7 +179,7 @@ fn family(ipv6: bool) -> Family {
 fn possible_with(family: Family, nat: &NatSpec) -> Result<(), Problem> {
     match (family, impossible_with_ipv6(nat)) {
         (Family::V6, Some(contradiction)) => {
-            Err(Problem(USAGE, format!("{nat}: {}", contradiction.reason)))
+            Err(Problem::usage(format!("{nat}: {}", contradiction.reason)))
         }
         _ => Ok(()),
     }
@@ -190,13 +190,13 @@ fn find(text: &str) -> Result<Nat, Problem> {
     if text.trim_start().starts_with('{') {
         return nat_from_text(text).map_err(|error| {
             eprintln!("{:?}", miette::Report::new(error));
-            Problem(USAGE, "that is not a NAT".to_owned())
+            Problem::usage("that is not a NAT")
         });
     }
     Nat::named(text).ok_or_else(|| {
         let names = catalogue::names();
         let help = did_you_mean(text, &names);
-        Problem(USAGE, format!("there is no NAT {text:?}: {help}the NATs are {}", list(&names)))
+        Problem::usage(format!("there is no NAT {text:?}: {help}the NATs are {}", list(&names)))
     })
 }
 
@@ -205,12 +205,12 @@ fn find_behind(text: &str) -> Result<NatSpec, Problem> {
     match find(text)? {
         Nat::Behind(nat) => Ok(nat),
         Nat::Public => {
-            Err(Problem(USAGE, format!("{text:?} is no NAT: there is nothing to verify")))
+            Err(Problem::usage(format!("{text:?} is no NAT: there is nothing to verify")))
         }
     }
 }
 
-fn say_json(value: &serde_json::Value) {
+fn print_json(value: &serde_json::Value) {
     // Not an error that a value of ours could have.
-    say(&serde_json::to_string_pretty(value).unwrap_or_default());
+    print_line(&serde_json::to_string_pretty(value).unwrap_or_default());
 }

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{INCAPABLE, Problem, USAGE, unwritable};
+use super::Problem;
 use crate::{
     report::{
         cells_csv, github, junit,
@@ -78,15 +78,15 @@ fn json(summary: &Summary) -> String {
 ///
 /// If it cannot be written for any other reason, such as a full disk behind standard output.
 pub(super) fn print(format: Format, summary: &Summary, folder: &Path) -> Result<(), Problem> {
-    emit(&rendered(format, summary, folder))
+    write_stdout(&rendered(format, summary, folder))
 }
 
 /// Prints text to standard output; see [`print()`].
-pub(super) fn emit(text: &str) -> Result<(), Problem> {
+pub(super) fn write_stdout(text: &str) -> Result<(), Problem> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(unwritable(format!("cannot write to standard output: {error}")))
+            Err(Problem::incapable(format!("cannot write to standard output: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -127,7 +127,7 @@ impl Files {
     /// If one of them cannot be.
     pub(super) fn check(&self) -> Result<(), Problem> {
         for (_, path) in &self.0 {
-            check_writable(path).map_err(|error| Problem(USAGE, error.to_string()))?;
+            check_writable(path).map_err(Problem::usage)?;
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ impl Files {
 /// # Errors
 ///
 /// If one of them cannot be written; the others are.
-pub(super) fn keep(folder: &Path, summary: &Summary) -> Result<(), Problem> {
+pub(super) fn write_run_files(folder: &Path, summary: &Summary) -> Result<(), Problem> {
     let files = [
         (SUMMARY_FILE, json(summary)),
         ("junit.xml", junit::render(summary)),
@@ -167,7 +167,7 @@ pub(super) fn keep(folder: &Path, summary: &Summary) -> Result<(), Problem> {
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
-    write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(unwritable)
+    write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(Problem::incapable)
 }
 
 /// The first of several problems, after every one was tried.
@@ -184,7 +184,7 @@ pub(super) fn first_problem(
 /// # Errors
 ///
 /// If the job's summary cannot be written.
-pub(super) fn tell_github(summary: &Summary) -> Result<(), Problem> {
+pub(super) fn annotate_github(summary: &Summary) -> Result<(), Problem> {
     if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
         eprint!("{}", github::render(summary));
         append_to_step_summary(summary)?;
@@ -206,6 +206,6 @@ pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), Problem> {
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| {
             let path = Path::new(&path).display();
-            Problem(INCAPABLE, format!("cannot write the step's summary, {path}: {error}"))
+            Problem::incapable(format!("cannot write the step's summary, {path}: {error}"))
         })
 }

@@ -3,19 +3,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
     str::FromStr,
     sync::Arc,
 };
 
 use clap::Args;
 
-use super::{INCAPABLE, Problem, USAGE, ready::nat_kinds, say, unable, unwritable};
+use super::{Problem, prepare, print_line};
 use crate::{
-    doctor,
     event::{Event, Outcome, RunStarted, ScenarioPlan, TrialFinished},
+    exit::Exit,
     report::log,
-    run::{Bench, Captures, Trial, TrialSeed, runtime, single},
+    run::{Captures, Interruptible, RunContext, TrialSeed, TrialSpec, run_alone, runtime},
     scenario::{Overrides, Scenario},
 };
 
@@ -41,9 +40,6 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
-
-/// Exit code of a replay whose outcome is another one.
-const DIFFERENT: u8 = 1;
 
 /// Which trial of a run: `0.3.17` is trial 17 of cell 3 of its first scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,59 +72,47 @@ impl FromStr for TrialId {
 }
 
 /// `harness replay`.
-pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
-    match try_replay(args) {
-        Ok(code) => ExitCode::from(code),
-        Err(problem) => problem.exit(),
-    }
-}
+pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
+    let events = log::read(&args.run).map_err(Problem::usage)?;
+    let RecordedTrial { spec, recorded } = find(&events, args.trial)
+        .map_err(|message| Problem::usage(format!("{}: {message}", args.run.display())))?;
 
-fn try_replay(args: &ReplayArgs) -> Result<u8, Problem> {
-    let events = log::read(&args.run).map_err(|error| Problem(USAGE, error.to_string()))?;
-    let found = find(&events, args.trial)
-        .map_err(|message| Problem(USAGE, format!("{}: {message}", args.run.display())))?;
-    let setup = &found.trial.setup;
-
-    doctor::programs([&**setup].into_iter()).map_err(|message| Problem(INCAPABLE, message))?;
-    let incapable = |missing: &[doctor::Missing]| Problem(INCAPABLE, doctor::message(missing));
-    let folder = folder(args)?;
-    let nats = nat_kinds([&**setup].into_iter());
-    doctor::prepare(&nats).map_err(|missing| incapable(&missing))?;
-    doctor::probe(&nats).map_err(|missing| incapable(&[missing]))?;
-
-    let captures = Captures { folder, failed_only: false, ladders_of_successes: true };
-    let bench = Bench::new(Some(captures.clone())).map_err(unable)?;
+    let prepared = prepare::for_setup(&spec.setup)?;
+    let captures =
+        Captures { folder: folder(args)?, failed_only: false, ladders_of_successes: true };
+    let context = RunContext { captures: Some(captures.clone()), ..prepared };
     let ended = runtime()
-        .map_err(unable)?
-        .block_on(single(&bench, &found.trial));
-    let again = match ended.map_err(|error| Problem(INCAPABLE, error.to_string()))? {
-        Ok(again) => again,
-        Err(interrupted) => {
-            eprintln!("harness: interrupted: nothing can be said of the trial");
-            return Ok(interrupted);
+        .map_err(Problem::incapable)?
+        .block_on(run_alone(&context, &spec));
+    let again = match ended.map_err(Problem::incapable)? {
+        Interruptible::Done(again) => again,
+        Interruptible::Interrupted(signal) => {
+            return Err(Problem::interrupted(signal, "nothing can be said of the trial"));
         }
     };
     if again.outcome != Outcome::Error {
-        let ladder = captures.ladder(&found.trial.slug);
+        let ladder = captures.ladder(&spec.slug);
         let text = fs::read_to_string(&ladder)
-            .map_err(|error| unwritable(format!("{}: {error}", ladder.display())))?;
-        say(&text);
-        say(&format!("packets: {}", captures.packets(&found.trial.slug).display()));
-        say(&format!("ladder:  {}", ladder.display()));
+            .map_err(|error| Problem::incapable(format!("{}: {error}", ladder.display())))?;
+        print_line(&text);
+        print_line(&format!("packets: {}", captures.packets(&spec.slug).display()));
+        print_line(&format!("ladder:  {}", ladder.display()));
     }
-    let (same, words) = compared(found.recorded.as_ref(), &again);
-    say(&words);
-    Ok(if same { 0 } else { DIFFERENT })
+    let (is_same, text) = compared(recorded.as_ref(), &again);
+    print_line(&text);
+    Ok(if is_same { Exit::Success } else { Exit::Failed })
 }
 
-/// A trial of a run, and what came of it there.
-struct Found {
-    trial: Trial,
+/// Trial of a finished run.
+struct RecordedTrial {
+    /// The trial, made again from the scenario in the log.
+    spec: TrialSpec,
+    /// Result in the log, if the run came to the trial.
     recorded: Option<TrialFinished>,
 }
 
 /// Makes the trial anew from what the run's log holds of it.
-fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
+fn find(events: &[Event], id: TrialId) -> Result<RecordedTrial, String> {
     let Some(Event::RunStarted(started)) = events.first() else {
         return Err("its log has no beginning".to_owned());
     };
@@ -165,7 +149,10 @@ fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
                 (trial.scenario, trial.cell, trial.trial) == (id.scenario, id.cell, id.trial);
             is_it.then(|| (**trial).clone())
         }
-        Event::RunStarted(_) | Event::CellDecided(_) | Event::RunFinished(_) => None,
+        Event::RunStarted(_)
+        | Event::CellExtended(_)
+        | Event::CellDecided(_)
+        | Event::RunFinished(_) => None,
     });
     if let Some(recorded) = &recorded
         && recorded.seed != seed.to_string()
@@ -179,8 +166,8 @@ fn find(events: &[Event], id: TrialId) -> Result<Found, String> {
         ));
     }
     let setup = Arc::new(cell.setup.clone());
-    let trial = Trial::new(&scenario, [id.scenario, id.cell], id.trial, seed, setup);
-    Ok(Found { trial, recorded })
+    let spec = TrialSpec::new(&scenario, [id.scenario, id.cell], id.trial, seed, setup);
+    Ok(RecordedTrial { spec, recorded })
 }
 
 /// The scenario as it was when the run was made.
@@ -229,7 +216,7 @@ fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
         .and_then(|()| tempfile::NamedTempFile::new_in(&folder))
         .map_err(|error| {
             let folder = folder.display();
-            unwritable(format!(
+            Problem::incapable(format!(
                 "cannot write to {folder}: {error}; choose another folder with --out"
             ))
         })?;
@@ -238,11 +225,11 @@ fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
 
 /// Whether it came out the same, and what to say of that.
 fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, String) {
-    let now = outcome(again);
+    let now = again.headline();
     let Some(recorded) = recorded else {
         return (true, format!("{now}\nthe run has no result of this trial to compare with"));
     };
-    let before = outcome(recorded);
+    let before = recorded.headline();
     let kinds = [recorded, again].map(|trial| trial.cause.as_ref().map(|cause| &cause.kind));
     if recorded.outcome != again.outcome {
         let note = "the same seed gives the same clocks, ports and losses, but not the same timing";
@@ -251,18 +238,6 @@ fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, S
         (true, format!("{now}\nas in the run: {before}"))
     } else {
         (true, format!("{now}\nthe same verdict as in the run, for another cause: {before}"))
-    }
-}
-
-fn outcome(trial: &TrialFinished) -> String {
-    let outcome = match trial.outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::Error => "error",
-    };
-    match &trial.cause {
-        Some(cause) => format!("{outcome}: {}: {}", cause.kind, cause.evidence),
-        None => outcome.to_owned(),
     }
 }
 

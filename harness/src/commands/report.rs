@@ -1,15 +1,18 @@
 //! `harness report`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{
-    Problem, USAGE,
+    Problem,
     output::{self, Files, Format},
-    runs,
+    runs_folder,
 };
-use crate::report::{log, summary::JSON_SCHEMA};
+use crate::{
+    exit::Exit,
+    report::{log, summary::JSON_SCHEMA},
+};
 
 /// Options of `report`.
 #[derive(Debug, Args)]
@@ -53,20 +56,13 @@ pub(crate) struct ReportArgs {
 }
 
 /// `harness report`.
-pub(crate) fn report(args: &ReportArgs) -> ExitCode {
-    match try_report(args) {
-        Ok(code) => ExitCode::from(code),
-        Err(problem) => problem.exit(),
-    }
-}
-
-fn try_report(args: &ReportArgs) -> Result<u8, Problem> {
+pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Problem> {
     if args.schema {
-        output::emit(JSON_SCHEMA)?;
-        return Ok(0);
+        output::write_stdout(JSON_SCHEMA)?;
+        return Ok(Exit::Success);
     }
     let run = args.run.clone().map_or_else(latest, Ok)?;
-    let summary = log::read_summary(&run).map_err(|error| Problem(USAGE, error.to_string()))?;
+    let summary = log::read_summary(&run).map_err(Problem::usage)?;
     let files = Files::junit(args.junit.as_deref());
     files.check()?;
     output::print(format(args), &summary, &run)?;
@@ -74,18 +70,18 @@ fn try_report(args: &ReportArgs) -> Result<u8, Problem> {
     if args.github {
         output::append_to_step_summary(&summary)?;
     }
-    Ok(summary.exit_code())
+    Ok(summary.exit())
 }
 
 fn latest() -> Result<PathBuf, Problem> {
-    let latest = runs().join("latest");
+    let runs = runs_folder();
+    let latest = runs.join("latest");
     if latest.exists() {
         return Ok(latest);
     }
-    let runs = runs();
     let message =
         format!("there is no run in {}: run a scenario, or name a folder", runs.display());
-    Err(Problem(USAGE, message))
+    Err(Problem::usage(message))
 }
 
 fn format(args: &ReportArgs) -> Format {

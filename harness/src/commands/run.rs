@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -13,25 +12,25 @@ use clap::{Args, ValueEnum};
 use punch::driver::clock::wall_now;
 
 use super::{
-    INCAPABLE, Problem, USAGE,
+    Problem,
     allowances::undecidable,
     check::size,
     output::{self, Files, Format, ReportFiles},
-    ready::{self, Ready},
-    runs,
+    prepare::{self, Prepared},
+    runs_folder,
     scenarios::{ScenarioArgs, read},
-    unable, unwritable,
 };
 use crate::{
-    doctor,
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
+    exit::Exit,
     report::{
         folder::{RunFolder, timestamp},
         log::EventLog,
         progress::{Counts, Progress},
+        sink::Sink,
         tally::Tally,
     },
-    run::{Bench, Captures, Dispatch, Ended, runtime},
+    run::{Captures, Dispatch, Interruptible, RunContext, runtime},
     scenario::Scenario,
 };
 
@@ -96,14 +95,55 @@ pub(crate) enum Capture {
 const JOBS: usize = 48;
 
 /// `harness run`.
-pub(crate) fn run(args: &RunArgs) -> ExitCode {
-    match try_run(args) {
-        Ok(code) => ExitCode::from(code),
-        Err(problem) => problem.exit(),
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
+    let scenarios = selected(args)?;
+    let files = Files::new(&args.reports);
+    files.check()?;
+    let setups = scenarios
+        .iter()
+        .flat_map(|(scenario, _)| &scenario.cells)
+        .map(|cell| &cell.setup);
+    let Prepared { context, verified, messages } = prepare::for_run(&setups, !args.no_verify)?;
+
+    let folder = folder(args, &scenarios)?;
+    let jobs = args.jobs.map_or(JOBS, usize::from);
+    let captures = captures(args.capture, folder.path())?;
+    let context = Arc::new(RunContext { captures, ..context });
+    let started = RunStarted { nats: verified, ..plan(&scenarios, jobs) };
+    let mut tally = Tally::new(&started).map_err(Problem::usage)?;
+    let mut log = EventLog::create(&folder.events()).map_err(Problem::incapable)?;
+    log.append(&Event::RunStarted(started))
+        .map_err(Problem::incapable)?;
+
+    let mut progress = Progress::on_stderr(counts(&scenarios), io::stderr().is_terminal());
+    if let Some(warning) = folder.warning() {
+        progress.message(&format!("warning: {warning}"));
     }
+    announce(&mut progress, &messages, &scenarios);
+    let dispatch = Dispatch { scenarios: &scenarios, jobs, context };
+    let runtime = runtime().map_err(Problem::incapable)?;
+    let sinks: &mut [&mut dyn Sink] = &mut [&mut log, &mut tally, &mut progress];
+    let ended = runtime.block_on(crate::run::run(&dispatch, sinks));
+    progress.finish();
+    // What was measured is reported even if it could not all be written.
+    let summary = tally.summary();
+    let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
+    let reported = [
+        output::print(format, &summary, folder.path()),
+        output::write_run_files(folder.path(), &summary),
+        files.write(&summary),
+        output::annotate_github(&summary),
+    ];
+    let ended = ended.map_err(Problem::incapable)?;
+    output::first_problem(reported)?;
+    Ok(match ended {
+        Interruptible::Done(()) => summary.exit(),
+        Interruptible::Interrupted(signal) => Exit::Interrupted(signal),
+    })
 }
 
-fn try_run(args: &RunArgs) -> Result<u8, Problem> {
+/// The scenarios with the options of the command line, and their run seeds.
+fn selected(args: &RunArgs) -> Result<Vec<(Scenario, u64)>, Problem> {
     let mut scenarios = Vec::new();
     for mut scenario in read(&args.scenarios)? {
         if let Some(trials) = args.trials {
@@ -112,93 +152,53 @@ fn try_run(args: &RunArgs) -> Result<u8, Problem> {
         let seed = args.seed.or(scenario.seed).map_or_else(random_seed, Ok)?;
         scenarios.push((scenario, seed));
     }
-    let files = Files::new(&args.reports);
-    files.check()?;
-    let setups = scenarios
-        .iter()
-        .flat_map(|(scenario, _)| &scenario.cells)
-        .map(|cell| &cell.setup);
-    doctor::programs(setups.clone()).map_err(|message| Problem(INCAPABLE, message))?;
-    let Ready { refused, verified, messages } = ready::prepare(&setups, !args.no_verify)?;
+    Ok(scenarios)
+}
 
-    let folder = folder(args, &scenarios)?;
-    let jobs = args.jobs.map_or(JOBS, usize::from);
-    let bench = Arc::new(Bench { refused, ..bench(args, folder.path())? });
-    let started = Event::RunStarted(RunStarted { nats: verified, ..plan(&scenarios, jobs) });
-    let mut log = EventLog::create(&folder.events()).map_err(unwritable)?;
-    log.append(&started).map_err(unwritable)?;
-    let Event::RunStarted(plan) = &started else { unreachable!("made above") };
-    let mut tally = Tally::new(plan).map_err(|error| Problem(USAGE, error.to_string()))?;
-
-    let dispatch = Dispatch { scenarios: &scenarios, jobs, bench };
-    let mut progress = Progress::on_stderr(counts(&scenarios), io::stderr().is_terminal());
-    if let Some(warning) = folder.warning() {
-        progress.message(&format!("warning: {warning}"));
-    }
+/// Shows what will be run, and what to expect of it.
+fn announce(progress: &mut impl Sink, messages: &[String], scenarios: &[(Scenario, u64)]) {
     for message in messages {
-        progress.message(&message);
+        progress.message(message);
     }
-    for (scenario, seed) in &scenarios {
+    for (scenario, seed) in scenarios {
         for warning in undecidable(scenario) {
             progress.message(&format!("warning: {}: {warning}", scenario.name));
         }
         let (name, size) = (&scenario.name, size(scenario));
         progress.message(&format!("{name}: {size}, seed {seed}"));
     }
-    let runtime = runtime().map_err(unable)?;
-    let ended = runtime.block_on(crate::run::run(&dispatch, &mut log, &mut progress, |event| {
-        tally
-            .add(event)
-            .expect("the dispatcher's events are those of this plan");
-    }));
-    progress.finish();
-    // What was measured is reported even if it could not all be written.
-    let summary = tally.summary();
-    let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
-    let reported = [
-        output::print(format, &summary, folder.path()),
-        output::keep(folder.path(), &summary),
-        files.write(&summary),
-        output::tell_github(&summary),
-    ];
-    let ended = ended.map_err(|error| Problem(INCAPABLE, error.to_string()))?;
-    output::first_problem(reported)?;
-    match ended {
-        Ended::Complete => Ok(summary.exit_code()),
-        Ended::Interrupted(code) => Ok(code),
-    }
 }
 
 fn random_seed() -> Result<u64, Problem> {
     // Short enough to be typed again.
     let random =
-        getrandom::u32().map_err(|error| Problem(INCAPABLE, format!("no random seed: {error}")))?;
+        getrandom::u32().map_err(|error| Problem::incapable(format!("no random seed: {error}")))?;
     Ok(u64::from(random))
 }
 
+/// Creates the folder of the run.
 fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {
     let name = match scenarios {
         [(only, _)] => only.name.clone(),
         several => format!("{}-scenarios", several.len()),
     };
-    let since_epoch = u64::try_from(wall_now().as_nanos()).unwrap_or_default();
-    let now = timestamp(UNIX_EPOCH + Duration::from_nanos(since_epoch));
-    RunFolder::create(args.out.as_deref(), &runs(), &name, &now)
-        .map_err(|error| Problem(USAGE, error.to_string()))
+    let now = timestamp(UNIX_EPOCH + since_epoch());
+    RunFolder::create(args.out.as_deref(), &runs_folder(), &name, &now).map_err(Problem::usage)
 }
 
-fn bench(args: &RunArgs, folder: &Path) -> Result<Bench, Problem> {
-    let captures = match args.capture {
-        None => None,
-        Some(which) => {
-            let folder = folder.join("captures");
-            fs::create_dir_all(&folder)
-                .map_err(|error| unwritable(format!("{}: {error}", folder.display())))?;
-            let failed_only = which == Capture::Failed;
-            Some(Captures { folder, failed_only, ladders_of_successes: false })
-        }
-    };
-    Bench::new(captures).map_err(unable)
+/// Creates the folder for captures, if they are asked for.
+fn captures(which: Option<Capture>, run_folder: &Path) -> Result<Option<Captures>, Problem> {
+    let Some(which) = which else { return Ok(None) };
+    let folder = run_folder.join("captures");
+    fs::create_dir_all(&folder)
+        .map_err(|error| Problem::incapable(format!("{}: {error}", folder.display())))?;
+    let failed_only = which == Capture::Failed;
+    Ok(Some(Captures { folder, failed_only, ladders_of_successes: false }))
+}
+
+/// System time.
+fn since_epoch() -> Duration {
+    Duration::from_nanos(u64::try_from(wall_now().as_nanos()).unwrap_or_default())
 }
 
 fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
@@ -226,10 +226,7 @@ fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
     RunStarted {
         schema: SCHEMA,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
-        started_unix_s: Duration::from_nanos(
-            u64::try_from(wall_now().as_nanos()).unwrap_or_default(),
-        )
-        .as_secs_f64(),
+        started_unix_s: since_epoch().as_secs_f64(),
         jobs,
         scenarios: scenarios.collect(),
         nats: Vec::new(),

@@ -4,8 +4,11 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Args;
 
-use super::{NOTHING_SELECTED, Problem, USAGE};
-use crate::scenario::{CellFilter, Overrides, Scenario};
+use super::Problem;
+use crate::{
+    exit::Exit,
+    scenario::{CellFilter, Overrides, Scenario},
+};
 
 /// Which scenarios, and which of their cells.
 #[derive(Debug, Clone, Args)]
@@ -51,15 +54,15 @@ pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {
         let all = args.files.len();
         let problems =
             if problems > wrong { format!(", {problems} problems") } else { String::new() };
-        return Err(Problem(USAGE, format!("{wrong} of {all} scenarios are invalid{problems}")));
+        return Err(Problem::usage(format!("{wrong} of {all} scenarios are invalid{problems}")));
     }
     let mut names = BTreeSet::new();
     for scenario in &scenarios {
         if !names.insert(&scenario.name) {
-            return Err(Problem(
-                USAGE,
-                format!("two scenarios are named {:?}: give one another `name`", scenario.name),
-            ));
+            return Err(Problem::usage(format!(
+                "two scenarios are named {:?}: give one another `name`",
+                scenario.name
+            )));
         }
     }
     filtered(scenarios, &args.filter)
@@ -74,9 +77,7 @@ fn filtered(
         return Ok(scenarios);
     }
     for filter in filters {
-        filter
-            .check(&scenarios)
-            .map_err(|message| Problem(USAGE, message))?;
+        filter.check(&scenarios).map_err(Problem::usage)?;
     }
     for scenario in &mut scenarios {
         scenario.retain(|name, cell| filters.iter().any(|filter| filter.selects(name, cell)));
@@ -84,7 +85,7 @@ fn filtered(
     scenarios.retain(|scenario| !scenario.cells.is_empty());
     if scenarios.is_empty() {
         let message = "--filter selects no cell: `harness list --cells FILE…` shows what there is";
-        return Err(Problem(NOTHING_SELECTED, message.to_owned()));
+        return Err(Problem { exit: Exit::NothingSelected, message: message.to_owned() });
     }
     Ok(scenarios)
 }

@@ -1,11 +1,11 @@
 //! `harness schema` and `harness completions`: what editors and shells want to know.
 
-use std::{io, process::ExitCode};
+use std::io;
 
 use clap::Args;
 
-use super::say;
-use crate::scenario;
+use super::{Problem, print_line};
+use crate::{exit::Exit, scenario};
 
 /// Options of `completions`.
 #[derive(Debug, Args)]
@@ -16,16 +16,16 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// `harness schema`.
-pub(crate) fn schema() -> ExitCode {
-    say(scenario::schema::text().trim_end());
-    ExitCode::SUCCESS
+pub(crate) fn schema() -> Result<Exit, Problem> {
+    print_line(scenario::schema::text().trim_end());
+    Ok(Exit::Success)
 }
 
 /// `harness completions`, of this command line.
-pub(crate) fn completions(args: &CompletionsArgs, mut cli: clap::Command) -> ExitCode {
+pub(crate) fn completions(args: &CompletionsArgs, mut cli: clap::Command) -> Result<Exit, Problem> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut cli, "harness", &mut script);
     // A closed pipe is the reader's decision.
     let _ = io::Write::write_all(&mut io::stdout(), &script);
-    ExitCode::SUCCESS
+    Ok(Exit::Success)
 }

@@ -1,19 +1,17 @@
 //! `harness shell`.
 
-use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::ExitCode};
+use std::{os::unix::process::ExitStatusExt, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::{
-    INCAPABLE, Problem, USAGE,
-    ready::nat_kinds,
+    Problem, prepare,
     scenarios::{ScenarioArgs, read},
-    unable,
 };
 use crate::{
-    doctor,
+    exit::Exit,
     peers::Side,
-    run::{Bench, Left, Visit, runtime, visit},
+    run::{Interruptible, ShellSession, open_shell, runtime},
     scenario::Scenario,
 };
 
@@ -71,43 +69,31 @@ pub(crate) enum PeerName {
 const MAX_LISTED: usize = 20;
 
 /// `harness shell`.
-pub(crate) fn shell(args: &ShellArgs) -> ExitCode {
-    match try_shell(args) {
-        Ok(code) => ExitCode::from(code),
-        Err(problem) => problem.exit(),
-    }
-}
-
-fn try_shell(args: &ShellArgs) -> Result<u8, Problem> {
+pub(crate) fn shell(args: &ShellArgs) -> Result<Exit, Problem> {
     let scenarios = read(&args.scenarios())?;
     let scenario = scenarios.first().expect("one was read");
     let cell = scenario.cells.get(args.cell).ok_or_else(|| {
-        Problem(USAGE, format!("{} has no cell {}; {}", scenario.name, args.cell, listed(scenario)))
+        let cells = listed(scenario);
+        Problem::usage(format!("{} has no cell {}; {cells}", scenario.name, args.cell))
     })?;
-    let incapable = |message: String| Problem(INCAPABLE, message);
-    let missing = |missing: &[doctor::Missing]| incapable(doctor::message(missing));
-    doctor::programs([&cell.setup].into_iter()).map_err(incapable)?;
-    let nats = nat_kinds([&cell.setup].into_iter());
-    doctor::prepare(&nats).map_err(|all| missing(&all))?;
-    doctor::probe(&nats).map_err(|one| missing(&[one]))?;
-
-    let bench = Bench::new(None).map_err(unable)?;
+    let context = prepare::for_setup(&cell.setup)?;
     let side = match args.peer {
         PeerName::A => Side::A,
         PeerName::B => Side::B,
     };
-    let visitor = Visit { cell, title: title(scenario, args.cell), side, command: command(args) };
+    let title = title(scenario, args.cell);
+    let session = ShellSession { cell, title, side, command: command(args) };
     let banner = |text: &str| eprint!("{text}");
-    let left = runtime()
-        .map_err(unable)?
-        .block_on(visit(&bench, &visitor, banner))
-        .map_err(incapable)?;
-    Ok(match left {
-        Left::Interrupted(code) => code,
-        Left::Ended(status) => {
-            let signal = || status.signal().map(|signal| 128 + signal);
-            let code = status.code().or_else(signal).unwrap_or(1);
-            u8::try_from(code).unwrap_or(1)
+    let ended = runtime()
+        .map_err(Problem::incapable)?
+        .block_on(open_shell(&context, &session, banner))
+        .map_err(Problem::incapable)?;
+    Ok(match ended {
+        Interruptible::Interrupted(signal) => Exit::Interrupted(signal),
+        Interruptible::Done(status) => {
+            let by_signal = || status.signal().map(|signal| 128 + signal);
+            let code = status.code().or_else(by_signal).unwrap_or(1);
+            Exit::OfShell(u8::try_from(code).unwrap_or(1))
         }
     })
 }

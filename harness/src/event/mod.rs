@@ -8,6 +8,7 @@ mod cause;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::cause::CauseKind;
+use crate::{named::Named, peers::Pair};
 
 /// Version of the event format; a reader refuses a newer one.
 pub(crate) const SCHEMA: u32 = 1;
@@ -20,6 +21,10 @@ pub(crate) enum Event {
     RunStarted(RunStarted),
     /// One trial is over, whatever its outcome.
     TrialFinished(Box<TrialFinished>),
+    /// A cell with a precision gets more trials. Comes before the trial that led to it, and is for
+    /// those who count trials during the run: logs do not hold it.
+    #[serde(skip)]
+    CellExtended(CellExtended),
     /// A cell with a precision has had enough trials.
     CellDecided(CellDecided),
     /// Always the last line, unless the harness was killed.
@@ -94,6 +99,17 @@ pub(crate) struct PrecisionPlan {
     pub(crate) half_width: f64,
     /// Trials after which a cell stops in any case.
     pub(crate) trials_max: u32,
+}
+
+/// More trials for a cell with a precision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CellExtended {
+    /// Index into [`RunStarted::scenarios`].
+    pub(crate) scenario: usize,
+    /// Index into [`ScenarioPlan::cells`].
+    pub(crate) cell: usize,
+    /// Number of trials that are added.
+    pub(crate) trials: u32,
 }
 
 /// Why a cell with a precision got no more trials.
@@ -191,7 +207,18 @@ pub(crate) struct TrialFinished {
     /// Virtual epoch of the trial: what an exact clock reads at its begin, in Unix seconds.
     pub(crate) epoch_unix_s: f64,
     /// The two peers, a and b.
-    pub(crate) peers: [PeerReport; 2],
+    pub(crate) peers: Pair<PeerReport>,
+}
+
+impl TrialFinished {
+    /// Outcome and cause in one line: `failure: syn-lost: both SYNs to port 2741 were lost`.
+    pub(crate) fn headline(&self) -> String {
+        let outcome = self.outcome.name();
+        match &self.cause {
+            Some(Cause { kind, evidence }) => format!("{outcome}: {kind}: {evidence}"),
+            None => outcome.to_owned(),
+        }
+    }
 }
 
 /// Outcome of a trial.
@@ -204,6 +231,11 @@ pub(crate) enum Outcome {
     Failure,
     /// The bench itself failed: counted apart, never in a rate.
     Error,
+}
+
+impl Named for Outcome {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("success", Self::Success), ("failure", Self::Failure), ("error", Self::Error)];
 }
 
 /// Why a trial did not succeed.

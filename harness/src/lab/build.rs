@@ -55,6 +55,30 @@ impl<T, E: Into<LinkError>> Context<T> for Result<T, E> {
     }
 }
 
+/// Number of times that building is tried.
+const MAX_TRIES: u32 = 3;
+
+/// Builds something again if that fails: a kernel that is busy removing many labs may refuse
+/// another one for a moment. `before_retry` is called before each further try.
+///
+/// # Errors
+/// The last error of `build`.
+pub(crate) fn with_retries<T>(
+    build: impl Fn() -> Result<T, BuildError>,
+    mut before_retry: impl FnMut(),
+) -> Result<T, BuildError> {
+    let mut tries = 1;
+    loop {
+        match build() {
+            Err(_) if tries < MAX_TRIES => {
+                tries += 1;
+                before_retry();
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Builds a lab. It takes some milliseconds, and blocks.
 ///
 /// # Errors

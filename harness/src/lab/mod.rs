@@ -15,7 +15,7 @@ pub(crate) mod tun;
 use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    build::{BuildError, build, build_single_nat, find_program, is_executable},
+    build::{BuildError, build, build_single_nat, find_program, is_executable, with_retries},
     netns::NetNs,
 };
 use crate::{

@@ -13,6 +13,11 @@ use std::{
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
+use tokio::{
+    process::{Child, Command},
+    runtime::Handle,
+    task::block_in_place,
+};
 
 /// A network namespace. It lasts as long as any clone of this value, or any process in it.
 #[derive(Debug, Clone)]
@@ -56,6 +61,20 @@ impl NetNs {
         on_own_thread(|| {
             setns(&*self.0, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
             work()
+        })
+    }
+
+    /// Starts a command in the namespace, within a runtime of several threads.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered, or the command not be started.
+    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        let runtime = Handle::current();
+        block_in_place(|| {
+            self.run(|| {
+                let _context = runtime.enter();
+                command.spawn()
+            })
         })
     }
 

@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 
-use crate::event::{
-    Assignment, BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, Outcome,
-    PeerReport, Prediction, RunFinished, RunStarted, SCHEMA, ScenarioPlan, Theory, Times,
-    TrialFinished,
+use crate::{
+    event::{
+        Assignment, BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Filter, Outcome,
+        PeerReport, Prediction, RunFinished, RunStarted, SCHEMA, ScenarioPlan, Theory, Times,
+        TrialFinished,
+    },
+    peers::Pair,
 };
 
 /// A scenario with the cells of the given values.
@@ -88,7 +91,7 @@ pub(crate) fn trial(cell: usize, index: u32, outcome: Outcome) -> TrialFinished 
         bench: BenchLateness { wan_ms: 0.2, start_ms: 0.4, stall_ms: 0.0 },
         rtt_ms: None,
         epoch_unix_s: 1_767_225_600.0,
-        peers: [0, 1].map(|_| PeerReport {
+        peers: Pair::from_fn(|_| PeerReport {
             spawn_to_syn_ms: Some(3.0 + jitter),
             exit: "exit 0".to_owned(),
             syns: 8,

@@ -341,7 +341,7 @@ mod tests {
         ] {
             let xml = junit(&events);
             assert_eq!(!xml.contains("<failure") && !xml.contains("<error"), met, "{xml}");
-            let exit_code = summarize(&events).unwrap().exit_code();
+            let exit_code = summarize(&events).unwrap().exit().code();
             assert_eq!(exit_code == 0, met, "{exit_code}: {xml}");
         }
     }

@@ -5,6 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use crate::{
     event::{Event, SCHEMA},
     report::{
+        sink::Sink,
         summary::Summary,
         tally::{TallyError, summarize},
     },
@@ -151,6 +153,18 @@ impl EventLog {
                 let _also_failed = self.file.set_len(self.complete);
                 Err(LogError::Write { path: self.path.clone(), source })
             }
+        }
+    }
+}
+
+impl Sink for EventLog {
+    fn event(&mut self, event: &Event, _elapsed: Duration) -> Result<(), LogError> {
+        match event {
+            Event::CellExtended(_) => Ok(()),
+            Event::RunStarted(_)
+            | Event::TrialFinished(_)
+            | Event::CellDecided(_)
+            | Event::RunFinished(_) => self.append(event),
         }
     }
 }

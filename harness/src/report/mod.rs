@@ -19,6 +19,7 @@ pub(crate) mod markdown;
 mod measured;
 mod outcome;
 pub(crate) mod progress;
+pub(crate) mod sink;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod tally;

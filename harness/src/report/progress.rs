@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     event::{Event, Outcome},
-    report::text::duration,
+    report::{log::LogError, sink::Sink, text::duration},
     ui::plural::count,
 };
 
@@ -45,13 +45,18 @@ impl Counts {
 
     /// Adds an event.
     pub(crate) fn add(&mut self, event: &Event) {
-        let Event::TrialFinished(trial) = event else { return };
-        match trial.outcome {
-            Outcome::Success => self.successes += 1,
-            Outcome::Failure => self.failures += 1,
-            Outcome::Error => self.errors += 1,
+        match event {
+            Event::TrialFinished(trial) => {
+                match trial.outcome {
+                    Outcome::Success => self.successes += 1,
+                    Outcome::Failure => self.failures += 1,
+                    Outcome::Error => self.errors += 1,
+                }
+                self.reached.insert((trial.scenario, trial.cell));
+            }
+            Event::CellExtended(extended) => self.total += u64::from(extended.trials),
+            Event::RunStarted(_) | Event::CellDecided(_) | Event::RunFinished(_) => {}
         }
-        self.reached.insert((trial.scenario, trial.cell));
     }
 
     /// Trials over.
@@ -112,24 +117,29 @@ impl<W: Write> Progress<W> {
         Self { counts, display: Display::Lines { out, next: LINE_EVERY } }
     }
 
-    /// Adds an event and shows the change.
-    pub(crate) fn add(&mut self, event: &Event, elapsed: Duration) {
-        self.counts.add(event);
-        self.tick(elapsed);
-    }
-
-    /// So many trials come to those that were planned.
-    pub(crate) fn expect_more(&mut self, trials: u64) {
-        self.counts.total += trials;
-        if let Display::Bar(bar) = &self.display {
-            bar.inc_length(trials);
+    /// Takes the bar away: the report follows.
+    pub(crate) fn finish(self) {
+        if let Display::Bar(bar) = self.display {
+            bar.finish_and_clear();
         }
     }
+}
 
-    /// Shows the time that has passed; called about once a second while nothing happens.
-    pub(crate) fn tick(&mut self, elapsed: Duration) {
+impl<W: Write> Sink for Progress<W> {
+    fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), LogError> {
+        self.counts.add(event);
+        // The report follows the last event.
+        if !matches!(event, Event::RunFinished(_)) {
+            self.tick(elapsed);
+        }
+        Ok(())
+    }
+
+    /// Shows the time that has passed.
+    fn tick(&mut self, elapsed: Duration) {
         match &mut self.display {
             Display::Bar(bar) => {
+                bar.set_length(self.counts.total);
                 bar.set_position(self.counts.done());
                 bar.set_message(self.counts.line(elapsed));
             }
@@ -143,19 +153,12 @@ impl<W: Write> Progress<W> {
     }
 
     /// Writes a message where progress is shown, above the bar.
-    pub(crate) fn message(&mut self, text: &str) {
+    fn message(&mut self, text: &str) {
         match &mut self.display {
             Display::Bar(bar) => bar.println(text),
             Display::Lines { out, .. } => {
                 let _lost = writeln!(out, "{text}");
             }
-        }
-    }
-
-    /// Takes the bar away: the report follows.
-    pub(crate) fn finish(self) {
-        if let Display::Bar(bar) = self.display {
-            bar.finish_and_clear();
         }
     }
 }
@@ -232,7 +235,9 @@ mod tests {
         ProgressStyle::with_template(TEMPLATE).unwrap();
         let hidden = ProgressDrawTarget::hidden();
         let mut progress: Progress<Vec<u8>> = Progress::bar(Counts::new(2, 1), hidden);
-        progress.add(&event(trial(0, 0, Outcome::Success)), seconds(1));
+        progress
+            .event(&event(trial(0, 0, Outcome::Success)), seconds(1))
+            .unwrap();
         let Display::Bar(bar) = &progress.display else { panic!("a bar") };
         assert_eq!(bar.position(), 1);
         assert_eq!(bar.message(), "1/2 trials, cell 1/1, 1 ok, 0 failed, 1.0 s left");

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Assignment, BenchLateness, Filter, PrecisionPlan},
+    exit::Exit,
     stats::{Bounds, Interval, Quantiles, quantile},
 };
 
@@ -38,14 +39,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Exit code by the expectations: 0 all met, 1 one failed, 3 one inconclusive, or the run cut
-    /// short: what was not run might have gone otherwise.
-    pub(crate) fn exit_code(&self) -> u8 {
+    /// Exit by the expectations. A run that was cut short is inconclusive at best: the trials that
+    /// were not run might have gone otherwise.
+    pub(crate) fn exit(&self) -> Exit {
         match (self.verdict, self.state) {
-            (Judgement::Fail, _) => 1,
-            (Judgement::Inconclusive, _) => 3,
-            (Judgement::Pass, RunState::Interrupted | RunState::Unfinished) => 3,
-            (Judgement::Pass, RunState::Finished) => 0,
+            (Judgement::Fail, _) => Exit::Failed,
+            (Judgement::Inconclusive, _) => Exit::Inconclusive,
+            (Judgement::Pass, RunState::Interrupted | RunState::Unfinished) => Exit::Inconclusive,
+            (Judgement::Pass, RunState::Finished) => Exit::Success,
         }
     }
 }

@@ -3,15 +3,21 @@
 //! The order of the trials does not matter: the same trials give the same summary with any number
 //! of jobs, in shards and from a merged log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     event::{
         BenchLateness, Cause, CellPlan, Event, ExpectationPlan, Outcome, Prediction, RunFinished,
         RunStarted, ScenarioPlan, TrialFinished,
     },
+    peers::Side,
     report::{
         judge::{Decided, Measures, Samples, judge},
+        log::LogError,
+        sink::Sink,
         summary::{
             CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, Judgement,
             RunState, SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical,
@@ -121,7 +127,7 @@ impl Tally {
                 cell.add(trial);
             }
             // Which trials there are says the same.
-            Event::CellDecided(_) => {}
+            Event::CellExtended(_) | Event::CellDecided(_) => {}
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
         }
         Ok(())
@@ -161,6 +167,14 @@ impl Tally {
                 .unwrap_or(Judgement::Pass),
             scenarios,
         }
+    }
+}
+
+impl Sink for Tally {
+    fn event(&mut self, event: &Event, _elapsed: Duration) -> Result<(), LogError> {
+        self.add(event)
+            .expect("the dispatcher's events are those of this plan");
+        Ok(())
     }
 }
 
@@ -335,7 +349,7 @@ impl CellTally {
         if trial.outcome != Outcome::Error {
             self.add_theory(trial);
             self.spawn_to_syn_ms
-                .extend(trial.peers.iter().filter_map(|peer| peer.spawn_to_syn_ms));
+                .extend(trial.peers.values().filter_map(|peer| peer.spawn_to_syn_ms));
         }
         if let Some(reason) = &trial.disturbed {
             let cause = Cause { kind: reason.clone(), evidence: String::new() };
@@ -429,13 +443,14 @@ impl CostTally {
         self.syns.extend(
             trial
                 .peers
-                .iter()
+                .values()
                 .map(|peer| f64::from(peer.syns))
                 .reduce(f64::max),
         );
         // One figure alone might be that of the idler peer.
-        let [a, b] = trial.peers.each_ref().map(|peer| peer.cpu_ms);
-        self.cpu_ms.extend(a.zip(b).map(|(a, b)| a.max(b)));
+        let peers = &trial.peers;
+        let both_ms = peers[Side::A].cpu_ms.zip(peers[Side::B].cpu_ms);
+        self.cpu_ms.extend(both_ms.map(|(a, b)| a.max(b)));
     }
 
     fn summary(&self) -> CostSummary {
@@ -507,7 +522,9 @@ mod tests {
     }
 
     fn exit_code(success: &[&str], events: impl IntoIterator<Item = Event>) -> u8 {
-        one_cell(success, events.into_iter().chain([finished(false)])).exit_code()
+        one_cell(success, events.into_iter().chain([finished(false)]))
+            .exit()
+            .code()
     }
 
     #[test]
@@ -548,7 +565,7 @@ mod tests {
         let cell = &summary.scenarios[0].cells[0];
         assert_eq!((cell.trials, cell.errors, cell.rate), (260, 60, Some(1.0)));
         assert_eq!(cell.theory.should, 200);
-        assert_eq!(summary.exit_code(), 0);
+        assert_eq!(summary.exit().code(), 0);
     }
 
     #[test]
@@ -592,12 +609,12 @@ mod tests {
             );
             let judged = &scenario.expectations[0].cells;
             assert_eq!(judged.iter().map(|it| it.verdict).collect::<Vec<_>>(), verdicts);
-            assert_eq!(summary.exit_code(), 0, "{expected}");
+            assert_eq!(summary.exit().code(), 0, "{expected}");
             // What was never run, or spoiled by the bench, is not what theory leaves open.
-            assert_eq!(with(expected, Vec::new()).exit_code(), 3, "{expected}");
-            assert_eq!(with(expected, open(Outcome::Error)).exit_code(), 3, "{expected}");
+            assert_eq!(with(expected, Vec::new()).exit().code(), 3, "{expected}");
+            assert_eq!(with(expected, open(Outcome::Error)).exit().code(), 3, "{expected}");
         }
-        assert_eq!(with("theory", trials(1, 19, 20).collect()).exit_code(), 1);
+        assert_eq!(with("theory", trials(1, 19, 20).collect()).exit().code(), 1);
     }
 
     #[test]
@@ -605,7 +622,7 @@ mod tests {
         let mut plan = scenario("home", 1, vec![cell(&[("wan.loss", 0.5.into())])]);
         plan.expectations = vec![expect(">= 0", Some(("wan.loss", 0.25.into())))];
         let events = [started(vec![plan]), event(trial(0, 0, Outcome::Success)), finished(false)];
-        assert_eq!(summarize(&events).unwrap().exit_code(), 3);
+        assert_eq!(summarize(&events).unwrap().exit().code(), 3);
     }
 
     #[test]
@@ -613,7 +630,7 @@ mod tests {
         let mut plan = scenario("home", 1, vec![cell(&[("wan.delay_ms", 5.into())])]);
         plan.expectations = vec![expect(">= 1", Some(("wan.delay_ms", 5.0.into())))];
         let events = [started(vec![plan]), event(trial(0, 0, Outcome::Success)), finished(false)];
-        assert_eq!(summarize(&events).unwrap().exit_code(), 0);
+        assert_eq!(summarize(&events).unwrap().exit().code(), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the trials of a run share.
+//! Resources that the trials of a run share.
 
 use std::{
     fs, io,
@@ -8,8 +8,8 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{record::Captures, refused::Refused};
-use crate::stalls::Stalls;
+use super::record::Captures;
+use crate::{nat::NatSpec, peers::Family, scenario::Setup, stalls::Stalls};
 
 /// Why no trial can be run.
 #[derive(Debug, thiserror::Error)]
@@ -25,38 +25,59 @@ pub(crate) enum ContextError {
     Threads(io::Error),
 }
 
-/// What all trials of a run share.
+/// Resources that all trials of a run share.
 #[derive(Debug)]
-pub(crate) struct Bench {
-    /// Labs being built at once: the kernel's network lock makes more of them slower.
+pub(crate) struct RunContext {
+    /// Limit of the labs that are being built: the kernel's network lock makes more of them slower.
     pub(crate) builders: Semaphore,
-    /// This process as the mounted `/proc` numbers it.
+    /// Folder of this process in the mounted `/proc`.
     pub(crate) process: PathBuf,
     /// Captures, if asked for.
     pub(crate) captures: Option<Captures>,
     /// NATs on which nothing is measured.
-    pub(crate) refused: Vec<Refused>,
-    /// When the bench itself stood still.
+    pub(crate) refused: Vec<RefusedNat>,
+    /// Record of the times at which the bench itself stood still.
     pub(crate) stalls: Stalls,
 }
 
-impl Bench {
-    /// For trials of this process, which must be isolated.
+impl RunContext {
+    /// Context for trials of this process, which must be isolated; without captures.
     ///
     /// # Errors
     /// See [`ContextError`].
-    pub(crate) fn new(captures: Option<Captures>) -> Result<Self, ContextError> {
-        let myself = fs::read_link("/proc/self").map_err(ContextError::Process)?;
-        // More wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs twice
-        // the processor time, and packets are late.
+    pub(crate) fn new() -> Result<Self, ContextError> {
+        let pid = fs::read_link("/proc/self").map_err(ContextError::Process)?;
+        // More builders wait for the kernel's network lock, spinning: with 8 on 2 cores a lab costs
+        // twice the processor time, and packets are late.
         let builders = Semaphore::new(cores());
         let stalls = Stalls::watch().map_err(ContextError::Stalls)?;
-        let process = Path::new("/proc").join(myself);
-        Ok(Self { builders, process, captures, refused: Vec::new(), stalls })
+        let process = Path::new("/proc").join(pid);
+        Ok(Self { builders, process, captures: None, refused: Vec::new(), stalls })
     }
 }
 
-/// The threads that run trials.
+/// NAT on which nothing is measured: it cannot be built, or does not do what it says.
+#[derive(Debug, Clone)]
+pub(crate) struct RefusedNat {
+    /// Version of IP in which the NAT is refused.
+    pub(crate) family: Family,
+    /// The NAT.
+    pub(crate) nat: NatSpec,
+    /// Reason, in words.
+    pub(crate) reason: String,
+}
+
+/// Reason why the trials of a setup cannot be run, if one of its NATs is refused.
+pub(crate) fn refusal(refused: &[RefusedNat], setup: &Setup) -> Option<String> {
+    let stands_in_setup = |candidate: &&RefusedNat| {
+        let mut nats = setup.peers.iter().filter_map(|peer| peer.nat.spec());
+        setup.wan.family == candidate.family && nats.any(|nat| *nat == candidate.nat)
+    };
+    let found = refused.iter().find(stands_in_setup)?;
+    Some(format!("NAT {}: {}", found.nat, found.reason))
+}
+
+/// Runtime with the threads that run trials.
 ///
 /// # Errors
 /// They cannot be started.

@@ -1,31 +1,29 @@
-//! Running scenarios: the dispatcher orders all trials and owns the truth; each [`trial`] is one
-//! unit of work; [`peer`] is one process in it.
+//! Running scenarios: the dispatcher orders all trials and is the only source of events; each
+//! [`trial`] is one unit of work; [`peer`] is one process in it.
 
 mod context;
 mod dispatch;
-mod draws;
-mod interruptible;
+mod interrupt;
+mod lab_slots;
+mod live_lab;
 mod observation;
 mod peer;
 mod queue;
+mod randomness;
 mod record;
-mod refused;
 mod shell;
-mod single;
-mod standing;
 mod subject;
 mod trial;
 mod usage;
 
 pub(crate) use self::{
-    context::{Bench, runtime},
-    dispatch::{Dispatch, Ended, run},
-    draws::TrialSeed,
-    interruptible::interruptible,
-    observation::Trial,
+    context::{RefusedNat, RunContext, refusal, runtime},
+    dispatch::{Dispatch, run},
+    interrupt::{Interruptible, interruptible},
+    observation::TrialSpec,
+    randomness::TrialSeed,
     record::Captures,
-    refused::{Refused, refusal},
-    shell::{Left, Visit, visit},
-    single::single,
+    shell::{ShellSession, open_shell},
     subject::PEER,
+    trial::run_alone,
 };

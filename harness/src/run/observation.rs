@@ -1,21 +1,25 @@
-//! Which trial it is, and everything that was seen of it.
+//! Identity of a trial, and everything that was observed of it.
 
 use std::{sync::Arc, time::Duration};
 
 use punch::{ClockOffset, Event, proto::time::MonoTime};
 
-use super::{draws::TrialSeed, peer::Ended};
+use super::{peer::PeerRun, randomness::TrialSeed};
 use crate::{
     diagnose::flow::Place,
+    peers::Pair,
     scenario::{Cell, Scenario, Setup},
     wan::Traffic,
 };
 
-/// Which trial this is.
+/// Everything that determines a trial.
 #[derive(Debug, Clone)]
-pub(crate) struct Trial {
+pub(crate) struct TrialSpec {
+    /// Index of the scenario in its run.
     pub(crate) scenario: usize,
+    /// Index of the cell in its scenario.
     pub(crate) cell: usize,
+    /// Index of the trial in its cell.
     pub(crate) trial: u32,
     pub(crate) seed: TrialSeed,
     pub(crate) setup: Arc<Setup>,
@@ -25,11 +29,11 @@ pub(crate) struct Trial {
     pub(crate) title: String,
 }
 
-impl Trial {
-    /// A trial of the scenario, whose number in the run and whose cell are given.
+impl TrialSpec {
+    /// Trial of a scenario; the two indices are that of the scenario and that of the cell.
     pub(crate) fn new(
         scenario: &Scenario,
-        [number, cell]: [usize; 2],
+        [index, cell]: [usize; 2],
         trial: u32,
         seed: TrialSeed,
         setup: Arc<Setup>,
@@ -44,31 +48,35 @@ impl Trial {
             label => format!("{} ({label})", scenario.name),
         };
         let slug = format!("{}-{cell}-{trial}", scenario.name);
-        Self { scenario: number, cell, trial, seed, setup, slug, title }
+        Self { scenario: index, cell, trial, seed, setup, slug, title }
     }
 
-    /// By which `harness replay` finds it in its run: `0.3.17` is trial 17 of cell 3 of the first
+    /// Argument of `harness replay` for this trial: `0.3.17` is trial 17 of cell 3 of the first
     /// scenario.
     pub(crate) fn id(&self) -> String {
         format!("{}.{}.{}", self.scenario, self.cell, self.trial)
     }
 }
 
-/// Everything that was seen of a trial.
-pub(super) struct Seen {
+/// Everything that was observed of a trial.
+pub(super) struct Observation {
+    /// Begin of the trial.
     pub(super) begin: MonoTime,
+    /// Packets on the WAN.
     pub(super) traffic: Traffic,
-    pub(super) peers: [Ended; 2],
-    pub(super) events: [Vec<Event>; 2],
-    /// Planned starts, after the begin.
-    pub(super) starts: [Duration; 2],
-    /// The longest time for which the bench did not run.
+    /// Processes of the peers.
+    pub(super) peers: Pair<PeerRun>,
+    /// Events that the peers wrote.
+    pub(super) events: Pair<Vec<Event>>,
+    /// Planned starts of the peers, from the begin.
+    pub(super) starts: Pair<Duration>,
+    /// Longest time for which the bench did not run.
     pub(super) stall: Duration,
-    /// Where the peers are on the WAN.
-    pub(super) places: [Place; 2],
+    /// Places of the peers on the WAN.
+    pub(super) places: Pair<Place>,
 }
 
-/// A clock offset of a scenario.
+/// Clock offset from the seconds of a scenario.
 pub(super) fn skew(seconds: f64) -> ClockOffset {
     ClockOffset::from_secs_f64(seconds).expect("the scenario was checked to have sane offsets")
 }

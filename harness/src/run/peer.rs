@@ -1,4 +1,4 @@
-//! One peer of a trial: a process in its host's namespace, given bytes and watched to its end.
+//! One peer of a trial: a process in its host's namespace that gets bytes and is watched to its end.
 
 use std::{
     fs::File,
@@ -22,26 +22,29 @@ use tokio::{
 };
 
 use super::usage;
-use crate::lab::NetNs;
+use crate::{
+    lab::NetNs,
+    peers::{Pair, Side},
+};
 
-/// What a peer may print before the rest is not looked at.
+/// Bytes of a peer's output that are kept.
 const MAX_OUTPUT: usize = 64 * 1024;
 
-/// How long a peer may take to end once both directions have carried their bytes.
-const END: Duration = Duration::from_secs(6);
+/// Time that a peer gets to end once both directions have carried their bytes.
+const END_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How long the pipes of a peer that has ended are read on.
-const LEFTOVERS: Duration = Duration::from_millis(200);
+/// Time for which the pipes of an ended peer are read further.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A file for the events of a peer: without a name, so that nothing is left behind.
+/// File for the events of a peer: without a name, so that nothing is left behind.
 #[derive(Debug)]
-pub(crate) struct EventSink {
+pub(crate) struct EventFile {
     file: File,
     path: PathBuf,
 }
 
-impl EventSink {
-    /// A sink; `process` is this process as the mounted `/proc` numbers it.
+impl EventFile {
+    /// Creates a file; `process` is the folder of this process in the mounted `/proc`.
     ///
     /// # Errors
     /// No temporary file.
@@ -51,12 +54,12 @@ impl EventSink {
         Ok(Self { file, path })
     }
 
-    /// What the peer is told to open.
+    /// Path that the peer can open.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The events written. The last line of a killed peer may be incomplete, and is left out.
+    /// Reads the events. The last line of a killed peer may be incomplete, and is left out.
     ///
     /// # Errors
     /// The file cannot be read, or a whole line is no event.
@@ -72,75 +75,74 @@ impl EventSink {
     }
 }
 
-/// How a peer ended.
+/// End of a peer's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub(crate) enum PeerExit {
     /// By itself.
     Status(ExitStatus),
-    /// It had to be killed at the trial's end.
+    /// Killed by the harness at the end of the trial.
     Killed,
 }
 
-/// What a peer did.
+/// Process of a peer from its start to its end.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    /// When it was started.
+pub(crate) struct PeerRun {
+    /// Time of the start.
     pub(crate) started: MonoTime,
-    /// When its end was seen, or it was killed.
+    /// Time at which the end was seen, or the peer was killed.
     pub(crate) ended: MonoTime,
-    /// Everything it printed on standard output.
+    /// Standard output.
     pub(crate) output: Vec<u8>,
-    /// The last line it printed on standard error.
+    /// Last line on standard error.
     pub(crate) complaint: String,
-    /// How it ended.
-    pub(crate) exit: Exit,
-    /// The processor time it used, where the kernel tells.
+    /// End of the process.
+    pub(crate) exit: PeerExit,
+    /// Processor time, where the kernel tells.
     pub(crate) spent: Option<Duration>,
 }
 
-/// Where each side is: bytes received, or ended. Both peers of a trial share it.
-type Progress = watch::Sender<[bool; 2]>;
+/// Whether each side has received its bytes or ended. Both peers of a trial share it.
+pub(super) type Progress = watch::Sender<Pair<bool>>;
 
-/// What a peer is given.
+/// Task of a peer.
 #[derive(Debug)]
-pub(crate) struct Task<'a> {
+pub(crate) struct PeerTask<'a> {
     pub(crate) namespace: &'a NetNs,
     pub(crate) command: &'a [String],
-    /// 0 or 1.
-    pub(crate) index: usize,
-    /// What it is to send.
+    pub(crate) side: Side,
+    /// Text to be sent.
     pub(crate) sends: &'a str,
-    /// What it should receive.
+    /// Text to be received.
     pub(crate) expects: &'a str,
-    /// It is killed at this time.
+    /// Time at which the peer is killed.
     pub(crate) limit: Instant,
 }
 
-/// The process group of a peer or a public host, killed when dropped: what a wrapper has started
-/// would outlive it, and disturb the trials that follow.
+/// Process group of a peer or a public host, killed when dropped: processes that a wrapper has
+/// started would outlive the wrapper, and disturb later trials.
 #[derive(Debug)]
-pub(crate) struct Group(Option<Pid>);
+pub(crate) struct ProcessGroup(Option<Pid>);
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
-            // Most often nobody is left in it.
+            // Most often the group is empty.
             let _ = killpg(leader, Signal::SIGKILL);
         }
     }
 }
 
 /// Starts a command in a namespace, in a process group of its own so that the terminal's signals
-/// reach only the harness. `output` is where what it says goes, on both streams.
+/// reach only the harness. `output` receives both streams.
 ///
 /// # Errors
 /// The command cannot be started.
 pub(crate) fn spawn(
     namespace: &NetNs,
-    words: &[String],
+    args: &[String],
     output: fn() -> Stdio,
-) -> io::Result<(Child, Group)> {
-    let (program, arguments) = words
+) -> io::Result<(Child, ProcessGroup)> {
+    let (program, arguments) = args
         .split_first()
         .ok_or_else(|| io::Error::other("empty command"))?;
     let mut command = Command::new(program);
@@ -151,40 +153,34 @@ pub(crate) fn spawn(
         .stderr(output())
         .process_group(0)
         .kill_on_drop(true);
-    let runtime = tokio::runtime::Handle::current();
-    let child = tokio::task::block_in_place(|| {
-        namespace.run(|| {
-            let _context = runtime.enter();
-            command.spawn()
-        })
-    });
-    // The system does not say what it did not find.
-    let child =
-        child.map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+    // The system's error does not name the program.
+    let child = namespace
+        .spawn(&mut command)
+        .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
     let leader = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .map(Pid::from_raw);
-    Ok((child, Group(leader)))
+    Ok((child, ProcessGroup(leader)))
 }
 
 /// Starts a peer, gives it its bytes, and watches it to its end.
 ///
 /// # Errors
 /// The peer cannot be started or watched: the bench's fault, not the peer's.
-pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended> {
+pub(crate) async fn run(task: PeerTask<'_>, progress: &Progress) -> io::Result<PeerRun> {
     let started = monotonic_now();
     let (mut child, _group) = spawn(task.namespace, task.command, Stdio::piped)?;
     let mut stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     if let Some(stdin) = &mut stdin {
-        // A peer that has ended already cannot be told; its exit says so.
+        // A peer that has ended already reads nothing; its exit tells the reason.
         let _ = stdin.write_all(task.sends.as_bytes()).await;
     }
-    let done = || progress.send_modify(|sides| sides[task.index] = true);
+    let side_done = || progress.send_modify(|sides| sides[task.side] = true);
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let (exit, spent, ended) = {
+    let (exit, mut spent, ended) = {
         let ending = async {
             let ending = end(&mut child, stdin, progress, task.limit).await;
             ending.map(|(exit, spent)| (exit, spent, monotonic_now()))
@@ -192,11 +188,11 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
         let reading = async {
             tokio::join!(
                 async {
-                    read(stdout, &mut output, Keep::First, task.expects.len(), done).await;
+                    read(stdout, &mut output, Truncate::End, task.expects.len(), side_done).await;
                     // Nothing more will come, whether it was enough or not.
-                    done();
+                    side_done();
                 },
-                read(stderr, &mut errors, Keep::Last, usize::MAX, || {}),
+                read(stderr, &mut errors, Truncate::Start, usize::MAX, || {}),
             )
         };
         tokio::pin!(ending, reading);
@@ -206,49 +202,48 @@ pub(crate) async fn run(task: Task<'_>, progress: &Progress) -> io::Result<Ended
         };
         if !all_read {
             // A grandchild may hold the pipes open for ever: what is there now is taken.
-            let _ = timeout_at(Instant::now() + LEFTOVERS, reading).await;
+            let _ = timeout_at(Instant::now() + DRAIN_TIMEOUT, reading).await;
         }
         ending
     };
-    done();
-    let mut spent = spent;
-    if exit == Exit::Killed {
-        // It may have ended in this moment.
+    side_done();
+    if exit == PeerExit::Killed {
+        // The peer may have ended in this moment.
         let _ = child.start_kill();
         (_, spent) = reap(&mut child).await;
     }
-    let said = String::from_utf8_lossy(&errors);
-    let complaint = said
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty());
-    let complaint = complaint.unwrap_or_default().to_owned();
-    Ok(Ended { started, ended, output, complaint, exit, spent })
+    let complaint = last_line(&String::from_utf8_lossy(&errors)).to_owned();
+    Ok(PeerRun { started, ended, output, complaint, exit, spent })
 }
 
-/// Waits for the end of a process: by itself, at `limit`, or [`END`] after both sides are done and
-/// its standard input has been closed.
+/// The last line that is not empty.
+fn last_line(text: &str) -> &str {
+    let mut lines = text.lines().rev().map(str::trim);
+    lines.find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+/// Waits for the end of a process: by itself, at `limit`, or [`END_TIMEOUT`] after both sides are
+/// done and the standard input of the process has been closed.
 async fn end(
     child: &mut Child,
     stdin: Option<ChildStdin>,
     progress: &Progress,
     limit: Instant,
-) -> io::Result<(Exit, Option<Duration>)> {
+) -> io::Result<(PeerExit, Option<Duration>)> {
     let overdue = async {
         let mut sides = progress.subscribe();
         // The sender lives as long as the trial.
-        let _ = timeout_at(limit, sides.wait_for(|sides| sides[0] && sides[1])).await;
+        let _ = timeout_at(limit, sides.wait_for(|done| done[Side::A] && done[Side::B])).await;
         drop(stdin);
-        sleep_until(limit.min(Instant::now() + END)).await;
+        sleep_until(limit.min(Instant::now() + END_TIMEOUT)).await;
     };
     tokio::select! {
-        (status, spent) = reap(child) => status.map(|status| (Exit::Status(status), spent)),
-        () = overdue => Ok((Exit::Killed, None)),
+        (status, spent) = reap(child) => status.map(|status| (PeerExit::Status(status), spent)),
+        () = overdue => Ok((PeerExit::Killed, None)),
     }
 }
 
-/// Waits for the end of a process, and for what it has cost.
+/// Waits for the end of a process; returns the processor time as well.
 async fn reap(child: &mut Child) -> (io::Result<ExitStatus>, Option<Duration>) {
     let spent = match child.id() {
         Some(pid) => usage::at_end(pid).await.ok(),
@@ -257,18 +252,18 @@ async fn reap(child: &mut Child) -> (io::Result<ExitStatus>, Option<Duration>) {
     (child.wait().await, spent)
 }
 
-/// Which part of too much output is kept.
+/// Part of too much output that is dropped.
 #[derive(Debug, Clone, Copy)]
-enum Keep {
-    First,
-    Last,
+enum Truncate {
+    Start,
+    End,
 }
 
-/// Reads to the end, telling `enough` when `expected` bytes are there.
+/// Reads to the end of the stream; calls `enough` as soon as `expected` bytes are there.
 async fn read(
     pipe: Option<impl AsyncRead + Unpin>,
     output: &mut Vec<u8>,
-    keep: Keep,
+    truncate: Truncate,
     expected: usize,
     enough: impl Fn(),
 ) {
@@ -276,11 +271,10 @@ async fn read(
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
         output.extend_from_slice(&buffer[..read]);
-        // The first of what it hands over counts, the last of what it says.
         let surplus = output.len().saturating_sub(MAX_OUTPUT);
-        match keep {
-            Keep::First => output.truncate(MAX_OUTPUT),
-            Keep::Last => drop(output.drain(..surplus)),
+        match truncate {
+            Truncate::Start => drop(output.drain(..surplus)),
+            Truncate::End => output.truncate(MAX_OUTPUT),
         }
         if output.len() >= expected {
             enough();

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{draws::TrialSeed, observation::Trial};
+use super::{observation::TrialSpec, randomness::TrialSeed};
 use crate::{
     event::{CellDecided, Outcome, TrialFinished},
     scenario::{Look, Precision, Scenario, half_width},
@@ -72,7 +72,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Takes the next trial.
-    pub(crate) fn next(&mut self) -> Option<Trial> {
+    pub(crate) fn next(&mut self) -> Option<TrialSpec> {
         let Reverse((number, trial, cell)) = self.ready.pop()?;
         let (scenario, run_seed) = &self.scenarios[number];
         let until = self
@@ -84,7 +84,7 @@ impl<'a> Queue<'a> {
         }
         let setup = Arc::new(scenario.cells[cell].setup.clone());
         let seed = TrialSeed::new(*run_seed, &scenario.cells[cell], trial);
-        Some(Trial::new(scenario, [number, cell], trial, seed, setup))
+        Some(TrialSpec::new(scenario, [number, cell], trial, seed, setup))
     }
 
     /// Takes note of a trial that is over, and looks at its cell if it is time to.
@@ -136,7 +136,7 @@ mod tests {
                 started.push((trial.scenario, trial.cell, trial.trial));
                 running.push(trial);
             }
-            let Some(Trial { scenario, cell, trial, .. }) = running.pop() else { break };
+            let Some(TrialSpec { scenario, cell, trial, .. }) = running.pop() else { break };
             let success = succeeds(cell, trial);
             let outcome = if success { Outcome::Success } else { Outcome::Failure };
             let over = TrialFinished { scenario, ..fixture::trial(cell, trial, outcome) };

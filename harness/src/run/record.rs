@@ -1,4 +1,4 @@
-//! What is kept of a trial beside its result: the packets as pcapng, and the ladder as text.
+//! Captures of a trial: the packets as pcapng, and the ladder as text.
 
 use std::{
     fs::{self, File},
@@ -8,7 +8,7 @@ use std::{
 
 use punch::proto::time::WallTime;
 
-use super::observation::{Seen, Trial, skew};
+use super::observation::{Observation, TrialSpec, skew};
 use crate::{
     event::{Outcome, TrialFinished},
     nat::Nat,
@@ -18,10 +18,10 @@ use crate::{
     wan::capture::{self, Header},
 };
 
-/// Where the captures of trials go, and of which trials.
+/// Selection of the trials that are captured, and folder for the captures.
 #[derive(Debug, Clone)]
 pub(crate) struct Captures {
-    /// Folder, which exists.
+    /// Folder that exists.
     pub(crate) folder: PathBuf,
     /// Whether the packets of successes are left out.
     pub(crate) failed_only: bool,
@@ -30,93 +30,88 @@ pub(crate) struct Captures {
 }
 
 impl Captures {
-    /// Where the packets of a trial go.
+    /// File for the packets of a spec.
     pub(crate) fn packets(&self, slug: &str) -> PathBuf {
         self.folder.join(format!("{slug}.pcapng"))
     }
 
-    /// Where the ladder of a trial goes.
+    /// File for the ladder of a spec.
     pub(crate) fn ladder(&self, slug: &str) -> PathBuf {
         self.folder.join(format!("{slug}.ladder.txt"))
     }
 
-    /// Writes what is to be kept of a trial.
+    /// Writes the captures of a trial, if the trial is selected.
     ///
     /// # Errors
     /// A file cannot be written.
     pub(super) fn write(
         &self,
-        trial: &Trial,
+        spec: &TrialSpec,
         epoch: WallTime,
-        seen: &Seen,
+        observation: &Observation,
         finished: &TrialFinished,
     ) -> io::Result<()> {
         let success = finished.outcome == Outcome::Success;
-        let title = title(trial, finished);
+        let title = title(spec, finished);
         if !(success && self.failed_only) {
-            let mut file = BufWriter::new(File::create(self.packets(&trial.slug))?);
-            let ports = interfaces(&trial.setup);
-            let header = Header { comment: title.join("\n"), ports, begin: seen.begin, epoch };
-            capture::write(&seen.traffic, &header, &mut file).map_err(io::Error::other)?;
+            let mut file = BufWriter::new(File::create(self.packets(&spec.slug))?);
+            let ports = interfaces(&spec.setup);
+            let header =
+                Header { comment: title.join("\n"), ports, begin: observation.begin, epoch };
+            capture::write(&observation.traffic, &header, &mut file).map_err(io::Error::other)?;
             file.flush()?;
         }
         if !success || self.ladders_of_successes {
-            let text = ladder::render(&story(trial, epoch, seen, finished, title));
-            fs::write(self.ladder(&trial.slug), text)?;
+            let text = ladder::render(&story(spec, epoch, observation, finished, title));
+            fs::write(self.ladder(&spec.slug), text)?;
         }
         Ok(())
     }
 }
 
 fn story<'a>(
-    trial: &Trial,
+    spec: &TrialSpec,
     epoch: WallTime,
-    seen: &'a Seen,
+    observation: &'a Observation,
     finished: &'a TrialFinished,
     title: Vec<String>,
 ) -> Story<'a> {
-    let of = |side: Side| &seen.peers[side.index()];
+    let peers = observation.peers.as_ref();
     Story {
         title,
-        begin: seen.begin,
+        begin: observation.begin,
         epoch,
-        skews: trial
+        skews: spec
             .setup
             .peers
             .each_ref()
             .map(|peer| skew(peer.clock_offset_s)),
-        places: seen.places,
-        traffic: &seen.traffic,
-        events: seen.events.each_ref().map(Vec::as_slice),
-        started: Side::BOTH.map(|side| of(side).started),
-        ended: Side::BOTH.map(|side| (of(side).ended, finished.peers[side.index()].exit.as_str())),
+        places: observation.places.into_array(),
+        traffic: &observation.traffic,
+        events: observation.events.as_ref().map(Vec::as_slice).into_array(),
+        started: peers.map(|peer| peer.started).into_array(),
+        ended: peers
+            .zip(finished.peers.as_ref())
+            .map(|(peer, report)| (peer.ended, report.exit.as_str()))
+            .into_array(),
     }
 }
 
-/// Which trial it is, and what came of it.
-fn title(trial: &Trial, finished: &TrialFinished) -> Vec<String> {
-    let outcome = match finished.outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::Error => "error",
-    };
-    let [a, b] = trial.setup.peers.each_ref().map(|peer| &peer.nat);
-    let mut lines = vec![
-        format!("trial {} of {}, seed {}", trial.id(), trial.title, finished.seed),
+/// Identity of the trial, its network, and its result.
+fn title(spec: &TrialSpec, finished: &TrialFinished) -> Vec<String> {
+    let [a, b] = spec.setup.peers.each_ref().map(|peer| &peer.nat);
+    vec![
+        format!("trial {} of {}, seed {}", spec.id(), spec.title, finished.seed),
         format!(
             "NATs: a {a}, b {b} · one-way delay {} ms · loss {}",
-            trial.setup.wan.delay.as_secs_f64() * 1000.0,
-            trial.setup.wan.loss
+            spec.setup.wan.delay.as_secs_f64() * 1000.0,
+            spec.setup.wan.loss
         ),
-    ];
-    lines.push(match &finished.cause {
-        Some(cause) => format!("{outcome}: {}: {}", cause.kind, cause.evidence),
-        None => outcome.to_owned(),
-    });
-    lines
+        finished.headline(),
+    ]
 }
 
-/// What stands behind each port of the WAN.
+/// Description of the host or NAT at each port of the WAN.
 fn interfaces(setup: &Setup) -> Vec<String> {
     let peers = Side::BOTH
         .into_iter()

@@ -1,4 +1,5 @@
-//! The commands that a trial runs: our own `punch` by default, the harness starting itself.
+//! Command lines of a trial's programs: our own `punch` by default, as which the harness starts
+//! itself.
 
 use std::{net::IpAddr, path::Path};
 
@@ -10,50 +11,50 @@ use crate::{
     scenario::{Placeholder, PunchSetup, Subject, expand},
 };
 
-/// The harness itself, even where its file has been replaced meanwhile: resolved when the peer is
-/// started, by a process that still runs the old one.
-const MYSELF: &str = "/proc/self/exe";
+/// Program of the harness, also if the file has been replaced meanwhile: the link is resolved at the
+/// start of the peer, by a process that still runs the old program.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// The hidden subcommand under which the harness is `punch`.
+/// Hidden subcommand under which the harness is `punch`.
 pub(crate) const PEER: &str = "peer";
 
-/// What a peer is told.
+/// Settings of a peer in one trial.
 #[derive(Debug)]
-pub(crate) struct Order<'a> {
+pub(crate) struct PeerSettings<'a> {
     pub(crate) side: Side,
-    /// The address by which others reach it.
+    /// Address by which others reach the peer.
     pub(crate) own: IpAddr,
-    /// The other peer's.
+    /// Address of the other peer.
     pub(crate) peer: IpAddr,
     pub(crate) clock_offset: ClockOffset,
     pub(crate) seed: u64,
-    /// Where to write events.
+    /// File for the peer's events.
     pub(crate) events: &'a Path,
     /// Names and addresses of further hosts.
     pub(crate) hosts: &'a [(String, String)],
 }
 
-/// The command line of a peer.
+/// Command line of a peer.
 pub(crate) fn command(
     subject: Option<&Subject>,
     punch: &PunchSetup,
-    order: &Order<'_>,
+    settings: &PeerSettings<'_>,
 ) -> Vec<String> {
     match subject {
-        None => own(punch, order),
+        None => own_command(punch, settings),
         Some(subject) => expand(&subject.command, |placeholder| match placeholder {
-            Placeholder::Peer => order.peer.to_string(),
-            Placeholder::SelfAddress => order.own.to_string(),
-            Placeholder::Side => order.side.to_string(),
-            Placeholder::ClockOffset => order.clock_offset.to_string(),
+            Placeholder::Peer => settings.peer.to_string(),
+            Placeholder::SelfAddress => settings.own.to_string(),
+            Placeholder::Side => settings.side.to_string(),
+            Placeholder::ClockOffset => settings.clock_offset.to_string(),
             Placeholder::Timeout => punch.timeout_s.to_string(),
-            Placeholder::Host(name) => host_address(order.hosts, name),
+            Placeholder::Host(name) => host_address(settings.hosts, name),
         })
         .expect("the scenario was checked to have known placeholders only"),
     }
 }
 
-/// The command line of a further public host.
+/// Command line of a further public host.
 pub(crate) fn host_command(
     command: &[String],
     own: &str,
@@ -76,36 +77,40 @@ fn host_address(hosts: &[(String, String)], wanted: &str) -> String {
         .unwrap_or_default()
 }
 
-fn own(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
-    let mut words: Vec<String> = [MYSELF, PEER].map(str::to_owned).into();
-    words.extend(settings(punch, order));
-    words.push(format!("--seed={}", order.seed));
-    words.push(format!("--events={}", order.events.display()));
-    words.push("--quiet".to_owned());
-    words.push(order.peer.to_string());
-    words
+fn own_command(punch: &PunchSetup, settings: &PeerSettings<'_>) -> Vec<String> {
+    let mut args: Vec<String> = [OWN_PROGRAM, PEER].map(str::to_owned).into();
+    args.extend(punch_options(punch, settings));
+    args.push(format!("--seed={}", settings.seed));
+    args.push(format!("--events={}", settings.events.display()));
+    args.push("--quiet".to_owned());
+    args.push(settings.peer.to_string());
+    args
 }
 
-/// Our own puncher as a person would start it, who wants to see its progress.
-pub(crate) fn by_hand(program: &str, punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
-    let mut words: Vec<String> = [program, PEER].map(str::to_owned).into();
-    words.extend(settings(punch, order));
-    words.push(order.peer.to_string());
-    words
+/// Our own puncher as a person would start it, with its progress on the terminal.
+pub(crate) fn interactive_command(
+    program: &str,
+    punch: &PunchSetup,
+    settings: &PeerSettings<'_>,
+) -> Vec<String> {
+    let mut args: Vec<String> = [program, PEER].map(str::to_owned).into();
+    args.extend(punch_options(punch, settings));
+    args.push(settings.peer.to_string());
+    args
 }
 
-/// What the scenario says of our own puncher. Scenarios and the command call it by the same names.
-fn settings(punch: &PunchSetup, order: &Order<'_>) -> Vec<String> {
-    let mut words = vec![
+/// Options of our own puncher that a scenario sets. The names are the same in both.
+fn punch_options(punch: &PunchSetup, settings: &PeerSettings<'_>) -> Vec<String> {
+    let mut args = vec![
         format!("--rule={}", punch.rule.name()),
         format!("--election={}", punch.election.name()),
-        format!("--wan-ip={}", order.own),
+        format!("--wan-ip={}", settings.own),
         format!("--timeout={}", punch.timeout_s),
         format!("--max-clock-error={}", punch.max_clock_error_s),
-        format!("--clock-offset={}", order.clock_offset),
+        format!("--clock-offset={}", settings.clock_offset),
     ];
     if !punch.listen {
-        words.push("--no-listen".to_owned());
+        args.push("--no-listen".to_owned());
     }
-    words
+    args
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use punch::{
-    ClockOffset,
+    ClockOffset, Event,
     driver::clock::{monotonic_now, wall_now},
     proto::{
         attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
@@ -21,13 +21,14 @@ use tokio::{
 };
 
 use super::{
-    context::Bench,
-    draws::Draws,
-    observation::{Seen, Trial, skew},
-    peer::{self, EventSink, Exit},
-    refused::refusal,
-    standing::{BenchError, During, Standing},
-    subject::{self, Order},
+    context::{RunContext, refusal},
+    interrupt::{Interruptible, SignalError},
+    lab_slots::with_one_lab,
+    live_lab::{BenchError, LiveLab},
+    observation::{Observation, TrialSpec, skew},
+    peer::{self, EventFile, PeerExit, PeerRun},
+    randomness::Randomness,
+    subject::{self, PeerSettings},
 };
 use crate::{
     diagnose::{
@@ -36,114 +37,185 @@ use crate::{
         oracle::{self, Running},
         times::{self, Syns, milliseconds},
     },
-    event::{BenchLateness, Cause, Outcome, PeerReport, Theory, TrialFinished},
+    event::{BenchLateness, Cause, Outcome, PeerReport, Prediction, Theory, TrialFinished},
     lab::Host,
-    peers::Side,
+    peers::{Pair, Side},
     scenario::{Nat, PunchSetup, Setup},
 };
 
-/// A trial whose bench was later than this is marked as disturbed.
-const DISTURBED: Duration = Duration::from_millis(10);
+/// Lateness of the bench beyond which a trial is marked as disturbed.
+const MAX_LATENESS: Duration = Duration::from_millis(10);
 
-/// What a peer may need beyond its own deadline and grace before it is killed: 4 s to close its
-/// connections in order, and some more where the machine is busy.
-const SLACK: Duration = Duration::from_secs(8);
+/// Time that a peer gets beyond its own deadline and grace before it is killed: 4 s to close its
+/// connections in order, and some more for a busy machine.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A trial's result, and how often its lab had to be built again.
-pub(crate) type Finished = (TrialFinished, u32);
+/// Result of a trial.
+pub(super) struct Finished {
+    /// The result as an event.
+    pub(super) event: TrialFinished,
+    /// Number of times that building the lab was tried again.
+    pub(super) lab_retries: u32,
+}
 
-/// Runs one trial. `permit` is dropped when the lab is gone.
-pub(crate) async fn run(bench: &Bench, trial: &Trial, permit: impl Send + 'static) -> Finished {
-    let draws = Draws::new(trial.seed, &trial.setup);
-    let trial = &Trial { setup: draws.put_into(&trial.setup), ..trial.clone() };
-    if let Some(reason) = refusal(&bench.refused, &trial.setup) {
-        let cause = Cause { kind: "nat".to_owned(), evidence: reason };
-        return (not_measured(trial, &draws, cause), 0);
-    }
-    let mut retries = 0;
-    let finished = match observe(bench, trial, &draws, permit, &mut retries).await {
-        Ok(seen) => {
-            let finished = judge(trial, &draws, &seen);
-            let captures = bench.captures.as_ref();
-            let written = captures.map(|it| it.write(trial, draws.epoch, &seen, &finished));
-            match written {
-                Some(Err(error)) => {
-                    failed_bench(trial, &draws, &format!("writing the capture: {error}"))
-                }
-                Some(Ok(())) | None => finished,
-            }
-        }
-        Err(error) => failed_bench(trial, &draws, &error.to_string()),
+/// Runs one trial that has the machine for itself, and removes the lab.
+///
+/// # Errors
+/// See [`SignalError`].
+pub(crate) async fn run_alone(
+    context: &RunContext,
+    spec: &TrialSpec,
+) -> Result<Interruptible<TrialFinished>, SignalError> {
+    with_one_lab(async |slot| run(context, spec, slot).await.event).await
+}
+
+/// Runs one trial. `slot` is dropped when the lab is gone.
+pub(super) async fn run(
+    context: &RunContext,
+    spec: &TrialSpec,
+    slot: impl Send + 'static,
+) -> Finished {
+    let randomness = Randomness::new(spec.seed, &spec.setup);
+    let sampled = TrialSpec { setup: randomness.applied_to(&spec.setup), ..spec.clone() };
+    let mut lab_retries = 0;
+    let event = if let Some(evidence) = refusal(&context.refused, &sampled.setup) {
+        let cause = Cause { kind: "nat".to_owned(), evidence };
+        not_measured(&sampled, &randomness, cause)
+    } else {
+        measure(context, &sampled, &randomness, slot, &mut lab_retries)
+            .await
+            .unwrap_or_else(|evidence| {
+                let cause = Cause { kind: "bench".to_owned(), evidence };
+                not_measured(&sampled, &randomness, cause)
+            })
     };
-    (finished, retries)
+    Finished { event, lab_retries }
+}
+
+/// Observes a trial, concludes from the observation, and writes the captures.
+///
+/// # Errors
+/// The bench failed: in words.
+async fn measure(
+    context: &RunContext,
+    spec: &TrialSpec,
+    randomness: &Randomness,
+    slot: impl Send + 'static,
+    lab_retries: &mut u32,
+) -> Result<TrialFinished, String> {
+    let observation = observe(context, spec, randomness, slot, lab_retries)
+        .await
+        .map_err(|error| error.to_string())?;
+    let finished = conclude_trial(spec, randomness, &observation);
+    if let Some(captures) = &context.captures {
+        captures
+            .write(spec, randomness.epoch, &observation, &finished)
+            .map_err(|error| format!("writing the capture: {error}"))?;
+    }
+    Ok(finished)
 }
 
 async fn observe(
-    bench: &Bench,
-    trial: &Trial,
-    draws: &Draws,
-    permit: impl Send + 'static,
-    retries: &mut u32,
-) -> Result<Seen, BenchError> {
-    let setup = &trial.setup;
-    let lab = Standing::start(bench, setup, draws.wan_seed, permit, retries).await?;
-    let Standing { peers, addresses, .. } = &lab;
-
+    context: &RunContext,
+    spec: &TrialSpec,
+    randomness: &Randomness,
+    slot: impl Send + 'static,
+    lab_retries: &mut u32,
+) -> Result<Observation, BenchError> {
+    let setup = &spec.setup;
+    let lab = LiveLab::start(context, setup, randomness.wan_seed, slot, lab_retries).await?;
     let begin = monotonic_now();
-    let began = Instant::now();
-    let starts = draws.start_s.map(Duration::from_secs_f64);
-    let timeout = Duration::from_secs_f64(setup.punch.timeout_s);
-    let limit = began + starts[0].max(starts[1]) + timeout + GRACE * 2 + SLACK;
-    let (progress, _) = watch::channel([false; 2]);
-    let act = async |side: Side| {
-        let index = side.index();
-        sleep((began + starts[index]).saturating_duration_since(Instant::now())).await;
-        let sink = EventSink::new(&bench.process).during("event file")?;
-        let offset = peer_clock(draws, begin, setup.peers[index].clock_offset_s);
-        let order = Order {
-            side,
-            own: peers[index].address,
-            peer: peers[side.other().index()].address,
-            clock_offset: offset,
-            seed: draws.peer_seeds[index],
-            events: sink.path(),
-            hosts: addresses,
-        };
-        let _taken =
-            take_ports(&peers[index], &setup.punch, setup.peers[index].taken_ports, offset)
-                .during("taking ports on a peer's host")?;
-        let command = subject::command(setup.subject.as_ref(), &setup.punch, &order);
-        let task = peer::Task {
-            namespace: &peers[index].namespace,
-            command: &command,
-            index,
-            sends: &draws.tokens[index],
-            expects: &draws.tokens[side.other().index()],
-            limit,
-        };
-        let ended = peer::run(task, &progress).await.during("starting a peer")?;
-        let events = sink.read().during("events of a peer")?;
-        Ok::<_, BenchError>((ended, events))
+    let starts = randomness.start_s.map(Duration::from_secs_f64);
+    let (progress, _) = watch::channel(Pair::default());
+    let stage = Stage {
+        context,
+        setup,
+        randomness,
+        lab: &lab,
+        begin,
+        began: Instant::now(),
+        starts,
+        progress: &progress,
     };
-    let (a, b) = tokio::join!(act(Side::A), act(Side::B));
-    let stall = bench.stalls.longest_since(begin);
-    let (traffic, peers) = lab.finish().await?;
+    let (a, b) = tokio::join!(stage.run_peer(Side::A), stage.run_peer(Side::B));
+    let stall = context.stalls.longest_since(begin);
+    let (traffic, hosts) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
-    let places = Side::BOTH.map(|side| place(setup, side, &peers[side.index()]));
-    let events = [a_events, b_events];
-    Ok(Seen { begin, traffic, peers: [a, b], events, starts, stall, places })
+    let places = Pair::from_fn(|side| place(setup, side, &hosts[side]));
+    let (peers, events) = (Pair::new(a, b), Pair::new(a_events, b_events));
+    Ok(Observation { begin, traffic, peers, events, starts, stall, places })
 }
 
-/// Where a peer is, as far as the analysis of packets needs to know.
+/// Surroundings of the two peers of a trial.
+struct Stage<'a> {
+    context: &'a RunContext,
+    setup: &'a Setup,
+    randomness: &'a Randomness,
+    lab: &'a LiveLab,
+    /// Begin of the trial.
+    begin: MonoTime,
+    /// Begin of the trial on the runtime's clock.
+    began: Instant,
+    /// Planned starts of the peers, from the begin.
+    starts: Pair<Duration>,
+    progress: &'a peer::Progress,
+}
+
+impl Stage<'_> {
+    /// Runs a peer from its start to its end; returns the events that it wrote as well.
+    async fn run_peer(&self, side: Side) -> Result<(PeerRun, Vec<Event>), BenchError> {
+        let Self { setup, randomness, lab, .. } = *self;
+        let start = self.began + self.starts[side];
+        sleep(start.saturating_duration_since(Instant::now())).await;
+        let events = EventFile::new(&self.context.process).map_err(BenchError::at("event file"))?;
+        let peer_setup = &setup.peers[side.index()];
+        let clock_offset = peer_clock(randomness, self.begin, peer_setup.clock_offset_s);
+        let host = &lab.peers[side];
+        let settings = PeerSettings {
+            side,
+            own: host.address,
+            peer: lab.peers[side.other()].address,
+            clock_offset,
+            seed: randomness.peer_seeds[side],
+            events: events.path(),
+            hosts: &lab.addresses,
+        };
+        let _taken = take_ports(host, &setup.punch, peer_setup.taken_ports, clock_offset)
+            .map_err(BenchError::at("taking ports on a peer's host"))?;
+        let command = subject::command(setup.subject.as_ref(), &setup.punch, &settings);
+        let task = peer::PeerTask {
+            namespace: &host.namespace,
+            command: &command,
+            side,
+            sends: &randomness.tokens[side],
+            expects: &randomness.tokens[side.other()],
+            limit: self.limit(),
+        };
+        let run = peer::run(task, self.progress)
+            .await
+            .map_err(BenchError::at("starting a peer"))?;
+        let written = events.read().map_err(BenchError::at("events of a peer"))?;
+        Ok((run, written))
+    }
+
+    /// Time at which the peers are killed.
+    fn limit(&self) -> Instant {
+        let timeout = Duration::from_secs_f64(self.setup.punch.timeout_s);
+        let last_start = self.starts[Side::A].max(self.starts[Side::B]);
+        self.began + last_start + timeout + GRACE * 2 + EXIT_TIMEOUT
+    }
+}
+
+/// Place of a peer on the WAN, for the analysis of packets.
 fn place(setup: &Setup, side: Side, host: &Host) -> Place {
-    let place = Place { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
+    let public = Place { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
     match &setup.peers[side.index()].nat {
-        Nat::Public => place,
+        Nat::Public => public,
         Nat::Behind(nat) => Place {
             nats: 1,
             forgets_after: nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into())),
             drops_syns: !nat.simultaneous_open,
-            ..place
+            ..public
         },
     }
 }
@@ -170,170 +242,172 @@ fn take_ports(
         .run(|| ports.into_iter().take(count).map(listen).collect())
 }
 
-/// What a peer adds to the system's clock so that it reads the trial's: epoch, time since the
-/// begin, and its skew.
-fn peer_clock(draws: &Draws, begin: MonoTime, skew_s: f64) -> ClockOffset {
-    let exact = draws.epoch + monotonic_now().since(begin);
+/// Offset from the system's clock to the peer's clock in the trial: epoch, time since the begin,
+/// and skew.
+fn peer_clock(randomness: &Randomness, begin: MonoTime, skew_s: f64) -> ClockOffset {
+    let exact = randomness.epoch + monotonic_now().since(begin);
     let skewed = exact + skew(skew_s);
     ClockOffset::from_nanos(skewed.as_nanos() - wall_now().as_nanos())
 }
 
-/// From what was seen to an outcome: a pure function.
-fn judge(trial: &Trial, draws: &Draws, seen: &Seen) -> TrialFinished {
-    let events = seen.events.each_ref().map(Vec::as_slice);
-    let syns = [0, 1].map(|peer| times::syns(&seen.traffic, peer));
-    let first_syns = syns.each_ref().map(|syns| syns.first);
-    let exits = seen.peers.each_ref().map(|peer| exit_words(peer.exit));
-    let peers = evidence(trial, draws, seen, &exits, &syns);
-    let success = peers.iter().all(|peer| peer.received && !peer.failed);
+/// Concludes from an observation to the result of the trial: a pure function.
+fn conclude_trial(
+    spec: &TrialSpec,
+    randomness: &Randomness,
+    observation: &Observation,
+) -> TrialFinished {
+    let Observation { begin, traffic, places, .. } = observation;
+    let events = observation.events.as_ref().map(Vec::as_slice);
+    let syns = Pair::from_fn(|side| times::syns(traffic, side.index()));
+    let first_syns = syns.as_ref().map(|syns| syns.first);
+    let exits = observation.peers.as_ref().map(|peer| exit_text(peer.exit));
+    let evidence = evidence(spec, randomness, observation, &exits, &syns);
+    let success = evidence.values().all(|peer| peer.received && !peer.failed);
+    let ports = evidence.as_ref().map(cause::ports);
     let case = Case {
-        peers,
-        places: seen.places,
-        traffic: &seen.traffic,
-        begin: seen.begin,
-        delay: trial.setup.wan.delay,
-        timeout: Duration::from_secs_f64(trial.setup.punch.timeout_s),
+        peers: evidence.into_array(),
+        places: places.into_array(),
+        traffic,
+        begin: *begin,
+        delay: spec.setup.wan.delay,
+        timeout: Duration::from_secs_f64(spec.setup.punch.timeout_s),
     };
     let (outcome, cause) = if success {
         (Outcome::Success, None)
     } else {
         (Outcome::Failure, Some(cause::find(&case)))
     };
-    let started = seen
+    let started = observation
         .peers
-        .each_ref()
-        .map(|peer| peer.started.since(seen.begin));
-    let running = Side::BOTH.map(|side| Running {
-        start: started[side.index()],
-        skew: skew(trial.setup.peers[side.index()].clock_offset_s),
-    });
-    let bench = lateness(seen, started);
-    let peers = Side::BOTH.map(|side| {
-        let index = side.index();
+        .as_ref()
+        .map(|peer| peer.started.since(*begin));
+    let clock_offsets_s = Pair::from_fn(|side| spec.setup.peers[side.index()].clock_offset_s);
+    let running = started
+        .zip(clock_offsets_s)
+        .map(|(start, skew_s)| Running { start, skew: skew(skew_s) });
+    let bench = lateness(observation, started);
+    let peers = Pair::from_fn(|side| {
+        let peer = &observation.peers[side];
         PeerReport {
-            clock_offset_s: trial.setup.peers[index].clock_offset_s,
-            start_s: started[index].as_secs_f64(),
-            spawn_to_syn_ms: first_syns[index]
-                .map(|syn| milliseconds(syn.since(seen.peers[index].started))),
-            exit: exits[index].clone(),
-            ports: cause::ports(&case.peers[index]).into_iter().collect(),
-            syns: syns[index].count,
-            cpu_ms: seen.peers[index].spent.map(milliseconds),
+            clock_offset_s: clock_offsets_s[side],
+            start_s: started[side].as_secs_f64(),
+            spawn_to_syn_ms: first_syns[side].map(|syn| milliseconds(syn.since(peer.started))),
+            exit: exits[side].clone(),
+            ports: ports[side].iter().copied().collect(),
+            syns: syns[side].count,
+            cpu_ms: peer.spent.map(milliseconds),
         }
     });
+    let times = || times::times(events.into_array(), first_syns.into_array(), traffic);
     TrialFinished {
         outcome,
         cause,
-        theory: oracle::predict(&trial.setup, draws.epoch, running),
-        times: success
-            .then(|| times::times(events, first_syns, &seen.traffic))
-            .flatten(),
-        disturbed: disturbed(bench, seen.traffic.not_kept),
+        theory: oracle::predict(&spec.setup, randomness.epoch, running.into_array()),
+        times: success.then(times).flatten(),
+        disturbed: disturbed(bench, traffic.not_kept),
         bench,
         peers,
-        ..empty(trial, draws)
+        ..not_run(spec, randomness)
     }
 }
 
-/// What is known of each peer at its end.
+/// Evidence on each peer for the diagnosis.
 fn evidence<'a>(
-    trial: &Trial,
-    draws: &Draws,
-    seen: &'a Seen,
-    exits: &'a [String; 2],
-    syns: &'a [Syns; 2],
-) -> [Evidence<'a>; 2] {
-    let foreign = trial.setup.subject.is_some();
-    Side::BOTH.map(|side| {
-        let peer = &seen.peers[side.index()];
-        let received = peer.output == draws.tokens[side.other().index()].as_bytes();
+    spec: &TrialSpec,
+    randomness: &Randomness,
+    observation: &'a Observation,
+    exits: &'a Pair<String>,
+    syns: &'a Pair<Syns>,
+) -> Pair<Evidence<'a>> {
+    let foreign = spec.setup.subject.is_some();
+    Pair::from_fn(|side| {
+        let peer = &observation.peers[side];
+        let received = peer.output == randomness.tokens[side.other()].as_bytes();
         Evidence {
-            exit: &exits[side.index()],
+            exit: &exits[side],
             crashed: crashed(peer.exit, foreign),
             failed: failed(peer.exit),
             ran: [peer.started, peer.ended],
             complaint: &peer.complaint,
-            events: &seen.events[side.index()],
+            events: &observation.events[side],
             received,
             garbled: !received && !peer.output.is_empty(),
-            syns: &syns[side.index()],
+            syns: &syns[side],
         }
     })
 }
 
-/// How late the bench was with the packets and with the starts of the peers, and for how long it did
-/// nothing.
-fn lateness(seen: &Seen, started: [Duration; 2]) -> BenchLateness {
-    let late = [0, 1].map(|side| started[side].saturating_sub(seen.starts[side]));
+/// Lateness of packets and of the peers' starts, and the longest stall of the bench.
+fn lateness(observation: &Observation, started: Pair<Duration>) -> BenchLateness {
+    let [a, b] = started
+        .zip(observation.starts)
+        .map(|(actual, planned)| actual.saturating_sub(planned))
+        .into_array();
     BenchLateness {
-        wan_ms: milliseconds(seen.traffic.lateness),
-        start_ms: milliseconds(late[0].max(late[1])),
-        stall_ms: milliseconds(seen.stall),
+        wan_ms: milliseconds(observation.traffic.lateness),
+        start_ms: milliseconds(a.max(b)),
+        stall_ms: milliseconds(observation.stall),
     }
 }
 
-/// What disturbed a trial, if its bench was too late.
+/// Reasons why a trial counts as disturbed, if there are any.
 fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
-    let bound = milliseconds(DISTURBED);
-    let mut late = Vec::new();
-    if bench.wan_ms > bound {
-        late.push("a packet was delivered late");
+    let bound_ms = milliseconds(MAX_LATENESS);
+    let mut reasons = Vec::new();
+    if bench.wan_ms > bound_ms {
+        reasons.push("a packet was delivered late");
     }
-    if bench.start_ms > bound {
-        late.push("a peer was started late");
+    if bench.start_ms > bound_ms {
+        reasons.push("a peer was started late");
     }
     if bench.stall_ms > 0.0 {
-        late.push("the bench stood still");
+        reasons.push("the bench stood still");
     }
     if not_kept > 0 {
-        late.push("there were more packets than are kept");
+        reasons.push("there were more packets than are kept");
     }
-    (!late.is_empty()).then(|| late.join(", "))
+    (!reasons.is_empty()).then(|| reasons.join(", "))
 }
 
-fn failed_bench(trial: &Trial, draws: &Draws, evidence: &str) -> TrialFinished {
-    let cause = Cause { kind: "bench".to_owned(), evidence: evidence.to_owned() };
-    not_measured(trial, draws, cause)
-}
-
-fn not_measured(trial: &Trial, draws: &Draws, cause: Cause) -> TrialFinished {
-    let peers = Side::BOTH.map(|side| PeerReport {
-        clock_offset_s: trial.setup.peers[side.index()].clock_offset_s,
-        start_s: draws.start_s[side.index()],
+/// Result of a trial that the bench could not measure.
+fn not_measured(spec: &TrialSpec, randomness: &Randomness, cause: Cause) -> TrialFinished {
+    let peers = Pair::from_fn(|side| PeerReport {
+        clock_offset_s: spec.setup.peers[side.index()].clock_offset_s,
+        start_s: randomness.start_s[side],
         exit: "not observed".to_owned(),
         ..PeerReport::default()
     });
-    TrialFinished { cause: Some(cause), peers, ..empty(trial, draws) }
+    TrialFinished { cause: Some(cause), peers, ..not_run(spec, randomness) }
 }
 
-/// The fields that say which trial it is; the rest as of a trial that never ran.
-fn empty(trial: &Trial, draws: &Draws) -> TrialFinished {
+/// Identity of a trial, with the other fields as of a trial that never ran.
+fn not_run(spec: &TrialSpec, randomness: &Randomness) -> TrialFinished {
     TrialFinished {
-        scenario: trial.scenario,
-        cell: trial.cell,
-        trial: trial.trial,
-        seed: trial.seed.to_string(),
+        scenario: spec.scenario,
+        cell: spec.cell,
+        trial: spec.trial,
+        seed: spec.seed.to_string(),
         outcome: Outcome::Error,
         cause: None,
         theory: Theory {
-            prediction: crate::event::Prediction::Depends,
+            prediction: Prediction::Depends,
             reason: "the trial was not run".to_owned(),
         },
         times: None,
         disturbed: None,
         bench: BenchLateness::default(),
-        rtt_ms: draws
+        rtt_ms: randomness
             .has_own_delay()
-            .then(|| milliseconds(trial.setup.wan.rtt())),
-        epoch_unix_s: seconds(draws.epoch.as_nanos()),
-        peers: Default::default(),
+            .then(|| milliseconds(spec.setup.wan.rtt())),
+        epoch_unix_s: seconds(randomness.epoch.as_nanos()),
+        peers: Pair::default(),
     }
 }
 
-fn exit_words(exit: Exit) -> String {
+fn exit_text(exit: PeerExit) -> String {
     match exit {
-        Exit::Killed => "killed by the harness".to_owned(),
-        Exit::Status(status) => match (status.code(), status.signal()) {
+        PeerExit::Killed => "killed by the harness".to_owned(),
+        PeerExit::Status(status) => match (status.code(), status.signal()) {
             (Some(code), _) => format!("exit {code}"),
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "unknown status".to_owned(),
@@ -341,15 +415,15 @@ fn exit_words(exit: Exit) -> String {
     }
 }
 
-/// Whether it ended by itself, and not well.
-fn failed(exit: Exit) -> bool {
-    matches!(exit, Exit::Status(status) if !status.success())
+/// Whether a peer ended by itself, and not well.
+fn failed(exit: PeerExit) -> bool {
+    matches!(exit, PeerExit::Status(status) if !status.success())
 }
 
-/// Whether it ended as no puncher should. Of a foreign one only a signal, or a code by which
-/// shells and Rust report worse, tells that.
-fn crashed(exit: Exit, foreign: bool) -> bool {
-    let Exit::Status(status) = exit else { return false };
+/// Whether a peer ended as no puncher should. For a foreign program, that is a signal, or a code by
+/// which shells and Rust report a crash.
+fn crashed(exit: PeerExit, foreign: bool) -> bool {
+    let PeerExit::Status(status) = exit else { return false };
     match status.code() {
         None => true,
         Some(code) if foreign => matches!(code, 101 | 126 | 127 | 134 | 139),

@@ -31,7 +31,7 @@ use punch::driver::clock::monotonic_now;
 
 use self::{bench::Bench, probe::Probes};
 use crate::{
-    lab::{self, BuildError, SingleNat},
+    lab::{self, BuildError},
     nat::{Allocation, NatSpec},
     peers::Family,
     stalls::Stalls,
@@ -134,24 +134,12 @@ fn verify(subject: &Subject, stalls: &Stalls) -> Verified {
 
 fn look(subject: &Subject) -> Verified {
     let Subject { family, nat, built } = subject;
-    let lone = build(*family, built)?;
+    let lone = lab::with_retries(|| lab::build_single_nat(*family, built), || {})?;
     let mut bench = Bench::new(*family, lone)?;
     let report = examine(&mut bench, nat);
     // Closing the TUN device takes the kernel longer than everything else.
     thread::spawn(move || drop(bench));
     Ok(report?)
-}
-
-/// A kernel that is busy removing others may refuse for a moment.
-fn build(family: Family, nat: &NatSpec) -> Result<SingleNat, BuildError> {
-    const TRIES: u32 = 3;
-    let mut tries = 1;
-    loop {
-        match lab::build_single_nat(family, nat) {
-            Err(_) if tries < TRIES => tries += 1,
-            done => return done,
-        }
-    }
 }
 
 fn examine(bench: &mut Bench, nat: &NatSpec) -> io::Result<Report> {

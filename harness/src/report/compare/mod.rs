@@ -278,7 +278,7 @@ impl<'a> Run<'a> {
                     let cell = trials.entry((trial.scenario, trial.cell)).or_default();
                     cell.insert((trial.trial, trial.seed.as_str()), result);
                 }
-                Event::CellDecided(_) | Event::RunFinished(_) => {}
+                Event::CellExtended(_) | Event::CellDecided(_) | Event::RunFinished(_) => {}
             }
         }
         Ok(Self { summary, trials, texts })

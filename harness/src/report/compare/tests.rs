@@ -236,7 +236,7 @@ fn changed() -> Vec<Event> {
                     .scenarios
                     .push(scenario("another", 5, vec![cell(&[])]));
             }
-            Event::CellDecided(_) | Event::RunFinished(_) => {}
+            Event::CellExtended(_) | Event::CellDecided(_) | Event::RunFinished(_) => {}
         }
     }
     events

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::{
     event::{Event, Outcome, PrecisionPlan, Prediction, Times},
+    peers::Side,
     report::{
         fixture::{
             caused, cell, event, expect, finished, matrix, predicted, scenario, skew, started,
@@ -251,8 +252,8 @@ fn subjects() -> Vec<Event> {
     events.extend((0..5).map(|number| {
         let outcome = if number < 3 { Outcome::Success } else { Outcome::Failure };
         let mut trial = trial(1, number, outcome);
-        trial.peers[1].syns = 40 + number;
-        trial.peers[0].cpu_ms = None;
+        trial.peers[Side::B].syns = 40 + number;
+        trial.peers[Side::A].cpu_ms = None;
         event(trial)
     }));
     events.push(finished(false));

@@ -6,36 +6,38 @@
 //! ```
 //!
 //! An attempt does no I/O. It is told what happens (`handle_*`), and says what to do (`poll_action`)
-//! and when it wants to be woken (`poll_timeout`). This loop does without listeners, without fresh
-//! SYNs in place of unanswered ones, and without an orderly end after a failure; `punch::driver` has
-//! them.
+//! and when it wants to be woken (`poll_timeout`). This loop does without fresh SYNs in place of
+//! unanswered ones, and without an orderly end of the connections that are not chosen;
+//! `punch::driver` has both.
+
+mod sockets;
 
 use std::{
-    collections::BTreeMap,
     error::Error,
     io::{self, Read, Write},
-    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Shutdown, TcpStream},
     time::Duration,
 };
 
-use mio::{Events, Interest, Poll, Token};
+use mio::Events;
 use punch::{
     Rule, Schedule,
     driver::clock::{monotonic_now, wall_now},
     proto::{
-        attempt::{Action, Attempt, Config, Outcome, PortSource, SocketId},
+        attempt::{Attempt, Config, Outcome, PortSource, SocketId},
         bucket::Buckets,
         election::Scheme,
         wire::{MAX_FRAME, Nonce, SessionTag},
     },
 };
-use socket2::{Domain, Protocol, Socket, Type};
+
+use sockets::{Link, Sockets};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let addresses: Result<Vec<IpAddr>, _> = std::env::args().skip(1).map(|a| a.parse()).collect();
     let [peer, own] = addresses?[..] else { return Err("usage: own_event_loop PEER OWN".into()) };
     let attempt = Attempt::new(config(peer)?, monotonic_now(), wall_now());
-    let mut sockets = Sockets { own, peer, poll: Poll::new()?, open: BTreeMap::new() };
+    let mut sockets = Sockets::new(own, peer)?;
     let mut stream = run(attempt, &mut sockets)?;
     stream.set_nonblocking(false)?;
     println!("connected: {} to {}", stream.local_addr()?, stream.peer_addr()?);
@@ -56,24 +58,13 @@ fn config(peer: IpAddr) -> Result<Config, getrandom::Error> {
         ports: PortSource::Clock { buckets, schedule: Schedule::ChaCha20 },
         session,
         scheme: Scheme::Nonce { own: Nonce(nonce), session },
-        listen: false,
+        listen: true,
         timeout: Duration::from_secs(30),
         seed,
     })
 }
 
-/// A socket, and whether it is connecting.
-type Link = (mio::net::TcpStream, bool);
-
-struct Sockets {
-    own: IpAddr,
-    peer: IpAddr,
-    poll: Poll,
-    open: BTreeMap<SocketId, Link>,
-}
-
-/// Runs the attempt to its end. The other connections stay open until the program ends: a close over
-/// unread bytes would send a RST.
+/// Runs the attempt to its end.
 fn run(mut attempt: Attempt, sockets: &mut Sockets) -> Result<TcpStream, Box<dyn Error>> {
     let mut events = Events::with_capacity(64);
     loop {
@@ -85,67 +76,20 @@ fn run(mut attempt: Attempt, sockets: &mut Sockets) -> Result<TcpStream, Box<dyn
         }
         match attempt.outcome() {
             Some(Outcome::Elected { socket, .. }) => {
-                let (stream, _) = sockets
-                    .open
-                    .remove(&socket)
-                    .ok_or("the connection is gone")?;
+                let (stream, _) = sockets.links.remove(&socket).ok_or("it is closed")?;
                 return Ok(stream.into());
             }
             Some(Outcome::Failed(failure)) => return Err(format!("{failure:?}").into()),
             None => {}
         }
         let timeout = attempt.poll_timeout().map(|due| due.since(monotonic_now()));
-        sockets.poll.poll(&mut events, timeout)?;
+        sockets.wait(&mut events, timeout)?;
+        sockets.accept(&mut attempt)?;
         // All of the few sockets, not only those with an event: what the attempt wants to read from
         // one may depend on what it has read from another.
-        sockets
-            .open
-            .retain(|&id, socket| look_at(id, socket, &mut attempt));
+        let look_at = |&id: &SocketId, link: &mut Link| look_at(id, link, &mut attempt);
+        sockets.links.retain(look_at);
         attempt.handle_timeout(monotonic_now());
-    }
-}
-
-impl Sockets {
-    fn perform(&mut self, action: Action, attempt: &mut Attempt) -> io::Result<()> {
-        match action {
-            Action::Connect { socket, port } => return self.connect(socket, port, attempt),
-            Action::Send { socket, bytes } => {
-                let Some((stream, _)) = self.open.get_mut(&socket) else { return Ok(()) };
-                if stream.write_all(&bytes).is_err() {
-                    attempt.handle_closed(monotonic_now(), socket);
-                }
-            }
-            Action::Close { socket } => drop(self.open.remove(&socket)),
-            // Without a look at the TCP state, which `Abandon` asks for, unanswered SYNs are left to
-            // the kernel.
-            Action::Abandon { .. } | Action::Listen { .. } | Action::Unlisten { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn connect(&mut self, id: SocketId, port: u16, attempt: &mut Attempt) -> io::Result<()> {
-        let (own, peer) = (SocketAddr::new(self.own, port), SocketAddr::new(self.peer, port));
-        let socket = Socket::new(Domain::for_address(own), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_reuse_address(true)?;
-        if let Err(error) = socket.bind(&own.into()) {
-            attempt.handle_unavailable(monotonic_now(), id, &error.to_string());
-            return Ok(());
-        }
-        match socket.connect(&peer.into()) {
-            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => {
-                attempt.handle_refused(monotonic_now(), id, false, &error.to_string());
-            }
-            Ok(()) | Err(_) => {
-                let mut stream = mio::net::TcpStream::from_std(socket.into());
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll
-                    .registry()
-                    .register(&mut stream, Token(id.0 as usize), interest)?;
-                self.open.insert(id, (stream, true));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,21 @@
+//! Receivers of a run's events.
+
+use std::time::Duration;
+
+use super::log::LogError;
+use crate::event::Event;
+
+/// Receiver of the events of a run, in their order.
+pub(crate) trait Sink {
+    /// Takes an event; `elapsed` is the time since the start of the run.
+    ///
+    /// # Errors
+    /// The event cannot be kept. The run then ends, and no further sink gets the event.
+    fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), LogError>;
+
+    /// Takes note of the time; called about once a second.
+    fn tick(&mut self, _elapsed: Duration) {}
+
+    /// Takes a message for the user.
+    fn message(&mut self, _text: &str) {}
+}
