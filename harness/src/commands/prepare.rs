@@ -12,8 +12,8 @@ use crate::{
     peers::Family,
     run::{Interruptible, RefusedNat, RunContext, interruptible, refusal},
     scenario::Setup,
-    verify::{self, Subject, Verified},
     ui::plural::count,
+    verify::{self, Subject, Verified},
 };
 
 /// A NAT and its version of IP.
