@@ -102,4 +102,13 @@ mod tests {
             .collect();
         assert_eq!(codes, listed);
     }
+
+    #[test]
+    fn the_readme_has_the_same_table() {
+        let readme = include_str!("../../README.md");
+        for (codes, meaning) in Exit::TABLE {
+            let row = format!("| {codes} | {meaning} |");
+            assert!(readme.lines().any(|line| line == row), "no row {row}");
+        }
+    }
 }

@@ -1,12 +1,13 @@
-//! When the bench itself stood still: it was stopped, or the machine was, as virtual ones are.
+//! Stalls of the bench: its process was stopped, or the machine was, as virtual machines are.
 //!
-//! A late packet shows only where one is due, and one that comes in meanwhile seems to come when it
-//! is read. So a thread that has nothing else to do looks at the clock, and notes when it could not.
+//! A late packet shows a stall only if a packet is due, and a packet that arrives during a stall
+//! seems to arrive when it is read. So a thread without other work reads the clock at short
+//! intervals, and notes each interval that was too long.
 
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
@@ -15,65 +16,69 @@ use std::{
 
 use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 
-/// How long from one look at the clock to the next.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Time between two readings of the clock.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Less than this beyond the pause is what a busy machine does: that shows by its late packets.
+/// Delay of a reading that counts as a stall. A busy machine has shorter ones, which its late
+/// packets show.
 const MIN_STALL: Duration = Duration::from_millis(50);
 
-/// Watches for stalls until it is dropped.
+/// Watcher for stalls, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Stalls {
-    seen: Arc<Mutex<Seen>>,
-    /// The thread ends when it is gone.
+    log: Arc<Mutex<StallLog>>,
+    /// End of a channel; the thread ends when it is closed.
     _alive: Sender<()>,
 }
 
+/// Stalls so far.
 #[derive(Debug)]
-struct Seen {
-    /// From when until when, in order.
+struct StallLog {
+    /// Begin and end of each stall, in order.
     stalls: Vec<[MonoTime; 2]>,
-    looked: MonoTime,
+    /// Last reading of the clock.
+    last_check: MonoTime,
 }
 
 impl Stalls {
     /// Begins to watch.
     ///
     /// # Errors
-    /// No thread.
+    /// No thread can be started.
     pub(crate) fn watch() -> io::Result<Self> {
-        let seen = Arc::new(Mutex::new(Seen { stalls: Vec::new(), looked: monotonic_now() }));
+        let empty = StallLog { stalls: Vec::new(), last_check: monotonic_now() };
+        let log = Arc::new(Mutex::new(empty));
         let (alive, dropped) = mpsc::channel::<()>();
-        let shared = Arc::clone(&seen);
+        let shared = Arc::clone(&log);
         thread::Builder::new()
             .name("stalls".into())
             .spawn(move || {
-                while dropped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                    look(&shared).note(monotonic_now());
+                while dropped.recv_timeout(CHECK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    lock(&shared).check(monotonic_now());
                 }
             })?;
-        Ok(Self { seen, _alive: alive })
+        Ok(Self { log, _alive: alive })
     }
 
-    /// The longest stall between `from` and this moment; zero if there was none.
+    /// Longest stall between `from` and this moment; zero if there was none.
     pub(crate) fn longest_since(&self, from: MonoTime) -> Duration {
-        let mut seen = look(&self.seen);
-        // The thread may not have had its turn since.
-        seen.note(monotonic_now());
-        seen.longest_since(from)
+        let mut log = lock(&self.log);
+        // A stall that lasts is not in the log yet.
+        log.check(monotonic_now());
+        log.longest_since(from)
     }
 }
 
-fn look(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(log: &Mutex<StallLog>) -> MutexGuard<'_, StallLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Seen {
-    fn note(&mut self, now: MonoTime) {
-        if now.since(self.looked) >= PAUSE + MIN_STALL {
-            self.stalls.push([self.looked, now]);
+impl StallLog {
+    fn check(&mut self, now: MonoTime) {
+        if now.since(self.last_check) >= CHECK_INTERVAL + MIN_STALL {
+            self.stalls.push([self.last_check, now]);
         }
-        self.looked = now;
+        self.last_check = now;
     }
 
     fn longest_since(&self, from: MonoTime) -> Duration {
@@ -94,15 +99,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_longer_than_a_pause_is_a_stall_of_those_that_ran() {
+    fn a_stall_counts_from_the_time_that_is_asked_for() {
         let ms = |ms: u64| MonoTime::default() + Duration::from_millis(ms);
-        let mut seen = Seen { stalls: Vec::new(), looked: ms(0) };
+        let mut log = StallLog { stalls: Vec::new(), last_check: ms(0) };
         for at in [20, 40, 85, 100, 1100, 1120, 1300, 1320] {
-            seen.note(ms(at));
+            log.check(ms(at));
         }
-        assert_eq!(seen.stalls, [[ms(100), ms(1100)], [ms(1120), ms(1300)]]);
+        assert_eq!(log.stalls, [[ms(100), ms(1100)], [ms(1120), ms(1300)]]);
         for (from, longest) in [(0, 1000), (400, 700), (1099, 180), (1100, 180), (1300, 0)] {
-            assert_eq!(seen.longest_since(ms(from)), Duration::from_millis(longest), "{from}");
+            assert_eq!(log.longest_since(ms(from)), Duration::from_millis(longest), "{from}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Allocation, BLOCK, DELTA, Filtering, Hairpin, Mapping, Nat, NatSpec, Timeouts, Unsolicited,
+    keys,
 };
 use crate::named::Named;
 
@@ -148,24 +149,28 @@ impl NatSpec {
                 all.push(format!("{key} = \"{own}\""));
             }
         };
-        named("mapping", self.mapping.name(), base.mapping.name());
-        named("filtering", self.filtering.name(), base.filtering.name());
-        named("allocation", &self.allocation.to_string(), &base.allocation.to_string());
-        named("unsolicited", self.unsolicited.name(), base.unsolicited.name());
-        named("hairpin", self.hairpin.name(), base.hairpin.name());
+        named(keys::MAPPING, self.mapping.name(), base.mapping.name());
+        named(keys::FILTERING, self.filtering.name(), base.filtering.name());
+        named(keys::ALLOCATION, &self.allocation.to_string(), &base.allocation.to_string());
+        named(keys::UNSOLICITED, self.unsolicited.name(), base.unsolicited.name());
+        named(keys::HAIRPIN, self.hairpin.name(), base.hairpin.name());
         let mut plain = |key: &str, own: String, base: String| {
             if own != base {
                 all.push(format!("{key} = {own}"));
             }
         };
         let flag = |value: bool| value.to_string();
-        plain("simultaneous_open", flag(self.simultaneous_open), flag(base.simultaneous_open));
+        plain(keys::SIMULTANEOUS_OPEN, flag(self.simultaneous_open), flag(base.simultaneous_open));
         let seconds = |value: Option<u32>| value.map_or("default".to_owned(), |s| s.to_string());
         let (own, other) = (self.timeouts, base.timeouts);
-        plain("syn_timeout_s", seconds(own.syn_s), seconds(other.syn_s));
-        plain("established_timeout_s", seconds(own.established_s), seconds(other.established_s));
-        plain("close_timeout_s", seconds(own.close_s), seconds(other.close_s));
-        plain("icmp_limit", flag(self.icmp_limit), flag(base.icmp_limit));
+        plain(keys::SYN_TIMEOUT_S, seconds(own.syn_s), seconds(other.syn_s));
+        plain(
+            keys::ESTABLISHED_TIMEOUT_S,
+            seconds(own.established_s),
+            seconds(other.established_s),
+        );
+        plain(keys::CLOSE_TIMEOUT_S, seconds(own.close_s), seconds(other.close_s));
+        plain(keys::ICMP_LIMIT, flag(self.icmp_limit), flag(base.icmp_limit));
         all
     }
 }

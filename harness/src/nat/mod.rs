@@ -9,6 +9,7 @@
 //! (but for `open`), `simultaneous_open` and the time-outs are TCP's alone.
 
 pub(crate) mod catalogue;
+pub(crate) mod keys;
 pub(crate) mod possible;
 mod rfc;
 pub(crate) mod rules;

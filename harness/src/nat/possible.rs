@@ -1,6 +1,6 @@
 //! Which combinations of behaviours there can be.
 
-use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Unsolicited};
+use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Unsolicited, keys};
 use crate::named::Named;
 
 /// Ports that a block must have at least: two peers' 16 sockets each, and repeats.
@@ -32,7 +32,7 @@ pub(crate) fn impossible(nat: &NatSpec) -> Option<Impossible> {
 /// The first contradiction with IPv6, where nothing is translated.
 pub(crate) fn impossible_with_ipv6(nat: &NatSpec) -> Option<Impossible> {
     (!nat.preserves_ports()).then(|| Impossible {
-        key: "allocation",
+        key: keys::ALLOCATION,
         reason: format!(
             "with IPv6 nothing is translated, so that there cannot be {}",
             if nat.mapping == Mapping::EndpointIndependent {
@@ -48,7 +48,7 @@ pub(crate) fn impossible_with_ipv6(nat: &NatSpec) -> Option<Impossible> {
 fn mapping(nat: &NatSpec) -> Option<Impossible> {
     (nat.allocation.follows_inside_port() && nat.mapping != Mapping::EndpointIndependent).then(
         || Impossible {
-            key: "mapping",
+            key: keys::MAPPING,
             reason: format!(
                 "allocation \"{}\" gives all destinations the same port, mapping \"{}\" does not",
                 nat.allocation.name(),
@@ -71,7 +71,7 @@ fn filtering(nat: &NatSpec) -> Option<Impossible> {
     }
     if nat.allocation.follows_inside_port() {
         return Some(Impossible {
-            key: "filtering",
+            key: keys::FILTERING,
             reason: format!(
                 "with allocation \"{}\" two inside hosts can share an outside port: what others \
                  than the contacted send to it, which filtering \"{}\" lets in, has no one owner",
@@ -85,7 +85,7 @@ fn filtering(nat: &NatSpec) -> Option<Impossible> {
         });
     }
     (!nat.simultaneous_open).then(|| Impossible {
-        key: "simultaneous_open",
+        key: keys::SIMULTANEOUS_OPEN,
         reason: format!(
             "filtering \"{}\" lets in SYNs that nobody inside asked for, and `simultaneous_open = \
              false` none at all",
@@ -98,7 +98,7 @@ fn filtering(nat: &NatSpec) -> Option<Impossible> {
 
 fn hairpin(nat: &NatSpec) -> Option<Impossible> {
     (nat.hairpin != Hairpin::None && nat.allocation.follows_inside_port()).then(|| Impossible {
-        key: "hairpin",
+        key: keys::HAIRPIN,
         reason: format!(
             "with allocation \"{}\" two inside hosts can share an outside port: what a third sends \
              to it has no one owner",
@@ -110,7 +110,7 @@ fn hairpin(nat: &NatSpec) -> Option<Impossible> {
 
 fn unsolicited(nat: &NatSpec) -> Option<Impossible> {
     (!nat.simultaneous_open && nat.unsolicited != Unsolicited::Drop).then(|| Impossible {
-        key: "unsolicited",
+        key: keys::UNSOLICITED,
         reason: format!(
             "`simultaneous_open = false` drops every SYN from outside before anything looks at it, \
              so that none can be answered as unsolicited \"{}\" says",
@@ -126,7 +126,7 @@ fn numbers(allocation: Allocation) -> Option<Impossible> {
             if last < first || last - first < MIN_BLOCK - 1 =>
         {
             Some(Impossible {
-                key: "block",
+                key: keys::BLOCK,
                 reason: format!("a `block` from {first} to {last} has too few ports"),
                 instead: format!(
                     "write the lowest port first, and at least {MIN_BLOCK} ports: `block = \

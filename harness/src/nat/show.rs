@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Allocation, Filtering, Mapping, Nat, NatSpec, Timeouts,
     catalogue::{self, CATALOGUE, CatalogueEntry},
-    rfc,
+    keys, rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
 use crate::{
@@ -133,17 +133,17 @@ pub(crate) fn list_json() -> Value {
 /// A NAT in the keys of a scenario.
 pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
     let mut value = json!({
-        "mapping": nat.mapping.name(),
-        "filtering": nat.filtering.name(),
-        "allocation": nat.allocation.name(),
-        "unsolicited": nat.unsolicited.name(),
-        "simultaneous_open": nat.simultaneous_open,
-        "hairpin": nat.hairpin.name(),
-        "icmp_limit": nat.icmp_limit,
+        (keys::MAPPING): nat.mapping.name(),
+        (keys::FILTERING): nat.filtering.name(),
+        (keys::ALLOCATION): nat.allocation.name(),
+        (keys::UNSOLICITED): nat.unsolicited.name(),
+        (keys::SIMULTANEOUS_OPEN): nat.simultaneous_open,
+        (keys::HAIRPIN): nat.hairpin.name(),
+        (keys::ICMP_LIMIT): nat.icmp_limit,
     });
     match nat.allocation {
-        Allocation::FixedDelta(delta) => value["delta"] = delta.into(),
-        Allocation::Block(block) => value["block"] = json!([block.first, block.last]),
+        Allocation::FixedDelta(delta) => value[keys::DELTA] = delta.into(),
+        Allocation::Block(block) => value[keys::BLOCK] = json!([block.first, block.last]),
         Allocation::Preserving
         | Allocation::PreservingOverloading
         | Allocation::Random
@@ -151,9 +151,9 @@ pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
     }
     let Timeouts { syn_s, established_s, close_s } = nat.timeouts;
     for (key, seconds) in [
-        ("syn_timeout_s", syn_s),
-        ("established_timeout_s", established_s),
-        ("close_timeout_s", close_s),
+        (keys::SYN_TIMEOUT_S, syn_s),
+        (keys::ESTABLISHED_TIMEOUT_S, established_s),
+        (keys::CLOSE_TIMEOUT_S, close_s),
     ] {
         if let Some(seconds) = seconds {
             value[key] = seconds.into();

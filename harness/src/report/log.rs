@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{
     event::{Event, SCHEMA},
     report::{
-        sink::Sink,
+        sink::{Sink, SinkError},
         summary::Summary,
         tally::{TallyError, summarize},
     },
@@ -158,13 +158,13 @@ impl EventLog {
 }
 
 impl Sink for EventLog {
-    fn event(&mut self, event: &Event, _elapsed: Duration) -> Result<(), LogError> {
+    fn event(&mut self, event: &Event, _elapsed: Duration) -> Result<(), SinkError> {
         match event {
             Event::CellExtended(_) => Ok(()),
             Event::RunStarted(_)
             | Event::TrialFinished(_)
             | Event::CellDecided(_)
-            | Event::RunFinished(_) => self.append(event),
+            | Event::RunFinished(_) => Ok(self.append(event)?),
         }
     }
 }

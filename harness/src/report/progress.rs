@@ -10,7 +10,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     event::{Event, Outcome},
-    report::{log::LogError, sink::Sink, text::duration},
+    report::{
+        sink::{Sink, SinkError},
+        text::duration,
+    },
     ui::plural::count,
 };
 
@@ -126,7 +129,7 @@ impl<W: Write> Progress<W> {
 }
 
 impl<W: Write> Sink for Progress<W> {
-    fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), LogError> {
+    fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), SinkError> {
         self.counts.add(event);
         // The report follows the last event.
         if !matches!(event, Event::RunFinished(_)) {

@@ -1,9 +1,11 @@
 //! Receivers of a run's events.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
-use super::log::LogError;
 use crate::event::Event;
+
+/// Reason why a sink could not keep an event.
+pub(crate) type SinkError = Box<dyn Error + Send + Sync>;
 
 /// Receiver of the events of a run, in their order.
 pub(crate) trait Sink {
@@ -11,7 +13,7 @@ pub(crate) trait Sink {
     ///
     /// # Errors
     /// The event cannot be kept. The run then ends, and no further sink gets the event.
-    fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), LogError>;
+    fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), SinkError>;
 
     /// Takes note of the time; called about once a second.
     fn tick(&mut self, _elapsed: Duration) {}

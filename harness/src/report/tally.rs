@@ -16,8 +16,7 @@ use crate::{
     peers::Side,
     report::{
         judge::{Decided, Measures, Samples, judge},
-        log::LogError,
-        sink::Sink,
+        sink::{Sink, SinkError},
         summary::{
             CauseSummary, CellSummary, CellVerdict, CostSummary, ExpectationSummary, Judgement,
             RunState, SCHEMA, ScenarioSummary, Summary, TheorySummary, TimesSummary, Typical,
@@ -171,7 +170,7 @@ impl Tally {
 }
 
 impl Sink for Tally {
-    fn event(&mut self, event: &Event, _elapsed: Duration) -> Result<(), LogError> {
+    fn event(&mut self, event: &Event, _elapsed: Duration) -> Result<(), SinkError> {
         self.add(event)
             .expect("the dispatcher's events are those of this plan");
         Ok(())

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     event::{CellExtended, Event, RunFinished, TrialFinished},
     exit::Exit,
-    report::{log::LogError, sink::Sink},
+    report::sink::{Sink, SinkError},
     scenario::Scenario,
 };
 
@@ -39,12 +39,12 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) context: Arc<RunContext>,
 }
 
-/// Why a run could not go on. The log holds what was measured.
+/// Reason why a run could not go on. The log holds the results so far.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     /// The results cannot be written.
-    #[error(transparent)]
-    Log(#[from] LogError),
+    #[error("{0}")]
+    Results(#[from] SinkError),
     /// Signals cannot be caught.
     #[error(transparent)]
     Signals(#[from] SignalError),
@@ -134,7 +134,7 @@ impl Sinks<'_, '_> {
         monotonic_now().since(self.begun)
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), LogError> {
+    fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         let elapsed = self.elapsed();
         self.sinks
             .iter_mut()

@@ -1,4 +1,4 @@
-//! One peer of a trial: a process in its host's namespace that gets bytes and is watched to its end.
+//! One peer of a trial: a process in the namespace of its host, from its start to its end.
 
 use std::{
     fs::File,
@@ -102,7 +102,7 @@ pub(crate) struct PeerRun {
 }
 
 /// Whether each side has received its bytes or ended. Both peers of a trial share it.
-pub(super) type Progress = watch::Sender<Pair<bool>>;
+pub(super) type SidesDone = watch::Sender<Pair<bool>>;
 
 /// Task of a peer.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ pub(crate) fn spawn(
 ///
 /// # Errors
 /// The peer cannot be started or watched: the bench's fault, not the peer's.
-pub(crate) async fn run(task: PeerTask<'_>, progress: &Progress) -> io::Result<PeerRun> {
+pub(crate) async fn run(task: PeerTask<'_>, progress: &SidesDone) -> io::Result<PeerRun> {
     let started = monotonic_now();
     let (mut child, _group) = spawn(task.namespace, task.command, Stdio::piped)?;
     let mut stdin = child.stdin.take();
@@ -227,7 +227,7 @@ fn last_line(text: &str) -> &str {
 async fn end(
     child: &mut Child,
     stdin: Option<ChildStdin>,
-    progress: &Progress,
+    progress: &SidesDone,
     limit: Instant,
 ) -> io::Result<(PeerExit, Option<Duration>)> {
     let overdue = async {

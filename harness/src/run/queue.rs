@@ -1,11 +1,12 @@
-//! Which trial is next.
+//! Order in which trials are started.
 //!
 //! Scenario by scenario, and in each the first trial of every cell before the second of any, so
-//! that a run cut short has measured all cells alike. A cell with a precision waits after the
-//! trials at which it is to be looked at; others go on meanwhile, those of the next scenario too.
+//! that a run cut short has measured all cells alike. A cell with a precision waits at each number
+//! of trials after which its interval is computed; other cells go on meanwhile, those of the next
+//! scenario too.
 //!
-//! What always holds: which trials of a cell are run depends on its plan and on what its own trials
-//! showed, see [`crate::scenario::Precision`]; only their order in time depends on more.
+//! What always holds: the selection of a cell's trials depends on the cell's plan and on the results
+//! of its own trials only, see [`crate::scenario::Precision`]; their order in time depends on more.
 
 use std::{
     cmp::Reverse,
@@ -19,7 +20,7 @@ use crate::{
     scenario::{Look, Precision, Scenario, half_width},
 };
 
-/// The trials that are still to be started.
+/// Trials that are still to be started.
 #[derive(Debug)]
 pub(crate) struct Queue<'a> {
     scenarios: &'a [(Scenario, u64)],
@@ -29,28 +30,29 @@ pub(crate) struct Queue<'a> {
     watched: BTreeMap<(usize, usize), Watched>,
 }
 
-/// A cell with a precision.
+/// Counts of a cell with a precision.
 #[derive(Debug)]
 struct Watched {
     precision: Precision,
-    /// It is looked at after so many trials.
+    /// Number of trials after which the cell is decided or extended.
     until: u32,
-    over: u32,
+    finished: u32,
     successes: u64,
-    judged: u64,
+    /// Trials without those that the bench spoiled.
+    measured: u64,
 }
 
-/// What became of a cell when it was looked at.
+/// Decision on a cell with a precision.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
-    /// It has had enough trials.
+    /// The cell has had enough trials.
     Enough(CellDecided),
-    /// It gets so many more.
+    /// The cell gets this number of further trials.
     More(u32),
 }
 
 impl<'a> Queue<'a> {
-    /// All trials of scenarios with their run seeds.
+    /// Queue with all trials of scenarios, which come with their run seeds.
     pub(crate) fn new(scenarios: &'a [(Scenario, u64)]) -> Self {
         let mut queue = Self { scenarios, ready: BinaryHeap::new(), watched: BTreeMap::new() };
         for (number, (scenario, _)) in scenarios.iter().enumerate() {
@@ -58,7 +60,8 @@ impl<'a> Queue<'a> {
                 queue.ready.push(Reverse((number, 0, cell)));
                 if let Some(precision) = scenario.precision {
                     let until = scenario.trials;
-                    let watched = Watched { precision, until, over: 0, successes: 0, judged: 0 };
+                    let watched =
+                        Watched { precision, until, finished: 0, successes: 0, measured: 0 };
                     queue.watched.insert((number, cell), watched);
                 }
             }
@@ -66,7 +69,7 @@ impl<'a> Queue<'a> {
         queue
     }
 
-    /// Whether there is a trial to start. There may be one later if not: see [`Queue::finished`].
+    /// Whether there is a trial to start. [`Queue::finished`] may add trials.
     pub(crate) fn has_next(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -78,7 +81,7 @@ impl<'a> Queue<'a> {
         let until = self
             .watched
             .get(&(number, cell))
-            .map_or(scenario.trials, |it| it.until);
+            .map_or(scenario.trials, |watched| watched.until);
         if trial + 1 < until {
             self.ready.push(Reverse((number, trial + 1, cell)));
         }
@@ -87,18 +90,18 @@ impl<'a> Queue<'a> {
         Some(TrialSpec::new(scenario, [number, cell], trial, seed, setup))
     }
 
-    /// Takes note of a trial that is over, and looks at its cell if it is time to.
+    /// Counts a finished trial, and decides on its cell if it is time to.
     pub(crate) fn finished(&mut self, trial: &TrialFinished) -> Option<Decision> {
         let &TrialFinished { scenario, cell, outcome, .. } = trial;
         let watched = self.watched.get_mut(&(scenario, cell))?;
-        watched.over += 1;
-        watched.judged += u64::from(outcome != Outcome::Error);
+        watched.finished += 1;
+        watched.measured += u64::from(outcome != Outcome::Error);
         watched.successes += u64::from(outcome == Outcome::Success);
-        if watched.over < watched.until {
+        if watched.finished < watched.until {
             return None;
         }
-        let Watched { precision, until: trials, successes, judged, .. } = *watched;
-        let look = precision.look(successes, judged, trials);
+        let Watched { precision, until: trials, successes, measured, .. } = *watched;
+        let look = precision.look(successes, measured, trials);
         if let Look::GoOn(until) = look {
             watched.until = until;
             self.ready.push(Reverse((scenario, trials, cell)));
@@ -106,7 +109,7 @@ impl<'a> Queue<'a> {
         }
         self.watched.remove(&(scenario, cell));
         let is_narrow = look == Look::Narrow;
-        let half_width = half_width(successes, judged);
+        let half_width = half_width(successes, measured);
         Some(Decision::Enough(CellDecided { scenario, cell, trials, half_width, is_narrow }))
     }
 }
@@ -121,7 +124,8 @@ mod tests {
         texts.iter().map(parse).collect()
     }
 
-    /// Runs all trials, `jobs` at once, the last started ending first; `succeeds` by cell and index.
+    /// Runs all trials, `jobs` at once, the last started ending first; `succeeds` gets cell and
+    /// index.
     fn run(
         scenarios: &[(Scenario, u64)],
         jobs: usize,
@@ -162,7 +166,7 @@ mod tests {
     fn a_cell_goes_on_until_its_interval_is_narrow() {
         let (started, decided) =
             run(&scenarios(&[PRECISE]), 1, |cell, index| cell == 0 || index.is_multiple_of(2));
-        let trials = |cell| started.iter().filter(|(_, it, _)| *it == cell).count();
+        let trials = |cell| started.iter().filter(|trial| trial.1 == cell).count();
         assert_eq!([trials(0), trials(1)], [16, 60]);
         let [first, second] = decided.as_slice() else { panic!("two decisions") };
         assert_eq!((first.cell, first.trials, first.is_narrow), (0, 16, true));

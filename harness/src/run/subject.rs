@@ -11,8 +11,8 @@ use crate::{
     scenario::{Placeholder, PunchSetup, Subject, expand},
 };
 
-/// Program of the harness, also if the file has been replaced meanwhile: the link is resolved at the
-/// start of the peer, by a process that still runs the old program.
+/// Program of the harness, also if the file has been replaced meanwhile: the link is resolved at
+/// the start of the peer, by a process that still runs the old program.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Hidden subcommand under which the harness is `punch`.

@@ -158,7 +158,7 @@ struct Stage<'a> {
     began: Instant,
     /// Planned starts of the peers, from the begin.
     starts: Pair<Duration>,
-    progress: &'a peer::Progress,
+    progress: &'a peer::SidesDone,
 }
 
 impl Stage<'_> {

@@ -1,4 +1,4 @@
-//! What a process has cost, once it has ended.
+//! Processor time of a process that has ended.
 
 use std::{
     io,
@@ -29,17 +29,17 @@ pub(crate) async fn at_end(pid: u32) -> io::Result<Duration> {
 fn open(pid: u32) -> io::Result<OwnedFd> {
     let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
     // SAFETY: no memory is passed.
-    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let descriptor = i32::try_from(descriptor).map_err(io::Error::other)?;
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let descriptor = i32::try_from(result).map_err(io::Error::other)?;
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just opened it for this process.
+    // SAFETY: the kernel has just opened the descriptor for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// `waitid` by the system call itself, which, unlike the library's function, also tells what the
-/// process has used.
+/// Processor time of a process, or `None` if it has not ended. The system call `waitid`, unlike the
+/// library's function, reports the usage too.
 fn of_ended(process: &OwnedFd) -> io::Result<Option<Duration>> {
     // SAFETY: all zeroes are valid values of both.
     let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
@@ -57,7 +57,7 @@ fn of_ended(process: &OwnedFd) -> io::Result<Option<Duration>> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `waitid` has filled it in, or left it zero where the process has not ended.
+    // SAFETY: `waitid` has filled in the value, or left it zero if the process has not ended.
     let ended = unsafe { info.si_pid() } != 0;
     Ok(ended.then(|| time(usage.ru_utime) + time(usage.ru_stime)))
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_process_is_charged_with_what_it_and_its_children_used() {
+    async fn the_time_of_a_process_includes_that_of_its_children() {
         let burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
         for script in [burn.to_owned(), format!("sh -c '{burn}'; true")] {
             let mut child = tokio::process::Command::new("sh")
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_waits_costs_next_to_nothing() {
+    async fn a_process_that_waits_uses_little_time() {
         let mut child = tokio::process::Command::new("sleep")
             .arg("0.2")
             .spawn()

@@ -80,6 +80,18 @@ pub(crate) enum Moment {
     Returned,
 }
 
+impl Moment {
+    /// What happens then, in words that continue "the time until".
+    pub(crate) fn event(self) -> &'static str {
+        match self {
+            Self::Up => "the first port is up on either side",
+            Self::Connected => "the first port is up on both sides",
+            Self::Chosen => "both sides know which connection it is",
+            Self::Returned => "bytes may flow on both sides",
+        }
+    }
+}
+
 /// The unit of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeUnit {
@@ -87,6 +99,15 @@ pub(crate) enum TimeUnit {
     Milliseconds,
     /// Round-trip times of the trial's configured delays.
     RoundTrips,
+}
+
+impl fmt::Display for TimeUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Milliseconds => "in milliseconds",
+            Self::RoundTrips => "in round trips",
+        })
+    }
 }
 
 impl Time {

@@ -2,49 +2,58 @@
 
 use super::Draw;
 use super::error::Checked;
-use super::keys::{self, Number};
-use super::tree::{Section, Value};
+use super::key::{Bounds, Key, Kind};
+use super::language::DISTRIBUTION;
+use super::tree::{Table, Value};
 
 /// A number, or how it is drawn.
-pub(super) fn read(section: &Section<'_, '_>, spec: &Number) -> Checked<Draw> {
-    let Some(value) = section.get(spec.key) else { return Ok(Draw::Fixed(spec.default)) };
+pub(super) fn read(value: &Value<'_, '_>) -> Checked<Draw> {
+    let key = value.key();
     if !value.raw().is_table() {
-        return Ok(Draw::Fixed(value.number(spec)?));
+        return Ok(Draw::Fixed(value.number()?));
     }
-    let help = help(spec);
-    let section = value.clone().section(keys::DRAW)?;
+    let section = value.clone().section(&DISTRIBUTION)?;
     let kinds: Vec<_> = section.entries().collect();
     let [(kind, how)] = kinds.as_slice() else {
         let message = format!("`{}` needs one distribution, not {}", value.path(), kinds.len());
-        return Err(value.problem(message, "one of them", help));
+        return Err(value.problem(message, "one of them", help(key)));
     };
     match kind.get_ref().as_ref() {
-        "uniform" => uniform(how, spec, &help),
-        "normal" => normal(how.clone(), spec, &help),
-        "exponential" => exponential(how.clone(), spec, &help),
-        "choice" => choice(how, spec, &help),
-        // Noted as an unknown key.
-        _ => Ok(Draw::Fixed(spec.default)),
+        "uniform" => uniform(how, key),
+        "normal" => normal(how, key),
+        "exponential" => exponential(how, key),
+        "choice" => choice(how, key),
+        // Reported as an unknown key.
+        _ => Ok(Draw::Fixed(key.default.number().unwrap_or_default())),
     }
 }
 
-fn help(spec: &Number) -> String {
+/// What would be right, with all distributions.
+fn help(key: &Key) -> String {
+    let examples: Vec<String> = DISTRIBUTION
+        .keys
+        .iter()
+        .map(|Key { name, example, .. }| format!("{{ {name} = {example} }}"))
+        .collect();
+    let [first, middle @ .., last] = examples.as_slice() else { return key.help() };
+    let middle: String = middle
+        .iter()
+        .map(|example| format!(", `{example}`"))
+        .collect();
     format!(
-        "{}; or drawn anew for each trial, `{key} = {{ uniform = [0, 2] }}`, \
-         `{{ normal = {{ mean = 1, sd = 0.5 }} }}`, `{{ exponential = {{ mean = 2 }} }}` or \
-         `{{ choice = [0, 1, 5] }}`",
-        spec.help(),
-        key = spec.key
+        "{}; or drawn anew for each trial, `{} = {first}`{middle} or `{last}`",
+        key.help(),
+        key.name
     )
 }
 
-fn uniform(bounds: &Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
-    let items = bounds.items(help)?;
+fn uniform(bounds: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+    let items = bounds.items()?;
     let [low, high] = items.as_slice() else {
         let message = format!("`{}` must have two bounds, not {}", bounds.path(), items.len());
-        return Err(bounds.problem(message, "must be [low, high]", help));
+        return Err(bounds.wrong(message, "must be [low, high]"));
     };
-    let (low, high) = (low.number(spec)?, high.number(spec)?);
+    let (low, high) = (low.number_of(key)?, high.number_of(key)?);
     if low > high {
         return Err(bounds.problem(
             format!("`{}` has a lower bound above the upper one", bounds.path()),
@@ -55,12 +64,12 @@ fn uniform(bounds: &Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
     Ok(Draw::Uniform(low, high))
 }
 
-fn normal(value: Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
-    let section = value.clone().section(keys::NORMAL)?;
-    let mean = section.require("mean", help)?;
-    let (mean, place) = (mean.number(spec)?, mean);
-    let sd = positive(&section, "sd", spec, help)?;
-    let (low, high) = bounds(&value, &section, spec, spec.min)?;
+fn normal(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+    let section = value.clone().section(value.key().section())?;
+    let mean = section.require("mean")?;
+    let (mean, place) = (mean.number_of(key)?, mean);
+    let sd = positive(&section, "sd", key)?;
+    let (low, high) = bounds(value, &section, key, key.bounds().min)?;
     if !(low..=high).contains(&mean) {
         return Err(place.problem(
             format!("`{}` lies outside of its bounds, {low} and {high}", place.path()),
@@ -71,22 +80,22 @@ fn normal(value: Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
     Ok(Draw::Normal { mean, sd, low, high })
 }
 
-fn exponential(value: Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
-    let section = value.clone().section(keys::EXPONENTIAL)?;
-    let mean = positive(&section, "mean", spec, help)?;
-    let (low, high) = bounds(&value, &section, spec, spec.min.max(0.0))?;
+fn exponential(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+    let section = value.clone().section(value.key().section())?;
+    let mean = positive(&section, "mean", key)?;
+    let (low, high) = bounds(value, &section, key, key.bounds().min.max(0.0))?;
     Ok(Draw::Exponential { mean, low, high })
 }
 
-fn choice(value: &Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
-    let items = value.items(help)?;
+fn choice(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+    let items = value.items()?;
     if items.is_empty() {
         let message = format!("`{}` has nothing to choose from", value.path());
-        return Err(value.problem(message, "empty", help));
+        return Err(value.wrong(message, "empty"));
     }
     items
         .iter()
-        .map(|item| item.number(spec))
+        .map(|item| item.number_of(key))
         .collect::<Checked<_>>()
         .map(Draw::Choice)
 }
@@ -94,12 +103,13 @@ fn choice(value: &Value<'_, '_>, spec: &Number, help: &str) -> Checked<Draw> {
 /// `min` and `max`: by default `lowest`, and the greatest that the key allows.
 fn bounds(
     value: &Value<'_, '_>,
-    section: &Section<'_, '_>,
-    spec: &Number,
+    section: &Table<'_, '_>,
+    key: &Key,
     lowest: f64,
 ) -> Checked<(f64, f64)> {
-    let bound = |key: &str, default| section.get(key).map_or(Ok(default), |it| it.number(spec));
-    let (low, high) = (bound("min", lowest)?, bound("max", spec.max)?);
+    let bound = |name: &str| section.given(name, |value| value.number_of(key));
+    let low = bound("min")?.unwrap_or(lowest);
+    let high = bound("max")?.unwrap_or(key.bounds().max);
     if low > high {
         let message = format!("`{}` has a `min` above its `max`", value.path());
         let label = format!("{low} is more than {high}");
@@ -108,14 +118,14 @@ fn bounds(
     Ok((low, high))
 }
 
-/// A width in the unit of `spec`: above 0.
-fn positive(section: &Section<'_, '_>, key: &str, spec: &Number, help: &str) -> Checked<f64> {
-    let value = section.require(key, help)?;
-    let width = Number { min: 0.0, ..*spec };
-    let number = value.number(&width)?;
-    if number == 0.0 {
+/// A width in the unit of `key`: above 0.
+fn positive(section: &Table<'_, '_>, name: &str, key: &Key) -> Checked<f64> {
+    let value = section.require(name)?;
+    let kind = Kind::Number(Bounds { min: 0.0, ..*key.bounds() });
+    let width = value.number_of(&Key { kind, ..*key })?;
+    if width == 0.0 {
         let message = format!("`{}` must be above 0", value.path());
         return Err(value.problem(message, "zero", "a value that never varies is a plain number"));
     }
-    Ok(number)
+    Ok(width)
 }

@@ -96,7 +96,7 @@ impl Problem {
     }
 
     /// Message and help, to be told of another place.
-    pub(super) fn into_words(self) -> (String, String) {
+    pub(super) fn into_message_and_help(self) -> (String, String) {
         (self.message, self.help)
     }
 }
@@ -114,7 +114,7 @@ impl Problems {
     const MAX_PROBLEMS: usize = 100;
 
     /// Notes a problem, once: each cell of a sweep finds it again.
-    pub(super) fn note(&self, problem: Problem) {
+    pub(super) fn report(&self, problem: Problem) {
         let mut all = self.0.borrow_mut();
         let known = all
             .iter()
@@ -125,12 +125,12 @@ impl Problems {
     }
 
     /// The value, or `None` after its problem is noted.
-    pub(super) fn noted<T>(&self, checked: Checked<T>) -> Option<T> {
-        checked.map_err(|problem| self.note(problem)).ok()
+    pub(super) fn or_report<T>(&self, checked: Checked<T>) -> Option<T> {
+        checked.map_err(|problem| self.report(problem)).ok()
     }
 
     /// Whether one is on a key of this name, which stands in a wrong place or may be misspelt.
-    pub(super) fn are_on(&self, key: &str) -> bool {
+    pub(super) fn mention_key(&self, key: &str) -> bool {
         let (name, meant) = (format!("{key}`"), format!("did you mean `{key}`"));
         let is_on = |it: &Problem| it.message.ends_with(&name) || it.help.starts_with(&meant);
         self.0.borrow().iter().any(is_on)

@@ -8,48 +8,34 @@ use toml::de::DeTable;
 
 use super::criterion::{Bound, Criterion, CriterionError, Quantile, Time, TimeUnit};
 use super::error::{Checked, Problem, did_you_mean, list};
+use super::language::{EXPECT, NEGATION, SHARE};
+use super::places::join;
 use super::sweep::{Axis, Group, same_value};
-use super::tree::{Section, Value, to_json};
-use super::{Cell, keys, sweep};
+use super::tree::{Table, Value, to_json};
+use super::{Cell, sweep};
 use crate::event::{Assignment, CauseKind, ExpectationPlan, Filter};
-
-const HELP: &str = "an expectation is written in double brackets, [[expect]], and below it what is \
-    expected, `success = \">= 0.95\"` or `connected_ms = { p50 = \"<= 55\" }`, and, for some cells \
-    only, `where = { \"punch.rule\" = \"rolling\" }`";
-
-const SUCCESS_HELP: &str = "write a comparison (>=, >, <= or <) and a rate from 0 to 1, such as \
-    \">= 0.95\", or \"theory\"";
-
-const TIME_HELP: &str = "write quantiles and their bounds: connected_ms = { p50 = \"<= 54.5\", \
-    p99 = \"<= 65\" }";
-
-const CAUSE_HELP: &str = "write causes and their shares of all failures: \
-    cause = { \"buckets-disjoint\" = \">= 0.9\" }";
-
-const CAUSES_HELP: &str = "`causes` lists all causes that failures may have: \
-    causes = [\"buckets-disjoint\"]";
 
 /// The demands in the order of the file. `own_text` is what the scenario's own file says, without
 /// those that it extends.
 pub(super) fn read(
-    root: &Section<'_, '_>,
+    root: &Table<'_, '_>,
     groups: &[Group<Axis<'_>>],
     cells: &[Cell],
     own_text: &str,
 ) -> Vec<ExpectationPlan> {
     let Some(value) = root.get("expect") else { return Vec::new() };
     let axes: Vec<&Axis<'_>> = groups.iter().flat_map(|group| &group.axes).collect();
-    let items = root.noted(value.items(HELP)).unwrap_or_default();
+    let items = root.or_report(value.items()).unwrap_or_default();
     let mut plans = Vec::new();
     for item in items {
-        let Some(section) = root.noted(item.clone().table(HELP)) else { continue };
-        let section = section.only(keys::EXPECT);
+        let Some(table) = root.or_report(item.clone().table()) else { continue };
+        let section = table.only(&EXPECT);
         let filter = filter(&section, &axes, cells);
         let demands = demands(&section);
         if demands.is_empty() && !section.keys().any(|key| key.get_ref() != "where") {
             let message = "this expectation expects nothing";
             root.problems()
-                .note(item.problem(message, "needs `success`, or a time", HELP));
+                .report(item.wrong(message, "needs `success`, or a time"));
         }
         for (criterion, place) in demands {
             in_round_trips(&criterion, &place, &section, &filter, cells);
@@ -71,7 +57,7 @@ fn line_of(place: usize, own_text: &str) -> Option<usize> {
 }
 
 /// What a section demands, each with its place.
-fn demands<'t, 's>(section: &Section<'t, 's>) -> Vec<(Criterion, Value<'t, 's>)> {
+fn demands<'t, 's>(section: &Table<'t, 's>) -> Vec<(Criterion, Value<'t, 's>)> {
     let mut demands = Vec::new();
     for (key, value) in section.entries() {
         let read = match key.get_ref().as_ref() {
@@ -84,61 +70,55 @@ fn demands<'t, 's>(section: &Section<'t, 's>) -> Vec<(Criterion, Value<'t, 's>)>
                 None => continue,
             },
         };
-        demands.extend(section.noted(read).into_iter().flatten());
+        demands.extend(section.or_report(read).into_iter().flatten());
     }
     demands
 }
 
 fn success(value: &Value<'_, '_>) -> Checked<Criterion> {
-    let text = value.text(SUCCESS_HELP)?;
+    let text = value.text()?;
     if text.trim() == "theory" {
         return Ok(Criterion::Theory);
     }
     Bound::rate(text)
         .map(Criterion::Success)
-        .map_err(|error| unclear(value, &error, SUCCESS_HELP))
+        .map_err(|error| unclear(value, &error))
 }
 
 fn rate(value: &Value<'_, '_>) -> Checked<Bound> {
-    let help = Bound::RATE_HELP;
-    Bound::rate(value.text(help)?).map_err(|error| unclear(value, &error, help))
+    Bound::rate(value.text()?).map_err(|error| unclear(value, &error))
 }
 
-fn unclear(value: &Value<'_, '_>, error: &CriterionError, help: &str) -> Problem {
+fn unclear(value: &Value<'_, '_>, error: &CriterionError) -> Problem {
     let message = format!("`{}` cannot be understood: {error}", value.path());
-    value.problem(message, "not a criterion", help)
+    value.wrong(message, "not a criterion")
 }
 
 type Demands<'t, 's> = Vec<(Criterion, Value<'t, 's>)>;
 
 fn quantiles<'t, 's>(time: Time, value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
-    let section = value.clone().table(TIME_HELP)?;
+    let section = value.clone().table()?;
     if section.is_empty() {
-        return Err(value.problem(
-            format!("`{}` is empty", value.path()),
-            "no quantile",
-            TIME_HELP,
-        ));
+        return Err(value.wrong(format!("`{}` is empty", value.path()), "no quantile"));
     }
     let mut demands = Vec::new();
     for (key, value) in section.entries() {
         let read = || {
             let quantile: Quantile = key.get_ref().parse().map_err(|error: CriterionError| {
-                Problem::new(key.span(), error.to_string(), "not a quantile", TIME_HELP)
+                Problem::new(key.span(), error.to_string(), "not a quantile", value.key().help())
             })?;
-            let text = value.text(TIME_HELP)?;
-            let bound = Bound::time(text).map_err(|error| unclear(&value, &error, TIME_HELP))?;
+            let bound = Bound::time(value.text()?).map_err(|error| unclear(&value, &error))?;
             Ok((Criterion::Time(time, quantile, bound), value.clone()))
         };
-        demands.extend(section.noted(read()));
+        demands.extend(section.or_report(read()));
     }
     Ok(demands)
 }
 
 fn shares<'t, 's>(value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
-    let section = value.clone().table(CAUSE_HELP)?;
+    let section = value.clone().table()?;
     if section.is_empty() {
-        return Err(value.problem("`cause` is empty", "no cause", CAUSE_HELP));
+        return Err(value.wrong("`cause` is empty", "no cause"));
     }
     let mut demands = Vec::new();
     for (key, value) in section.entries() {
@@ -147,23 +127,24 @@ fn shares<'t, 's>(value: Value<'t, 's>) -> Checked<Demands<'t, 's>> {
             let message = format!("there is no cause \"{kind}\"");
             section
                 .problems()
-                .note(Problem::new(key.span(), message, "unknown cause", help));
+                .report(Problem::new(key.span(), message, "unknown cause", help));
             continue;
         }
-        let bound = section.noted(rate(&value));
+        let bound = section.or_report(rate(&value.clone().of(&SHARE)));
         demands.extend(bound.map(|bound| (Criterion::Cause(kind.to_owned(), bound), value)));
     }
     Ok(demands)
 }
 
 fn causes(value: &Value<'_, '_>) -> Checked<Criterion> {
-    let items = value.items(CAUSES_HELP)?;
+    let items = value.items()?;
     if items.is_empty() {
-        let help = format!("{CAUSES_HELP}; where nothing may fail, write success = \">= 1\"");
+        let help =
+            format!("{}; where nothing may fail, write success = \">= 1\"", value.key().help());
         return Err(value.problem("`causes` is empty", "no cause", help));
     }
     let kind = |item: &Value<'_, '_>| {
-        let kind = item.text(CAUSES_HELP)?;
+        let kind = item.text()?;
         known_cause(kind).map_err(|help| {
             item.problem(format!("there is no cause \"{kind}\""), "unknown cause", help)
         })?;
@@ -184,11 +165,11 @@ fn known_cause(kind: &str) -> Result<(), String> {
     Err(format!("{}the causes are {}", did_you_mean(kind, &known), list(&known)))
 }
 
-/// Notes a time in round trips that is expected of a cell without any delay.
+/// Reports a time in round trips that is expected of a cell without any delay.
 fn in_round_trips(
     criterion: &Criterion,
     place: &Value<'_, '_>,
-    section: &Section<'_, '_>,
+    section: &Table<'_, '_>,
     filter: &[Filter],
     cells: &[Cell],
 ) {
@@ -199,7 +180,7 @@ fn in_round_trips(
             label if label.is_empty() => String::new(),
             label => format!(" where {label}"),
         };
-        section.problems().note(place.problem(
+        section.problems().report(place.problem(
             format!("the round-trip time is 0{at}: no time can be told in it"),
             "in round trips",
             "expect milliseconds, or leave these cells out with `where`",
@@ -220,21 +201,17 @@ pub(crate) fn selects(filter: &[Filter], cell: &[Assignment]) -> bool {
     })
 }
 
-const WHERE_HELP: &str = "`where` is a table of swept paths and their values: \
-    where = { \"punch.rule\" = \"rolling\", \"peer.b.clock_offset_s\" = [0, 5] }; all but some are \
-    { not = [0, 5] }";
-
 /// The conditions of a section's `where`, which hold for a cell at least.
-fn filter(section: &Section<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<Filter> {
+fn filter(section: &Table<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<Filter> {
     let Some(value) = section.get("where") else { return Vec::new() };
     let before = section.problems().count();
     let mut filter = Vec::new();
-    if let Some(table) = section.noted(value.clone().table(WHERE_HELP)) {
+    if let Some(table) = section.or_report(value.clone().table()) {
         filters(&table, "", axes, &mut filter);
     }
     let is_right = section.problems().count() == before;
     if is_right && !cells.is_empty() && !cells.iter().any(|cell| selects(&filter, &cell.values)) {
-        section.problems().note(value.problem(
+        section.problems().report(value.problem(
             "no cell has all these values together",
             "selects no cell",
             "paths that are zipped in the [sweep] do not meet in every combination: `harness list \
@@ -246,23 +223,23 @@ fn filter(section: &Section<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<
 
 /// Reads the conditions of a `where`. A table that is no value of a swept path is a path without
 /// quotes, one key at a time.
-fn filters(section: &Section<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &mut Vec<Filter>) {
+fn filters(section: &Table<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &mut Vec<Filter>) {
     for (key, value) in section.entries() {
-        let path = keys::join(above, key.get_ref());
+        let path = join(above, key.get_ref());
         let problem = |message: String, label: &str, help: String| {
             section
                 .problems()
-                .note(Problem::new(key.span(), message, label, help));
+                .report(Problem::new(key.span(), message, label, help));
         };
         if found.iter().any(|earlier| earlier.path == path) {
             let message = format!("`where` has two conditions on `{path}`");
-            problem(message, "the second one", WHERE_HELP.to_owned());
+            problem(message, "the second one", value.key().help());
         } else if let Some(axis) = axes.iter().find(|axis| axis.path == path) {
-            if let Some(values) = section.noted(accepted(axis, &value)) {
+            if let Some(values) = section.or_report(accepted(axis, &value)) {
                 found.push(Filter { values, path });
             }
         } else if value.raw().is_table() {
-            if let Some(table) = section.noted(value.table(WHERE_HELP)) {
+            if let Some(table) = section.or_report(value.table()) {
                 filters(&table, &path, axes, found);
             }
         } else {
@@ -287,8 +264,8 @@ fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     if !value.raw().as_table().is_some_and(is_negation) {
         return named(axis, value);
     }
-    let section = value.clone().section(&["not"])?;
-    let left_out = named(axis, &section.require("not", WHERE_HELP)?)?;
+    let section = value.clone().section(&NEGATION)?;
+    let left_out = named(axis, &section.require("not")?)?;
     let mut rest: Vec<Json> = axis.json.clone();
     rest.retain(|known| !left_out.contains(known));
     if rest.is_empty() {
@@ -330,7 +307,7 @@ fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     if !value.raw().is_array() {
         return Err(missing(value));
     }
-    let items = value.items(WHERE_HELP)?;
+    let items = value.items()?;
     if items.is_empty() {
         let message = format!("`where` lists no values of `{}`", axis.path);
         let help = "list some of its values, or leave it out if all are meant";

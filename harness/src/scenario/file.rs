@@ -5,13 +5,15 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::error::{Checked, Error, Problem, Problems};
-use super::keys::{self, NAME_HELP, is_name};
+use super::key::{NAME_HELP, is_name};
+use super::language::{NAT, ROOT};
 use super::layers::{self, Flagged};
-use super::precision::{self, MAX_TRIALS, Precision};
+use super::precision::{self, Precision};
 use super::sweep::{Axis, Group};
-use super::tree::{Section, Value};
+use super::tree::{Table, Value};
 use super::{Cell, Overrides, Scenario, expect, load, setup, source, sweep};
 use crate::named::Named;
+use crate::nat::keys;
 
 impl Scenario {
     /// Reads and checks a scenario file.
@@ -42,7 +44,9 @@ impl Scenario {
                 scenario.map(|scenario| Self { source, ..scenario })
             }
             Err(wrong) => {
-                wrong.into_iter().for_each(|problem| problems.note(problem));
+                wrong
+                    .into_iter()
+                    .for_each(|problem| problems.report(problem));
                 None
             }
         };
@@ -71,14 +75,15 @@ fn scenario(
     problems: &Problems,
 ) -> Option<Scenario> {
     if tree.is_empty() {
-        problems.note(Problem::new(0..0, "the scenario is empty", "nothing here", TRIALS_HELP));
+        let help = ROOT.key("trials").help;
+        problems.report(Problem::new(0..0, "the scenario is empty", "nothing here", help));
         return None;
     }
-    let root = Section::root(tree, problems).only(keys::ROOT);
+    let root = Table::root(tree, problems);
     // What stands in the file must be right, even where every cell has another value.
     setup::read(&root);
     let found = sweep::read(&root);
-    let size = root.noted(sweep::check_size(&found, &root, overrides.many_cells));
+    let size = root.or_report(sweep::check_size(&found, &root, overrides.many_cells));
     let texts = size
         .map(|()| sweep::range_texts(&found))
         .unwrap_or_default();
@@ -90,25 +95,22 @@ fn scenario(
     icmp_limits_have_effect(&root, &groups, &cells);
     let expectations =
         if size.is_some() { expect::read(&root, &groups, &cells, own_text) } else { Vec::new() };
-    let question = root.get("question").and_then(|value| {
-        root.noted(value.text("what the scenario asks, in quotes"))
-            .map(str::to_owned)
-    });
-    let seed = root
-        .get("seed")
-        .and_then(|value| root.noted(value.whole(0, u64::MAX, SEED_HELP)));
-    let name = root.noted(name(file, &root));
+    let question = root
+        .or_report(root.given("question", Value::text))
+        .flatten();
+    let seed = root.or_report(root.given("seed", Value::whole)).flatten();
+    let name = root.or_report(name(file, &root));
     // Last, because it is no news that `trials` is missing if it stands in a section by mistake.
     let trials = trials(&root);
-    if trials.is_err() && root.get("trials").is_none() && problems.are_on("trials") {
+    if trials.is_err() && root.get("trials").is_none() && problems.mention_key("trials") {
         return None;
     }
-    let (trials, precision) = root.noted(trials)?;
+    let (trials, precision) = root.or_report(trials)?;
     let file = file.to_owned();
     Some(Scenario {
         name: name?,
         file,
-        question,
+        question: question.map(str::to_owned),
         source: String::new(),
         trials,
         precision,
@@ -118,41 +120,33 @@ fn scenario(
     })
 }
 
-fn trials(root: &Section<'_, '_>) -> Checked<(u32, Option<Precision>)> {
-    let whole = |value: Value<'_, '_>, help: &str| {
-        let number = value.whole(1, u64::from(MAX_TRIALS), help)?;
+fn trials(root: &Table<'_, '_>) -> Checked<(u32, Option<Precision>)> {
+    let whole = |value: &Value<'_, '_>| {
+        let number = value.whole()?;
         Ok(u32::try_from(number).expect("checked to be at most a million"))
     };
-    let Some(half_width) = root.get("precision") else {
+    let Some(half_width) = root.given("precision", Value::number)? else {
         if let Some(most) = root.get("trials_max") {
             let message = "`trials_max` has no meaning without `precision`";
             root.problems()
-                .note(most.problem(message, "the number is fixed", PRECISION_HELP));
+                .report(most.wrong(message, "the number is fixed"));
         }
-        return Ok((whole(root.require("trials", TRIALS_HELP)?, TRIALS_HELP)?, None));
+        return Ok((whole(&root.require("trials")?)?, None));
     };
-    let half_width = half_width.number(&keys::PRECISION)?;
-    let read = |key| {
-        root.get(key)
-            .map(|value| whole(value, PRECISION_HELP))
-            .transpose()
-    };
-    let (fewest, most) = match (read("trials")?, read("trials_max")?) {
+    let (fewest, most) = match (root.given("trials", whole)?, root.given("trials_max", whole)?) {
         (None, None) => (precision::fewest(half_width), precision::most(half_width)),
         (None, Some(most)) => (precision::fewest(half_width).min(most), most),
         (Some(fewest), None) => (fewest, precision::most(half_width).max(fewest)),
         (Some(fewest), Some(most)) if fewest <= most => (fewest, most),
         (Some(_), Some(most)) => {
-            let place = root.require("trials", PRECISION_HELP)?;
+            let place = root.require("trials")?;
             let message = format!("`trials` is more than `trials_max`, {most}");
-            return Err(place.problem(message, "the fewest trials", PRECISION_HELP));
+            let help = ROOT.key("trials_max").help;
+            return Err(place.problem(message, "the fewest trials", help));
         }
     };
     Ok((fewest, Some(Precision { half_width, trials_max: most })))
 }
-
-const PRECISION_HELP: &str = "with `precision = 0.02` each cell is tried until half of the width of \
-    its interval is at most that, but at least `trials` and at most `trials_max` times";
 
 /// A flag for a swept value would be without effect: the sweep puts its own in its place.
 fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: &Problems) {
@@ -168,13 +162,13 @@ fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: 
              with --set 'sweep.{swept}=[…]'"
         );
         let message = format!("`{swept}` is swept: each cell has its own");
-        problems.note(Problem::new(place.clone(), message, "without effect", help));
+        problems.report(Problem::new(place.clone(), message, "without effect", help));
     }
 }
 
 /// A NAT that never answers a SYN with ICMP has no limit to lift. One such cell is in order where
 /// others of the sweep have NATs that do.
-fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], cells: &[Cell]) {
+fn icmp_limits_have_effect(root: &Table<'_, '_>, groups: &[Group<Axis<'_>>], cells: &[Cell]) {
     for (index, side) in super::SIDES.iter().enumerate() {
         let nats = cells
             .iter()
@@ -186,9 +180,9 @@ fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], c
         }
         let nat_path = format!("peer.{side}.nat");
         let path = format!("{nat_path}.icmp_limit");
-        let peer = root.section("peer", keys::PEERS).section(side, keys::PEER);
+        let peer = root.section("peer").section(side);
         let nat = peer.get("nat").filter(|nat| nat.raw().is_table());
-        let limit = nat.and_then(|nat| nat.section(keys::NAT).ok()?.get("icmp_limit"));
+        let limit = nat.and_then(|nat| nat.section(&NAT).ok()?.get(keys::ICMP_LIMIT));
         let swept = || {
             let mut axes = groups.iter().flat_map(|group| &group.axes);
             let axis = axes.find(|axis| axis.path == path || axis.path == nat_path);
@@ -198,7 +192,7 @@ fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], c
             .map(|limit| limit.node().span())
             .or_else(swept)
             .unwrap_or_default();
-        root.problems().note(Problem::new(
+        root.problems().report(Problem::new(
             place,
             format!("`{path}` has no meaning with unsolicited \"{first}\""),
             "without effect",
@@ -208,14 +202,9 @@ fn icmp_limits_have_effect(root: &Section<'_, '_>, groups: &[Group<Axis<'_>>], c
     }
 }
 
-const TRIALS_HELP: &str = "`trials` says how often each cell is tried, a whole number from 1 to \
-    1000000: write `trials = 100` above the first [section]";
-const SEED_HELP: &str = "`seed` is a whole number from 0 to 18446744073709551615, such as \
-    `seed = 42`; without it each run draws its own";
-
-fn name(file: &str, root: &Section<'_, '_>) -> Checked<String> {
+fn name(file: &str, root: &Table<'_, '_>) -> Checked<String> {
     if let Some(value) = root.get("name") {
-        let name = value.text(NAME_HELP)?;
+        let name = value.text()?;
         if !is_name(name) {
             let message = format!("\"{name}\" cannot be the name of a scenario");
             return Err(value.problem(message, "not a name", NAME_HELP));

@@ -10,8 +10,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Checked, Error, Problem, Problems};
-use super::keys::join;
+use super::language::ROOT;
 use super::load;
+use super::places::{is_merged, join};
 use super::sources::Sources;
 use super::tree::{self, expand_nat};
 
@@ -46,7 +47,7 @@ pub(super) fn load(file: &str, text: &str, overrides: &Overrides) -> Result<Laye
     for flag in &overrides.set {
         let text = assignment(flag);
         let base = sources.add("--set", text.clone());
-        problems.noted(check_assignment(&text, base));
+        problems.or_report(check_assignment(&text, base));
     }
     match Error::of(&sources, problems.into_vec()) {
         Some(error) => Err(error),
@@ -65,7 +66,7 @@ fn extended(file: &str, text: &str, sources: &mut Sources, problems: &Problems) 
         // What is wrong with its syntax is told when the layers are merged.
         let Ok(tree) = DeTable::parse(&text) else { break };
         let Some(value) = tree.get_ref().get("extends") else { break };
-        match problems.noted(next(&path, value, base, &chain)) {
+        match problems.or_report(next(&path, value, base, &chain)) {
             Some(next) => (path, text) = next,
             None => break,
         }
@@ -80,15 +81,14 @@ fn next(
     base: usize,
     chain: &[PathBuf],
 ) -> Checked<(PathBuf, String)> {
-    const HELP: &str = "`extends` is the path of another scenario file, seen from the folder of \
-        this one: extends = \"base.toml\"";
+    let help = ROOT.key("extends").help;
     let span = value.span().start + base..value.span().end + base;
     let problem = |message: String, label: &str, help: &str| {
         Err(Problem::new(span.clone(), message, label, help))
     };
     let Some(named) = value.get_ref().as_str() else {
         let found = tree::type_name(value.get_ref());
-        return problem(format!("`extends` must be a string, not {found}"), "no path", HELP);
+        return problem(format!("`extends` must be a string, not {found}"), "no path", help);
     };
     let next = path.parent().unwrap_or(Path::new("")).join(named);
     let shown = next.display();
@@ -99,7 +99,7 @@ fn next(
     let text = match load::extended_text(&next) {
         Ok(text) => text,
         Err(error) => {
-            return problem(format!("cannot extend {shown}: {error}"), "this file", HELP);
+            return problem(format!("cannot extend {shown}: {error}"), "this file", help);
         }
     };
     let same = next.canonicalize().unwrap_or_else(|_| next.clone());
@@ -271,24 +271,13 @@ fn leaves(table: &DeTable<'_>, above: &str) -> Vec<Flagged> {
         let keys: Vec<&str> = path.split('.').collect();
         if path == "sweep" {
             continue;
-        } else if let (DeValue::Table(below), true) = (value.get_ref(), is_section(&keys)) {
+        } else if let (DeValue::Table(below), true) = (value.get_ref(), is_merged(&keys)) {
             found.extend(leaves(below, &path));
         } else {
             found.push(Flagged { path, place: key.span() });
         }
     }
     found
-}
-
-/// Whether the table at a path is merged with the one below it: a value that is written as a table,
-/// such as `{ uniform = [0, 2] }`, is replaced.
-fn is_section(path: &[&str]) -> bool {
-    matches!(
-        path,
-        ["wan" | "punch" | "peer" | "subject" | "host" | "sweep"]
-            | ["peer" | "host", _]
-            | ["peer", _, "nat"]
-    )
 }
 
 /// Puts one tree over another. What both have keeps its position from below, its place from above.
@@ -315,7 +304,7 @@ fn merge_value<'s>(
     over: Spanned<DeValue<'s>>,
     path: &[&str],
 ) -> Spanned<DeValue<'s>> {
-    if !is_section(path) || !over.get_ref().is_table() {
+    if !is_merged(path) || !over.get_ref().is_table() {
         return over;
     }
     if path.last() == Some(&"nat") && below.get_ref().is_str() {

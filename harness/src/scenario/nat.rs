@@ -2,13 +2,11 @@
 
 use toml::de::DeValue;
 
-use super::error::{Checked, did_you_mean, list};
-use super::keys;
-use super::tree::{Section, Value};
-use crate::nat::{
-    Allocation, Nat, NatSpec, PortBlock, catalogue,
-    possible::{DELTAS, MIN_BLOCK, impossible},
-};
+use super::error::{Checked, did_you_mean};
+use super::language::NAT;
+use super::tree::{Table, Value};
+use crate::named::Named;
+use crate::nat::{Allocation, Nat, NatSpec, PortBlock, catalogue, keys, possible::impossible};
 
 /// A NAT by its name alone, or as a table that also says what differs from the catalogue.
 pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {
@@ -16,11 +14,11 @@ pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {
         return named(&value);
     }
     if !value.raw().is_table() {
-        return Err(value.not("the name of a NAT, or a table", help()));
+        return Err(value.not("the name of a NAT, or a table", value.key().help()));
     }
     let whole = value.clone();
-    let section = value.section(keys::NAT)?;
-    let nat = match section.get("name") {
+    let section = value.section(&NAT)?;
+    let nat = match section.get(keys::NAME) {
         Some(name) => named(&name)?,
         None => Nat::home(),
     };
@@ -37,62 +35,49 @@ pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {
 }
 
 /// What a table says of a NAT, on top of `base`.
-fn described(section: &Section<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
+fn described(section: &Table<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
     let allocation = allocation(section, base.allocation)?;
     // Whoever names only the allocation means the NATs that are known to have it.
-    let mapping = match section.get("allocation") {
+    let mapping = match section.get(keys::ALLOCATION) {
         Some(_) => allocation.usual_mapping(),
         None => base.mapping,
     };
-    let mut spec = NatSpec {
-        mapping: section.choice("mapping", mapping)?,
-        filtering: section.choice("filtering", base.filtering)?,
-        allocation,
-        unsolicited: section.choice("unsolicited", base.unsolicited)?,
-        hairpin: section.choice("hairpin", base.hairpin)?,
-        ..base
-    };
-    if let Some(value) = section.get("simultaneous_open") {
-        spec.simultaneous_open = value.flag(SIMULTANEOUS_OPEN_HELP)?;
-    }
-    if let Some(value) = section.get("icmp_limit") {
-        spec.icmp_limit = value.flag(ICMP_LIMIT_HELP)?;
-    }
-    let timeouts = &mut spec.timeouts;
-    for (key, timeout, what) in [
-        ("syn_timeout_s", &mut timeouts.syn_s, "a SYN that nobody answers"),
-        ("established_timeout_s", &mut timeouts.established_s, "an idle connection"),
-        ("close_timeout_s", &mut timeouts.close_s, "a connection that was closed"),
+    let flag = |key, base| Ok(section.given(key, Value::flag)?.unwrap_or(base));
+    let mut timeouts = base.timeouts;
+    for (key, timeout) in [
+        (keys::SYN_TIMEOUT_S, &mut timeouts.syn_s),
+        (keys::ESTABLISHED_TIMEOUT_S, &mut timeouts.established_s),
+        (keys::CLOSE_TIMEOUT_S, &mut timeouts.close_s),
     ] {
-        if let Some(value) = section.get(key) {
-            let help = format!(
-                "`{key}` is how long the NAT remembers {what}: whole seconds from 1 to \
-                 {MAX_TIMEOUT_S}, such as `{key} = 5`"
-            );
-            let seconds = value.whole(1, MAX_TIMEOUT_S, &help)?;
-            *timeout = Some(u32::try_from(seconds).expect("checked to be less"));
+        if let Some(seconds) = section.given(key, Value::whole)? {
+            *timeout = Some(u32::try_from(seconds).expect("checked to be at most a day"));
         }
     }
-    Ok(spec)
+    Ok(NatSpec {
+        name: base.name,
+        mapping: choice(section, keys::MAPPING, mapping)?,
+        filtering: choice(section, keys::FILTERING, base.filtering)?,
+        allocation,
+        unsolicited: choice(section, keys::UNSOLICITED, base.unsolicited)?,
+        simultaneous_open: flag(keys::SIMULTANEOUS_OPEN, base.simultaneous_open)?,
+        hairpin: choice(section, keys::HAIRPIN, base.hairpin)?,
+        timeouts,
+        icmp_limit: flag(keys::ICMP_LIMIT, base.icmp_limit)?,
+    })
 }
 
-/// A day.
-pub(super) const MAX_TIMEOUT_S: u64 = 86_400;
-
-const SIMULTANEOUS_OPEN_HELP: &str = "`simultaneous_open` says whether a SYN from outside may meet \
-    one from inside, or every SYN from outside is dropped: true or false, without quotes";
-
-const ICMP_LIMIT_HELP: &str = "`icmp_limit` says whether the NAT limits its ICMP errors as Linux \
-    does, or answers every single SYN: true or false, without quotes";
+fn choice<T: Named>(section: &Table<'_, '_>, key: &str, base: T) -> Checked<T> {
+    Ok(section.given(key, Value::choice)?.unwrap_or(base))
+}
 
 /// The allocation, with its numbers.
-fn allocation(section: &Section<'_, '_>, base: Allocation) -> Checked<Allocation> {
-    let mut allocation: Allocation = section.choice("allocation", base)?;
-    for (key, wanted) in [("delta", "fixed-delta"), ("block", "block")] {
+fn allocation(section: &Table<'_, '_>, base: Allocation) -> Checked<Allocation> {
+    let mut allocation: Allocation = choice(section, keys::ALLOCATION, base)?;
+    for (key, wanted) in [(keys::DELTA, "fixed-delta"), (keys::BLOCK, "block")] {
         let Some(value) = section.get(key) else { continue };
         match (&mut allocation, key) {
-            (Allocation::FixedDelta(delta), "delta") => *delta = self::delta(&value)?,
-            (Allocation::Block(block), "block") => *block = self::block(&value)?,
+            (Allocation::FixedDelta(delta), keys::DELTA) => *delta = port(value.whole()?),
+            (Allocation::Block(block), keys::BLOCK) => *block = self::block(&value)?,
             _ => {
                 return Err(value.problem(
                     format!("`{}` has no meaning with allocation \"{allocation}\"", value.path()),
@@ -105,37 +90,24 @@ fn allocation(section: &Section<'_, '_>, base: Allocation) -> Checked<Allocation
     Ok(allocation)
 }
 
-fn delta(value: &Value<'_, '_>) -> Checked<u16> {
-    let (least, most) = (*DELTAS.start(), *DELTAS.end());
-    let help = format!(
-        "`delta` is what the NAT adds to the inside port: a whole number from {least} to {most}, \
-         such as `delta = 1000`"
-    );
-    let delta = value.whole(least.into(), most.into(), &help)?;
-    Ok(u16::try_from(delta).expect("checked to be within the bounds"))
-}
-
 fn block(value: &Value<'_, '_>) -> Checked<PortBlock> {
-    let help = format!(
-        "`block` is the lowest and the highest outside port, from 1024 to 65535 and at least \
-         {MIN_BLOCK} ports: `block = [61440, 61951]`"
-    );
-    let items = value.items(&help)?;
+    let items = value.items()?;
     let [first, last] = items.as_slice() else {
         let message = format!("`{}` must have two ports, not {}", value.path(), items.len());
-        return Err(value.problem(message, "must be [lowest, highest]", help));
+        return Err(value.wrong(message, "must be [lowest, highest]"));
     };
-    let port = |value: &Value<'_, '_>| {
-        let port = value.whole(1024, 65_535, &help)?;
-        Ok(u16::try_from(port).expect("checked to be a port"))
-    };
-    Ok(PortBlock { first: port(first)?, last: port(last)? })
+    let item = |value: &Value<'_, '_>| Ok(port(value.whole_within(1024, 65_535)?));
+    Ok(PortBlock { first: item(first)?, last: item(last)? })
+}
+
+fn port(number: u64) -> u16 {
+    u16::try_from(number).expect("checked to be at most 65535")
 }
 
 /// A public host has no NAT whose behaviour could be described.
-fn public_host(section: &Section<'_, '_>) -> Checked<Nat> {
-    for key in keys::NAT.iter().filter(|key| **key != "name") {
-        if let Some(value) = section.get(key) {
+fn public_host(section: &Table<'_, '_>) -> Checked<Nat> {
+    for key in NAT.keys.iter().filter(|key| key.name != keys::NAME) {
+        if let Some(value) = section.get(key.name) {
             return Err(value.problem(
                 format!("`{}` has no meaning without a NAT", value.path()),
                 "the NAT is \"none\"",
@@ -148,13 +120,9 @@ fn public_host(section: &Section<'_, '_>) -> Checked<Nat> {
 }
 
 fn named(value: &Value<'_, '_>) -> Checked<Nat> {
-    let name = value.text(&help())?;
+    let name = value.text()?;
     Nat::named(name).ok_or_else(|| {
-        let help = did_you_mean(name, &catalogue::names()) + &help();
+        let help = did_you_mean(name, &catalogue::names()) + &value.key().help();
         value.problem(format!("there is no NAT \"{name}\""), "unknown NAT", help)
     })
-}
-
-fn help() -> String {
-    format!("the NATs are {}", list(&catalogue::names()))
 }

@@ -14,7 +14,9 @@ mod broken;
 mod language;
 mod layers;
 mod never_panics;
+mod readme;
 mod right;
+mod table;
 mod unreadable;
 mod wrong;
 
@@ -59,6 +61,7 @@ trials_max = 90
 seed = 18446744073709551615
 
 [wan]
+family = "ipv4"
 delay_ms = 12.5
 loss = 0.1
 
@@ -101,8 +104,11 @@ where = { "wan.loss" = 0.0 }
 success = ">= 0.9"
 
 [[expect]]
+where = { "wan.loss" = { not = 0.5 } }
 success = "theory"
 theory = ">= 0.99"
+up_ms = { p50 = "<= 28" }
+up_rtt = { p90 = "< 1.5" }
 connected_ms = { p50 = "<= 54.5", "p99.9" = "< 90" }
 connected_rtt = { p50 = "<= 1.1" }
 chosen_ms = { p90 = "> 5" }
@@ -111,4 +117,27 @@ returned_ms = { p50 = "<= 200" }
 returned_rtt = { p50 = "<= 4" }
 cause = { syn-lost = ">= 0.5" }
 causes = ["syn-lost", "unknown"]
+"#;
+
+/// A file that uses all behaviours of a NAT.
+const NATS: &str = r#"
+trials = 1
+
+[peer.a.nat]
+mapping = "endpoint-independent"
+filtering = "address-dependent"
+allocation = "block"
+block = [2000, 2999]
+unsolicited = "icmp-host"
+hairpin = "internal"
+syn_timeout_s = 5
+established_timeout_s = 7440
+close_timeout_s = 240
+icmp_limit = false
+
+[peer.b.nat]
+name = "symmetric"
+allocation = "fixed-delta"
+delta = 7
+simultaneous_open = false
 "#;

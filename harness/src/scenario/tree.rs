@@ -6,13 +6,17 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::{Checked, Problem, Problems, did_you_mean, list};
-use super::keys::{self, Number, join};
+use super::key::{self, DefaultValue, KEY, Key, Section, quoted};
+use super::language::ROOT;
+use super::places::{self, join};
+use super::{Draw, distribution};
 use crate::named::Named;
 
-/// A value in the tree, with its path for messages.
+/// A value in the tree, with its path for messages and the key that says what is right.
 #[derive(Debug, Clone)]
 pub(super) struct Value<'t, 's> {
     path: String,
+    key: &'static Key,
     node: &'t Spanned<DeValue<'s>>,
     problems: &'t Problems,
 }
@@ -26,6 +30,16 @@ impl<'t, 's> Value<'t, 's> {
     /// The same value, by another path.
     pub(super) fn at(self, path: String) -> Self {
         Self { path, ..self }
+    }
+
+    /// The same value, as one of another key.
+    pub(super) fn of(self, key: &'static Key) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What the language says of it.
+    pub(super) fn key(&self) -> &'static Key {
+        self.key
     }
 
     /// The value and its place.
@@ -48,6 +62,11 @@ impl<'t, 's> Value<'t, 's> {
         Problem::new(self.node.span(), message, label, help)
     }
 
+    /// A problem with this value, whose remedy is what its key takes.
+    pub(super) fn wrong(&self, message: impl Into<String>, label: impl Into<String>) -> Problem {
+        self.problem(message, label, self.key.help())
+    }
+
     /// The problem that it is of another type than `wanted`.
     pub(super) fn not(&self, wanted: &str, help: impl Into<String>) -> Problem {
         let found = type_name(self.raw());
@@ -58,149 +77,165 @@ impl<'t, 's> Value<'t, 's> {
         )
     }
 
-    /// A number within the bounds of `spec`.
-    pub(super) fn number(&self, spec: &Number) -> Checked<f64> {
+    /// The value of a type, or the problem that it is of another one.
+    fn typed<T>(&self, value: Option<T>, wanted: &str) -> Checked<T> {
+        value.ok_or_else(|| self.not(wanted, self.key.help()))
+    }
+
+    /// A number within the bounds of its key.
+    pub(super) fn number(&self) -> Checked<f64> {
+        self.number_of(self.key)
+    }
+
+    /// A number within the bounds of a key.
+    pub(super) fn number_of(&self, key: &Key) -> Checked<f64> {
+        let bounds = key.bounds();
         let (number, written) = match self.raw() {
             DeValue::Integer(integer) => (as_f64(integer), integer.to_string()),
             DeValue::Float(float) => (float.as_str().parse().ok(), float.as_str().to_owned()),
             DeValue::String(_) => {
-                let help = format!("{}, without quotes and unit", spec.help());
+                let help = format!("{}, without quotes and unit", key.help());
                 return Err(self.not("a number", help));
             }
             DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                return Err(self.not("a number", spec.help()));
+                return Err(self.not("a number", key.help()));
             }
         };
         let number = number.unwrap_or(f64::INFINITY);
-        if (spec.min..=spec.max).contains(&number) {
+        if (bounds.min..=bounds.max).contains(&number) {
             // Adding zero turns -0.0 into 0.0.
             return Ok(number + 0.0);
         }
         if number.is_nan() {
             let message = format!("`{}` is not a number: {written}", self.path);
-            return Err(self.problem(message, "must be a number", spec.help()));
+            return Err(self.problem(message, "must be a number", key.help()));
         }
         let message = format!("`{}` is out of range: {written}", self.path);
-        let mut help = spec.help();
-        if spec.unit.is_empty() && (1.0..=100.0).contains(&number) {
-            help = format!("{help}; {number}% is `{} = {}`", spec.key, number / 100.0);
+        let mut help = key.help();
+        if bounds.unit.is_empty() && (1.0..=100.0).contains(&number) {
+            help = format!("{help}; {number}% is `{} = {}`", key.name, number / 100.0);
         }
-        Err(self.problem(message, format!("must be {}", spec.range()), help))
+        Err(self.problem(message, format!("must be {}", bounds.range()), help))
+    }
+
+    /// A whole number within the bounds of its key.
+    pub(super) fn whole(&self) -> Checked<u64> {
+        let (min, max) = self.key.whole_bounds();
+        self.whole_within(min, max)
     }
 
     /// A whole number from `min` to `max`.
-    pub(super) fn whole(&self, min: u64, max: u64, help: &str) -> Checked<u64> {
+    pub(super) fn whole_within(&self, min: u64, max: u64) -> Checked<u64> {
         let DeValue::Integer(integer) = self.raw() else {
-            return Err(self.not("a whole number", help));
+            return self.typed(None, "a whole number");
         };
         as_i128(integer)
             .and_then(|number| u64::try_from(number).ok())
             .filter(|number| (min..=max).contains(number))
             .ok_or_else(|| {
                 let message = format!("`{}` is out of range: {integer}", self.path);
-                self.problem(message, format!("must be from {min} to {max}"), help)
+                self.wrong(message, format!("must be from {min} to {max}"))
             })
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self, help: &str) -> Checked<bool> {
-        self.raw()
-            .as_bool()
-            .ok_or_else(|| self.not("`true` or `false`", help))
+    pub(super) fn flag(&self) -> Checked<bool> {
+        self.typed(self.raw().as_bool(), "`true` or `false`")
     }
 
     /// A string.
-    pub(super) fn text(&self, help: &str) -> Checked<&'t str> {
-        self.raw()
-            .as_str()
-            .ok_or_else(|| self.not("a string", help))
+    pub(super) fn text(&self) -> Checked<&'t str> {
+        self.typed(self.raw().as_str(), "a string")
     }
 
     /// One of the names of `T`.
     pub(super) fn choice<T: Named>(&self) -> Checked<T> {
-        let names: Vec<&str> = T::NAMES.iter().map(|(name, _)| *name).collect();
-        let quoted = |name: &&str| format!("\"{name}\"");
-        let all = names.iter().map(quoted).collect::<Vec<_>>().join(", ");
-        let name = self.text(&format!("one of {all}"))?;
+        let name = self.text()?;
         let found = T::NAMES.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| *value).ok_or_else(|| {
+            let names = key::names::<T>();
             self.problem(
                 format!("unknown value \"{name}\" for `{}`", self.path),
                 "unknown value",
-                format!("{}it is one of {all}", did_you_mean(name, &names)),
+                format!("{}it is one of {}", did_you_mean(name, &names), quoted(&names)),
             )
         })
     }
 
     /// The items of a list; in messages they go by the path of the list.
-    pub(super) fn items(&self, help: &str) -> Checked<Vec<Self>> {
-        let DeValue::Array(items) = self.raw() else {
-            return Err(self.not("a list", help));
-        };
-        let item = |node| Self { path: self.path.clone(), node, problems: self.problems };
-        Ok(items.iter().map(item).collect())
+    pub(super) fn items(&self) -> Checked<Vec<Self>> {
+        let items = self.typed(self.raw().as_array(), "a list")?;
+        Ok(items
+            .iter()
+            .map(|node| Self { node, ..self.clone() })
+            .collect())
     }
 
-    /// A table whose keys are checked later, or never.
-    pub(super) fn table(self, help: &str) -> Checked<Section<'t, 's>> {
-        match self.raw() {
-            DeValue::Table(table) => Ok(Section {
-                path: self.path,
-                span: self.node.span(),
-                table: Some(table),
-                problems: self.problems,
-            }),
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_) => Err(self.not("a table", help)),
+    /// A table whose keys are free, or checked later.
+    pub(super) fn table(self) -> Checked<Table<'t, 's>> {
+        let table = self.typed(self.raw().as_table(), "a table")?;
+        Ok(Table {
+            path: self.path,
+            key: self.key,
+            section: None,
+            span: self.node.span(),
+            table: Some(table),
+            problems: self.problems,
+        })
+    }
+
+    /// A table that has none but the keys of a section.
+    pub(super) fn section(self, section: &'static Section) -> Checked<Table<'t, 's>> {
+        if !self.raw().is_table() {
+            let names = list(&section.names());
+            let help = format!("write [{}] and below it its keys: {names}", self.path);
+            return Err(self.not("a table", help));
         }
-    }
-
-    /// A table that has none but these keys.
-    pub(super) fn section(self, known: &[&str]) -> Checked<Section<'t, 's>> {
-        let help = format!("write [{}] and below it its keys: {}", self.path, list(known));
-        Ok(self.table(&help)?.only(known))
+        Ok(self.table()?.only(section))
     }
 }
 
 /// A table in the tree. One that is not in the file is empty.
 #[derive(Debug, Clone)]
-pub(super) struct Section<'t, 's> {
+pub(super) struct Table<'t, 's> {
     path: String,
+    /// The key whose value it is.
+    key: &'static Key,
+    /// The keys that it may have; `None` where they are free.
+    section: Option<&'static Section>,
     span: Range<usize>,
     table: Option<&'t DeTable<'s>>,
     problems: &'t Problems,
 }
 
-impl<'t, 's> Section<'t, 's> {
-    /// The whole file; what is found wrong with it is noted in `problems`.
+impl<'t, 's> Table<'t, 's> {
+    /// The whole file. Problems with it are reported to `problems`.
     pub(super) fn root(table: &'t DeTable<'s>, problems: &'t Problems) -> Self {
-        Self { path: String::new(), span: 0..0, table: Some(table), problems }
+        let path = String::new();
+        let whole =
+            Self { path, key: &KEY, section: None, span: 0..0, table: Some(table), problems };
+        whole.only(&ROOT)
     }
 
-    /// What is found wrong.
+    /// Where problems are reported.
     pub(super) fn problems(&self) -> &'t Problems {
         self.problems
     }
 
-    /// The value, or `None` after its problem is noted.
-    pub(super) fn noted<T>(&self, checked: Checked<T>) -> Option<T> {
-        self.problems.noted(checked)
+    /// The value, or `None` after its problem is reported.
+    pub(super) fn or_report<T>(&self, checked: Checked<T>) -> Option<T> {
+        self.problems.or_report(checked)
     }
 
-    /// Notes every key but these as a problem.
-    pub(super) fn only(self, known: &[&str]) -> Self {
-        for key in self
-            .keys()
-            .filter(|key| !known.contains(&key.get_ref().as_ref()))
-        {
-            self.problems
-                .note(keys::unknown(&self.path, key.get_ref(), known, key.span()));
+    /// Reports every key that a section does not have.
+    pub(super) fn only(self, section: &'static Section) -> Self {
+        for key in self.keys() {
+            if section.find(key.get_ref()).is_none() {
+                let problem = places::unknown(&self.path, key.get_ref(), section, key.span());
+                self.problems.report(problem);
+            }
         }
-        self
+        Self { section: Some(section), ..self }
     }
 
     /// Its keys, in the order of the file.
@@ -215,10 +250,13 @@ impl<'t, 's> Section<'t, 's> {
         self.table
             .into_iter()
             .flat_map(DeTable::iter)
-            .map(|(key, node)| {
-                let path = join(&self.path, key.get_ref());
-                (key, Value { path, node, problems: self.problems })
-            })
+            .map(|(key, node)| (key, self.value(key.get_ref(), node)))
+    }
+
+    fn value(&self, name: &str, node: &'t Spanned<DeValue<'s>>) -> Value<'t, 's> {
+        let key = self.section.and_then(|section| section.find(name));
+        let path = join(&self.path, name);
+        Value { path, key: key.unwrap_or(self.key), node, problems: self.problems }
     }
 
     /// Whether it has no keys at all.
@@ -227,41 +265,94 @@ impl<'t, 's> Section<'t, 's> {
     }
 
     /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<Value<'t, 's>> {
-        let node = self.table?.get(key)?;
-        Some(Value { path: join(&self.path, key), node, problems: self.problems })
+    pub(super) fn get(&self, name: &str) -> Option<Value<'t, 's>> {
+        Some(self.value(name, self.table?.get(name)?))
     }
 
     /// The value of a key that must be there.
-    pub(super) fn require(&self, key: &str, help: &str) -> Checked<Value<'t, 's>> {
-        self.get(key).ok_or_else(|| {
-            let message = format!("`{}` is missing", join(&self.path, key));
-            Problem::new(self.span.clone(), message, format!("needs `{key}`"), help)
+    pub(super) fn require(&self, name: &str) -> Checked<Value<'t, 's>> {
+        self.get(name).ok_or_else(|| {
+            let message = format!("`{}` is missing", join(&self.path, name));
+            let described = self
+                .section
+                .and_then(|section| section.find(name))
+                .filter(|key| !key.help.is_empty());
+            let help = described.unwrap_or(self.key).help();
+            Problem::new(self.span.clone(), message, format!("needs `{name}`"), help)
         })
     }
 
-    /// A table in this one that has none but these keys; empty if it is not there, or no table.
-    pub(super) fn section(&self, key: &str, known: &[&str]) -> Self {
+    /// A section in this one; empty if it is not there, or no table.
+    pub(super) fn section(&self, name: &str) -> Self {
+        let key = self.key_of(name);
+        let section = key.section();
         let found = self
-            .get(key)
-            .and_then(|value| self.noted(value.section(known)));
+            .get(name)
+            .and_then(|value| self.or_report(value.section(section)));
         found.unwrap_or_else(|| Self {
-            path: join(&self.path, key),
+            path: join(&self.path, name),
+            key,
+            section: Some(section),
             span: 0..0,
             table: None,
             problems: self.problems,
         })
     }
 
-    /// The number of a key, or its default.
-    pub(super) fn number(&self, spec: &Number) -> Checked<f64> {
-        self.get(spec.key)
-            .map_or(Ok(spec.default), |value| value.number(spec))
+    /// The key of a name that its section has.
+    pub(super) fn key_of(&self, name: &str) -> &'static Key {
+        let section = self
+            .section
+            .expect("only sections are read by names of keys");
+        section.key(name)
     }
 
-    /// One of the names of `T`, or its default.
-    pub(super) fn choice<T: Named>(&self, key: &str, default: T) -> Checked<T> {
-        self.get(key).map_or(Ok(default), |value| value.choice())
+    /// The value of a key, if it is there.
+    pub(super) fn given<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Value<'t, 's>) -> Checked<T>,
+    ) -> Checked<Option<T>> {
+        self.get(name).map(|value| read(&value)).transpose()
+    }
+
+    /// The value of a key, or the default of the key where it is not there, or wrong.
+    fn or_default<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Value<'t, 's>) -> Checked<T>,
+        default: impl FnOnce(DefaultValue) -> Option<T>,
+    ) -> T {
+        self.or_report(self.given(name, read))
+            .flatten()
+            .or_else(|| default(self.key_of(name).default))
+            .expect("the table has a default of the type that is read")
+    }
+
+    /// The number of a key, or its default.
+    pub(super) fn number(&self, name: &str) -> f64 {
+        self.or_default(name, Value::number, DefaultValue::number)
+    }
+
+    /// The whole number of a key, or its default.
+    pub(super) fn whole(&self, name: &str) -> u64 {
+        self.or_default(name, Value::whole, DefaultValue::whole)
+    }
+
+    /// The flag of a key, or its default.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.or_default(name, Value::flag, DefaultValue::flag)
+    }
+
+    /// The value of `T` that a key names, or its default.
+    pub(super) fn choice<T: Named>(&self, name: &str) -> T {
+        self.or_default(name, Value::choice, DefaultValue::choice)
+    }
+
+    /// The number of a key or its distribution, or its default.
+    pub(super) fn distribution(&self, name: &str) -> Draw {
+        let default = |default: DefaultValue| default.number().map(Draw::Fixed);
+        self.or_default(name, distribution::read, default)
     }
 }
 

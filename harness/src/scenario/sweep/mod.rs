@@ -15,11 +15,12 @@ use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use self::path::SWEPT;
 use self::range::Range;
 use super::error::{Checked, Problem};
-use super::tree::{Section, Value, put, to_json};
-use super::{Cell, keys, setup};
+use super::language::{ROOT, ZIP};
+use super::places::join;
+use super::tree::{Table, Value, put, to_json};
+use super::{Cell, setup};
 use crate::event::Assignment;
 
 pub(super) use self::range::is_range;
@@ -29,15 +30,6 @@ const MANY_CELLS: u128 = 10_000;
 
 /// No scenario has more cells than this: each takes some kilobytes while they are run.
 const MAX_CELLS: u128 = 1_000_000;
-
-const HELP: &str = "write a path in quotes and a list of values, or a range: \
-    \"peer.b.clock_offset_s\" = [0, 5, 10] or { from = 0, to = 10, step = 5 }";
-
-const ZIP_HELP: &str = "paths whose lists go together stand below [[sweep.zip]]: the first values \
-    of all make one cell, the second values the next";
-
-/// The keys of a range, for the schema and the documentation.
-pub(super) const RANGE: &[&str] = range::KEYS;
 
 /// One swept path and its values.
 #[derive(Debug)]
@@ -83,18 +75,18 @@ impl Values<'_, '_> {
 
 /// Reads `[sweep]`, but makes no values of its ranges. What is wrong with a path is noted, and the
 /// path left out.
-pub(super) fn read<'t, 's>(root: &Section<'t, 's>) -> Vec<Group<Found<'t, 's>>> {
+pub(super) fn read<'t, 's>(root: &Table<'t, 's>) -> Vec<Group<Found<'t, 's>>> {
     let Some(value) = root.get("sweep") else { return Vec::new() };
-    let Some(section) = root.noted(value.clone().table(HELP)) else { return Vec::new() };
+    let Some(section) = root.or_report(value.clone().table()) else { return Vec::new() };
     if section.is_empty() {
         root.problems()
-            .note(value.problem("`sweep` is empty", "no path and no values", HELP));
+            .report(value.wrong("`sweep` is empty", "no path and no values"));
     }
     let mut groups = Vec::new();
     let mut paths = Vec::new();
     for (key, value) in section.entries() {
         if key.get_ref() == "zip" {
-            zipped(&value, root, &mut paths, &mut groups);
+            zipped(&value.of(&ZIP), root, &mut paths, &mut groups);
         } else {
             let mut found = Vec::new();
             collect(key, value, key.get_ref(), root, &mut paths, &mut found);
@@ -107,7 +99,7 @@ pub(super) fn read<'t, 's>(root: &Section<'t, 's>) -> Vec<Group<Found<'t, 's>>> 
 /// Checks how many cells the groups make.
 pub(super) fn check_size(
     groups: &[Group<Found<'_, '_>>],
-    root: &Section<'_, '_>,
+    root: &Table<'_, '_>,
     many_are_meant: bool,
 ) -> Checked<()> {
     let count = |group: &Group<Found<'_, '_>>| group.axes[0].values.count();
@@ -159,7 +151,7 @@ pub(super) fn range_texts(groups: &[Group<Found<'_, '_>>]) -> Vec<String> {
 pub(super) fn axes<'x>(
     groups: Vec<Group<Found<'_, 'x>>>,
     range_texts: &'x [String],
-    root: &Section<'_, '_>,
+    root: &Table<'_, '_>,
 ) -> Vec<Group<Axis<'x>>> {
     let mut texts = range_texts.iter();
     let mut all = Vec::new();
@@ -198,14 +190,14 @@ fn range_values<'x>(text: &'x str, place: &Span<usize>) -> Vec<Spanned<DeValue<'
 fn distinct<'s>(
     path: &str,
     items: Vec<Value<'_, 's>>,
-    root: &Section<'_, '_>,
+    root: &Table<'_, '_>,
 ) -> Vec<Spanned<DeValue<'s>>> {
     let mut json: Vec<Json> = Vec::new();
     let mut values = Vec::new();
     for item in items {
         let this = to_json(item.raw());
         if json.iter().any(|earlier| same_value(earlier, &this)) {
-            root.problems().note(item.problem(
+            root.problems().report(item.problem(
                 format!("`{path}` has the value {this} twice"),
                 "the second time",
                 "leave it out: the cells would be the same",
@@ -223,11 +215,11 @@ fn distinct<'s>(
 pub(super) fn cells<'x>(
     tree: &DeTable<'x>,
     groups: &[Group<Axis<'x>>],
-    root: &Section<'_, '_>,
+    root: &Table<'_, '_>,
 ) -> Vec<Cell> {
     let mut bare = tree.clone();
-    for key in keys::ROOT.iter().filter(|key| !SWEPT.contains(key)) {
-        bare.remove(*key);
+    for key in ROOT.keys.iter().filter(|key| !key.is_swept()) {
+        bare.remove(key.name);
     }
     // A value for `peer.a.nat` must not undo one for `peer.a.nat.unsolicited`.
     let mut shallow_first: Vec<(usize, usize)> = (0..groups.len())
@@ -251,7 +243,7 @@ pub(super) fn cells<'x>(
             let path: Vec<&str> = path.split('.').collect();
             put(&mut tree, &path, place, values[chosen[group]].clone());
         }
-        let setup = setup::read(&Section::root(&tree, root.problems()));
+        let setup = setup::read(&Table::root(&tree, root.problems()));
         let cell = Cell { values: assignments(groups, &chosen), setup };
         if root.problems().is_full() {
             break;
@@ -262,7 +254,7 @@ pub(super) fn cells<'x>(
             && root.problems().count() == 0
         {
             root.problems()
-                .note(same_cells(groups, &chosen, (&cells[earlier], earlier), &cell));
+                .report(same_cells(groups, &chosen, (&cells[earlier], earlier), &cell));
         }
         seen.insert(hash, index);
         cells.push(cell);
@@ -326,31 +318,31 @@ fn collect<'t, 's>(
     key: &'t Spanned<toml::de::DeString<'s>>,
     value: Value<'t, 's>,
     path: &str,
-    root: &Section<'t, 's>,
+    root: &Table<'t, 's>,
     paths: &mut Vec<String>,
     found: &mut Vec<Found<'t, 's>>,
 ) {
     if let DeValue::Table(table) = value.raw()
         && !is_range(table)
     {
-        let Some(section) = root.noted(value.table(HELP)) else { return };
+        let Some(section) = root.or_report(value.table()) else { return };
         for (key, value) in section.entries() {
-            collect(key, value, &keys::join(path, key.get_ref()), root, paths, found);
+            collect(key, value, &join(path, key.get_ref()), root, paths, found);
         }
         return;
     }
-    let problem = |message: String, label: &str, help: &str| {
+    let problem = |message: String, label: &str, help: String| {
         root.problems()
-            .note(Problem::new(key.span(), message, label, help));
+            .report(Problem::new(key.span(), message, label, help));
     };
     if let Err((message, help)) = path::check(path, root) {
-        return problem(message, "this path", &help);
+        return problem(message, "this path", help);
     }
     if paths.iter().any(|earlier| earlier == path) {
-        return problem(format!("`{path}` is swept twice"), "the second time", HELP);
+        return problem(format!("`{path}` is swept twice"), "the second time", value.key().help());
     }
     let value = value.at(path.to_owned());
-    if let Some(values) = root.noted(values(value)) {
+    if let Some(values) = root.or_report(values(value)) {
         paths.push(path.to_owned());
         found.push(Found { path: path.to_owned(), place: key.span(), values });
     }
@@ -363,12 +355,15 @@ fn values<'t, 's>(value: Value<'t, 's>) -> Checked<Values<'t, 's>> {
     }
     if !value.raw().is_array() {
         let path = format!("sweep.{}", value.path());
-        return Err(value.at(path).not("a list of values", HELP));
+        return Err(value
+            .clone()
+            .at(path)
+            .not("a list of values", value.key().help()));
     }
-    let items = value.items(HELP)?;
+    let items = value.items()?;
     if items.is_empty() {
         let message = format!("the sweep of `{}` has no values", value.path());
-        return Err(value.problem(message, "empty", HELP));
+        return Err(value.wrong(message, "empty"));
     }
     Ok(Values::List(items))
 }
@@ -376,17 +371,17 @@ fn values<'t, 's>(value: Value<'t, 's>) -> Checked<Values<'t, 's>> {
 /// Reads `[sweep.zip]` or each `[[sweep.zip]]`.
 fn zipped<'t, 's>(
     value: &Value<'t, 's>,
-    root: &Section<'t, 's>,
+    root: &Table<'t, 's>,
     paths: &mut Vec<String>,
     groups: &mut Vec<Group<Found<'t, 's>>>,
 ) {
     let tables = if value.raw().is_table() {
         vec![value.clone()]
     } else {
-        root.noted(value.items(ZIP_HELP)).unwrap_or_default()
+        root.or_report(value.items()).unwrap_or_default()
     };
     for table in tables {
-        let Some(section) = root.noted(table.clone().table(ZIP_HELP)) else { continue };
+        let Some(section) = root.or_report(table.clone().table()) else { continue };
         let mut axes = Vec::new();
         let before = root.problems().count();
         for (key, value) in section.entries() {
@@ -395,7 +390,7 @@ fn zipped<'t, 's>(
         if root.problems().count() == before {
             match check_zip(&axes, &table) {
                 Ok(()) => groups.push(Group { axes }),
-                Err(problem) => root.problems().note(problem),
+                Err(problem) => root.problems().report(problem),
             }
         }
     }
@@ -403,11 +398,11 @@ fn zipped<'t, 's>(
 
 fn check_zip(axes: &[Found<'_, '_>], table: &Value<'_, '_>) -> Checked<()> {
     let [first, others @ ..] = axes else {
-        return Err(table.problem("`sweep.zip` is empty", "no paths", ZIP_HELP));
+        return Err(table.wrong("`sweep.zip` is empty", "no paths"));
     };
     if others.is_empty() {
         let message = format!("`sweep.zip` has only one path, `{}`", first.path);
-        let help = format!("{ZIP_HELP}; a path alone stands below [sweep]");
+        let help = format!("{}; a path alone stands below [sweep]", ZIP.help);
         return Err(Problem::new(first.place.clone(), message, "goes with nothing", help));
     }
     let wanted = first.values.count();
@@ -422,7 +417,7 @@ fn check_zip(axes: &[Found<'_, '_>], table: &Value<'_, '_>) -> Checked<()> {
                 first.path
             ),
             "another length",
-            ZIP_HELP,
+            ZIP.help,
         )),
     }
 }

@@ -1,84 +1,82 @@
 //! What can be known of a swept path without reading its values.
 
 use super::super::error::did_you_mean;
-use super::super::keys;
-use super::super::tree::Section;
+use super::super::key::{Key, Kind, Section};
+use super::super::language::ROOT;
+use super::super::places::{self, join, swept_sections};
+use super::super::tree::Table;
 
 /// Checks a path: message and help otherwise.
-pub(super) fn check(path: &str, root: &Section<'_, '_>) -> Result<(), (String, String)> {
-    let keys: Vec<&str> = path.split('.').collect();
-    if let Some(example) = whole_section(&keys) {
-        let help = format!("sweep one of its keys, such as \"{example}\"");
-        return Err((format!("`{path}` is a whole section"), help));
-    }
-    let deepest = match *keys.as_slice() {
-        ["wan", key, ..] => {
-            known("wan", key, keys::WAN).map(|()| if key == "delay_ms" { 3 } else { 2 })?
-        }
-        ["punch", key, ..] => known("punch", key, keys::PUNCH).map(|()| 2)?,
-        ["subject", key, ..] => known("subject", key, keys::COMMAND).map(|()| 2)?,
-        ["peer", side, key, ..] => {
-            known("peer", side, keys::PEERS)?;
-            known(&format!("peer.{side}"), key, keys::PEER)?;
-            match key {
-                "nat" | "start_s" | "clock_offset_s" => 4,
-                _ => 3,
+#[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
+pub(super) fn check(path: &str, root: &Table<'_, '_>) -> Result<(), (String, String)> {
+    let names: Vec<&str> = path.split('.').collect();
+    let mut kind = section_of(names[0])?;
+    for (depth, name) in names.iter().enumerate().skip(1) {
+        let above = names[..depth].join(".");
+        kind = match kind {
+            Kind::Section(section) => known(&above, name, section)?.kind,
+            Kind::Named(section) => {
+                check_host(name, root)?;
+                Kind::Section(section)
             }
-        }
-        ["peer", side] => return known("peer", side, keys::PEERS),
-        ["host", name, key, ..] => {
-            check_host(name, root)?;
-            known(&format!("host.{name}"), key, keys::COMMAND).map(|()| 3)?
-        }
-        [first, ..] if keys::ROOT.contains(&first) => {
-            let help = "what can be swept are the keys of [wan], [punch], [peer.a], [peer.b], \
-                [subject] and [host.NAME]; what is meant for the whole scenario stands above the \
-                first [section]";
-            return Err((format!("`{first}` cannot be swept"), help.to_owned()));
-        }
-        [first, ..] => {
-            let help = did_you_mean(first, SWEPT)
-                + "what can be swept are the keys of [wan], \
-                [punch], [peer.a], [peer.b], [subject] and [host.NAME]";
-            return Err((format!("there is no section `{first}`"), help));
-        }
-        [] => return Ok(()),
-    };
-    if keys.len() > deepest {
-        let value = keys[..deepest].join(".");
-        let message = format!("there are no keys below `{value}`");
-        return Err((message, format!("sweep \"{value}\" itself")));
+            // A part of the value: what it may be is said when the value is read.
+            Kind::Nat | Kind::Distribution(_) => Kind::AnyNumber,
+            _ => {
+                let message = format!("there are no keys below `{above}`");
+                return Err((message, format!("sweep \"{above}\" itself")));
+            }
+        };
     }
-    Ok(())
+    match first_value(path, kind) {
+        Some(example) => {
+            let help = format!("sweep one of its keys, such as \"{example}\"");
+            Err((format!("`{path}` is a whole section"), help))
+        }
+        None => Ok(()),
+    }
 }
 
-/// The sections whose keys can be swept.
-pub(super) const SWEPT: &[&str] = &["wan", "punch", "peer", "subject", "host"];
-
-/// Checks a key of a path against those that its section has.
-fn known(section: &str, key: &str, known: &[&str]) -> Result<(), (String, String)> {
-    if known.contains(&key) {
-        return Ok(());
+/// The section that a path begins with.
+fn section_of(name: &str) -> Result<Kind, (String, String)> {
+    let help = format!("what can be swept are the keys of {}", swept_sections());
+    match ROOT.find(name) {
+        Some(key) if key.is_swept() => Ok(key.kind),
+        Some(_) => Err((
+            format!("`{name}` cannot be swept"),
+            help + "; what is meant for the whole scenario stands above the first [section]",
+        )),
+        None => {
+            let swept = ROOT.keys.iter().filter(|key| key.is_swept());
+            let names: Vec<&str> = swept.map(|key| key.name).collect();
+            let message = format!("there is no section `{name}`");
+            Err((message, did_you_mean(name, &names) + &help))
+        }
     }
-    let problem = keys::unknown(section, key, known, 0..0);
-    Err(problem.into_words())
 }
 
-/// A key of the section that a path leads to, if it leads to a section.
-fn whole_section(keys: &[&str]) -> Option<&'static str> {
-    match *keys {
-        ["wan"] => Some("wan.delay_ms"),
-        ["punch"] => Some("punch.rule"),
-        ["subject"] => Some("subject.command"),
-        ["peer"] | ["peer", "a" | "b"] => Some("peer.a.nat"),
-        ["host"] | ["host", _] => Some("host.NAME.command"),
+/// The key of a name in the section at a path.
+fn known(path: &str, name: &str, section: &Section) -> Result<&'static Key, (String, String)> {
+    let found = section.find(name);
+    found.ok_or_else(|| places::unknown(path, name, section, 0..0).into_message_and_help())
+}
+
+/// The path of the first value in the section at a path; `None` if it leads to a value itself.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
+fn first_value(path: &str, kind: Kind) -> Option<String> {
+    match kind {
+        Kind::Section(section) => {
+            let first = section.keys.first()?;
+            let below = join(path, first.name);
+            Some(first_value(&below, first.kind).unwrap_or(below))
+        }
+        Kind::Named(section) => first_value(&join(path, "NAME"), Kind::Section(section)),
         _ => None,
     }
 }
 
 /// A sweep brings no host into being: its name may just be misspelt.
-fn check_host(name: &str, root: &Section<'_, '_>) -> Result<(), (String, String)> {
-    let hosts = match root.get("host").map(|hosts| hosts.table("")) {
+fn check_host(name: &str, root: &Table<'_, '_>) -> Result<(), (String, String)> {
+    let hosts = match root.get("host").map(|hosts| hosts.table()) {
         Some(Ok(hosts)) => hosts.keys().map(|key| key.get_ref().as_ref()).collect(),
         _ => Vec::new(),
     };

@@ -3,22 +3,17 @@
 use toml::de::{DeTable, DeValue};
 
 use super::super::error::Checked;
+use super::super::language::{RANGE, RANGE_KEYS};
 use super::super::tree::{Value, as_f64, as_i128};
-
-/// The keys of a range.
-pub(super) const KEYS: &[&str] = &["from", "to", "step"];
-
-const HELP: &str = "a range is written { from = 0, to = 40, step = 5 }: `to` belongs to it where \
-    the steps meet it";
 
 /// More values than this are no range that anybody means.
 const MAX_NUMBER: f64 = 1e12;
 
 /// Whether a table is meant as a range, and not as a part of a path.
 pub(in super::super) fn is_range(table: &DeTable<'_>) -> bool {
-    KEYS.iter().any(|key| {
+    RANGE_KEYS.keys.iter().any(|key| {
         table
-            .get(*key)
+            .get(key.name)
             .is_some_and(|value| !value.get_ref().is_table())
     })
 }
@@ -39,9 +34,9 @@ impl Range {
     /// Reads a range.
     pub(super) fn read(value: Value<'_, '_>) -> Checked<Self> {
         let path = value.path().to_owned();
-        let section = value.clone().section(KEYS)?;
+        let section = value.clone().of(&RANGE).section(&RANGE_KEYS)?;
         let number = |key: &str| {
-            let value = section.require(key, HELP)?;
+            let value = section.require(key)?;
             let number = match value.raw() {
                 DeValue::Integer(integer) => as_f64(integer).filter(|_| as_i128(integer).is_some()),
                 DeValue::Float(float) => float.as_str().parse().ok(),
@@ -49,30 +44,34 @@ impl Range {
                 | DeValue::Boolean(_)
                 | DeValue::Datetime(_)
                 | DeValue::Array(_)
-                | DeValue::Table(_) => return Err(value.not("a number", HELP)),
+                | DeValue::Table(_) => return Err(value.not("a number", RANGE.help)),
             };
             let number: Option<f64> = number.filter(|number: &f64| number.abs() < MAX_NUMBER);
             let number = number.ok_or_else(|| {
-                value.problem(format!("`{}` is out of range", value.path()), "no bound", HELP)
+                value.problem(format!("`{}` is out of range", value.path()), "no bound", RANGE.help)
             })?;
             Ok((number, decimals(value.raw())))
         };
         let ((from, from_decimals), (to, to_decimals), (step, step_decimals)) =
             (number("from")?, number("to")?, number("step")?);
         if step == 0.0 {
-            let step = section.require("step", HELP)?;
-            return Err(step.problem(format!("the steps of `{path}` are zero"), "zero", HELP));
+            let step = section.require("step")?;
+            return Err(step.problem(
+                format!("the steps of `{path}` are zero"),
+                "zero",
+                RANGE.help,
+            ));
         }
         // A hair more than the division says, as 0.3 / 0.1 is a hair less than 3.
         let steps = ((to - from) / step + 1e-9).floor();
         if steps < 0.0 {
             let message = format!("the range of `{path}` never gets from {from} to {to}");
-            let help = format!("{HELP}; a range that falls has a negative step");
+            let help = format!("{}; a range that falls has a negative step", RANGE.help);
             return Err(value.problem(message, format!("{step} leads away from it"), help));
         }
         if steps >= MAX_NUMBER {
             let message = format!("the range of `{path}` has more than {MAX_NUMBER} values");
-            return Err(value.problem(message, "too many steps", HELP));
+            return Err(value.problem(message, "too many steps", RANGE.help));
         }
         let whole = [from_decimals, to_decimals, step_decimals]
             .iter()
