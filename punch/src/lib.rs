@@ -56,11 +56,16 @@
 pub mod driver;
 pub mod proto;
 
-pub use crate::proto::attempt::{Failure, MAX_FIXED_PORTS};
-pub use crate::proto::event::{Event, EventKind};
 pub use crate::{
     driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher},
-    proto::{bucket::Rule, election::Role, schedule::Schedule, time::ClockOffset},
+    proto::{
+        attempt::MAX_FIXED_PORTS,
+        bucket::Rule,
+        connection::{Failure, Role},
+        event::{Event, EventKind},
+        schedule::Schedule,
+        time::ClockOffset,
+    },
 };
 
 /// The example of the README, compiled and run as a documentation test.

@@ -1,9 +1,9 @@
-//! The packets of the WAN sorted into flows: one for each pair of ends, as the WAN sees them, with
-//! who said what to whom, when, and what became of it.
+//! The packets of the WAN sorted into flows: one flow for each pair of ends, as the WAN sees them,
+//! with the sender, the time and the fate of every packet.
 //!
-//! Only what the peers say to each other is in a flow; further public hosts are not. A packet stands
-//! on the WAN behind the sender's NATs and before the receiver's: that one was delivered says that
-//! it came to the receiver's outermost NAT, not that this one let it in.
+//! A flow holds only packets between the peers, none to or from further public hosts. The WAN sees
+//! a packet behind the sender's NATs and before the receiver's: a delivered packet has reached the
+//! receiver's outermost NAT, which need not have let it in.
 
 use std::{
     collections::BTreeMap,
@@ -15,34 +15,34 @@ use std::{
 use punch::proto::time::MonoTime;
 
 use crate::{
-    packet,
-    peers::Side,
-    wan::{Fate, Packet, Traffic},
+    packet::{IcmpErrorKind, Packet, Payload, Segment},
+    peers::{Pair, Side},
+    wan::{Fate, RecordedPacket, Traffic},
 };
 
 /// A peer as the WAN knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The address by which others reach it.
+pub(crate) struct PeerLocation {
+    /// The address by which others reach the peer.
     pub(crate) address: IpAddr,
-    /// NATs between its host and the WAN.
+    /// Number of NATs between the peer's host and the WAN.
     pub(crate) nats: u8,
-    /// How long its NAT remembers a SYN without an answer, where that is known to be short.
+    /// How long the peer's NAT remembers a SYN without an answer, where that is known to be short.
     pub(crate) forgets_after: Option<Duration>,
-    /// Whether its NAT drops every SYN from outside, against RFC 5382 REQ-2.
+    /// Whether the peer's NAT drops every SYN from outside, against RFC 5382 REQ-2.
     pub(crate) drops_syns: bool,
 }
 
-/// Who sent a packet: a peer's host, or a NAT in front of it by itself.
+/// Sender of a packet: the host of a peer, or a NAT in front of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaker {
-    /// The host itself.
+pub(crate) enum PacketSender {
+    /// The host.
     Host(Side),
-    /// The NAT that many routers away from the WAN; 0 is the outermost.
+    /// The NAT with this many routers between itself and the WAN; 0 is the outermost.
     Nat(Side, u8),
 }
 
-impl fmt::Display for Speaker {
+impl fmt::Display for PacketSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(side) => write!(f, "host {side}"),
@@ -52,9 +52,9 @@ impl fmt::Display for Speaker {
     }
 }
 
-/// What a packet says.
+/// Kind of a packet: the flags of a TCP segment, or an ICMP error about one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Says {
+pub(crate) enum PacketKind {
     /// SYN without ACK.
     Syn,
     /// SYN with ACK.
@@ -65,11 +65,11 @@ pub(crate) enum Says {
     Fin,
     /// RST.
     Rst,
-    /// An ICMP error, by its name.
-    Icmp(&'static str),
+    /// An ICMP error.
+    Icmp(IcmpErrorKind),
 }
 
-impl fmt::Display for Says {
+impl fmt::Display for PacketKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Syn => "SYN",
@@ -77,97 +77,117 @@ impl fmt::Display for Says {
             Self::Ack => "ACK",
             Self::Fin => "FIN",
             Self::Rst => "RST",
-            Self::Icmp(name) => name,
+            Self::Icmp(kind) => kind.name(),
         })
+    }
+}
+
+impl PacketKind {
+    fn of(segment: Segment) -> Self {
+        match segment {
+            Segment { rst: true, .. } => Self::Rst,
+            Segment { syn: true, ack: None, .. } => Self::Syn,
+            Segment { syn: true, ack: Some(_), .. } => Self::SynAck,
+            Segment { fin: true, .. } => Self::Fin,
+            Segment { .. } => Self::Ack,
+        }
     }
 }
 
 /// A packet of a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// When it came to the WAN.
+pub(crate) struct FlowPacket {
+    /// When the packet came to the WAN.
     pub(crate) at: MonoTime,
-    /// Whose end it came from.
+    /// The side from which the packet came to the WAN.
     pub(crate) from: Side,
-    /// Who sent it.
-    pub(crate) by: Speaker,
-    /// What it says.
-    pub(crate) says: Says,
-    /// What became of it.
+    /// The host or NAT that sent the packet.
+    pub(crate) sender: PacketSender,
+    /// The kind of packet.
+    pub(crate) kind: PacketKind,
+    /// What became of the packet.
     pub(crate) fate: Fate,
-    /// Whether its source is the sender's address on the WAN. NATs let some packets out as they
-    /// are, such as a RST to a connection that they know nothing of; nobody can answer those.
+    /// Whether the source is the sender's address on the WAN. NATs let some packets out
+    /// untranslated, such as a RST to an unknown connection; the receiver cannot answer those.
     pub(crate) translated: bool,
     /// Bytes of data.
     pub(crate) data: usize,
-    /// The refusal (RST or ICMP error) that answered it, by its place in the flow.
+    /// The refusal (RST or ICMP error) that answered the packet, by its index in the flow.
     pub(crate) refusal: Option<usize>,
     sequence: u32,
-    /// What it acknowledges; of an ICMP error, the sequence number that it quotes.
+    /// The acknowledgment number; of an ICMP error, the quoted sequence number.
     acknowledges: Option<u32>,
 }
 
-impl Seen {
-    /// When it was handed to the other end's outermost NAT or host.
+impl FlowPacket {
+    /// When the packet was handed to the outermost NAT, or the host, of the other side.
     pub(crate) fn delivered(&self) -> Option<MonoTime> {
         if let Fate::Delivered { at, .. } = self.fate { Some(at) } else { None }
     }
 
-    /// Whether it is a SYN of its sender's, in whichever form.
+    /// Whether the packet has a SYN flag, with or without ACK.
     fn is_syn(&self) -> bool {
-        matches!(self.says, Says::Syn | Says::SynAck)
+        matches!(self.kind, PacketKind::Syn | PacketKind::SynAck)
     }
 
-    /// Whether it accepts a SYN of the other side's.
+    /// Whether the packet acknowledges this SYN of the other side.
     fn accepts(&self, syn: &Self) -> bool {
-        let acknowledges = matches!(self.says, Says::SynAck | Says::Ack | Says::Fin);
-        // Somewhat later numbers acknowledge data as well.
-        const NEAR: u32 = 1 << 20;
+        // An acknowledgment of data has a somewhat higher number.
+        const MAX_DATA: u32 = 1 << 20;
+        let acknowledges =
+            matches!(self.kind, PacketKind::SynAck | PacketKind::Ack | PacketKind::Fin);
         let beyond = |number: u32| number.wrapping_sub(syn.sequence.wrapping_add(1));
         acknowledges
             && self
                 .acknowledges
-                .is_some_and(|number| beyond(number) < NEAR)
+                .is_some_and(|number| beyond(number) < MAX_DATA)
     }
 
-    /// Whether it refuses that SYN of the other side's.
+    /// Whether the packet refuses this SYN of the other side.
     fn refuses(&self, syn: &Self) -> bool {
-        match self.says {
-            Says::Icmp(_) => self.acknowledges == Some(syn.sequence),
-            // A RST without ACK belongs to a connection, and to no certain SYN (RFC 9293 3.5.2).
-            Says::Rst => self.acknowledges == Some(syn.sequence.wrapping_add(1)),
-            Says::Syn | Says::SynAck | Says::Ack | Says::Fin => false,
+        match self.kind {
+            PacketKind::Icmp(_) => self.acknowledges == Some(syn.sequence),
+            // A RST without ACK belongs to a connection, not to a particular SYN (RFC 9293 3.5.2).
+            PacketKind::Rst => self.acknowledges == Some(syn.sequence.wrapping_add(1)),
+            PacketKind::Syn | PacketKind::SynAck | PacketKind::Ack | PacketKind::Fin => false,
         }
     }
 }
 
-/// What passed between two ends.
+/// All packets between two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flow {
     /// The ends of a and b, as the WAN sees them.
-    pub(crate) ends: [SocketAddr; 2],
+    pub(crate) ends: Pair<SocketAddr>,
     /// The packets in the order in which they came to the WAN.
-    pub(crate) packets: Vec<Seen>,
+    pub(crate) packets: Vec<FlowPacket>,
 }
 
-/// An ACK may take this long from the WAN to a host that then repeats its SYN no more.
-const PASSAGE: Duration = Duration::from_millis(50);
+/// Longest time that an ACK takes from the WAN to a host, which from then on repeats its SYN no
+/// more.
+const MAX_PASSAGE: Duration = Duration::from_millis(50);
 
 impl Flow {
     /// The port of a side's end.
     pub(crate) fn port(&self, side: Side) -> u16 {
-        self.ends[side.index()].port()
+        self.ends[side].port()
+    }
+
+    /// Packets that came from a side.
+    fn sent_by(&self, side: Side) -> impl Iterator<Item = &FlowPacket> {
+        self.packets
+            .iter()
+            .filter(move |packet| packet.from == side)
     }
 
     /// SYNs (without ACK) of a side.
-    pub(crate) fn syns(&self, side: Side) -> impl Iterator<Item = &Seen> {
-        self.packets
-            .iter()
-            .filter(move |seen| seen.from == side && seen.says == Says::Syn)
+    pub(crate) fn syns(&self, side: Side) -> impl Iterator<Item = &FlowPacket> {
+        self.sent_by(side)
+            .filter(|packet| packet.kind == PacketKind::Syn)
     }
 
-    /// A side's first SYN.
-    pub(crate) fn first_syn(&self, side: Side) -> Option<&Seen> {
+    /// The first SYN of a side.
+    pub(crate) fn first_syn(&self, side: Side) -> Option<&FlowPacket> {
         self.syns(side).next()
     }
 
@@ -178,79 +198,77 @@ impl Flow {
             .all(|side| self.first_syn(side).is_some())
     }
 
-    /// Bytes of data that a side sent, repeated ones included.
+    /// Bytes of data that a side sent, retransmissions included.
     pub(crate) fn data(&self, side: Side) -> usize {
-        self.packets
-            .iter()
-            .filter(|seen| seen.from == side)
-            .map(|seen| seen.data)
-            .sum()
+        self.sent_by(side).map(|packet| packet.data).sum()
     }
 
-    /// When a side's end of the connection was up: its SYN is acknowledged, it has acknowledged
-    /// the other's, and repeats its own no more. One that has repeated its SYN in spite of an
-    /// earlier acknowledgment does not hear them: then only an ACK of its own shows that it is up,
-    /// since there may have been no time for another repeat.
+    /// When a side's end of the connection was up: the side has acknowledged a SYN of the other
+    /// one, has received an acknowledgment of its own SYN, and repeats that SYN no more.
+    ///
+    /// A side that repeats its SYN in spite of an acknowledgment does not receive acknowledgments.
+    /// Then only a later ACK of that side shows that it is up, since after the last acknowledgment
+    /// there may have been no time for another repeat.
     pub(crate) fn up(&self, side: Side) -> Option<MonoTime> {
-        let syns_of = |side: Side| -> Vec<&Seen> {
-            self.packets
-                .iter()
-                .filter(|seen| seen.from == side && seen.is_syn())
+        let syns_of = |side: Side| -> Vec<&FlowPacket> {
+            self.sent_by(side)
+                .filter(|packet| packet.is_syn())
                 .collect()
         };
         let (own, others) = (syns_of(side), syns_of(side.other()));
-        let sent = self.packets.iter().filter(|seen| seen.from == side);
-        if !sent
-            .clone()
-            .any(|seen| others.iter().any(|syn| seen.accepts(syn)))
-        {
+        let accepts_any = |packet: &FlowPacket| others.iter().any(|syn| packet.accepts(syn));
+        if !self.sent_by(side).any(accepts_any) {
             return None;
         }
-        let heard = self
-            .packets
-            .iter()
-            .filter(|seen| seen.from != side && seen.translated);
+        let received = self
+            .sent_by(side.other())
+            .filter(|packet| packet.translated);
         let mut ignored = false;
-        let mut up = None;
-        for seen in heard {
-            let Some(at) = seen.delivered() else { continue };
+        let mut up: Option<MonoTime> = None;
+        for packet in received {
+            let Some(at) = packet.delivered() else { continue };
             let mut accepted = own
                 .iter()
-                .filter(|syn| syn.at <= seen.at && seen.accepts(syn));
+                .filter(|syn| syn.at <= packet.at && packet.accepts(syn));
             let Some(syn) = accepted.next() else { continue };
-            let again = |other: &&Seen| other.sequence == syn.sequence && other.at > at + PASSAGE;
-            if own.iter().copied().any(|other| again(&other)) {
+            let repeated = own
+                .iter()
+                .any(|other| other.sequence == syn.sequence && other.at > at + MAX_PASSAGE);
+            if repeated {
                 ignored = true;
             } else {
-                up = Some(up.map_or(at, |earlier: MonoTime| earlier.min(at)));
+                up = Some(up.map_or(at, |earlier| earlier.min(at)));
             }
         }
-        let answers = |at: MonoTime| sent.clone().any(|it| it.says == Says::Ack && it.at >= at);
-        up.filter(|at| !ignored || answers(*at))
+        let acknowledges_after = |at: MonoTime| {
+            self.sent_by(side)
+                .any(|packet| packet.kind == PacketKind::Ack && packet.at >= at)
+        };
+        up.filter(|at| !ignored || acknowledges_after(*at))
     }
 
     /// When both ends were up.
     pub(crate) fn complete(&self) -> Option<MonoTime> {
-        let [a, b] = Side::BOTH.map(|side| self.up(side));
-        Some(a?.max(b?))
+        Some(self.up(Side::A)?.max(self.up(Side::B)?))
     }
 
-    /// Notes for each refusal which SYN it answers: the latest that had arrived by then.
+    /// Notes for each SYN the refusal that answers it. A refusal answers the latest SYN that had
+    /// arrived by then.
     fn match_refusals(&mut self) {
-        // SYNs that nothing has refused: few, however long the flow is.
+        // SYNs without a refusal are few, however long the flow is.
         let mut open: Vec<usize> = Vec::new();
         for index in 0..self.packets.len() {
-            let seen = &self.packets[index];
-            if seen.is_syn() {
+            let packet = &self.packets[index];
+            if packet.is_syn() {
                 open.push(index);
             }
-            if !matches!(seen.says, Says::Rst | Says::Icmp(_)) {
+            if !matches!(packet.kind, PacketKind::Rst | PacketKind::Icmp(_)) {
                 continue;
             }
             let answered = open.iter().rposition(|syn| {
                 let syn = &self.packets[*syn];
-                let arrived = syn.delivered().is_some_and(|at| at <= seen.at);
-                syn.from != seen.from && arrived && seen.refuses(syn)
+                let arrived = syn.delivered().is_some_and(|at| at <= packet.at);
+                syn.from != packet.from && arrived && packet.refuses(syn)
             });
             if let Some(answered) = answered {
                 let syn = open.remove(answered);
@@ -260,76 +278,84 @@ impl Flow {
     }
 }
 
-/// The flows between the peers, by their ends. Ports 0 and 1 of the WAN are the peers'.
-pub(crate) fn flows(traffic: &Traffic, places: &[Place; 2]) -> Vec<Flow> {
-    let mut flows: BTreeMap<[SocketAddr; 2], Flow> = BTreeMap::new();
-    for packet in &traffic.packets {
-        let Some((ends, seen)) = seen(packet, places) else { continue };
+/// The flows between the peers, in the order of their ends. Ports 0 and 1 of the WAN are the
+/// peers'.
+pub(crate) fn flows(traffic: &Traffic, locations: &Pair<PeerLocation>) -> Vec<Flow> {
+    let mut by_ends: BTreeMap<Pair<SocketAddr>, Flow> = BTreeMap::new();
+    for recorded in &traffic.packets {
+        let Some((ends, packet)) = flow_packet(recorded, locations) else { continue };
         let empty = || Flow { ends, packets: Vec::new() };
-        flows.entry(ends).or_insert_with(empty).packets.push(seen);
+        let flow = by_ends.entry(ends).or_insert_with(empty);
+        flow.packets.push(packet);
     }
-    let mut flows: Vec<Flow> = flows.into_values().collect();
+    let mut flows: Vec<Flow> = by_ends.into_values().collect();
     flows.iter_mut().for_each(Flow::match_refusals);
     flows
 }
 
-/// A packet of one peer's to the other, and the ends of its flow.
-pub(crate) fn seen(packet: &Packet, places: &[Place; 2]) -> Option<([SocketAddr; 2], Seen)> {
-    let from = match packet.from {
+/// A packet from one peer to the other, with the ends of its flow; `None` for other packets.
+pub(crate) fn flow_packet(
+    recorded: &RecordedPacket,
+    locations: &Pair<PeerLocation>,
+) -> Option<(Pair<SocketAddr>, FlowPacket)> {
+    let from = match recorded.from {
         0 => Side::A,
         1 => Side::B,
         _ => return None,
     };
-    let (here, there, says, sequence, acknowledges, data);
-    if let Some(segment) = packet::segment(&packet.bytes) {
-        (here, there) = (segment.source, segment.destination);
-        says = match (segment.rst, segment.syn, segment.ack, segment.fin) {
-            (true, _, _, _) => Says::Rst,
-            (_, true, false, _) => Says::Syn,
-            (_, true, true, _) => Says::SynAck,
-            (_, false, _, true) => Says::Fin,
-            (_, false, _, false) => Says::Ack,
-        };
-        sequence = segment.sequence;
-        acknowledges = segment.ack.then_some(segment.acknowledges);
-        // Data of a RST is text for people (RFC 9293 3.5.3).
-        data = if segment.rst { 0 } else { segment.data };
-    } else {
-        let error = packet::icmp_error(&packet.bytes)?;
-        (here, there) = (error.destination, error.source);
-        says = Says::Icmp(error.says);
-        (sequence, acknowledges, data) = (0, Some(error.sequence), 0);
+    let packet = Packet::parse(&recorded.bytes)?;
+    let (here, there, kind, sequence, acknowledges, data);
+    match packet.payload {
+        Payload::Tcp(segment) => {
+            (here, there) = (packet.source, packet.destination);
+            kind = PacketKind::of(segment);
+            (sequence, acknowledges) = (segment.sequence, segment.ack);
+            // Data of a RST is text for people (RFC 9293 3.5.3).
+            data = if segment.rst { 0 } else { segment.data };
+        }
+        Payload::IcmpError(error) => {
+            let (segment, quoted_sequence) = error.undelivered_segment()?;
+            (here, there) = (segment.destination, segment.source);
+            kind = PacketKind::Icmp(error.kind);
+            (sequence, acknowledges, data) = (0, Some(quoted_sequence), 0);
+        }
+        Payload::Udp | Payload::Echo { .. } => return None,
     }
-    let place = places[from.index()];
-    if there.ip() != places[from.other().index()].address {
+    let location = locations[from];
+    if there.ip() != locations[from.other()].address {
         return None;
     }
-    let translated = here.ip() == place.address;
-    let here = SocketAddr::new(place.address, here.port());
-    let by = speaker(from, place, packet::hop_limit(&packet.bytes)?);
-    let ends = if from == Side::A { [here, there] } else { [there, here] };
-    let seen = Seen {
-        at: packet.at,
+    let own_end = SocketAddr::new(location.address, here.port());
+    let ends = match from {
+        Side::A => Pair::new(own_end, there),
+        Side::B => Pair::new(there, own_end),
+    };
+    let flow_packet = FlowPacket {
+        at: recorded.at,
         from,
-        by,
-        says,
-        fate: packet.fate,
-        translated,
+        sender: sender(from, location, packet.hop_limit),
+        kind,
+        fate: recorded.fate,
+        translated: here.ip() == location.address,
         data,
         refusal: None,
         sequence,
         acknowledges,
     };
-    Some((ends, seen))
+    Some((ends, flow_packet))
 }
 
-/// Who sent a packet with that hop limit left: every router on its way took one from the sender's
-/// initial value, which systems choose to be 64, 128 or 255.
-fn speaker(side: Side, place: Place, left: u8) -> Speaker {
+/// The sender of a packet that came to the WAN with this hop limit. Every router on the way has
+/// taken one from the initial value, which systems choose to be 64, 128 or 255.
+fn sender(side: Side, location: PeerLocation, hop_limit: u8) -> PacketSender {
     let initial = [64, 128]
         .into_iter()
-        .find(|initial| *initial >= left)
+        .find(|initial| *initial >= hop_limit)
         .unwrap_or(255);
-    let routers = initial - left;
-    if routers < place.nats { Speaker::Nat(side, routers) } else { Speaker::Host(side) }
+    let routers = initial - hop_limit;
+    if routers < location.nats {
+        PacketSender::Nat(side, routers)
+    } else {
+        PacketSender::Host(side)
+    }
 }

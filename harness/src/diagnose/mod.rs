@@ -1,12 +1,12 @@
-//! Whether a trial should have succeeded ([`oracle`]), and why it did not ([`cause`], from the
-//! packets as [`flow`] sorts them), and how long it took ([`times`]).
+//! Analysis of a trial: whether it should have succeeded ([`prediction`]), why it failed
+//! ([`cause`], from the packets as [`flow`] sorts them), and how long it took ([`times`]).
 //!
-//! All are pure functions of what is known of a trial.
+//! All are pure functions of the setup of a trial and what was observed of it.
 
 pub(crate) mod cause;
 pub(crate) mod flow;
-pub(crate) mod oracle;
-#[cfg(test)]
-pub(crate) mod tape;
+pub(crate) mod prediction;
+mod reach;
 pub(crate) mod times;
-mod ways;
+#[cfg(test)]
+pub(crate) mod traffic_builder;

@@ -1,4 +1,4 @@
-//! How long a success took, from events and packets on one clock.
+//! Duration of a success, from events and packets on one clock.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,55 +10,60 @@ use punch::{Event, EventKind, proto::time::MonoTime};
 
 use crate::{
     event::Times,
-    packet,
+    packet::{Packet, Transport},
+    peers::{Pair, Side},
     wan::{Fate, Traffic},
 };
 
 /// The SYNs of a peer on the WAN.
 #[derive(Debug, Default)]
 pub(crate) struct Syns {
-    /// When the first one left.
+    /// When the first SYN left.
     pub(crate) first: Option<MonoTime>,
-    /// How many there were.
+    /// Number of SYNs.
     pub(crate) count: u32,
-    /// Ports to which they went.
+    /// Destination ports.
     pub(crate) ports: BTreeSet<u16>,
 }
 
-/// A peer's SYNs. Ends 0 and 1 of the WAN are the peers'.
-pub(crate) fn syns(traffic: &Traffic, peer: usize) -> Syns {
+/// The SYNs of a peer. Ports 0 and 1 of the WAN are the peers'.
+pub(crate) fn syns(traffic: &Traffic, side: Side) -> Syns {
     let mut syns = Syns::default();
-    for packet in traffic.packets.iter().filter(|packet| packet.from == peer) {
-        if let Some(segment) = packet::segment(&packet.bytes).filter(packet::Segment::opens) {
-            syns.first.get_or_insert(packet.at);
+    let sent = traffic
+        .packets
+        .iter()
+        .filter(|recorded| recorded.from == side.index());
+    for recorded in sent {
+        let Some(packet) = Packet::parse(&recorded.bytes) else { continue };
+        if packet.opens(Transport::Tcp) {
+            syns.first.get_or_insert(recorded.at);
             syns.count = syns.count.saturating_add(1);
-            syns.ports.insert(segment.destination.port());
+            syns.ports.insert(packet.destination.port());
         }
     }
     syns
 }
 
-/// The times of a success, all from the later of the two first SYNs on the WAN. Where the peers
-/// report no events, the packets tell when they were up and connected.
+/// The times of a success, all from the later of the two first SYNs on the WAN. For peers that
+/// report no events, the packets tell when a connection was up and when it was up at both ends.
 pub(crate) fn times(
-    events: [&[Event]; 2],
-    first_syns: [Option<MonoTime>; 2],
+    events: Pair<&[Event]>,
+    first_syns: Pair<Option<MonoTime>>,
     traffic: &Traffic,
 ) -> Option<Times> {
-    let [Some(a), Some(b)] = first_syns else { return None };
-    let start = a.max(b);
+    let start = first_syns[Side::A]?.max(first_syns[Side::B]?);
     let from_start = |at: MonoTime| milliseconds(at.since(start));
     let of_both = |pick: fn(&EventKind) -> bool| {
-        let [a, b] = events.map(|events| when(events, pick));
-        Some(from_start(a?.max(b?)))
+        let at = events.map(|events| when(events, pick));
+        Some(from_start(at[Side::A]?.max(at[Side::B]?)))
     };
     let up = events
-        .iter()
+        .values()
         .filter_map(|events| when(events, |kind| matches!(kind, EventKind::Connected { .. })));
-    let (seen_up, seen_connected) = seen(traffic).unzip();
+    let (packets_up, packets_connected) = up_by_packets(traffic).unzip();
     Some(Times {
-        up_ms: up.min().or(seen_up).map(from_start),
-        connected_ms: connected(events).or(seen_connected).map(from_start),
+        up_ms: up.min().or(packets_up).map(from_start),
+        connected_ms: connected(events).or(packets_connected).map(from_start),
         chosen_ms: of_both(|kind| matches!(kind, EventKind::Decided { .. })),
         returned_ms: of_both(|kind| matches!(kind, EventKind::Returned { .. })),
     })
@@ -77,24 +82,27 @@ fn when(events: &[Event], pick: fn(&EventKind) -> bool) -> Option<MonoTime> {
 }
 
 /// When the first port was up on both sides.
-fn connected(events: [&[Event]; 2]) -> Option<MonoTime> {
-    let [a, b] = events.map(ports_up);
-    a.iter()
-        .filter_map(|(port, at)| Some((*at).max(*b.get(port)?)))
+fn connected(events: Pair<&[Event]>) -> Option<MonoTime> {
+    let up = events.map(ports_up);
+    up[Side::A]
+        .iter()
+        .filter_map(|(port, at)| Some((*at).max(*up[Side::B].get(port)?)))
         .min()
 }
 
-/// When a connection that stood was first up at one of its ends, and when one was at both, by what
-/// was delivered to them: an end is up with the first ACK, since it acknowledges its SYN.
-fn seen(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
+/// When an established connection was first up at one of its ends, and when one was up at both.
+///
+/// An end is up with the first ACK delivered to it, which acknowledges its SYN.
+fn up_by_packets(traffic: &Traffic) -> Option<(MonoTime, MonoTime)> {
     let mut up: BTreeMap<BTreeSet<SocketAddr>, BTreeMap<usize, MonoTime>> = BTreeMap::new();
-    for packet in &traffic.packets {
-        let Fate::Delivered { to, at } = packet.fate else { continue };
-        if let Some(segment) = packet::segment(&packet.bytes)
-            && segment.ack
+    for recorded in &traffic.packets {
+        let Fate::Delivered { to, at } = recorded.fate else { continue };
+        if let Some(packet) = Packet::parse(&recorded.bytes)
+            && let Some(segment) = packet.segment()
+            && segment.ack.is_some()
             && !segment.rst
         {
-            let ends = [segment.source, segment.destination].into();
+            let ends = [packet.source, packet.destination].into();
             up.entry(ends).or_default().entry(to).or_insert(at);
         }
     }
@@ -124,23 +132,21 @@ fn ports_up(events: &[Event]) -> BTreeMap<u16, MonoTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        diagnose::tape::{Flags, Tape},
-        peers::Side,
-    };
+    use crate::diagnose::traffic_builder::{Flags, TrafficBuilder};
 
     #[test]
-    fn packets_tell_when_a_puncher_without_events_was_up_and_connected() {
-        let mut tape = Tape::new();
+    fn without_events_packets_tell_when_a_connection_was_up() {
+        let mut trial = TrafficBuilder::new();
         let ports = [7; 2];
-        tape.syn(0, Side::A, ports).syn(20, Side::B, ports);
-        tape.tcp(50, Side::B, ports, Flags::SynAck, 64, b"");
-        tape.tcp(70, Side::A, ports, Flags::SynAck, 64, b"");
-        // Nothing comes of this one, though its SYN-ACK arrived first.
-        tape.syn(1, Side::A, [8; 2])
+        trial.syn(0, Side::A, ports).syn(20, Side::B, ports);
+        trial.tcp(50, Side::B, ports, Flags::SynAck, 64, b"");
+        trial.tcp(70, Side::A, ports, Flags::SynAck, 64, b"");
+        // A handshake that is never completed, though its SYN-ACK arrived first.
+        trial
+            .syn(1, Side::A, [8; 2])
             .tcp(30, Side::B, [8; 2], Flags::SynAck, 64, b"");
-        let first = [0, 1].map(|peer| syns(&tape.traffic, peer).first);
-        let times = times([&[], &[]], first, &tape.traffic).unwrap();
+        let first = Pair::from_fn(|side| syns(&trial.traffic, side).first);
+        let times = times(Pair::new(&[], &[]), first, &trial.traffic).unwrap();
         assert_eq!((times.up_ms, times.connected_ms), (Some(80.0), Some(100.0)));
         assert_eq!((times.chosen_ms, times.returned_ms), (None, None));
     }

@@ -20,7 +20,7 @@ use crate::{
         rules::{self, LAN, Rules, Sysctl, Tool, WAN},
     },
     peers::{Family, Side},
-    wan::{Network, WanEnd},
+    wan::{Network, WanInterface},
 };
 
 /// Name of an inside host's interface.
@@ -88,7 +88,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
     let mut rules = Vec::new();
     let mut wan = Vec::new();
     let mut peers = Vec::new();
-    for (side, nat) in Side::BOTH.into_iter().zip(&spec.nats) {
+    for (side, nat) in spec.nats.iter() {
         let (host, end) = match nat {
             Nat::Public => public_host(family, format!("{side}-wan"), address::wan(family, side))?,
             Nat::Behind(nat) => {
@@ -111,7 +111,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<Lab, BuildError> {
         finish_rules(applying, side)?;
     }
     let peers = <[Host; 2]>::try_from(peers).expect("there are two sides");
-    Ok(Lab { peers, hosts, wan })
+    Ok(Lab { peers: peers.into(), hosts, wan })
 }
 
 /// Builds a NAT and the host of a peer behind it. The rules of the NAT are still being loaded.
@@ -119,7 +119,7 @@ fn host_behind_nat(
     family: Family,
     side: Side,
     nat: &NatSpec,
-) -> Result<(Host, WanEnd, Applying), BuildError> {
+) -> Result<(Host, WanInterface, Applying), BuildError> {
     let (inside, ()) = NetNs::create(|_| disable_kernel_chatter(family))?;
     let (router, (tun, loading)) = NetNs::create(|_| nat_router(family, side, &inside, nat))?;
     let (own, gateway) = (address::inside(family, side), address::gateway(family, side));
@@ -133,7 +133,7 @@ fn host_behind_nat(
         Family::V4 => (address::wan(family, side).address, address::wan(family, side)),
         Family::V6 => (own.address, gateway),
     };
-    let end = WanEnd { name: format!("{side}-wan"), network, tun };
+    let end = WanInterface { name: format!("{side}-wan"), network, tun };
     let applying = Applying { router: router.clone(), loading };
     Ok((Host { namespace: inside, nat: Some(router), address }, end, applying))
 }
@@ -185,13 +185,13 @@ fn public_host(
     family: Family,
     name: String,
     network: Network,
-) -> Result<(Host, WanEnd), BuildError> {
+) -> Result<(Host, WanInterface), BuildError> {
     let (namespace, tun) = NetNs::create(|_| {
         disable_kernel_chatter(family)?;
         wan_interface(network)
     })?;
     let host = Host { namespace, nat: None, address: network.address };
-    Ok((host, WanEnd { name, network, tun }))
+    Ok((host, WanInterface { name, network, tun }))
 }
 
 /// Creates the WAN interface of the calling thread's namespace.

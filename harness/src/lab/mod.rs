@@ -20,8 +20,8 @@ pub(crate) use self::{
 };
 use crate::{
     nat::Nat,
-    peers::{Family, Side},
-    wan::WanEnd,
+    peers::{Family, Pair, Side},
+    wan::WanInterface,
 };
 
 /// The WAN address of peer a's NAT. With IPv6, where nothing is translated, it is the address of
@@ -36,7 +36,7 @@ pub(crate) struct LabSpec {
     /// The version of IP.
     pub(crate) family: Family,
     /// The NATs of peers a and b.
-    pub(crate) nats: [Nat; 2],
+    pub(crate) nats: Pair<Nat>,
     /// Names of further public hosts.
     pub(crate) hosts: Vec<String>,
 }
@@ -45,11 +45,11 @@ pub(crate) struct LabSpec {
 #[derive(Debug)]
 pub(crate) struct Lab {
     /// Hosts of the peers a and b.
-    pub(crate) peers: [Host; 2],
+    pub(crate) peers: Pair<Host>,
     /// Further public hosts.
     pub(crate) hosts: Vec<Host>,
     /// Ends of the WAN, those of the peers first.
-    pub(crate) wan: Vec<WanEnd>,
+    pub(crate) wan: Vec<WanInterface>,
 }
 
 /// One NAT with two hosts inside, each in a network of its own. The caller plays the WAN, by

@@ -17,7 +17,7 @@ use crate::{
     lab::{self, BuildError, Host, Lab, LabSpec},
     peers::Pair,
     scenario::Setup,
-    wan::{Impairment, Keep, Traffic, Wan},
+    wan::{CaptureDepth, Impairment, Traffic, Wan},
 };
 
 /// Pause before a lab is built again.
@@ -72,9 +72,13 @@ impl LiveLab {
         let Lab { peers, hosts, wan: ends } = build_lab(context, setup, retries).await?;
         let impairment =
             Impairment { delay: setup.wan.delay, loss: setup.wan.loss, seed: wan_seed };
-        let keep = if context.captures.is_some() { Keep::Everything } else { Keep::Headers };
-        let wan =
-            Wan::start(ends, impairment, keep, slot).map_err(BenchError::at("starting the WAN"))?;
+        let depth = if context.captures.is_some() {
+            CaptureDepth::Everything
+        } else {
+            CaptureDepth::Headers
+        };
+        let wan = Wan::start(ends, impairment, depth, slot)
+            .map_err(BenchError::at("starting the WAN"))?;
 
         let addresses: Vec<(String, String)> = setup
             .hosts
@@ -93,7 +97,7 @@ impl LiveLab {
                 servers.push((setup.name.clone(), child, group));
             }
         }
-        Ok(Self { peers: peers.into(), hosts, addresses, wan, servers })
+        Ok(Self { peers, hosts, addresses, wan, servers })
     }
 
     /// Stops the WAN. Returns the traffic on it, and the hosts of the peers.
@@ -120,7 +124,7 @@ async fn build_lab(
 ) -> Result<Lab, BenchError> {
     let spec = LabSpec {
         family: setup.wan.family,
-        nats: setup.peers.clone().map(|peer| peer.nat),
+        nats: setup.peers.clone().map(|peer| peer.nat).into(),
         hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     let _building = context

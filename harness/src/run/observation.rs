@@ -6,7 +6,7 @@ use punch::{ClockOffset, Event, proto::time::MonoTime};
 
 use super::{peer::PeerRun, randomness::TrialSeed};
 use crate::{
-    diagnose::flow::Place,
+    diagnose::flow::PeerLocation,
     peers::Pair,
     scenario::{Cell, Scenario, Setup},
     wan::Traffic,
@@ -73,7 +73,7 @@ pub(super) struct Observation {
     /// Longest time for which the bench did not run.
     pub(super) stall: Duration,
     /// Places of the peers on the WAN.
-    pub(super) places: Pair<Place>,
+    pub(super) locations: Pair<PeerLocation>,
 }
 
 /// Clock offset from the seconds of a scenario.

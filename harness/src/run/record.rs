@@ -15,7 +15,7 @@ use crate::{
     peers::Side,
     report::ladder::{self, Story},
     scenario::Setup,
-    wan::capture::{self, Header},
+    wan::capture::{self, CaptureHeader},
 };
 
 /// Selection of the trials that are captured, and folder for the captures.
@@ -57,7 +57,7 @@ impl Captures {
             let mut file = BufWriter::new(File::create(self.packets(&spec.slug))?);
             let ports = interfaces(&spec.setup);
             let header =
-                Header { comment: title.join("\n"), ports, begin: observation.begin, epoch };
+                CaptureHeader { comment: title.join("\n"), ports, begin: observation.begin, epoch };
             capture::write(&observation.traffic, &header, &mut file).map_err(io::Error::other)?;
             file.flush()?;
         }
@@ -86,7 +86,7 @@ fn story<'a>(
             .peers
             .each_ref()
             .map(|peer| skew(peer.clock_offset_s)),
-        places: observation.places.into_array(),
+        places: observation.locations,
         traffic: &observation.traffic,
         events: observation.events.as_ref().map(Vec::as_slice).into_array(),
         started: peers.map(|peer| peer.started).into_array(),

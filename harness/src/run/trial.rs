@@ -11,7 +11,7 @@ use punch::{
     ClockOffset, Event,
     driver::clock::{monotonic_now, wall_now},
     proto::{
-        attempt::scheduled_ports, bucket::Buckets, election::GRACE, schedule::Schedule,
+        bucket::Buckets, election::GRACE, schedule::Schedule, schedule::scheduled_ports,
         time::MonoTime, wire::SessionTag,
     },
 };
@@ -33,8 +33,8 @@ use super::{
 use crate::{
     diagnose::{
         cause::{self, Case, Evidence},
-        flow::Place,
-        oracle::{self, Running},
+        flow::PeerLocation,
+        prediction::{self, PeerStart},
         times::{self, Syns, milliseconds},
     },
     event::{BenchLateness, Cause, Outcome, PeerReport, Prediction, Theory, TrialFinished},
@@ -141,9 +141,9 @@ async fn observe(
     let stall = context.stalls.longest_since(begin);
     let (traffic, hosts) = lab.finish().await?;
     let ((a, a_events), (b, b_events)) = (a?, b?);
-    let places = Pair::from_fn(|side| place(setup, side, &hosts[side]));
+    let locations = Pair::from_fn(|side| location(setup, side, &hosts[side]));
     let (peers, events) = (Pair::new(a, b), Pair::new(a_events, b_events));
-    Ok(Observation { begin, traffic, peers, events, starts, stall, places })
+    Ok(Observation { begin, traffic, peers, events, starts, stall, locations })
 }
 
 /// Surroundings of the two peers of a trial.
@@ -206,12 +206,13 @@ impl Stage<'_> {
     }
 }
 
-/// Place of a peer on the WAN, for the analysis of packets.
-fn place(setup: &Setup, side: Side, host: &Host) -> Place {
-    let public = Place { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
+/// PeerLocation of a peer on the WAN, for the analysis of packets.
+fn location(setup: &Setup, side: Side, host: &Host) -> PeerLocation {
+    let public =
+        PeerLocation { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
     match &setup.peers[side.index()].nat {
         Nat::Public => public,
-        Nat::Behind(nat) => Place {
+        Nat::Behind(nat) => PeerLocation {
             nats: 1,
             forgets_after: nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into())),
             drops_syns: !nat.simultaneous_open,
@@ -256,17 +257,17 @@ fn conclude_trial(
     randomness: &Randomness,
     observation: &Observation,
 ) -> TrialFinished {
-    let Observation { begin, traffic, places, .. } = observation;
+    let Observation { begin, traffic, locations, .. } = observation;
     let events = observation.events.as_ref().map(Vec::as_slice);
-    let syns = Pair::from_fn(|side| times::syns(traffic, side.index()));
+    let syns = Pair::from_fn(|side| times::syns(traffic, side));
     let first_syns = syns.as_ref().map(|syns| syns.first);
     let exits = observation.peers.as_ref().map(|peer| exit_text(peer.exit));
     let evidence = evidence(spec, randomness, observation, &exits, &syns);
     let success = evidence.values().all(|peer| peer.received && !peer.failed);
     let ports = evidence.as_ref().map(cause::ports);
     let case = Case {
-        peers: evidence.into_array(),
-        places: places.into_array(),
+        peers: evidence,
+        locations: *locations,
         traffic,
         begin: *begin,
         delay: spec.setup.wan.delay,
@@ -282,9 +283,9 @@ fn conclude_trial(
         .as_ref()
         .map(|peer| peer.started.since(*begin));
     let clock_offsets_s = Pair::from_fn(|side| spec.setup.peers[side.index()].clock_offset_s);
-    let running = started
+    let starts = started
         .zip(clock_offsets_s)
-        .map(|(start, skew_s)| Running { start, skew: skew(skew_s) });
+        .map(|(start, skew_s)| PeerStart { start, skew: skew(skew_s) });
     let bench = lateness(observation, started);
     let peers = Pair::from_fn(|side| {
         let peer = &observation.peers[side];
@@ -298,11 +299,11 @@ fn conclude_trial(
             cpu_ms: peer.spent.map(milliseconds),
         }
     });
-    let times = || times::times(events.into_array(), first_syns.into_array(), traffic);
+    let times = || times::times(events, first_syns, traffic);
     TrialFinished {
         outcome,
         cause,
-        theory: oracle::predict(&spec.setup, randomness.epoch, running.into_array()),
+        theory: prediction::predict(&spec.setup, randomness.epoch, starts),
         times: success.then(times).flatten(),
         disturbed: disturbed(bench, traffic.not_kept),
         bench,

@@ -1,94 +1,131 @@
-//! From what was seen to the terms of RFC 4787: pure functions, the same words for what is expected.
+//! Probe results in the terms of RFC 4787, and the expected values in the same words. Pure functions.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Check,
-    memory::{Remembered, State},
-    packet::IcmpError,
-    probe::{Answer, HairpinSeen, Mappings, PerTransport, Seen},
+    check::Check,
+    probe::{Answer, HairpinResult, Mappings, PerTransport, ProbeResults},
+    timeouts::{ConnectionState, Remembered},
 };
 use crate::{
     named::Named,
     nat::{Allocation, Filtering, Hairpin, Mapping, NatSpec, Unsolicited},
+    packet::{IcmpErrorKind, Transport},
     peers::Family,
 };
+
+const WORKS: &str = "works";
+const LIMITED: &str = "limited";
+const NOT_LIMITED: &str = "every SYN is answered";
+const LET_IN: &str = "let in";
 const NOTHING: &str = "no packet came out";
 const PASSED_ON: &str = "passed on";
 const OWN: &str = "a port of its own";
 const SHARES: &str = "shares the port";
 
-/// Random ports lie farther apart than this, and those of a block do not.
-const BLOCK_SPAN: u16 = 4096;
+/// Span of the ports of a block; random ports span more.
+const MAX_BLOCK_SPAN: u16 = 4096;
 
-/// Every property of a NAT apart from its time-outs: what is expected and what was seen.
-pub(super) fn checks(family: Family, wan: IpAddr, nat: &NatSpec, seen: &Seen) -> Vec<Check> {
-    let mut all = vec![Check::new("connection", "works", works(seen.connects))];
-    let open = if nat.simultaneous_open { "works" } else { "refused" };
-    let opens = if seen.simultaneous_open { "works" } else { "refused" };
-    all.push(Check::new("simultaneous open", open, opens));
-    for (udp, seen) in [(false, &seen.tcp), (true, &seen.udp)] {
-        let prefix = if udp { "UDP " } else { "" };
-        let mut add = |property: &str, expected: String, observed: String| {
-            all.push(Check { property: format!("{prefix}{property}"), expected, observed });
+/// Every property of a NAT but its time-outs: the expected value and the observed one.
+pub(super) fn checks(
+    family: Family,
+    wan: IpAddr,
+    nat: &NatSpec,
+    results: &ProbeResults,
+) -> Vec<Check> {
+    let expected_open = if nat.simultaneous_open { WORKS } else { "refused" };
+    let observed_open = if results.simultaneous_open { WORKS } else { "refused" };
+    let mut all = vec![
+        Check::new("connection", WORKS, works(results.connects)),
+        Check::new("simultaneous open", expected_open, observed_open),
+    ];
+    for (transport, seen) in [(Transport::Tcp, &results.tcp), (Transport::Udp, &results.udp)] {
+        let prefix = if transport == Transport::Udp { "UDP " } else { "" };
+        let named = |(property, expected, observed): Observation| Check {
+            property: format!("{prefix}{property}"),
+            expected,
+            observed,
         };
         match family {
-            Family::V4 => {
-                add("mapping", nat.mapping.name().to_owned(), mapping(&seen.mappings).0);
-                let observed = allocation(&seen.mappings, wan, nat.allocation);
-                add("allocation", expected_allocation(nat.allocation), observed);
-                let same = second(&seen.second_same);
-                add("second host, same destination", OWN.to_owned(), same);
-                let other = if nat.allocation.follows_inside_port() { SHARES } else { OWN };
-                add("second host, other destination", other.to_owned(), second(&seen.second_other));
-                add("hairpin", nat.hairpin.name().to_owned(), hairpin(seen.hairpin, wan, nat));
+            Family::V4 => all.extend(translation_of_ipv4(wan, nat, seen).map(named)),
+            Family::V6 => {
+                let observed = translation(&seen.mappings);
+                all.push(named(("translation", "none".to_owned(), observed)));
             }
-            Family::V6 => add("translation", "none".to_owned(), translation(&seen.mappings)),
         }
-        add("filtering", expected_filtering(family, nat), filtering(udp, seen));
-        let expected = expected_unsolicited(family, udp, nat.unsolicited);
-        add("unsolicited", expected.to_owned(), unsolicited(&seen.unsolicited));
+        let observed = filtering(transport, seen);
+        all.push(named(("filtering", expected_filtering(family, nat), observed)));
+        let expected = expected_unsolicited(family, transport, nat.unsolicited).to_owned();
+        all.push(named(("unsolicited", expected, unsolicited(&seen.unsolicited))));
     }
-    all.push(Check::new(
-        "ICMP errors",
-        PASSED_ON,
-        if seen.icmp_errors { PASSED_ON } else { "lost" },
-    ));
-    all.push(Check::new("ICMP echo", "works", works(seen.icmp_echoes)));
+    all.extend(icmp(nat, results));
+    all
+}
+
+/// A property, its expected value and its observed one.
+type Observation = (&'static str, String, String);
+
+/// The properties of a NAT that translates.
+fn translation_of_ipv4(wan: IpAddr, nat: &NatSpec, seen: &PerTransport) -> [Observation; 5] {
+    let other_destination = if nat.allocation.follows_inside_port() { SHARES } else { OWN };
+    [
+        ("mapping", nat.mapping.name().to_owned(), mapping(&seen.mappings).0),
+        (
+            "allocation",
+            expected_allocation(nat.allocation),
+            allocation(&seen.mappings, wan, nat.allocation),
+        ),
+        ("second host, same destination", OWN.to_owned(), second_host(&seen.second_same)),
+        (
+            "second host, other destination",
+            other_destination.to_owned(),
+            second_host(&seen.second_other),
+        ),
+        ("hairpin", nat.hairpin.name().to_owned(), hairpin(seen.hairpin, wan, nat)),
+    ]
+}
+
+/// The properties that concern ICMP.
+fn icmp(nat: &NatSpec, results: &ProbeResults) -> Vec<Check> {
+    let errors = if results.icmp_errors { PASSED_ON } else { "lost" };
+    let mut all = vec![
+        Check::new("ICMP errors", PASSED_ON, errors),
+        Check::new("ICMP echo", WORKS, works(results.icmp_echoes)),
+    ];
     if nat.unsolicited.is_icmp() {
-        let expected = if nat.icmp_limit { "limited" } else { "every SYN is answered" };
-        all.push(Check::new("ICMP limit", expected, &icmp_limit(seen.icmp_answers)));
+        let expected = if nat.icmp_limit { LIMITED } else { NOT_LIMITED };
+        all.push(Check::new("ICMP limit", expected, icmp_limit(results.icmp_answers)));
     }
     all
 }
 
 /// A property for each time-out that was waited for.
-pub(super) fn timeouts(remembered: &[Remembered]) -> Vec<Check> {
-    let check = |it: &Remembered| {
-        let property = match it.state {
-            State::Syn => "time-out of a SYN",
-            State::Established => "time-out when established",
-            State::Closed => "time-out when closed",
+pub(super) fn timeouts(all: &[Remembered]) -> Vec<Check> {
+    let check = |remembered: &Remembered| {
+        let property = match remembered.state {
+            ConnectionState::Syn => "time-out of a SYN",
+            ConnectionState::Established => "time-out when established",
+            ConnectionState::Closed => "time-out when closed",
         };
-        let seconds = it.seconds;
-        let observed = match (it.early, it.late) {
+        let seconds = remembered.seconds;
+        let observed = match (remembered.early, remembered.late) {
             (true, false) => format!("{seconds} s"),
             (false, _) => format!("less than {} s", f64::from(seconds) / 2.0),
             (true, true) => format!("more than {seconds} s"),
         };
         Check::new(property, &format!("{seconds} s"), &observed)
     };
-    remembered.iter().map(check).collect()
+    all.iter().map(check).collect()
 }
 
 fn works(does: bool) -> &'static str {
-    if does { "works" } else { "fails" }
+    if does { WORKS } else { "fails" }
 }
 
-/// The mapping in words, and as a term where it is one.
+/// The mapping in words, and as a term where one applies.
 ///
-/// Random ports of different mappings are the same by chance, 1 in 64,512: so one inside port of
-/// several may look as if its mapping depended on less than those of the others do.
+/// Random ports of different mappings are equal by chance, 1 in 64,512. So the mapping of one inside
+/// port among several may seem to depend on less than the others do.
 fn mapping(all: &[Mappings]) -> (String, Option<Mapping>) {
     let mut found = Vec::new();
     for Mappings { outside, .. } in all {
@@ -108,14 +145,14 @@ fn mapping(all: &[Mappings]) -> (String, Option<Mapping>) {
     let mut misfits = found
         .iter()
         .zip(all)
-        .filter(|it| !fits(it))
+        .filter(|pair| !fits(pair))
         .map(|(_, mappings)| mappings);
     match (misfits.next(), misfits.next()) {
         (None, _) => (term.name().to_owned(), Some(term)),
         (Some(_), None) if all.len() > 2 => (term.name().to_owned(), Some(term)),
         (Some(Mappings { inside, outside }), _) => {
-            let seen = outside.map(|it| it.map_or(0, |outside| outside.port()));
-            let [one, port, other] = seen;
+            let ports = outside.map(|outside| outside.map_or(0, |outside| outside.port()));
+            let [one, port, other] = ports;
             (
                 format!(
                     "irregular: {}, but {} was seen as {one}, {port} and {other}",
@@ -130,7 +167,7 @@ fn mapping(all: &[Mappings]) -> (String, Option<Mapping>) {
 
 fn expected_allocation(allocation: Allocation) -> String {
     match allocation {
-        // What sets it apart is seen with a second host.
+        // A second host shows the difference to `preserving`.
         Allocation::PreservingOverloading => Allocation::Preserving.to_string(),
         Allocation::Preserving
         | Allocation::Random
@@ -142,7 +179,7 @@ fn expected_allocation(allocation: Allocation) -> String {
 
 fn allocation(all: &[Mappings], wan: IpAddr, expected: Allocation) -> String {
     let (_, term) = mapping(all);
-    // Pairs of inside and outside port, one for each mapping that the NAT has made.
+    // Pairs of inside and outside port, one for each mapping of the NAT.
     let mut pairs: Vec<(u16, u16)> = Vec::new();
     for Mappings { inside, outside } in all {
         let made: &[_] = match term {
@@ -158,13 +195,13 @@ fn allocation(all: &[Mappings], wan: IpAddr, expected: Allocation) -> String {
             pairs.push((inside.port(), outside.port()));
         }
     }
-    let first_kept = all
-        .iter()
-        .all(|it| it.outside[0].is_some_and(|outside| outside.port() == it.inside.port()));
+    let first_kept = all.iter().all(|Mappings { inside, outside }| {
+        outside[0].is_some_and(|outside| outside.port() == inside.port())
+    });
     if first_kept {
         return Allocation::Preserving.to_string();
     }
-    // Modulo 65536, as ports are.
+    // Ports wrap around at 65,536.
     let delta = |(inside, outside): (u16, u16)| outside.wrapping_sub(inside);
     let constant = delta(pairs[0]);
     if pairs.iter().all(|pair| delta(*pair) == constant) {
@@ -183,7 +220,7 @@ fn allocation(all: &[Mappings], wan: IpAddr, expected: Allocation) -> String {
     {
         return expected.to_string();
     }
-    if high - low < BLOCK_SPAN {
+    if high - low < MAX_BLOCK_SPAN {
         return format!("a block around {low}-{high}");
     }
     Allocation::Random.to_string()
@@ -202,26 +239,26 @@ fn translation(all: &[Mappings]) -> String {
     "none".to_owned()
 }
 
-fn second(pairs: &[[Option<SocketAddr>; 2]]) -> String {
+fn second_host(pairs: &[[Option<SocketAddr>; 2]]) -> String {
     if pairs.iter().flatten().any(Option::is_none) {
         return NOTHING.to_owned();
     }
-    // A single one can be equal by chance.
+    // A single pair can be equal by chance.
     let shares = pairs.iter().all(|[first, second]| first == second);
     if shares { SHARES } else { OWN }.to_owned()
 }
 
 fn expected_filtering(family: Family, nat: &NatSpec) -> String {
     let filtering = match (family, nat.unsolicited) {
-        // There is no firewall at all.
+        // No firewall at all.
         (Family::V6, Unsolicited::Open) => Filtering::EndpointIndependent,
         _ => nat.filtering,
     };
     filtering.name().to_owned()
 }
 
-fn filtering(udp: bool, seen: &PerTransport) -> String {
-    if udp && !seen.contacted {
+fn filtering(transport: Transport, seen: &PerTransport) -> String {
+    if transport == Transport::Udp && !seen.contacted {
         return "not even those who were sent to are let in".to_owned();
     }
     match (seen.other_port, seen.stranger) {
@@ -233,26 +270,36 @@ fn filtering(udp: bool, seen: &PerTransport) -> String {
     .to_owned()
 }
 
-fn expected_unsolicited(family: Family, udp: bool, unsolicited: Unsolicited) -> &'static str {
-    match (family, unsolicited, udp) {
+fn expected_unsolicited(
+    family: Family,
+    transport: Transport,
+    unsolicited: Unsolicited,
+) -> &'static str {
+    match (family, unsolicited, transport) {
         (Family::V6, Unsolicited::Open, _) => LET_IN,
-        (Family::V4, Unsolicited::Open, false) => Unsolicited::Reset.name(),
-        (Family::V4, Unsolicited::Open, true) => Unsolicited::IcmpPort.name(),
-        (_, other, false) => other.name(),
-        (_, _, true) => Unsolicited::Drop.name(),
+        (Family::V4, Unsolicited::Open, Transport::Tcp) => Unsolicited::Reset.name(),
+        (Family::V4, Unsolicited::Open, Transport::Udp) => Unsolicited::IcmpPort.name(),
+        (_, other, Transport::Tcp) => other.name(),
+        (_, _, Transport::Udp) => Unsolicited::Drop.name(),
     }
 }
-
-const LET_IN: &str = "let in";
 
 fn unsolicited(answers: &[Answer]) -> String {
     let word = |answer: &Answer| match answer {
         Answer::Nothing => Unsolicited::Drop.name().to_owned(),
         Answer::Reset => Unsolicited::Reset.name().to_owned(),
-        Answer::Icmp(IcmpError::Port) => Unsolicited::IcmpPort.name().to_owned(),
-        Answer::Icmp(IcmpError::Admin) => Unsolicited::IcmpAdmin.name().to_owned(),
-        Answer::Icmp(IcmpError::Host) => Unsolicited::IcmpHost.name().to_owned(),
-        Answer::Icmp(IcmpError::Other(kind, code)) => format!("ICMP type {kind} code {code}"),
+        Answer::Icmp(error) => match error.kind {
+            IcmpErrorKind::PortUnreachable => Unsolicited::IcmpPort.name().to_owned(),
+            IcmpErrorKind::AdminProhibited => Unsolicited::IcmpAdmin.name().to_owned(),
+            IcmpErrorKind::HostUnreachable => Unsolicited::IcmpHost.name().to_owned(),
+            IcmpErrorKind::NetworkUnreachable
+            | IcmpErrorKind::DestinationUnreachable
+            | IcmpErrorKind::TimeExceeded
+            | IcmpErrorKind::Other => {
+                let (kind, code) = error.type_and_code;
+                format!("ICMP type {kind} code {code}")
+            }
+        },
         Answer::Accepted => "accepted".to_owned(),
         Answer::LetIn => LET_IN.to_owned(),
     };
@@ -261,16 +308,16 @@ fn unsolicited(answers: &[Answer]) -> String {
     words.join(", then ")
 }
 
-fn icmp_limit(answers: usize) -> String {
+fn icmp_limit(answers: usize) -> &'static str {
     match answers {
-        0 => "no answer".to_owned(),
-        12.. => "every SYN is answered".to_owned(),
-        _ => "limited".to_owned(),
+        0 => "no answer",
+        12.. => NOT_LIMITED,
+        _ => LIMITED,
     }
 }
 
-fn hairpin(seen: Option<HairpinSeen>, wan: IpAddr, nat: &NatSpec) -> String {
-    let Some(HairpinSeen { source, inside, outside, answered }) = seen else {
+fn hairpin(result: Option<HairpinResult>, wan: IpAddr, nat: &NatSpec) -> String {
+    let Some(HairpinResult { source, inside, outside, answered }) = result else {
         return Hairpin::None.name().to_owned();
     };
     let same_port = nat.mapping != Mapping::EndpointIndependent || outside == Some(source);
@@ -304,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_tell_mapping_and_allocation() {
+    fn outside_ports_tell_mapping_and_allocation() {
         let block = Allocation::Block(PortBlock { first: 2000, last: 2999 });
         for (outside, expected, mapping_, allocation_) in [
             (
@@ -348,8 +395,8 @@ mod tests {
     }
 
     #[test]
-    fn one_random_port_that_comes_twice_is_chance_and_two_are_not() {
-        let random: Vec<[u16; 3]> = (0..7).map(|it| [it, it + 100, it + 200]).collect();
+    fn one_equal_pair_of_random_ports_is_chance_and_two_are_not() {
+        let random: Vec<[u16; 3]> = (0..7).map(|port| [port, port + 100, port + 200]).collect();
         for twice in [[7, 7, 8], [7, 8, 7], [7, 8, 8], [7, 7, 7]] {
             let mut ports = random.clone();
             ports.push(twice);
@@ -362,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_term_is_called_irregular() {
+    fn a_mapping_that_fits_no_term_is_irregular() {
         assert!(mapping(&mapped(&[[1, 2, 1]])).0.starts_with("irregular"));
         assert!(
             mapping(&mapped(&[[1, 1, 1], [1, 2, 3]]))

@@ -1,4 +1,4 @@
-//! What a NAT does with ICMP: errors about its mappings, and echoes.
+//! Probes of a NAT's treatment of ICMP: errors about its mappings, and echoes.
 
 use std::{
     io,
@@ -8,21 +8,22 @@ use std::{
 use socket2::Socket;
 
 use super::{
-    bench::{Bench, Flow},
-    packet::{self, Packet, Segment, Transport, What},
+    builders,
+    rig::{Flow, NatRig},
 };
+use crate::packet::{Packet, Payload, Segment, Transport};
 
-/// Identifier of the echo request, by which its reply finds it.
+/// Identifier of the echo request and of its reply.
 const ID: u16 = 4711;
 
-/// What was sent.
+/// The probes that were sent.
 #[derive(Debug)]
 pub(super) struct IcmpProbes {
-    /// About which an error comes.
+    /// The flow about which an error is sent.
     flow: Flow,
-    /// To whom the echo request goes.
+    /// Destination of the echo request.
     remote: IpAddr,
-    /// Kept open until the end.
+    /// Held open until the end.
     _socket: Socket,
 }
 
@@ -31,51 +32,51 @@ impl IcmpProbes {
     ///
     /// # Errors
     /// The kernel refuses a socket, or a descriptor failed.
-    pub(super) fn send(bench: &mut Bench, port: u16) -> io::Result<Self> {
-        let flow = bench.open(0, Transport::Tcp, port)?;
+    pub(super) fn send(rig: &mut NatRig, port: u16) -> io::Result<Self> {
+        let flow = rig.open(0, Transport::Tcp, port)?;
         if let Some(outside) = flow.outside {
-            let segment = Segment { seq: flow.seq, syn: true, ..Segment::default() };
-            let about = packet::tcp(outside, flow.remote, segment);
-            let router = bench.fresh_address();
-            bench.inject(&packet::host_unreachable(router, outside.ip(), &about))?;
+            let segment = Segment { sequence: flow.sequence, syn: true, ..Segment::default() };
+            let about = builders::tcp(outside, flow.remote, segment);
+            let router = rig.fresh_address();
+            rig.inject(&builders::host_unreachable(router, outside.ip(), &about))?;
         }
-        let remote = bench.fresh_address();
-        let socket = bench.ping(0, remote, ID)?;
+        let remote = rig.fresh_address();
+        let socket = rig.ping(0, remote, ID)?;
         let probes = Self { flow, remote, _socket: socket };
-        bench.come(|bench| probes.request(bench).is_some())?;
-        if let Some((source, id)) = probes.request(bench) {
-            bench.inject(&packet::echo_reply(remote, source, id))?;
+        rig.wait_for(|rig| probes.request(rig).is_some())?;
+        if let Some((source, id)) = probes.request(rig) {
+            rig.inject(&builders::echo_reply(remote, source, id))?;
         }
         Ok(probes)
     }
 
-    /// Where the echo request seemed to come from, and with which identifier.
-    fn request(&self, bench: &Bench) -> Option<(IpAddr, u16)> {
-        bench.outside.iter().find_map(|packet| match packet.what {
-            What::Echo { reply: false, id } if packet.destination.ip() == self.remote => {
+    /// Source and identifier of the echo request, as seen from outside.
+    fn request(&self, rig: &NatRig) -> Option<(IpAddr, u16)> {
+        rig.outside.iter().find_map(|packet| match packet.payload {
+            Payload::Echo { reply: false, id } if packet.destination.ip() == self.remote => {
                 Some((packet.source.ip(), id))
             }
-            What::Echo { .. } | What::Segment(_) | What::Datagram | What::Unreachable { .. } => {
-                None
-            }
+            Payload::Echo { .. } | Payload::Tcp(_) | Payload::Udp | Payload::IcmpError(_) => None,
         })
     }
 
-    /// Whether the error came to the inside host, and tells it which of its connections it is about.
-    pub(super) fn passes_errors(&self, bench: &Bench) -> bool {
-        let tells = |packet: &Packet| match packet.what {
-            What::Unreachable { about, .. } => about == Some(self.flow.remote),
-            What::Echo { .. } | What::Segment(_) | What::Datagram => false,
+    /// Whether the error came to the inside host, and quotes a packet as the host sent it.
+    pub(super) fn passes_errors(&self, rig: &NatRig) -> bool {
+        let tells = |packet: &Packet| match packet.payload {
+            Payload::IcmpError(error) => error
+                .quoted
+                .is_some_and(|quoted| quoted.destination == self.flow.remote),
+            Payload::Echo { .. } | Payload::Tcp(_) | Payload::Udp => false,
         };
-        bench.inside[0].iter().any(tells)
+        rig.inside[0].iter().any(tells)
     }
 
     /// Whether the reply to the echo request came to the inside host.
-    pub(super) fn echoes(&self, bench: &Bench) -> bool {
-        let reply = What::Echo { reply: true, id: ID };
+    pub(super) fn echoes(&self, rig: &NatRig) -> bool {
+        let reply = Payload::Echo { reply: true, id: ID };
         let from = SocketAddr::new(self.remote, 0);
-        bench.inside[0]
+        rig.inside[0]
             .iter()
-            .any(|packet| packet.source == from && packet.what == reply)
+            .any(|packet| packet.source == from && packet.payload == reply)
     }
 }

@@ -1,35 +1,38 @@
-//! Does a NAT do what its description says? It is built on its own and probed: real sockets inside
-//! talk to addresses on the WAN, which is a TUN device in our hands; what comes out there tells
-//! mapping and allocation; what is sent in from there, from those who were sent to and from others,
-//! tells filtering and answers; a second inside host tells what is shared, and hairpin.
+//! Verification of a NAT: whether it behaves as its description says. The NAT is built on its own and
+//! probed. Real sockets inside send to addresses on the WAN, which is a TUN device of the harness:
+//! the packets that come out there tell mapping and allocation. Packets injected there, from
+//! endpoints that were sent to and from others, tell filtering and answers. A second inside host
+//! tells whether ports are shared, and hairpin.
 //!
-//! What always holds: a property is red if it was not seen, also where nothing at all was seen. What
-//! was found different while the bench stood still is not believed, and looked at again; so is what
-//! may be chance, where a NAT draws its ports: once in some 500 verifications two are the same that
-//! are looked at, and the later one's owner gets what was meant for the other.
+//! What always holds: a property that was not observed is a difference, also if no packet came at
+//! all. A difference is not believed, and the NAT is probed again, if the bench stood still
+//! meanwhile, or if the NAT draws its ports at random: once in some 500 verifications two of the
+//! examined ports are equal by chance, and the later owner gets the packets of the earlier one.
 //!
-//! Known limits: time-outs of more than 5 s are not waited for, those of UDP not at all, and that of
-//! closed connections not where a mapping outlives them (filtering that is not address-and-port-
-//! dependent); with IPv6 there is neither mapping nor hairpin to look at, nor a time-out where
+//! Known limits: time-outs of more than 5 s are not verified, those of UDP not at all, and that of
+//! closed connections not where a mapping outlives them (filtering other than address-and-port-
+//! dependent). With IPv6 there is neither mapping nor hairpin to verify, nor a time-out where
 //! everything is let in.
 
-mod bench;
+mod builders;
+mod check;
 mod classify;
 mod icmp;
-mod memory;
-mod packet;
 mod probe;
+mod rig;
 pub(crate) mod text;
+mod timeouts;
 
 use std::{
-    fmt, io,
+    io,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
 use punch::driver::clock::monotonic_now;
 
-use self::{bench::Bench, probe::Probes};
+pub(crate) use self::check::{Check, Report};
+use self::{probe::Probes, rig::NatRig};
 use crate::{
     lab::{self, BuildError},
     nat::{Allocation, NatSpec},
@@ -37,124 +40,80 @@ use crate::{
     stalls::Stalls,
 };
 
-/// How often a NAT is looked at that seems to differ each time, for a reason that may not be its own.
-const LOOKS: u32 = 3;
+/// Attempts at a NAT that differs each time, for a reason that may lie outside of it.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// NATs that are verified at once: they mostly wait.
-const AT_ONCE: usize = 8;
+/// NATs that are verified at once; a verification mostly waits.
+const MAX_AT_ONCE: usize = 8;
 
-/// What to verify.
+/// A NAT to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subject {
     /// The version of IP.
     pub(crate) family: Family,
-    /// What the NAT should do.
+    /// Description of the NAT.
     pub(crate) nat: NatSpec,
-    /// The NAT that is built: the same, but where verification itself is tested.
+    /// The NAT that is built: the described one, except in tests of verification itself.
     pub(crate) built: NatSpec,
-}
-
-/// What was found out about a NAT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Report {
-    /// Every property, in a fixed order.
-    pub(crate) checks: Vec<Check>,
-}
-
-/// One property of a NAT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Check {
-    /// Its name.
-    pub(crate) property: String,
-    /// What the description says.
-    pub(crate) expected: String,
-    /// What was seen, in the same words.
-    pub(crate) observed: String,
 }
 
 /// Why a NAT could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    /// It cannot be built.
+    /// The NAT cannot be built.
     #[error("it cannot be built: {0}")]
     Build(#[from] BuildError),
-    /// It cannot be probed.
+    /// The NAT cannot be probed.
     #[error("it cannot be probed: {0}")]
     Probe(#[from] io::Error),
 }
 
-impl Check {
-    fn new(property: &str, expected: &str, observed: &str) -> Self {
-        let [property, expected, observed] = [property, expected, observed].map(str::to_owned);
-        Self { property, expected, observed }
-    }
-
-    /// Whether the NAT does what its description says.
-    pub(crate) fn holds(&self) -> bool {
-        self.expected == self.observed
-    }
-}
-
-/// What is wrong, in one clause.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { property, expected, observed } = self;
-        write!(f, "{property} should be \"{expected}\", and was seen to be \"{observed}\"")
-    }
-}
-
-impl Report {
-    /// The properties in which the NAT differs from its description.
-    pub(crate) fn differences(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| !check.holds())
-    }
-}
-
-/// What became of the verification of a NAT.
+/// Outcome of the verification of a NAT.
 pub(crate) type Verified = Result<Report, VerifyError>;
 
-/// Builds a NAT and probes it. Takes some 100 ms, and the time-outs that it waits for.
+/// Builds a NAT and probes it. That takes some 100 ms, and the time-outs that are waited for.
 ///
 /// # Errors
-/// It could not be built or probed: that says nothing about what it does.
+/// The NAT could not be built or probed, which tells nothing of its behaviour.
 fn verify(subject: &Subject, stalls: &Stalls) -> Verified {
-    let mut looks = 1;
+    let mut attempts = 1;
     loop {
         let begun = monotonic_now();
-        let report = look(subject)?;
+        let report = attempt(subject)?;
         let differs = report.differences().next().is_some();
-        let drawn = subject.nat.allocation == Allocation::Random;
-        let own = !drawn && stalls.longest_since(begun).is_zero();
-        if !differs || own || looks == LOOKS {
+        let may_be_chance = subject.nat.allocation == Allocation::Random;
+        let is_believed = !may_be_chance && stalls.longest_since(begun).is_zero();
+        if !differs || is_believed || attempts == MAX_ATTEMPTS {
             return Ok(report);
         }
-        looks += 1;
+        attempts += 1;
     }
 }
 
-fn look(subject: &Subject) -> Verified {
+fn attempt(subject: &Subject) -> Verified {
     let Subject { family, nat, built } = subject;
-    let lone = lab::with_retries(|| lab::build_single_nat(*family, built), || {})?;
-    let mut bench = Bench::new(*family, lone)?;
-    let report = examine(&mut bench, nat);
+    let single = lab::with_retries(|| lab::build_single_nat(*family, built), || {})?;
+    let mut rig = NatRig::new(*family, single)?;
+    let report = examine(&mut rig, nat);
     // Closing the TUN device takes the kernel longer than everything else.
-    thread::spawn(move || drop(bench));
+    thread::spawn(move || drop(rig));
     Ok(report?)
 }
 
-fn examine(bench: &mut Bench, nat: &NatSpec) -> io::Result<Report> {
-    let probes = Probes::send(bench, nat)?;
-    let look = |bench: &Bench| classify::checks(bench.family, bench.wan, nat, &probes.seen(bench));
-    bench.settle(|bench| look(bench).iter().all(Check::holds))?;
-    let mut checks = look(bench);
-    checks.extend(classify::timeouts(&memory::probe(bench, nat)?));
+fn examine(rig: &mut NatRig, nat: &NatSpec) -> io::Result<Report> {
+    let probes = Probes::send(rig, nat)?;
+    let checks_so_far =
+        |rig: &NatRig| classify::checks(rig.family, rig.wan, nat, &probes.results(rig));
+    rig.wait_then_linger(|rig| checks_so_far(rig).iter().all(Check::holds))?;
+    let mut checks = checks_so_far(rig);
+    checks.extend(classify::timeouts(&timeouts::probe(rig, nat)?));
     Ok(Report { checks })
 }
 
 /// Verifies several NATs, some at once; the results are in the order of the subjects.
 ///
 /// # Errors
-/// No thread. Of a NAT that could not be built or probed, its own result tells.
+/// No thread. The result of a NAT that could not be built or probed is an error of its own.
 pub(crate) fn verify_all(subjects: &[Subject]) -> io::Result<Vec<Verified>> {
     let stalls = Stalls::watch()?;
     let next = AtomicUsize::new(0);
@@ -167,12 +126,16 @@ pub(crate) fn verify_all(subjects: &[Subject]) -> io::Result<Vec<Verified>> {
         }
     };
     let mut all: Vec<(usize, Verified)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..subjects.len().min(AT_ONCE))
+        let workers: Vec<_> = (0..subjects.len().min(MAX_AT_ONCE))
             .map(|_| scope.spawn(work))
             .collect();
         workers
             .into_iter()
-            .flat_map(|worker| worker.join().expect("a panic there is one here"))
+            .flat_map(|worker| {
+                worker
+                    .join()
+                    .expect("a panic of a worker is one of the caller")
+            })
             .collect()
     });
     all.sort_by_key(|(index, _)| *index);

@@ -1,4 +1,4 @@
-//! What is sent through a NAT to find out what it does, and what was seen of it.
+//! Probes that are sent through a NAT, and their results.
 
 use std::{
     io,
@@ -8,20 +8,22 @@ use std::{
 use socket2::Socket;
 
 use super::{
-    bench::{Bench, Flow},
+    builders,
     icmp::IcmpProbes,
-    packet::{self, IcmpError, Packet, Segment, Transport, What},
+    rig::{Flow, NatRig},
 };
 use crate::{
     nat::{Allocation, NatSpec},
+    packet::{IcmpError, Packet, Payload, Segment, Transport},
     peers::Family,
 };
 
-/// Inside ports whose mappings are compared, above the first one. Random ports of so many do not
-/// look like a block by chance, and sequential ones do not follow the order of these.
+/// Inside ports whose mappings are compared, as offsets from the first one. There are enough of them
+/// that random outside ports do not look like a block by chance, and sequential outside ports do not
+/// follow their order.
 const MAPPED: [u16; 8] = [0, 3, 1, 7, 12, 5, 18, 9];
 
-/// Inside ports for everything else, above the first one.
+/// Inside ports of all other probes, as offsets from the first one.
 const FILTERED: u16 = 30;
 const CONNECTS: u16 = 31;
 const OPENS: u16 = 32;
@@ -30,25 +32,25 @@ const HAIRPIN_SERVER: u16 = 34;
 const ERRORS: u16 = 35;
 pub(super) const REMEMBERED: u16 = 40;
 
-/// Ports to which nobody inside has a mapping: they are below all that NATs allocate.
+/// Outside ports without a mapping: they are below all ports that NATs allocate.
 const UNMAPPED: [u16; 3] = [7, 9, 11];
 
-/// SYNs from one address: twice as many as Linux answers at once.
-const MANY: u16 = 12;
+/// SYNs from one address: twice the number that Linux answers at once.
+const FLOOD: u16 = 12;
 
-/// The sequence number with which remote hosts begin.
+/// Initial sequence number of remote hosts.
 pub(super) const REMOTE_SEQ: u32 = 1000;
 
-/// Everything that was seen of a NAT, apart from time-outs.
+/// Results of all probes but those of time-outs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct ProbeResults {
     pub(super) tcp: PerTransport,
     pub(super) udp: PerTransport,
     /// Whether a handshake from inside is completed.
     pub(super) connects: bool,
     /// Whether a SYN from outside meets one from inside, and is answered.
     pub(super) simultaneous_open: bool,
-    /// Of many SYNs from one address, how many were answered with ICMP.
+    /// Number of ICMP answers to [`FLOOD`] SYNs from one address.
     pub(super) icmp_answers: usize,
     /// Whether an ICMP error about a mapping comes to the inside host.
     pub(super) icmp_errors: bool,
@@ -56,62 +58,62 @@ pub(super) struct Seen {
     pub(super) icmp_echoes: bool,
 }
 
-/// What was seen with one transport.
+/// Results of the probes with one transport protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PerTransport {
-    /// For each inside endpoint, where it seemed to be: towards one address, another port of it,
-    /// and another address.
+    /// The outside endpoints of each inside endpoint.
     pub(super) mappings: Vec<Mappings>,
-    /// A second inside host on the same port towards the same destination: both outside endpoints.
+    /// Outside endpoints of two inside hosts that send from the same port to the same destination.
     pub(super) second_same: Vec<[Option<SocketAddr>; 2]>,
-    /// A second inside host on the same port towards another destination.
+    /// Outside endpoints of two inside hosts that send from the same port to different destinations.
     pub(super) second_other: Vec<[Option<SocketAddr>; 2]>,
-    /// Whether the endpoint that was sent to may answer.
+    /// Whether a packet from the endpoint that was sent to comes in.
     pub(super) contacted: bool,
-    /// Whether another port of an address that was sent to comes in.
+    /// Whether a packet from another port of an address that was sent to comes in.
     pub(super) other_port: bool,
-    /// Whether an address that was not sent to comes in.
+    /// Whether a packet from an address that was not sent to comes in.
     pub(super) stranger: bool,
-    /// What became of packets to ports without a mapping.
+    /// Answers to packets to ports without a mapping.
     pub(super) unsolicited: Vec<Answer>,
-    /// What the second inside host sees of the first one, which sends to its outside endpoint.
-    pub(super) hairpin: Option<HairpinSeen>,
+    /// The packet of the first inside host to the outside endpoint of the second one, if it came.
+    pub(super) hairpin: Option<HairpinResult>,
 }
 
-/// Where an inside endpoint seemed to be.
+/// Outside endpoints of an inside endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mappings {
     pub(super) inside: SocketAddr,
+    /// Towards one address, another port of that address, and another address.
     pub(super) outside: [Option<SocketAddr>; 3],
 }
 
-/// What became of an unsolicited packet.
+/// Answer to an unsolicited packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Nothing,
     Reset,
     Icmp(IcmpError),
-    /// Somebody accepted it.
+    /// A socket accepted the packet.
     Accepted,
-    /// It came to an inside host.
+    /// The packet came to an inside host.
     LetIn,
 }
 
-/// What the second inside host sees of the first.
+/// A hairpinned packet, as the second inside host sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct HairpinSeen {
-    /// Where the packet seemed to come from.
+pub(super) struct HairpinResult {
+    /// Source of the packet.
     pub(super) source: SocketAddr,
-    /// The inside endpoint of the sender.
+    /// Inside endpoint of the sender.
     pub(super) inside: SocketAddr,
-    /// Its outside endpoint, as others on the WAN see it.
+    /// Outside endpoint of the sender, as seen on the WAN.
     pub(super) outside: Option<SocketAddr>,
-    /// Whether the answer came back to it; always with UDP, where nobody answers.
+    /// Whether the answer came back to the sender; always true with UDP, which has no answers.
     pub(super) answered: bool,
 }
 
-/// The first of the inside ports that probes use, so that none lies in the NAT's block: a port in
-/// its range would be kept, and look preserved.
+/// The first inside port of the probes. No inside port lies in the NAT's block: the NAT would keep
+/// such a port, and look like one that preserves ports.
 pub(super) fn first_port(nat: &NatSpec) -> u16 {
     const USED: u16 = 100;
     let free = |first: &u16| match nat.allocation {
@@ -122,14 +124,14 @@ pub(super) fn first_port(nat: &NatSpec) -> u16 {
         | Allocation::Sequential
         | Allocation::FixedDelta(_) => true,
     };
-    // A constant of 30,000 either way leaves the first one a port.
+    // With a delta of 30,000 either way the first one still has an outside port.
     [31_000, 50_000, 4000]
         .into_iter()
         .find(free)
         .unwrap_or(31_000)
 }
 
-/// Everything that was sent, to be looked up in what was seen.
+/// All probes that were sent, from which the results are computed.
 #[derive(Debug)]
 pub(super) struct Probes {
     family: Family,
@@ -137,7 +139,8 @@ pub(super) struct Probes {
     udp: TransportProbes,
     connect: Flow,
     simultaneous: Flow,
-    many: IpAddr,
+    /// Source of the flood of SYNs.
+    flooder: IpAddr,
     icmp: IcmpProbes,
 }
 
@@ -156,126 +159,133 @@ struct TransportProbes {
 struct HairpinProbe {
     client: Flow,
     server: Flow,
-    /// From the client to where the server seems to be, and who answers there with TCP; kept open
-    /// until the end.
-    _through: (Option<Socket>, Vec<Flow>),
+    /// The server's listener with TCP, and the client's socket to the server's outside endpoint; held
+    /// open until the end.
+    _sockets: (Option<Socket>, Vec<Flow>),
 }
 
 impl Probes {
-    /// Sends everything.
+    /// Sends all probes.
     ///
     /// # Errors
     /// The kernel refuses a socket, or a descriptor failed.
-    pub(super) fn send(bench: &mut Bench, nat: &NatSpec) -> io::Result<Self> {
+    pub(super) fn send(rig: &mut NatRig, nat: &NatSpec) -> io::Result<Self> {
         let first = first_port(nat);
-        let tcp = TransportProbes::open(bench, Transport::Tcp, first)?;
-        let udp = TransportProbes::open(bench, Transport::Udp, first)?;
-        let connect = bench.open(0, Transport::Tcp, first + CONNECTS)?;
-        let simultaneous = bench.open(0, Transport::Tcp, first + OPENS)?;
-        let many = bench.fresh_address();
-        let icmp = IcmpProbes::send(bench, first + ERRORS)?;
-        let all = Self { family: bench.family, tcp, udp, connect, simultaneous, many, icmp };
-        all.inject(bench)?;
+        let tcp = TransportProbes::open(rig, Transport::Tcp, first)?;
+        let udp = TransportProbes::open(rig, Transport::Udp, first)?;
+        let connect = rig.open(0, Transport::Tcp, first + CONNECTS)?;
+        let simultaneous = rig.open(0, Transport::Tcp, first + OPENS)?;
+        let flooder = rig.fresh_address();
+        let icmp = IcmpProbes::send(rig, first + ERRORS)?;
+        let all = Self { family: rig.family, tcp, udp, connect, simultaneous, flooder, icmp };
+        all.inject(rig)?;
         Ok(all)
     }
 
-    fn inject(&self, bench: &Bench) -> io::Result<()> {
-        self.tcp.inject(bench)?;
-        self.udp.inject(bench)?;
+    fn inject(&self, rig: &NatRig) -> io::Result<()> {
+        self.tcp.inject(rig)?;
+        self.udp.inject(rig)?;
         if let Some(to) = self.simultaneous.outside {
-            bench.inject_first(Transport::Tcp, self.simultaneous.remote, to)?;
+            rig.inject_first(Transport::Tcp, self.simultaneous.remote, to)?;
         }
         if let Some(to) = self.connect.outside {
-            let segment = syn_ack(self.connect.seq);
-            bench.inject(&packet::tcp(self.connect.remote, to, segment))?;
+            let segment = syn_ack(self.connect.sequence);
+            rig.inject(&builders::tcp(self.connect.remote, to, segment))?;
         }
-        let to = SocketAddr::new(unmapped(bench), UNMAPPED[0]);
-        for port in 0..MANY {
-            bench.inject_first(Transport::Tcp, SocketAddr::new(self.many, 2000 + port), to)?;
+        let to = SocketAddr::new(unmapped(rig), UNMAPPED[0]);
+        for port in 0..FLOOD {
+            rig.inject_first(Transport::Tcp, SocketAddr::new(self.flooder, 2000 + port), to)?;
         }
         Ok(())
     }
 
-    /// What has been seen so far: a pure function of the packets.
-    pub(super) fn seen(&self, bench: &Bench) -> Seen {
+    /// The results so far: a pure function of the packets.
+    pub(super) fn results(&self, rig: &NatRig) -> ProbeResults {
         let (connect, simultaneous) = (&self.connect, &self.simultaneous);
         let from_us = |flow: &Flow, what: &dyn Fn(Segment) -> bool| {
-            bench.outside.iter().any(|packet| {
+            rig.outside.iter().any(|packet| {
                 packet.destination == flow.remote
                     && Some(packet.source) == flow.outside
                     && packet.segment().is_some_and(what)
             })
         };
-        let to_many = |packet: &&Packet| {
-            packet.destination.ip() == self.many && matches!(packet.what, What::Unreachable { .. })
+        let to_flooder = |packet: &&Packet| {
+            packet.destination.ip() == self.flooder
+                && matches!(packet.payload, Payload::IcmpError(_))
         };
-        Seen {
-            tcp: self.tcp.seen(bench, self.family),
-            udp: self.udp.seen(bench, self.family),
-            connects: from_us(connect, &|it| it.ack.is_some() && !it.syn && !it.rst),
-            simultaneous_open: came(bench, simultaneous.remote, simultaneous.inside)
-                && from_us(simultaneous, &|it| it.syn && it.ack.is_some()),
-            icmp_answers: bench.outside.iter().filter(to_many).count(),
-            icmp_errors: self.icmp.passes_errors(bench),
-            icmp_echoes: self.icmp.echoes(bench),
+        ProbeResults {
+            tcp: self.tcp.results(rig, self.family),
+            udp: self.udp.results(rig, self.family),
+            connects: from_us(connect, &|segment| {
+                segment.ack.is_some() && !segment.syn && !segment.rst
+            }),
+            simultaneous_open: came(rig, simultaneous.remote, simultaneous.inside)
+                && from_us(simultaneous, &|segment| segment.syn && segment.ack.is_some()),
+            icmp_answers: rig.outside.iter().filter(to_flooder).count(),
+            icmp_errors: self.icmp.passes_errors(rig),
+            icmp_echoes: self.icmp.echoes(rig),
         }
     }
 }
 
-/// The answer of a remote host to a SYN.
-pub(super) fn syn_ack(seq: u32) -> Segment {
-    Segment { seq: REMOTE_SEQ, ack: Some(seq.wrapping_add(1)), syn: true, ..Segment::default() }
+/// The SYN-ACK of a remote host.
+pub(super) fn syn_ack(sequence: u32) -> Segment {
+    Segment {
+        sequence: REMOTE_SEQ,
+        ack: Some(sequence.wrapping_add(1)),
+        syn: true,
+        ..Segment::default()
+    }
 }
 
-/// Whether a packet from there came to an inside endpoint of the first host.
-fn came(bench: &Bench, from: SocketAddr, to: SocketAddr) -> bool {
-    bench.inside[0]
+/// Whether a packet came from one endpoint to another on the first inside host.
+fn came(rig: &NatRig, from: SocketAddr, to: SocketAddr) -> bool {
+    rig.inside[0]
         .iter()
         .any(|packet| packet.source == from && packet.destination == to)
 }
 
-/// Where unsolicited packets are sent: to the NAT, or where nothing is translated to a host behind
-/// it.
-fn unmapped(bench: &Bench) -> IpAddr {
-    match bench.family {
-        Family::V4 => bench.wan,
-        Family::V6 => bench.host(0),
+/// Destination of unsolicited packets: the NAT, or a host behind it where nothing is translated.
+fn unmapped(rig: &NatRig) -> IpAddr {
+    match rig.family {
+        Family::V4 => rig.wan,
+        Family::V6 => rig.host(0),
     }
 }
 
 impl TransportProbes {
-    /// Opens everything from inside.
-    fn open(bench: &mut Bench, transport: Transport, first: u16) -> io::Result<Self> {
+    /// Sends the probes from inside.
+    fn open(rig: &mut NatRig, transport: Transport, first: u16) -> io::Result<Self> {
         let mut wanted = Vec::new();
         for port in MAPPED.map(|offset| first + offset) {
-            let (one, other) = (bench.fresh_address(), bench.fresh_address());
+            let (one, other) = (rig.fresh_address(), rig.fresh_address());
             for remote in [(one, 80), (one, 81), (other, 80)] {
                 wanted.push((transport, port, SocketAddr::from(remote)));
             }
         }
-        // Nothing else in between: sequential ports have no gaps.
-        let mut mappings = bench.start(0, &wanted)?;
-        bench.meet(&mut mappings)?;
+        // No other probe comes in between, so that sequential ports have no gaps.
+        let mut mappings = rig.start(0, &wanted)?;
+        rig.wait_for_first_packets(&mut mappings)?;
 
-        let filter = bench.open(0, transport, first + FILTERED)?;
+        let filter = rig.open(0, transport, first + FILTERED)?;
         let (mut second_same, mut second_other, mut hairpin) = (Vec::new(), Vec::new(), None);
-        if bench.family == Family::V4 {
+        if rig.family == Family::V4 {
             let mut firsts = wanted.iter().step_by(3);
             let same: Vec<_> = firsts.by_ref().take(3).copied().collect();
-            second_same = bench.start(1, &same)?;
+            second_same = rig.start(1, &same)?;
             let mut other = Vec::new();
             for (_, port, _) in firsts.take(3) {
-                other.push((transport, *port, SocketAddr::new(bench.fresh_address(), 80)));
+                other.push((transport, *port, SocketAddr::new(rig.fresh_address(), 80)));
             }
-            second_other = bench.start(1, &other)?;
-            bench.meet(&mut second_same)?;
-            bench.meet(&mut second_other)?;
-            hairpin = Some(HairpinProbe::open(bench, transport, first)?);
+            second_other = rig.start(1, &other)?;
+            rig.wait_for_first_packets(&mut second_same)?;
+            rig.wait_for_first_packets(&mut second_other)?;
+            hairpin = Some(HairpinProbe::open(rig, transport, first)?);
         }
-        let stranger = SocketAddr::new(bench.fresh_address(), 80);
-        let to = unmapped(bench);
+        let stranger = SocketAddr::new(rig.fresh_address(), 80);
+        let to = unmapped(rig);
         let unsolicited = UNMAPPED
-            .map(|port| (SocketAddr::new(bench.fresh_address(), 4000), SocketAddr::new(to, port)));
+            .map(|port| (SocketAddr::new(rig.fresh_address(), 4000), SocketAddr::new(to, port)));
         Ok(Self {
             mappings,
             second_same,
@@ -287,25 +297,25 @@ impl TransportProbes {
         })
     }
 
-    /// Sends everything from outside.
-    fn inject(&self, bench: &Bench) -> io::Result<()> {
+    /// Sends the probes from outside.
+    fn inject(&self, rig: &NatRig) -> io::Result<()> {
         let Flow { transport, remote, outside, .. } = self.filter;
         if let Some(to) = outside {
             for from in [SocketAddr::new(remote.ip(), 81), self.stranger] {
-                bench.inject_first(transport, from, to)?;
+                rig.inject_first(transport, from, to)?;
             }
-            // With TCP this would be a simultaneous open, which is looked at by itself.
+            // With TCP this would be a simultaneous open, which has a probe of its own.
             if transport == Transport::Udp {
-                bench.inject_first(transport, remote, to)?;
+                rig.inject_first(transport, remote, to)?;
             }
         }
         for (from, to) in &self.unsolicited {
-            bench.inject_first(transport, *from, *to)?;
+            rig.inject_first(transport, *from, *to)?;
         }
         Ok(())
     }
 
-    fn seen(&self, bench: &Bench, family: Family) -> PerTransport {
+    fn results(&self, rig: &NatRig, family: Family) -> PerTransport {
         let Flow { inside, remote, .. } = self.filter;
         let of_both = |second: &[Flow], first: usize| {
             let pairs = second.iter().enumerate();
@@ -324,16 +334,16 @@ impl TransportProbes {
                 .collect(),
             second_same: of_both(&self.second_same, 0),
             second_other: of_both(&self.second_other, 3),
-            contacted: came(bench, remote, inside),
-            other_port: came(bench, SocketAddr::new(remote.ip(), 81), inside),
-            stranger: came(bench, self.stranger, inside),
+            contacted: came(rig, remote, inside),
+            other_port: came(rig, SocketAddr::new(remote.ip(), 81), inside),
+            stranger: came(rig, self.stranger, inside),
             unsolicited: self
                 .unsolicited
                 .iter()
-                .map(|(from, to)| answer(bench, *from, *to))
+                .map(|(from, to)| answer(rig, *from, *to))
                 .collect(),
             hairpin: match family {
-                Family::V4 => self.hairpin.as_ref().and_then(|probe| probe.seen(bench)),
+                Family::V4 => self.hairpin.as_ref().and_then(|probe| probe.result(rig)),
                 Family::V6 => None,
             },
         }
@@ -341,34 +351,34 @@ impl TransportProbes {
 }
 
 impl HairpinProbe {
-    fn open(bench: &mut Bench, transport: Transport, first: u16) -> io::Result<Self> {
-        let client = bench.open(0, transport, first + HAIRPIN_CLIENT)?;
-        let server = bench.open(1, transport, first + HAIRPIN_SERVER)?;
+    fn open(rig: &mut NatRig, transport: Transport, first: u16) -> io::Result<Self> {
+        let client = rig.open(0, transport, first + HAIRPIN_CLIENT)?;
+        let server = rig.open(1, transport, first + HAIRPIN_SERVER)?;
         let listener = match transport {
-            Transport::Tcp => Some(bench.listen(1, first + HAIRPIN_SERVER)?),
+            Transport::Tcp => Some(rig.listen(1, first + HAIRPIN_SERVER)?),
             Transport::Udp => None,
         };
         let through = match server.outside {
-            Some(to) => bench.start(0, &[(transport, first + HAIRPIN_CLIENT, to)])?,
+            Some(to) => rig.start(0, &[(transport, first + HAIRPIN_CLIENT, to)])?,
             None => Vec::new(),
         };
-        Ok(Self { client, server, _through: (listener, through) })
+        Ok(Self { client, server, _sockets: (listener, through) })
     }
 
-    fn seen(&self, bench: &Bench) -> Option<HairpinSeen> {
+    fn result(&self, rig: &NatRig) -> Option<HairpinResult> {
         let Self { client, server, .. } = self;
-        let packet = bench.inside[1]
+        let packet = rig.inside[1]
             .iter()
             .find(|packet| packet.destination == server.inside && packet.opens(server.transport))?;
         let answered = client.transport == Transport::Udp
-            || bench.inside[0].iter().any(|packet| {
+            || rig.inside[0].iter().any(|packet| {
                 packet.destination == client.inside
                     && Some(packet.source) == server.outside
                     && packet
                         .segment()
-                        .is_some_and(|it| it.syn && it.ack.is_some())
+                        .is_some_and(|segment| segment.syn && segment.ack.is_some())
             });
-        Some(HairpinSeen {
+        Some(HairpinResult {
             source: packet.source,
             inside: client.inside,
             outside: client.outside,
@@ -377,9 +387,9 @@ impl HairpinProbe {
     }
 }
 
-/// What became of an unsolicited packet.
-fn answer(bench: &Bench, from: SocketAddr, to: SocketAddr) -> Answer {
-    let came = bench
+/// The answer to an unsolicited packet.
+fn answer(rig: &NatRig, from: SocketAddr, to: SocketAddr) -> Answer {
+    let came = rig
         .inside
         .iter()
         .flatten()
@@ -387,17 +397,21 @@ fn answer(bench: &Bench, from: SocketAddr, to: SocketAddr) -> Answer {
     if came {
         return Answer::LetIn;
     }
-    let mut answers = bench.outside.iter().filter_map(|packet| match packet.what {
-        What::Segment(it) if packet.destination == from => {
-            Some(if it.rst { Answer::Reset } else { Answer::Accepted })
-        }
-        What::Datagram if packet.destination == from => Some(Answer::Accepted),
-        What::Unreachable { error, about }
-            if packet.destination.ip() == from.ip() && about == Some(to) =>
-        {
-            Some(Answer::Icmp(error))
-        }
-        What::Segment(_) | What::Datagram | What::Unreachable { .. } | What::Echo { .. } => None,
-    });
+    let mut answers = rig
+        .outside
+        .iter()
+        .filter_map(|packet| match packet.payload {
+            Payload::Tcp(segment) if packet.destination == from => {
+                Some(if segment.rst { Answer::Reset } else { Answer::Accepted })
+            }
+            Payload::Udp if packet.destination == from => Some(Answer::Accepted),
+            Payload::IcmpError(error)
+                if packet.destination.ip() == from.ip()
+                    && error.quoted.is_some_and(|quoted| quoted.destination == to) =>
+            {
+                Some(Answer::Icmp(error))
+            }
+            Payload::Tcp(_) | Payload::Udp | Payload::IcmpError(_) | Payload::Echo { .. } => None,
+        });
     answers.next().unwrap_or(Answer::Nothing)
 }

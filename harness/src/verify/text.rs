@@ -1,10 +1,10 @@
-//! What verification found out, as text.
+//! Results of verification, as text and as JSON.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Check, Subject, Verified};
+use super::{Subject, Verified, check::Check};
 use crate::{
     named::Named,
     nat::show::behaviour_json,

@@ -1,10 +1,10 @@
 //! Traffic as pcapng, for Wireshark and tshark.
 //!
-//! The section's comment says which trial it is and what came of it. Every port of the WAN is an
-//! interface of the capture. A packet stands on the interface it came from, at the time it came in
-//! (outbound), with its fate as a comment; delivered ones stand again on the interface they went to
-//! (inbound). Times are virtual: the trial's epoch plus the monotonic time since its begin, so that
-//! they are those of an exact clock in the lab.
+//! The comment of the section names the trial and its outcome. Every port of the WAN is an interface
+//! of the capture. A packet appears on the interface that it came from, at the time when it came in
+//! (outbound), with its fate as a comment. A delivered packet appears again on the interface that it
+//! went to (inbound). Times are those of an exact clock in the lab: the trial's epoch plus the
+//! monotonic time since the begin of the trial.
 
 use std::{borrow::Cow, io::Write, time::Duration};
 
@@ -21,30 +21,31 @@ use pcap_file::{
 };
 use punch::proto::time::{MonoTime, WallTime};
 
-use super::{Fate, Packet, Traffic};
+use super::traffic::{Fate, RecordedPacket, Traffic};
 
 /// Direction bits of `epb_flags`.
 const INBOUND: u32 = 1;
 const OUTBOUND: u32 = 2;
 
-/// What wrote the capture.
+/// Name of the program that wrote the capture.
 const APPLICATION: &str = concat!("harness ", env!("CARGO_PKG_VERSION"));
 
+/// Longest comment in bytes; the length of an option has 16 bits.
 const MAX_COMMENT: usize = 60_000;
 
-/// Nanoseconds, in `if_tsresol`.
+/// Value of `if_tsresol` for nanoseconds.
 const NANOSECONDS: u8 = 9;
 
-/// What a capture says of itself.
+/// Description of a capture, for its section and its interfaces.
 #[derive(Debug)]
-pub(crate) struct Header {
-    /// Which trial it is, and what came of it.
+pub(crate) struct CaptureHeader {
+    /// The trial and its outcome.
     pub(crate) comment: String,
-    /// What stands behind each port of the WAN.
+    /// Description of each port of the WAN.
     pub(crate) ports: Vec<String>,
     /// When the trial began.
     pub(crate) begin: MonoTime,
-    /// What an exact clock read then.
+    /// Time of an exact clock at the begin.
     pub(crate) epoch: WallTime,
 }
 
@@ -54,7 +55,7 @@ pub(crate) struct Header {
 /// The output cannot be written.
 pub(crate) fn write(
     traffic: &Traffic,
-    header: &Header,
+    header: &CaptureHeader,
     output: impl Write,
 ) -> Result<(), PcapError> {
     let section = SectionHeaderBlock {
@@ -98,7 +99,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// An option's length has 16 bits.
+/// A comment, cut to [`MAX_COMMENT`].
 fn shortened(comment: &str) -> String {
     let mut end = comment.len().min(MAX_COMMENT);
     while !comment.is_char_boundary(end) {
@@ -107,7 +108,7 @@ fn shortened(comment: &str) -> String {
     comment[..end].to_owned()
 }
 
-type Entry<'a> = (MonoTime, usize, &'a Packet, u32, Option<String>);
+type Entry<'a> = (MonoTime, usize, &'a RecordedPacket, u32, Option<String>);
 
 /// Every appearance of every packet, in the order of time.
 fn entries(traffic: &Traffic) -> Vec<Entry<'_>> {

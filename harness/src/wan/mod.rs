@@ -1,16 +1,17 @@
 //! The user-space internet of one lab: packets between TUN descriptors, with delay and loss.
 //!
 //! One thread a lab reads every packet that a NAT or a public host sends into its WAN interface,
-//! decides its fate from generators seeded by the trial (one for each port, so that the order in
-//! which two ports speak changes nothing), and writes it to the port that owns the destination
-//! address when its time has come. It sees and records everything.
+//! decides the packet's fate, and after the delay writes the packet to the port that owns the
+//! destination address. The generators of random fates are seeded by the trial, one for each port,
+//! so that the order in which two ports send changes nothing. The thread records every packet.
 //!
-//! Known limits: no reordering, duplication or rate; a packet to an address that no port owns
-//! vanishes.
+//! Known limits: no reordering, no duplication, no limit of the rate; a packet to an address that
+//! no port owns vanishes.
 
 pub(crate) mod capture;
-mod line;
+mod forwarder;
 mod network;
+mod traffic;
 
 use std::{
     io,
@@ -19,87 +20,18 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use polling::Poller;
-use punch::proto::time::MonoTime;
 
-use self::line::Line;
-pub(crate) use self::network::{Network, WanEnd};
+use self::forwarder::Forwarder;
+pub(crate) use self::{
+    forwarder::{CaptureDepth, Impairment},
+    network::{Network, WanInterface},
+    traffic::{Fate, RecordedPacket, Traffic},
+};
 
-/// What the WAN does to packets.
-#[derive(Debug, Clone)]
-pub(crate) struct Impairment {
-    /// One-way delay between any two ports.
-    pub(crate) delay: Duration,
-    /// Probability that a packet is lost, independently of all others.
-    pub(crate) loss: f64,
-    /// Seed of all decisions.
-    pub(crate) seed: [u8; 32],
-}
-
-/// How much of each packet is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// Headers, of the first 20,000 packets: enough to tell what happened.
-    Headers,
-    /// All of it, up to 256 MiB.
-    Everything,
-}
-
-/// What passed the WAN.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    /// Names of the ports; packets refer to them by index.
-    pub(crate) ports: Vec<String>,
-    /// Packets in the order in which they came in.
-    pub(crate) packets: Vec<Packet>,
-    /// Packets that were carried but not kept, since there were too many.
-    pub(crate) not_kept: u64,
-    /// The worst lateness of a delivery.
-    pub(crate) lateness: Duration,
-}
-
-/// One packet.
-#[derive(Debug, Clone)]
-pub(crate) struct Packet {
-    /// When it came in.
-    pub(crate) at: MonoTime,
-    /// Index of the port it came from.
-    pub(crate) from: usize,
-    /// What became of it.
-    pub(crate) fate: Fate,
-    /// Its length on the wire.
-    pub(crate) length: usize,
-    /// Its bytes, or the first of them.
-    pub(crate) bytes: Box<[u8]>,
-}
-
-/// What became of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// On its way when the WAN ended.
-    InFlight {
-        /// Index of the port it went to.
-        to: usize,
-    },
-    /// Handed to a port.
-    Delivered {
-        /// Index of the port.
-        to: usize,
-        /// When.
-        at: MonoTime,
-    },
-    /// Lost, as the scenario asks.
-    Lost,
-    /// To an address that nobody owns.
-    NoRoute,
-    /// The port would not take it.
-    Refused,
-}
-
-/// A WAN at work; dropping it ends it.
+/// A running WAN; it ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Wan {
     control: Arc<Control>,
@@ -114,24 +46,24 @@ struct Control {
 }
 
 impl Wan {
-    /// Starts carrying packets. `guard` is dropped when the descriptors are closed, which takes
-    /// the kernel some 30 ms each after the traffic has been handed over.
+    /// Starts forwarding packets. `guard` is dropped when the descriptors are closed, after the
+    /// traffic has been handed over; closing takes the kernel some 30 ms for each.
     ///
     /// # Errors
     /// No poller or no thread.
     pub(crate) fn start(
-        ends: Vec<WanEnd>,
+        interfaces: Vec<WanInterface>,
         impairment: Impairment,
-        keep: Keep,
+        depth: CaptureDepth,
         guard: impl Send + 'static,
     ) -> io::Result<Self> {
         let control = Arc::new(Control { stop: AtomicBool::new(false), poller: Poller::new()? });
         let (sender, result) = tokio::sync::oneshot::channel();
         let shared = Arc::clone(&control);
         let thread = thread::Builder::new().name("wan".into()).spawn(move || {
-            let line = Line::new(ends, &impairment, keep);
-            // Where nobody waits for the traffic, nobody needs it.
-            let (traffic, ports) = line.carry(&shared.poller, &shared.stop);
+            let forwarder = Forwarder::new(interfaces, &impairment, depth);
+            // Sending fails if no receiver waits for the traffic.
+            let (traffic, ports) = forwarder.run(&shared.poller, &shared.stop);
             let _ = sender.send(traffic);
             drop(ports);
             drop(guard);
@@ -139,7 +71,7 @@ impl Wan {
         Ok(Self { control, result, thread: Some(thread) })
     }
 
-    /// Ends the WAN and returns what passed. The descriptors are closed in the background.
+    /// Ends the WAN and returns what passed. Another thread closes the descriptors.
     ///
     /// # Errors
     /// The WAN ended early: a descriptor failed.

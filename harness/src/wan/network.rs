@@ -1,13 +1,13 @@
-//! Where a lab meets the WAN, and what is routed there.
+//! Interfaces between a lab and the WAN, and the networks routed to them.
 
 use std::{net::IpAddr, os::fd::OwnedFd};
 
-/// Where a lab meets the WAN.
+/// Interface between a lab and the WAN: the TUN device of a NAT or public host.
 #[derive(Debug)]
-pub(crate) struct WanEnd {
-    /// Name, for captures and reports.
+pub(crate) struct WanInterface {
+    /// Name in captures and reports.
     pub(crate) name: String,
-    /// What is routed to it.
+    /// The network that is routed to the interface.
     pub(crate) network: Network,
     /// Descriptor of the TUN device.
     pub(crate) tun: OwnedFd,
@@ -23,7 +23,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Whether an address is of this network.
+    /// Whether an address belongs to this network.
     pub(crate) fn contains(self, other: IpAddr) -> bool {
         let prefix = u32::from(self.prefix);
         match (self.address, other) {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_contains_what_shares_its_prefix() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         let network = |text: &str, prefix| Network { address: text.parse().unwrap(), prefix };
         let contains = |network: Network, other: &str| network.contains(other.parse().unwrap());
         let lan = network("2001:db8:1::1", 64);

@@ -24,8 +24,9 @@ use punch::{
     Rule, Schedule,
     driver::clock::{monotonic_now, wall_now},
     proto::{
-        attempt::{Attempt, Config, Outcome, PortSource, SocketId},
+        attempt::{Attempt, Config, Outcome, PortSource},
         bucket::Buckets,
+        connection::SocketId,
         election::Scheme,
         wire::{MAX_FRAME, Nonce, SessionTag},
     },

@@ -14,7 +14,10 @@ use mio::{
 };
 use punch::{
     driver::clock::monotonic_now,
-    proto::attempt::{Action, Attempt, SocketId},
+    proto::{
+        attempt::{Action, Attempt},
+        connection::SocketId,
+    },
 };
 use socket2::{Domain, Protocol, Socket, Type};
 

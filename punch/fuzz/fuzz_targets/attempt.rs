@@ -12,8 +12,9 @@ use std::{
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use punch::proto::{
-    attempt::{Action, Attempt, Config, Outcome, PortSource, SocketId},
+    attempt::{Action, Attempt, Config, Outcome, PortSource},
     bucket::{Buckets, Rule},
+    connection::SocketId,
     election::Scheme,
     schedule::Schedule,
     time::{MonoTime, WallTime},

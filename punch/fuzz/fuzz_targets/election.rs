@@ -10,8 +10,8 @@ use std::{
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use punch::proto::{
-    attempt::SocketId,
-    election::{Election, Output, Role, Scheme},
+    connection::{Role, SocketId},
+    election::{Election, Output, Scheme},
     time::MonoTime,
     wire::{Nonce, SessionTag},
 };

@@ -21,7 +21,7 @@ use super::{
     retransmit::RetransmitTuning,
     socket::{self, TcpState},
 };
-use crate::proto::election::Role;
+use crate::proto::connection::Role;
 
 /// Time for which the follower waits for the leader's FIN, and then both for the end of a
 /// connection.

@@ -22,8 +22,8 @@ use super::{
     socket::{self, ConnectResult, OpenError, TcpState},
 };
 use crate::proto::{
-    attempt::{Action, Attempt, Failure, Outcome, SocketId},
-    election::Role,
+    attempt::{Action, Attempt, Outcome},
+    connection::{Failure, Role, SocketId},
     event::{Event, EventKind},
     wire::MAX_FRAME,
 };

@@ -19,9 +19,10 @@ use super::{
     socket,
 };
 use crate::proto::{
-    attempt::{Attempt, Config, Failure, MAX_FIXED_PORTS, PortSource},
+    attempt::{Attempt, Config, MAX_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
-    election::{Role, Scheme},
+    connection::{Failure, Role},
+    election::Scheme,
     event::Event,
     schedule::Schedule,
     time::ClockOffset,
@@ -511,36 +512,5 @@ impl std::error::Error for Error {
             | Self::Failed(_)
             | Self::Cancelled => None,
         }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NothingBound => {
-                "none of the ports could be bound; another program, or another punch, holds them"
-            }
-            Self::Unreachable => {
-                "every connect failed on this machine: no route to the peer, or no file descriptor left"
-            }
-            Self::NoAnswer => {
-                "nobody answered; is the peer running, with the same rule and a clock that is right?"
-            }
-            Self::Refused => {
-                "refused throughout: the peer or its NAT answers, but nobody punches on these \
-                 ports; is the peer running, with the same rule and a clock that is right?"
-            }
-            Self::NoPeer => {
-                "something accepts connections, but no peer spoke on them; is the peer running the \
-                 same version, session and election?"
-            }
-            Self::ElectionLost => {
-                "the peer was met, but the two did not agree on a connection in time; try again"
-            }
-            Self::ConnectionLost => {
-                "the two agreed on a connection, and it ended at once: the peer was stopped, or a \
-                 NAT reset it; try again"
-            }
-        })
     }
 }

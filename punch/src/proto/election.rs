@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{
-    attempt::SocketId,
+    connection::{Reject, Role, SocketId},
     time::MonoTime,
     wire::{Choice, Decoder, Frame, Hello, Nonce, SessionTag},
 };
@@ -48,17 +48,6 @@ pub enum Scheme {
     },
 }
 
-/// Who decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-pub enum Role {
-    /// This side decides with whom: it has the larger nonce, or the greater WAN address.
-    Leader,
-    /// The peer decides with whom; by `nonce` this side then takes the connection.
-    Follower,
-}
-
 /// What the election wants done, or has found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Output {
@@ -74,21 +63,6 @@ pub enum Output {
     Elected(SocketId, Role),
     /// No connection will be chosen any more.
     Lost,
-}
-
-/// Why a connection is of no use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-#[non_exhaustive]
-pub enum Reject {
-    /// The other end is this very process.
-    #[cfg_attr(feature = "serde", serde(rename = "oneself"))]
-    SelfConnection,
-    /// Bytes of another protocol, or of another version of this one.
-    Garbage,
-    /// Another session, or a frame that this run has no use for.
-    Stranger,
 }
 
 /// State of the election of one peer.

@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{
-    attempt::Failure,
     bucket::Rule,
-    election::{Reject, Role},
+    connection::{Failure, Reject, Role},
     time::MonoTime,
 };
 

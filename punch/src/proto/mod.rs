@@ -7,6 +7,7 @@
 
 pub mod attempt;
 pub mod bucket;
+pub mod connection;
 pub mod election;
 pub mod event;
 pub mod schedule;

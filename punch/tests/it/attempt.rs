@@ -7,9 +7,10 @@ use std::{
 };
 
 use punch::proto::{
-    attempt::{Action, Attempt, Config, Failure, Outcome, PortSource, SocketId},
+    attempt::{Action, Attempt, Config, Outcome, PortSource},
     bucket::Rule,
-    election::{Role, Scheme},
+    connection::{Failure, Role, SocketId},
+    election::Scheme,
     schedule::Schedule,
     time::{MonoTime, WallTime},
     wire::{Nonce, SessionTag},

@@ -16,8 +16,8 @@ use std::{
 };
 
 use punch::proto::{
-    attempt::SocketId,
-    election::{Election, GRACE, Output, Role, Scheme},
+    connection::{Role, SocketId},
+    election::{Election, GRACE, Output, Scheme},
     time::MonoTime,
     wire::{Nonce, SessionTag},
 };

@@ -1,8 +1,8 @@
 //! What an election makes of frames that come when, or from whom, they should not.
 
 use punch::proto::{
-    attempt::SocketId,
-    election::{Election, GRACE, Output, Reject, Role, Scheme},
+    connection::{Reject, Role, SocketId},
+    election::{Election, GRACE, Output, Scheme},
     time::MonoTime,
     wire::{Choice, Frame, Hello, Nonce, SessionTag},
 };

@@ -4,8 +4,8 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use punch::proto::{
-    attempt::bucket_ports,
     bucket::{Buckets, Rule},
+    schedule::bucket_ports,
     schedule::{Schedule, boundary},
     time::WallTime,
     wire::{Choice, Decoder, Frame, Hello, MAX_FRAME, Nonce, SessionTag, VERSION},

@@ -4,9 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 use punch::proto::{
-    attempt::{bucket_ports, scheduled_ports},
     bucket::{Buckets, Rule},
-    schedule::Schedule,
+    schedule::{Schedule, bucket_ports, scheduled_ports},
     time::WallTime,
     wire::SessionTag,
 };

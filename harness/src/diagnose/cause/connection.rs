@@ -1,18 +1,21 @@
-//! A connection that stood at both of its ends, and still was not enough.
+//! Rules for a connection that was established at both ends, and yet did not make the trial succeed.
 
 use std::net::SocketAddr;
 
 use punch::{Event, EventKind, Failure, proto::time::MonoTime};
 
-use super::{Case, ms, process, sides};
+use super::{
+    case::{Case, ms, ports_of},
+    process,
+};
 use crate::{
-    diagnose::flow::{Flow, Says, Seen},
+    diagnose::flow::{Flow, FlowPacket, PacketKind},
     event::{Cause, CauseKind},
     peers::Side,
     ui::plural::count,
 };
 
-/// Where the packets show a whole handshake, the cause lies in what came after it.
+/// The packets show a whole handshake: the cause lies in what followed.
 pub(super) fn stood(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let mut stood: Vec<(MonoTime, &Flow)> = flows
         .iter()
@@ -27,36 +30,44 @@ pub(super) fn stood(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     )
 }
 
-/// A NAT whose connection tracking takes packets for invalid passes them on as they are, from an
-/// inside address, so that the other side cannot know them. Linux does so where it has seen a part
-/// of a handshake only, such as after the ICMP error that ended the first try.
+/// A NAT let packets out with their inside source address, which the other side cannot know.
+///
+/// Linux does so with packets that connection tracking takes for invalid, where it has seen only a
+/// part of the handshake: for example after the ICMP error that ended the first attempt.
 pub(super) fn not_translated(flows: &[Flow]) -> Option<Cause> {
     let raw = |flow: &Flow, side: Side| {
-        let of_side = |seen: &&Seen| seen.from == side && seen.says != Says::Rst;
+        let of_side = |packet: &&FlowPacket| packet.from == side && packet.kind != PacketKind::Rst;
         let all = flow.packets.iter().filter(of_side);
-        (all.clone().filter(|seen| !seen.translated).count(), all.count())
+        (all.clone().filter(|packet| !packet.translated).count(), all.count())
     };
-    let accepted = |flow: &&Flow| flow.packets.iter().any(|seen| seen.says == Says::SynAck);
-    let begun: Vec<&Flow> = flows.iter().filter(accepted).collect();
+    let accepted = |flow: &&Flow| {
+        flow.packets
+            .iter()
+            .any(|packet| packet.kind == PacketKind::SynAck)
+    };
+    let accepted_flows: Vec<&Flow> = flows.iter().filter(accepted).collect();
     let worst = Side::BOTH
         .into_iter()
-        .flat_map(|side| begun.iter().map(move |flow| (raw(flow, side), side, *flow)))
+        .flat_map(|side| {
+            let flows = accepted_flows.iter();
+            flows.map(move |flow| (raw(flow, side), side, *flow))
+        })
         .max_by_key(|((count, _), _, _)| *count);
     let ((count, all), side, flow) = worst?;
-    let every = begun
+    let every = accepted_flows
         .iter()
         .all(|flow| Side::BOTH.into_iter().any(|side| raw(flow, side).0 > 0));
     let first = flow
         .packets
         .iter()
-        .find(|seen| seen.from == side && !seen.translated)?;
-    let begun = flow.packets.first().map_or(first.at, |seen| seen.at);
+        .find(|packet| packet.from == side && !packet.translated)?;
+    let begun = flow.packets.first().map_or(first.at, |packet| packet.at);
     let evidence = || {
         format!(
             "on {} NAT {side} let {count} of {side}'s {all} packets out untranslated, the first \
              ({}) {} after the first packet of all: {} cannot know whose they are",
-            between(flow),
-            first.says,
+            ports_of(flow),
+            first.kind,
             ms(first.at.since(begun)),
             side.other()
         )
@@ -64,14 +75,14 @@ pub(super) fn not_translated(flows: &[Flow]) -> Option<Cause> {
     (every && count > 0).then(|| CauseKind::NotTranslated.because(evidence()))
 }
 
-/// Both sides chose, as they report, and not the same connection.
+/// Both sides report their choice, and did not choose the same connection.
 fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Cause> {
-    let [a, b] = case.peers.each_ref().map(|peer| chosen(peer.events));
-    // Each knows the other's end as the WAN does; its own may be another behind a NAT.
-    let (of_b, of_a) = (a?, b?);
+    // A peer knows the other's end as the WAN does, but behind a NAT not its own end.
+    let of_b = chosen(case.peers[Side::A].events)?;
+    let of_a = chosen(case.peers[Side::B].events)?;
     let same = stood
         .iter()
-        .any(|(_, flow)| same_end(flow.ends[1], of_b) && same_end(flow.ends[0], of_a));
+        .any(|(_, flow)| same_end(flow.ends[Side::B], of_b) && same_end(flow.ends[Side::A], of_a));
     let evidence = || {
         format!(
             "a chose the connection with b's port {}, b that with a's port {}; {} stood",
@@ -83,7 +94,7 @@ fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<C
     (!same).then(|| CauseKind::ElectionDisagreed.because(evidence()))
 }
 
-/// The remote end of the connection that a peer returned, or at least decided for.
+/// The remote end of the connection that a peer returned, or else the one that it decided for.
 fn chosen(events: &[Event]) -> Option<SocketAddr> {
     let with_port = |wanted: u16| {
         events.iter().find_map(|event| {
@@ -109,9 +120,9 @@ fn same_end(one: SocketAddr, other: SocketAddr) -> bool {
     (one.ip().to_canonical(), one.port()) == (other.ip().to_canonical(), other.port())
 }
 
-/// Peers that report nothing: each sent data, and never on the same connection.
+/// Peers without events: each sent data, and never both on the same connection.
 fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Cause> {
-    if case.peers.iter().any(|peer| !peer.events.is_empty()) {
+    if case.peers.values().any(|peer| !peer.events.is_empty()) {
         return None;
     }
     let with_data = |side: Side| {
@@ -128,33 +139,35 @@ fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Ca
     let evidence = format!(
         "a sent its {} on {}, b its {} on {}; {} stood",
         count(a.data(Side::A), "byte"),
-        between(a),
+        ports_of(a),
         count(b.data(Side::B), "byte"),
-        between(b),
+        ports_of(b),
         count(stood.len(), "connection")
     );
     Some(CauseKind::ElectionDisagreed.because(evidence))
 }
 
-/// Nothing came of a connection that stood: what the peers say, and what the packets show.
+/// An established connection came to nothing. The evidence is what the peers report and what the
+/// packets show.
 fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: MonoTime) -> Cause {
     let later_start = case
         .peers
-        .iter()
+        .values()
         .map(|peer| peer.ran[0])
         .max()
         .unwrap_or(case.begin);
     let mut evidence = format!(
         "{} stood, the first on {} {} after the later start",
         count(stood.len(), "connection"),
-        between(first),
+        ports_of(first),
         ms(first_up.since(later_start))
     );
-    for (side, peer) in sides(case) {
+    for (side, peer) in case.peers.iter() {
         let data: usize = stood.iter().map(|(_, flow)| flow.data(side)).sum();
-        let resets = stood.iter().flat_map(|(_, flow)| &flow.packets);
-        let resets = resets
-            .filter(|seen| seen.from == side && seen.says == Says::Rst)
+        let resets = stood
+            .iter()
+            .flat_map(|(_, flow)| &flow.packets)
+            .filter(|packet| packet.from == side && packet.kind == PacketKind::Rst)
             .count();
         evidence += &format!("; {side} sent {}", count(data, "byte"));
         if resets > 0 {
@@ -163,20 +176,14 @@ fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: 
         let left = ms(peer.ran[1].since(first_up));
         evidence += &format!(" and {} {left} later", process::exit(peer));
     }
-    let reasons = case.peers.each_ref().map(process::reported);
-    let lost = |reason| reasons.contains(&Some(reason));
-    let kind = if lost(Failure::ElectionLost) || lost(Failure::ConnectionLost) {
+    let reasons = case.peers.as_ref().map(process::reported);
+    let reported = |reason| reasons.values().any(|own| *own == Some(reason));
+    let kind = if reported(Failure::ElectionLost) || reported(Failure::ConnectionLost) {
         CauseKind::ElectionLost
-    } else if lost(Failure::NoPeer) {
+    } else if reported(Failure::NoPeer) {
         CauseKind::NoPeer
     } else {
         CauseKind::BytesMissing
     };
     kind.because(evidence)
-}
-
-/// `port 7`, or `ports 7 of a and 9 of b`.
-pub(super) fn between(flow: &Flow) -> String {
-    let [a, b] = Side::BOTH.map(|side| flow.port(side));
-    if a == b { format!("port {a}") } else { format!("ports {a} of a and {b} of b") }
 }

@@ -1,19 +1,19 @@
-//! What the processes of the peers did.
+//! Rules for what the processes of the peers did.
 
 use punch::{EventKind, Failure};
 
-use super::{Case, Evidence, ms, sides};
+use super::case::{Case, Evidence, ms};
 use crate::{
-    diagnose::flow::{Flow, Says},
+    diagnose::flow::{Flow, PacketKind},
     event::{Cause, CauseKind},
-    packet,
+    packet::Packet,
     peers::Side,
     ui::plural::count,
-    wan::Fate,
+    wan::{Fate, RecordedPacket},
 };
 
 pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
-    let (side, peer) = sides(case).find(|(_, peer)| peer.crashed)?;
+    let (side, peer) = case.peers.iter().find(|(_, peer)| peer.crashed)?;
     let [started, ended] = peer.ran;
     let after = ms(ended.since(started));
     let evidence = format!("peer {side} ended with {} after {after}{}", peer.exit, quote(peer));
@@ -21,14 +21,16 @@ pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
 }
 
 pub(super) fn garbled(case: &Case<'_>) -> Option<Cause> {
-    let (side, _) = sides(case).find(|(_, peer)| peer.garbled)?;
+    let (side, _) = case.peers.iter().find(|(_, peer)| peer.garbled)?;
     let evidence = format!("what came out of peer {side} is not what went in");
     Some(CauseKind::BytesDiffer.because(evidence))
 }
 
 pub(super) fn ended_badly(case: &Case<'_>) -> Option<Cause> {
-    let all_received = case.peers.iter().all(|peer| peer.received);
-    let (side, peer) = sides(case)
+    let all_received = case.peers.values().all(|peer| peer.received);
+    let (side, peer) = case
+        .peers
+        .iter()
         .find(|(_, peer)| peer.failed)
         .filter(|_| all_received)?;
     let evidence = format!("the bytes came out of both peers, but {side} {}", end(peer));
@@ -37,7 +39,7 @@ pub(super) fn ended_badly(case: &Case<'_>) -> Option<Cause> {
 
 pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
     let bound = |peer: &Evidence<'_>| reported(peer) == Some(Failure::NothingBound);
-    let (side, peer) = sides(case).find(|(_, peer)| bound(peer))?;
+    let (side, peer) = case.peers.iter().find(|(_, peer)| bound(peer))?;
     let mut errors = peer.events.iter().filter_map(|event| {
         if let EventKind::Unavailable { port, error } = &event.kind {
             Some((port, error))
@@ -53,20 +55,25 @@ pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
     Some(CauseKind::NothingBound.because(evidence))
 }
 
-/// A side that never tried to reach the other one.
+/// A peer never tried to reach the other one.
 pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let speaks = |side: Side| {
+    let sent_syn = |side: Side| {
         let mut packets = flows.iter().flat_map(|flow| &flow.packets);
-        packets.any(|seen| seen.from == side && matches!(seen.says, Says::Syn | Says::SynAck))
+        packets.any(|packet| {
+            packet.from == side && matches!(packet.kind, PacketKind::Syn | PacketKind::SynAck)
+        })
     };
-    let (side, peer) = sides(case).find(|(side, _)| !speaks(*side))?;
+    let (side, peer) = case.peers.iter().find(|(side, _)| !sent_syn(*side))?;
     let mut evidence = format!("no SYN of peer {side} came to the WAN");
     if peer.syns.count > 0 {
-        let lost = case.traffic.packets.iter().filter(|packet| {
-            let syn = packet::segment(&packet.bytes).is_some_and(|segment| segment.opens());
-            packet.from == side.index() && syn && packet.fate == Fate::NoRoute
-        });
-        let nowhere = lost.count();
+        let is_unroutable_syn = |recorded: &&RecordedPacket| {
+            let segment = Packet::parse(&recorded.bytes).and_then(|packet| packet.segment());
+            recorded.from == side.index()
+                && recorded.fate == Fate::NoRoute
+                && segment.is_some_and(|segment| segment.opens())
+        };
+        let packets = case.traffic.packets.iter();
+        let nowhere = packets.filter(is_unroutable_syn).count();
         evidence = format!(
             "peer {side} sent {}, none of them for peer {}",
             count(peer.syns.count, "SYN"),
@@ -80,7 +87,7 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     Some(CauseKind::NoSyn.because(evidence))
 }
 
-/// One side had ended before anything of the other could reach it.
+/// One peer had ended before any packet of the other could reach it.
 pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let first = |side| {
         flows
@@ -91,12 +98,12 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     };
     let (early, late, syn) = Side::BOTH.into_iter().find_map(|early| {
         let syn = first(early.other())?;
-        let [_, ended] = case.peers[early.index()].ran;
+        let [_, ended] = case.peers[early].ran;
         (syn + case.delay >= ended).then_some((early, early.other(), syn))
     })?;
-    let peer = &case.peers[early.index()];
+    let peer = &case.peers[early];
     let [started, ended] = peer.ran;
-    // One that gave up since it was refused says more by the refusal.
+    // If the peer gave up since its SYNs were refused, the refusal is the cause.
     let gave_up = ended.since(started) < case.timeout;
     let refused = flows
         .iter()
@@ -116,18 +123,18 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let evidence = format!(
         "{early} ran for {} and ended {when}: {late} was started {} after {early}",
         ms(ended.since(started)),
-        ms(case.peers[late.index()].ran[0].since(started))
+        ms(case.peers[late].ran[0].since(started))
     );
     Some(CauseKind::NeverTogether.because(evidence))
 }
 
-/// What a peer of ours says it failed by.
+/// The failure that a peer reports, if it is a `punch` and failed.
 pub(super) fn reported(peer: &Evidence<'_>) -> Option<Failure> {
     let last = peer.events.last()?;
     if let EventKind::Failed { reason } = last.kind { Some(reason) } else { None }
 }
 
-/// How a peer ended, with what it said.
+/// The end of a peer's process in words, with the reported failure or the last complaint.
 pub(super) fn end(peer: &Evidence<'_>) -> String {
     match reported(peer) {
         Some(reason) => format!("{}: {reason}", exit(peer)),
@@ -135,7 +142,7 @@ pub(super) fn end(peer: &Evidence<'_>) -> String {
     }
 }
 
-/// How a peer ended.
+/// The end of a peer's process in words.
 pub(super) fn exit(peer: &Evidence<'_>) -> String {
     match peer.exit {
         "killed by the harness" => "was killed by the harness".to_owned(),

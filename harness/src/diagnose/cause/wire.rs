@@ -1,112 +1,119 @@
-//! What happened to the SYNs of flows on which both sides sent some.
+//! Rules for the SYNs of flows on which both sides sent SYNs.
 //!
-//! A SYN that arrives after the other side's first one has left *could have passed*: the other NAT
-//! has a mapping that it fits. Of the SYNs of any flow with SYNs from both sides at least one
-//! could have, so that what became of those tells why there is no connection.
+//! A SYN that arrives after the first SYN of the other side has left *could have passed*: the other
+//! NAT has a mapping for it. On any flow with SYNs from both sides at least one could have passed,
+//! so that the fate of these SYNs tells why there is no connection.
 
 use std::time::Duration;
 
 use punch::proto::time::MonoTime;
 
-use super::{Case, connection::between, ms, ports_in_words};
+use super::case::{Case, list_ports, ms, ports_of};
 use crate::{
-    diagnose::flow::{Flow, Says, Seen},
+    diagnose::flow::{Flow, FlowPacket, PacketKind},
     event::{Cause, CauseKind},
     peers::Side,
     ui::plural::count,
     wan::Fate,
 };
 
-/// A handshake that was begun and not completed: some host accepted a SYN.
+/// A host accepted a SYN, but the handshake was not completed.
 pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
-    let accepts = |seen: &&Seen| seen.says == Says::SynAck;
+    let accepts = |packet: &&FlowPacket| packet.kind == PacketKind::SynAck;
     let flow = flows
         .iter()
         .max_by_key(|flow| flow.packets.iter().filter(accepts).count())?;
     let first = flow.packets.iter().find(accepts)?;
     let side = first.from;
     let other = side.other();
-    let sent: Vec<&Seen> = flow
+    let sent: Vec<&FlowPacket> = flow
         .packets
         .iter()
         .filter(accepts)
-        .filter(|seen| seen.from == side)
+        .filter(|packet| packet.from == side)
         .collect();
-    let lost = sent.iter().filter(|seen| seen.fate == Fate::Lost).count();
+    let lost = sent
+        .iter()
+        .filter(|packet| packet.fate == Fate::Lost)
+        .count();
     let mut evidence = format!(
         "on {} {} answered {other}'s SYN with SYN-ACK, sent {}, {lost} of them lost",
-        between(flow),
-        first.by,
+        ports_of(flow),
+        first.sender,
         count(sent.len(), "time"),
     );
-    let answered = flow.packets.iter().filter(|seen| {
-        seen.from == other && matches!(seen.says, Says::Ack | Says::SynAck | Says::Fin)
+    let answered = flow.packets.iter().filter(|packet| {
+        packet.from == other
+            && matches!(packet.kind, PacketKind::Ack | PacketKind::SynAck | PacketKind::Fin)
     });
-    let acks: Vec<&Seen> = answered.collect();
+    let acks: Vec<&FlowPacket> = answered.collect();
     if let Some(reset) = flow
         .packets
         .iter()
-        .find(|seen| seen.from == other && seen.says == Says::Rst)
+        .find(|packet| packet.from == other && packet.kind == PacketKind::Rst)
     {
-        evidence += &format!("; {} answered RST", reset.by);
+        evidence += &format!("; {} answered RST", reset.sender);
     } else if acks.is_empty() {
         evidence += &format!("; {other} never acknowledged it");
     } else {
-        let lost = acks.iter().filter(|seen| seen.fate == Fate::Lost).count();
+        let lost = acks
+            .iter()
+            .filter(|packet| packet.fate == Fate::Lost)
+            .count();
         let acks = count(acks.len(), "acknowledgment");
         evidence += &format!("; {other} sent {acks}, of which {lost} were lost");
     }
     Some(CauseKind::HandshakeIncomplete.because(evidence))
 }
 
-/// SYNs that could have passed, on one flow.
-struct Fitting<'f> {
+/// The SYNs of one flow that could have passed.
+struct Passable<'f> {
     flow: &'f Flow,
-    syns: Vec<&'f Seen>,
+    syns: Vec<&'f FlowPacket>,
 }
 
-fn fitting<'f>(flows: &'f [Flow], delay: Duration) -> Vec<Fitting<'f>> {
+fn passable<'f>(flows: &'f [Flow], delay: Duration) -> Vec<Passable<'f>> {
     let mutual = flows.iter().filter(|flow| flow.is_mutual());
     mutual
         .map(|flow| {
-            let fits = |syn: &&Seen| {
+            let fits = |syn: &&FlowPacket| {
                 let first = flow.first_syn(syn.from.other()).map(|other| other.at);
                 first.is_some_and(|first| arrival(syn, delay) >= first)
             };
             let syns = flow
                 .packets
                 .iter()
-                .filter(|seen| seen.says == Says::Syn)
+                .filter(|packet| packet.kind == PacketKind::Syn)
                 .filter(fits);
-            Fitting { flow, syns: syns.collect() }
+            Passable { flow, syns: syns.collect() }
         })
         .collect()
 }
 
-/// When a SYN arrived, or would have.
-fn arrival(syn: &Seen, delay: Duration) -> MonoTime {
+/// When a SYN arrived, or would have arrived.
+fn arrival(syn: &FlowPacket, delay: Duration) -> MonoTime {
     syn.delivered().unwrap_or(syn.at + delay)
 }
 
 /// SYNs that could have passed were refused.
 pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let fitting = fitting(flows, case.delay);
+    let passable = passable(flows, case.delay);
     let refused =
-        |Fitting { syns, .. }: &&Fitting<'_>| syns.iter().any(|syn| syn.refusal.is_some());
+        |Passable { syns, .. }: &&Passable<'_>| syns.iter().any(|syn| syn.refusal.is_some());
     let first_refusal = |flow: &Flow| {
-        let at = |seen: &Seen| Some(flow.packets[seen.refusal?].at);
+        let at = |packet: &FlowPacket| Some(flow.packets[packet.refusal?].at);
         flow.packets.iter().filter_map(at).min()
     };
-    let flow = fitting
+    let flow = passable
         .iter()
         .filter(refused)
-        .map(|it| it.flow)
-        .min_by_key(|it| first_refusal(it))?;
+        .map(|passable| passable.flow)
+        .min_by_key(|flow| first_refusal(flow))?;
     let first = flow
         .packets
         .iter()
-        .find_map(|seen| flow.packets.get(seen.refusal?))?;
-    let kind = if first.says == Says::Rst {
+        .find_map(|packet| flow.packets.get(packet.refusal?))?;
+    let kind = if first.kind == PacketKind::Rst {
         CauseKind::SynAnsweredRst
     } else {
         CauseKind::SynAnsweredIcmp
@@ -117,14 +124,14 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         .filter_map(|side| answers_to(flow, side))
         .collect();
     if first.from == Side::A {
-        // The first to be refused was b.
+        // Side b was refused first.
         answers.reverse();
     }
     let refusals = |side: Side| {
         let syns = flows
             .iter()
             .filter(|flow| flow.is_mutual())
-            .flat_map(move |it| it.syns(side));
+            .flat_map(move |flow| flow.syns(side));
         let (mut sent, mut refused) = (0, 0);
         for syn in syns {
             sent += 1;
@@ -133,7 +140,7 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         format!("{refused} of {side}'s {}", count(sent, "SYN"))
     };
     let mut evidence = format!("{}; {}", meeting(flow, case.delay), answers.join(", "));
-    let mutual = fitting.len();
+    let mutual = passable.len();
     if mutual > 1 {
         let [a, b] = Side::BOTH.map(refusals);
         evidence += &format!("; on all {mutual} common ports {a} and {b} were refused");
@@ -141,17 +148,17 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     Some(kind.because(evidence))
 }
 
-/// How a side's SYNs on a flow were answered: `NAT b answered RST to 2 of a's 3 SYNs`.
+/// Refusals of a side's SYNs on a flow: `NAT b answered RST to 2 of a's 3 SYNs`.
 fn answers_to(flow: &Flow, side: Side) -> Option<String> {
-    let syns: Vec<&Seen> = flow.syns(side).collect();
-    let refusals: Vec<&Seen> = syns
+    let syns: Vec<&FlowPacket> = flow.syns(side).collect();
+    let refusals: Vec<&FlowPacket> = syns
         .iter()
         .filter_map(|syn| flow.packets.get(syn.refusal?))
         .collect();
     let first = refusals.first()?;
     let same = refusals
         .iter()
-        .filter(|seen| (seen.by, seen.says) == (first.by, first.says));
+        .filter(|packet| (packet.sender, packet.kind) == (first.sender, first.kind));
     let which = match (same.count(), syns.len()) {
         (1, 1) => format!("{side}'s SYN"),
         (answered, all) => format!("{answered} of {side}'s {all} SYNs"),
@@ -160,18 +167,18 @@ fn answers_to(flow: &Flow, side: Side) -> Option<String> {
         (true, _) => String::new(),
         (false, side) => format!(" (which left NAT {side} untranslated)"),
     };
-    Some(format!("{} answered {} to {which}{leak}", first.by, first.says))
+    Some(format!("{} answered {} to {which}{leak}", first.sender, first.kind))
 }
 
-/// Nothing answered the SYNs that could have passed: all were lost, or they came too late for the
-/// mapping, or something swallowed them.
+/// No packet answered the SYNs that could have passed: the WAN lost all of them, the mapping had
+/// expired when they arrived, or a host or NAT dropped them.
 pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let fitting = fitting(flows, case.delay);
-    let all: Vec<(&Flow, &Seen)> = fitting
+    let passable = passable(flows, case.delay);
+    let all: Vec<(&Flow, &FlowPacket)> = passable
         .iter()
-        .flat_map(|it| it.syns.iter().map(|syn| (it.flow, *syn)))
+        .flat_map(|Passable { flow, syns }| syns.iter().map(|syn| (*flow, *syn)))
         .collect();
-    let arrived: Vec<(&Flow, &Seen)> = all
+    let arrived: Vec<(&Flow, &FlowPacket)> = all
         .iter()
         .filter(|(_, syn)| syn.delivered().is_some())
         .copied()
@@ -181,7 +188,7 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         return Some(lost(&all, flows));
     }
     if arrived.is_empty() {
-        // Still on their way at the end, or not taken by an interface: of neither, enough is known.
+        // In flight at the end, or not taken by an interface: too little is known of either.
         return None;
     }
     if let Some(cause) = dropped(case, &arrived) {
@@ -197,41 +204,47 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         let evidence = format!(
             "NAT {early} forgets a SYN after {}; on {} {late}'s SYN came {} after {early}'s last one",
             ms(*limit),
-            between(flow),
+            ports_of(flow),
             ms(*silence),
         );
         return Some(CauseKind::MappingExpired.because(evidence));
     }
     let of = |side: Side| arrived.iter().filter(|(_, syn)| syn.from == side).count();
-    let lost = all.len() - arrived.len();
-    let lost = if lost > 0 { format!(" ({lost} more were lost)") } else { String::new() };
+    let lost = match all.len() - arrived.len() {
+        0 => String::new(),
+        lost => format!(" ({lost} more were lost)"),
+    };
     let evidence = format!(
         "{}; of the SYNs that could have passed, {} of a and {} of b arrived on {}{lost}, and \
          nothing answered them",
         meeting(flow, case.delay),
         of(Side::A),
         of(Side::B),
-        ports_in_words(fitting.iter().map(|it| it.flow.port(Side::A))),
+        list_ports(
+            passable
+                .iter()
+                .map(|Passable { flow, .. }| flow.port(Side::A))
+        ),
     );
     Some(CauseKind::SynUnanswered.because(evidence))
 }
 
-/// All that arrived came to NATs that let no SYN in.
-fn dropped(case: &Case<'_>, arrived: &[(&Flow, &Seen)]) -> Option<Cause> {
+/// All SYNs that arrived came to NATs that drop every SYN from outside.
+fn dropped(case: &Case<'_>, arrived: &[(&Flow, &FlowPacket)]) -> Option<Cause> {
     let at = |side: Side| {
         arrived
             .iter()
             .filter(|(_, syn)| syn.from == side.other())
             .count()
     };
-    let drops = |side: Side| case.places[side.index()].drops_syns;
+    let drops = |side: Side| case.locations[side].drops_syns;
     if Side::BOTH
         .into_iter()
         .any(|side| at(side) > 0 && !drops(side))
     {
         return None;
     }
-    let said: Vec<String> = Side::BOTH
+    let clauses: Vec<String> = Side::BOTH
         .into_iter()
         .filter(|side| at(*side) > 0)
         .map(|side| {
@@ -241,27 +254,27 @@ fn dropped(case: &Case<'_>, arrived: &[(&Flow, &Seen)]) -> Option<Cause> {
             )
         })
         .collect();
-    Some(CauseKind::NatDropsSyns.because(said.join("; ")))
+    Some(CauseKind::NatDropsSyns.because(clauses.join("; ")))
 }
 
-/// How long a NAT remembers a SYN, and how long ago its peer's last was when this one came, if
-/// that was longer.
-fn forgotten(case: &Case<'_>, flow: &Flow, syn: &Seen) -> Option<(Duration, Duration)> {
+/// The time-out of the receiver's NAT, and the time since the receiver's last packet when this SYN
+/// came, if that was longer.
+fn forgotten(case: &Case<'_>, flow: &Flow, syn: &FlowPacket) -> Option<(Duration, Duration)> {
     let receiver = syn.from.other();
-    let limit = case.places[receiver.index()].forgets_after?;
+    let limit = case.locations[receiver].forgets_after?;
     let arrived = syn.delivered()?;
     let last = flow
         .packets
         .iter()
-        .rfind(|seen| seen.from == receiver && seen.at <= arrived)?;
+        .rfind(|packet| packet.from == receiver && packet.at <= arrived)?;
     let silence = arrived.since(last.at);
     (silence > limit).then_some((limit, silence))
 }
 
-fn lost(all: &[(&Flow, &Seen)], flows: &[Flow]) -> Cause {
+fn lost(all: &[(&Flow, &FlowPacket)], flows: &[Flow]) -> Cause {
     let of = |side: Side| all.iter().filter(|(_, syn)| syn.from == side).count();
     let total = |side: Side| {
-        let syns: Vec<&Seen> = flows.iter().flat_map(|flow| flow.syns(side)).collect();
+        let syns: Vec<&FlowPacket> = flows.iter().flat_map(|flow| flow.syns(side)).collect();
         let lost = syns.iter().filter(|syn| syn.fate == Fate::Lost).count();
         format!("{lost} of {} of {side}", count(syns.len(), "SYN"))
     };
@@ -285,7 +298,7 @@ fn meeting(flow: &Flow, delay: Duration) -> String {
         if b >= a { (Side::B, Side::A, b.since(a)) } else { (Side::A, Side::B, a.since(b)) };
     format!(
         "{late}'s first SYN on {} left {} after {early}'s; one-way delay {}",
-        between(flow),
+        ports_of(flow),
         ms(apart),
         ms(delay)
     )

@@ -11,8 +11,8 @@ use super::{
     rows::{Column, Row, Shape},
 };
 use crate::{
-    diagnose::{flow::Place, times},
-    peers::Side,
+    diagnose::{flow::PeerLocation, times},
+    peers::{Pair, Side},
 };
 
 /// Width of the part with the columns.
@@ -29,13 +29,13 @@ const fn position(column: Column) -> usize {
 }
 
 /// Names of the columns.
-pub(super) fn head(places: [Place; 2]) -> String {
+pub(super) fn head(places: Pair<PeerLocation>) -> String {
     let mut canvas = Canvas::blank();
     canvas.write(0, "peer a");
     canvas.write(position(Column::Wan) - 1, "WAN");
     canvas.write(WIDTH - "peer b".len(), "peer b");
     for (column, place, name) in
-        [(Column::NatA, places[0], "NAT a"), (Column::NatB, places[1], "NAT b")]
+        [(Column::NatA, places[Side::A], "NAT a"), (Column::NatB, places[Side::B], "NAT b")]
     {
         if place.nats > 0 {
             canvas.write(position(column) - 2, name);
@@ -100,9 +100,9 @@ fn name(column: Column) -> &'static str {
     }
 }
 
-fn drawn(places: [Place; 2], row: &Row) -> Canvas {
+fn drawn(places: Pair<PeerLocation>, row: &Row) -> Canvas {
     let mut canvas = Canvas::blank();
-    let nats = [(Column::NatA, places[0]), (Column::NatB, places[1])];
+    let nats = [(Column::NatA, places[Side::A]), (Column::NatB, places[Side::B])];
     for (column, _) in nats.iter().filter(|(_, place)| place.nats > 0) {
         canvas.write(position(*column), "│");
     }

@@ -17,7 +17,7 @@ use punch::{
     proto::time::{MonoTime, WallTime},
 };
 
-use crate::{diagnose::flow::Place, wan::Traffic};
+use crate::{diagnose::flow::PeerLocation, peers::Pair, wan::Traffic};
 
 /// What there is to tell of a trial.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Story<'a> {
     /// The peers' clocks minus true time.
     pub(crate) skews: [ClockOffset; 2],
     /// Where the peers are.
-    pub(crate) places: [Place; 2],
+    pub(crate) places: Pair<PeerLocation>,
     /// What passed the WAN.
     pub(crate) traffic: &'a Traffic,
     /// What the peers report.

@@ -6,10 +6,10 @@ use punch::{Event, EventKind, proto::time::MonoTime};
 
 use super::Story;
 use crate::{
-    diagnose::flow::{self, Flow, Says, Seen, Speaker},
-    packet,
+    diagnose::flow::{self, Flow, FlowPacket, PacketKind, PacketSender},
+    packet::{self, IcmpErrorKind, Packet, Payload},
     peers::Side,
-    wan::{Fate, Packet},
+    wan::{Fate, RecordedPacket},
 };
 
 /// A column of the ladder, from left to right.
@@ -82,7 +82,7 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
         }
     }
     for packet in &story.traffic.packets {
-        if flow::seen(packet, &story.places).is_none() {
+        if flow::flow_packet(packet, &story.places).is_none() {
             rows.extend(other(packet, story));
         }
     }
@@ -97,15 +97,15 @@ fn between_peers(
     story: &Story<'_>,
     flow: &Flow,
     spoke: [Option<MonoTime>; 2],
-    seen: &Seen,
+    seen: &FlowPacket,
 ) {
     let (side, other) = (seen.from, seen.from.other());
     let [own, others] = [flow.port(side), flow.port(other)];
     let mut ports = if own == others { own.to_string() } else { format!("{own}>{others}") };
-    let mut says = if seen.data > 0 { "data".to_owned() } else { short(seen.says).to_owned() };
+    let mut says = if seen.data > 0 { "data".to_owned() } else { short(seen.kind).to_owned() };
     if !seen.translated {
         says += " raw";
-    } else if seen.says == Says::Syn && own != others && aims_at(story, side, others) {
+    } else if seen.kind == PacketKind::Syn && own != others && aims_at(story, side, others) {
         says += " remapped";
         ports = format!("{others} as {own}");
     }
@@ -114,14 +114,14 @@ fn between_peers(
         shape: Shape::Arrow { from, to, says: says.clone(), end },
         ports: [ports.clone()].into(),
     };
-    let from = match seen.by {
-        Speaker::Host(side) => Column::peer(side),
-        Speaker::Nat(side, _) => Column::nat(side),
+    let from = match seen.sender {
+        PacketSender::Host(side) => Column::peer(side),
+        PacketSender::Nat(side, _) => Column::nat(side),
     };
     rows.push(row(seen.at, from, Column::Wan, fate(seen.fate)));
     if let Some(at) = seen.delivered() {
-        let open = story.places[other.index()].nats == 0
-            || spoke[other.index()].is_some_and(|since| since <= at);
+        let open =
+            story.places[other].nats == 0 || spoke[other.index()].is_some_and(|since| since <= at);
         let (to, end) = if gets_in(flow, seen, open) {
             (Column::peer(other), "")
         } else {
@@ -142,36 +142,34 @@ fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
 /// packet, or from the beginning where its host accepts what it did not ask for.
 fn spoke(flow: &Flow, side: Side) -> Option<MonoTime> {
     let first = flow.packets.iter().find(|seen| seen.from == side)?;
-    Some(if first.says == Says::SynAck { MonoTime::from_nanos(0) } else { first.at })
+    Some(if first.kind == PacketKind::SynAck { MonoTime::from_nanos(0) } else { first.at })
 }
 
 /// Whether the receiver's NAT, open or not, passes a packet on: what answers it tells.
-fn gets_in(flow: &Flow, seen: &Seen, open: bool) -> bool {
-    match seen.refusal.map(|refusal| flow.packets[refusal].by) {
-        Some(Speaker::Nat(..)) => false,
-        Some(Speaker::Host(_)) => true,
+fn gets_in(flow: &Flow, seen: &FlowPacket, open: bool) -> bool {
+    match seen.refusal.map(|refusal| flow.packets[refusal].sender) {
+        Some(PacketSender::Nat(..)) => false,
+        Some(PacketSender::Host(_)) => true,
         None => open && seen.translated,
     }
 }
 
 /// A packet to or from a public host, or to nobody.
-fn other(packet: &Packet, story: &Story<'_>) -> Vec<Row> {
+fn other(packet: &RecordedPacket, story: &Story<'_>) -> Vec<Row> {
     // What systems say to their neighbours (MLD, RFC 3810) tells nothing of the peers.
     if packet::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
         return Vec::new();
     }
-    let says = if let Some(segment) = packet::segment(&packet.bytes) {
-        match (segment.rst, segment.syn, segment.ack) {
+    let says = match Packet::parse(&packet.bytes).map(|packet| packet.payload) {
+        Some(Payload::Tcp(segment)) => match (segment.rst, segment.syn, segment.ack) {
             (true, _, _) => "RST",
-            (_, true, false) => "SYN",
-            (_, true, true) => "SYN-ACK",
+            (_, true, None) => "SYN",
+            (_, true, Some(_)) => "SYN-ACK",
             (_, false, _) if segment.data > 0 => "data",
             (_, false, _) => "ACK",
-        }
-    } else if packet::icmp_error(&packet.bytes).is_some() {
-        "ICMP"
-    } else {
-        "other"
+        },
+        Some(Payload::IcmpError(error)) if error.undelivered_segment().is_some() => "ICMP",
+        Some(Payload::IcmpError(_) | Payload::Echo { .. } | Payload::Udp) | None => "other",
     };
     let side = |port: usize| Side::BOTH.into_iter().find(|side| side.index() == port);
     let name = |port: usize| {
@@ -214,17 +212,17 @@ fn fate(fate: Fate) -> &'static str {
 }
 
 /// Short enough for an arrow.
-fn short(says: Says) -> &'static str {
-    match says {
-        Says::Syn => "SYN",
-        Says::SynAck => "SYN-ACK",
-        Says::Ack => "ACK",
-        Says::Fin => "FIN",
-        Says::Rst => "RST",
-        Says::Icmp("ICMP port unreachable") => "ICMP port",
-        Says::Icmp("ICMP host unreachable") => "ICMP host",
-        Says::Icmp("ICMP administratively prohibited") => "ICMP admin",
-        Says::Icmp(_) => "ICMP",
+fn short(kind: PacketKind) -> &'static str {
+    match kind {
+        PacketKind::Syn => "SYN",
+        PacketKind::SynAck => "SYN-ACK",
+        PacketKind::Ack => "ACK",
+        PacketKind::Fin => "FIN",
+        PacketKind::Rst => "RST",
+        PacketKind::Icmp(IcmpErrorKind::PortUnreachable) => "ICMP port",
+        PacketKind::Icmp(IcmpErrorKind::HostUnreachable) => "ICMP host",
+        PacketKind::Icmp(IcmpErrorKind::AdminProhibited) => "ICMP admin",
+        PacketKind::Icmp(_) => "ICMP",
     }
 }
 

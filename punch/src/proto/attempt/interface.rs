@@ -4,16 +4,14 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::proto::{
     bucket::Buckets,
-    election::{Role, Scheme},
+    connection::{Failure, Role, SocketId},
+    election::Scheme,
     schedule::Schedule,
     wire::SessionTag,
 };
 
-/// The socket's number, unique within the attempt; it also names its connection in HELLO.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(pub u32);
-
-/// How many fixed ports keep to 250 SYNs in any second, refused or not.
+/// Maximum number of fixed ports: with more of them an attempt would send more than 250 SYNs in a
+/// second, refused or not.
 pub const MAX_FIXED_PORTS: usize = 64;
 
 /// Where the ports come from.
@@ -108,26 +106,4 @@ pub enum Outcome {
     },
     /// There is no connection, and there will be none.
     Failed(Failure),
-}
-
-/// Why an attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-#[non_exhaustive]
-pub enum Failure {
-    /// None of the ports could be bound.
-    NothingBound,
-    /// Every connect failed on this machine, for want of a route or of sockets.
-    Unreachable,
-    /// Nothing came back from the peer's address.
-    NoAnswer,
-    /// The peer's host or its NAT answered, always with a refusal.
-    Refused,
-    /// Connections stood, but no peer of this session spoke on them.
-    NoPeer,
-    /// A peer was met, but the two did not agree on a connection in time.
-    ElectionLost,
-    /// The two agreed on a connection, and it ended before it could be handed over.
-    ConnectionLost,
 }

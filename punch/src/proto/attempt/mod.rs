@@ -13,10 +13,11 @@
 //! source of [`Action::Connect`].
 
 mod interface;
+mod port;
 mod tally;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
@@ -26,138 +27,58 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-pub use self::interface::{
-    Action, Config, Failure, MAX_FIXED_PORTS, Outcome, PortSource, SocketId,
+pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource};
+use self::{
+    port::{
+        LOCAL_PAUSE, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
+        SynRetry,
+    },
+    tally::Tally,
 };
-use self::tally::Tally;
 use super::{
-    bucket::{Buckets, Rule},
-    election::{Election, Output, Reject},
+    bucket::Rule,
+    connection::{Failure, Reject, SocketId},
+    election::{Election, Output},
     event::{Event, EventKind},
-    schedule::{PortSpace, Schedule},
+    schedule::bucket_ports,
     time::{MonoTime, WallTime},
-    wire::SessionTag,
 };
 
-/// Ports of one bucket under the `rolling` rule: with loss of 30 % the first of 8 is up as early
-/// as without, and two buckets make the article's 16.
-const ROLLING_PORTS: usize = 8;
-
-/// Ports of the one bucket under the `article` rule.
-const ARTICLE_PORTS: usize = 16;
-
-/// Ports at the head of each bucket's list that are eager. Where both NATs answer with RST, two
-/// SYNs must cross on their way, and on one port they do so in proportion to the product of the
-/// peers' rates: most of the SYNs that a peer may send belong on few ports, the same on both sides.
-/// Two, since one of them may be in use already.
-const EAGER_PORTS: usize = 2;
-
-/// Refusals on an eager port that are answered by a fresh socket at once; later ones, and all
-/// others, after a pause.
-const PROMPT_REFUSALS: u32 = 5;
-
-/// Mean pause after a refusal on an eager port, and on any other: together with
-/// [`PROMPT_REFUSALS`] 16 ports send at most 250 SYNs in any second. Where there are more (fixed
-/// ones), the pause of the others grows with their number.
-const EAGER_PAUSE: Duration = Duration::from_millis(34);
-const PAUSE: Duration = Duration::from_millis(140);
-
-/// How many ports these pauses are made for: those of two buckets.
-const USUAL_PORTS: usize = 2 * ROLLING_PORTS;
-
-/// Refusals after which a port pauses for longer, and by how much. Eager ports do so after some six
-/// seconds: by then the peer has most likely not been started. The others do after one second, since
-/// where both NATs refuse, they are only for the case that the eager ones cannot be used.
-const EAGER_HASTE: (u32, u32) = (175, 2);
-const HASTE: (u32, u32) = (7, 4);
-
-/// Mean pause after an error of this machine (a 4-tuple in use, no route): nothing left it.
-const LOCAL_PAUSE: Duration = Duration::from_millis(100);
-
-/// A fresh SYN sooner than one round trip after the last destroys the handshake under way, so that
-/// half of the ports never send one and others wait this long and up to 0.14 s more: until shortly
-/// before the kernel would repeat theirs, since a fresh one just after that would be too soon again.
-const RESYN: Duration = Duration::from_millis(850);
-const RESYN_SPREAD: Duration = Duration::from_millis(140);
-
-/// For so long the hurried ports send fresh SYNs sooner, in turn, one every [`TURN`] in all. Whoever
-/// started first is then up one round trip after the other's start, and not half of one later: what
-/// completes its handshake is the answer to a SYN that met the other just after its start.
-const HURRY: Duration = Duration::from_secs(5);
-const TURN: Duration = Duration::from_millis(20);
-
-/// A round of turns takes so long at least: on paths with a shorter round trip no handshake is
-/// destroyed, and on longer ones there are the other ports.
-const ROUND: Duration = Duration::from_millis(120);
-
-/// A turn that comes so much too late does not cost the next one.
-const TURN_LATE: Duration = Duration::from_millis(10);
-
-/// How long a SYN may take to be answered: two round trips of a second each.
+/// Time that a SYN has to be answered: two round trips of a second each.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 
-/// Accepted connections that are kept beside the attempt's own: a peer needs one a port, and whoever
-/// else shares its address must not take all descriptors of this process.
+/// Maximum number of accepted connections beside the attempt's own. A peer needs one a port; other
+/// hosts that share its address must not take all descriptors of this process.
 const MAX_ACCEPTED: usize = 64;
 
-/// The attempt. See the module for the order of calls.
+/// One attempt. The module states the order of calls.
 #[derive(Debug)]
 pub struct Attempt {
     config: Config,
+    /// The choice among the connections that are established.
     election: Election,
+    /// Source of the random pauses.
     rng: ChaCha20Rng,
-    started: (MonoTime, WallTime),
+    /// Start of the attempt by the monotonic clock.
+    started: MonoTime,
+    /// The wall clock's reading at the start; the monotonic clock advances it.
+    wall_at_start: WallTime,
+    /// The ports in use, and those that are out of use but still have a socket.
     slots: BTreeMap<u16, Slot>,
+    /// The local port of each socket, accepted ones included.
     sockets: BTreeMap<SocketId, u16>,
+    /// Number of the next socket.
     next_socket: u32,
+    /// When the buckets in use change.
     next_ports: Option<MonoTime>,
+    /// Counts from which the reason of a failure follows.
     tally: Tally,
+    /// Actions that the caller has not taken yet.
     actions: VecDeque<Action>,
+    /// Events that the caller has not taken yet.
     events: VecDeque<Event>,
+    /// The end of the attempt, once it has ended.
     outcome: Option<Outcome>,
-}
-
-/// A port in use.
-#[derive(Debug)]
-struct Slot {
-    manner: Manner,
-    /// Whether a bucket in use has this port.
-    scheduled: bool,
-    refusals: u32,
-    state: SlotState,
-}
-
-/// How a port goes about it. Both peers draw the same list, and so agree on it.
-#[derive(Debug, Clone, Copy, Default)]
-struct Manner {
-    repeats: Repeats,
-    /// Refusals are soon followed by another SYN.
-    eager: bool,
-}
-
-/// Who repeats a SYN that was not answered; a port of two buckets has the later of its two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-enum Repeats {
-    /// Fresh SYNs, in the first seconds soon after each other.
-    #[default]
-    Hurried,
-    /// Fresh SYNs.
-    Fresh,
-    /// The kernel.
-    Kernel,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SlotState {
-    /// A socket is connecting; `resyn` is when it is to be replaced by a fresh one, or given up
-    /// where no bucket has the port any more.
-    Connecting { socket: SocketId, resyn: Option<MonoTime> },
-    /// The next connect is due at this time.
-    Paused { until: MonoTime },
-    /// A connection of this slot's own stands.
-    Up { socket: SocketId },
-    /// The port cannot be bound.
-    Unavailable,
 }
 
 impl Attempt {
@@ -168,7 +89,8 @@ impl Attempt {
             election: Election::new(config.scheme, now + config.timeout),
             rng: ChaCha20Rng::from_seed(config.seed),
             config,
-            started: (now, wall),
+            started: now,
+            wall_at_start: wall,
             slots: BTreeMap::new(),
             sockets: BTreeMap::new(),
             next_socket: 1,
@@ -284,13 +206,10 @@ impl Attempt {
             self.tally.local_errors += 1;
             return self.drop_socket(now, socket, LOCAL_PAUSE);
         }
-        self.tally.answers += 1;
+        self.tally.refusals += 1;
         let in_use = self.slots.values().filter(|slot| slot.scheduled).count();
-        let crowd = u32::try_from(in_use.div_ceil(USUAL_PORTS).max(1)).unwrap_or(u32::MAX);
-        let pause = self.slots.get_mut(&port).map_or(PAUSE, |slot| {
-            slot.refusals = slot.refusals.saturating_add(1);
-            slot.mean_pause(crowd)
-        });
+        let slot = self.slots.get_mut(&port);
+        let pause = slot.map_or(LOCAL_PAUSE, |slot| slot.refused(in_use));
         self.drop_socket(now, socket, pause);
     }
 
@@ -371,8 +290,7 @@ impl Attempt {
 
     /// Brings the ports in use in line with the clock.
     fn schedule_ports(&mut self, now: MonoTime) {
-        let (started, wall) = self.started;
-        let wall = wall + now.since(started);
+        let wall = self.wall_at_start + now.since(self.started);
         let (buckets, ports) = self.ports_at(wall);
         self.next_ports = match &self.config.ports {
             PortSource::Clock { buckets, .. } => buckets.next_change(wall).map(|change| {
@@ -393,15 +311,13 @@ impl Attempt {
             self.leave_port(now, port);
         }
         let mut new = Vec::new();
-        for (port, manner) in ports {
+        for (port, policy) in ports {
             if let Some(slot) = self.slots.get_mut(&port) {
-                (slot.scheduled, slot.manner) = (true, manner);
-                continue;
+                (slot.scheduled, slot.policy) = (true, policy);
+            } else {
+                self.slots.insert(port, Slot::new(policy, now));
+                new.push(port);
             }
-            let state = SlotState::Paused { until: now };
-            self.slots
-                .insert(port, Slot { manner, scheduled: true, refusals: 0, state });
-            new.push(port);
         }
         for port in new {
             if self.config.listen {
@@ -411,40 +327,38 @@ impl Attempt {
         }
     }
 
-    /// Buckets in use and their ports; a port of two buckets is eager if it is so in one.
-    fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, Manner>) {
-        let mut all: BTreeMap<u16, Manner> = BTreeMap::new();
-        let mut add = |ports: Vec<u16>, never_again: bool| {
-            for (index, port) in ports.into_iter().enumerate() {
-                let manner = all.entry(port).or_default();
-                manner.repeats = manner.repeats.max(match index % 8 {
-                    _ if never_again || index % 2 == 0 => Repeats::Kernel,
-                    1 => Repeats::Fresh,
-                    _ => Repeats::Hurried,
-                });
-                manner.eager |= index < EAGER_PORTS;
+    /// Buckets in use and the policies of their ports.
+    fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, PortPolicy>) {
+        let mut policies: BTreeMap<u16, PortPolicy> = BTreeMap::new();
+        let mut add = |ports: &[u16], rule: Option<Rule>| {
+            for (index, &port) in ports.iter().enumerate() {
+                let policy = PortPolicy::new(rule, index);
+                policies
+                    .entry(port)
+                    .and_modify(|other| *other = other.merge(policy))
+                    .or_insert(policy);
             }
         };
-        match &self.config.ports {
+        let used = match &self.config.ports {
             PortSource::Fixed(ports) => {
-                add(ports.clone(), false);
-                (Vec::new(), all)
+                add(ports, None);
+                Vec::new()
             }
-            PortSource::Clock { buckets: source, schedule } => {
-                let buckets: Vec<i64> = source.at(wall).collect();
-                for &bucket in &buckets {
-                    let rule = source.rule();
-                    let ports = bucket_ports(rule, *schedule, bucket, self.config.session);
-                    add(ports, rule == Rule::Article);
+            PortSource::Clock { buckets, schedule } => {
+                let (rule, session) = (buckets.rule(), self.config.session);
+                let used: Vec<i64> = buckets.at(wall).collect();
+                for &bucket in &used {
+                    add(&bucket_ports(rule, *schedule, bucket, session), Some(rule));
                 }
-                (buckets, all)
+                used
             }
-        }
+        };
+        (used, policies)
     }
 
-    /// No bucket in use has this port any more. What may still become a connection stays: a SYN on
-    /// its way has [`HANDSHAKE`] to be answered, since its answer would meet a closed socket, and
-    /// that one's RST would end the peer's try as well.
+    /// Takes a port out of use that no bucket in use has. A SYN in flight gets [`HANDSHAKE`] to be
+    /// answered. If the socket were closed first, the answer would meet no socket, and the RST of
+    /// this side would abort the peer's attempt too.
     fn leave_port(&mut self, now: MonoTime, port: u16) {
         let Some(slot) = self.slots.get_mut(&port) else { return };
         if !slot.scheduled {
@@ -477,31 +391,26 @@ impl Attempt {
         self.report(now, EventKind::Connect { port });
     }
 
-    /// When the SYN that a port sends now is to be followed by a fresh one.
+    /// When the SYN that a port sends at `now` is followed by a fresh one.
     fn resyn(&mut self, now: MonoTime, port: u16) -> Option<MonoTime> {
-        let (started, _) = self.started;
-        let since = now.since(started);
-        match self.slots.get(&port)?.manner.repeats {
-            Repeats::Kernel => None,
-            Repeats::Hurried if since < HURRY => Some(started + self.turn(since, port)),
-            Repeats::Hurried | Repeats::Fresh => Some(now + RESYN + self.uniform(RESYN_SPREAD)),
+        let since = now.since(self.started);
+        match self.slots.get(&port)?.policy.retry {
+            SynRetry::Kernel => None,
+            SynRetry::Rotating if since < ROTATION_TIME => {
+                Some(self.started + self.rotation(port).turn_after(since))
+            }
+            SynRetry::Rotating | SynRetry::Fresh => Some(now + RESYN + self.uniform(RESYN_SPREAD)),
         }
     }
 
-    /// The turn of a hurried port that is a round later than `since`. Both are times from the start
-    /// of the attempt.
-    fn turn(&self, since: Duration, port: u16) -> Duration {
-        let hurried = |slot: &Slot| slot.scheduled && slot.manner.repeats == Repeats::Hurried;
-        let ports = self.slots.iter().filter(|(_, slot)| hurried(slot));
-        let (mut count, mut rank) = (0, 0);
-        for (&other, _) in ports {
-            count += 1;
-            rank += u32::from(other < port);
+    /// Place of a port among the rotating ones.
+    fn rotation(&self, port: u16) -> Rotation {
+        let mut rotation = Rotation { rank: 0, count: 0 };
+        for (&other, _) in self.slots.iter().filter(|(_, slot)| slot.is_rotating()) {
+            rotation.count += 1;
+            rotation.rank += u32::from(other < port);
         }
-        let (round, first) = (ROUND.max(TURN * count), TURN * rank);
-        let soonest = (since + round).saturating_sub(first + TURN_LATE);
-        let rounds = u32::try_from(soonest.as_nanos().div_ceil(round.as_nanos()));
-        first + round * rounds.unwrap_or(u32::MAX)
+        rotation
     }
 
     fn slot_timeout(&mut self, now: MonoTime, port: u16) {
@@ -583,7 +492,7 @@ impl Attempt {
                     self.outcome = Some(Outcome::Elected { socket, role });
                 }
                 Output::Lost => {
-                    let reason = self.tally.reason();
+                    let reason = self.tally.failure();
                     self.fail(now, reason);
                 }
             }
@@ -615,41 +524,4 @@ impl Attempt {
     fn report(&mut self, at: MonoTime, kind: EventKind) {
         self.events.push_back(Event { at, kind });
     }
-}
-
-impl Slot {
-    /// Mean of the random pause after the latest refusal, where there are `crowd` times the usual
-    /// number of ports.
-    fn mean_pause(&self, crowd: u32) -> Duration {
-        let (prompt, haste, pause) = match self.manner.eager {
-            true => (PROMPT_REFUSALS, EAGER_HASTE, EAGER_PAUSE),
-            false => (0, HASTE, PAUSE * crowd),
-        };
-        let (until, longer) = haste;
-        match self.refusals {
-            refusals if refusals <= prompt => Duration::ZERO,
-            refusals if refusals <= until => pause,
-            _ => pause * longer,
-        }
-    }
-}
-
-/// The ports of one bucket, in the order they are drawn.
-pub fn bucket_ports(rule: Rule, schedule: Schedule, bucket: i64, session: SessionTag) -> Vec<u16> {
-    let (space, count) = match rule {
-        Rule::Rolling => (PortSpace::rolling(), ROLLING_PORTS),
-        Rule::Article => (PortSpace::article(), ARTICLE_PORTS),
-    };
-    schedule.ports(bucket, session, &space, count)
-}
-
-/// All ports in use under `buckets` when the clock reads `wall`.
-pub fn scheduled_ports(
-    buckets: Buckets,
-    schedule: Schedule,
-    wall: WallTime,
-    session: SessionTag,
-) -> BTreeSet<u16> {
-    let ports = |bucket| bucket_ports(buckets.rule(), schedule, bucket, session);
-    buckets.at(wall).flat_map(ports).collect()
 }

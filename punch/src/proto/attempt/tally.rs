@@ -1,25 +1,30 @@
-//! What an attempt has seen.
+//! Counts of what an attempt has seen, from which the reason of its failure follows.
 
-use super::Failure;
+use crate::proto::connection::Failure;
 
-/// What has been seen, to tell why an attempt failed.
+/// Number of events of each kind since the attempt began.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) connects: u32,
-    pub(super) local_errors: u32,
-    pub(super) answers: u32,
-    pub(super) connections: u32,
-    pub(super) hellos: u32,
+    /// Sockets that were to connect.
+    pub(super) connects: u64,
+    /// Connects that failed on this machine.
+    pub(super) local_errors: u64,
+    /// Refusals from the network.
+    pub(super) refusals: u64,
+    /// Established connections.
+    pub(super) connections: u64,
+    /// Valid HELLOs.
+    pub(super) hellos: u64,
 }
 
 impl Tally {
-    /// Why the attempt failed, now that its time is over.
-    pub(super) fn reason(&self) -> Failure {
+    /// Reason of the failure, once the deadline has passed.
+    pub(super) fn failure(&self) -> Failure {
         if self.hellos > 0 {
             Failure::ElectionLost
         } else if self.connections > 0 {
             Failure::NoPeer
-        } else if self.answers > 0 {
+        } else if self.refusals > 0 {
             Failure::Refused
         } else if self.local_errors > 0 && self.local_errors == self.connects {
             Failure::Unreachable

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use punch::proto::{
-    attempt::Failure,
-    election::Role,
+    connection::{Failure, Role},
     event::{Event, EventKind},
 };
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use punch::proto::{
-    attempt::{Action, Attempt, Config, Outcome, SocketId},
+    attempt::{Action, Attempt, Config, Outcome},
+    connection::SocketId,
     event::Event,
     time::{MonoTime, WallTime},
     wire::MAX_FRAME,

@@ -10,8 +10,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 use punch::proto::{
-    attempt::{Failure, MAX_FIXED_PORTS, PortSource},
+    attempt::{MAX_FIXED_PORTS, PortSource},
     bucket::Rule,
+    connection::Failure,
     event::EventKind,
     schedule::Schedule,
     time::MonoTime,

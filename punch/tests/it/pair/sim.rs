@@ -6,9 +6,10 @@ use std::{
 };
 
 use punch::proto::{
-    attempt::{Config, Failure, Outcome, PortSource},
+    attempt::{Config, Outcome, PortSource},
     bucket::Rule,
-    election::{Role, Scheme},
+    connection::{Failure, Role},
+    election::Scheme,
     event::{Event, EventKind},
     schedule::Schedule,
     time::{MonoTime, WallTime},

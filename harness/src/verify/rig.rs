@@ -1,4 +1,5 @@
-//! One NAT under test: real sockets inside, the WAN in our hands, and an eye on each inside host.
+//! Rig for one NAT under test: real sockets inside, a TUN device as the WAN, and a sniffer on each
+//! inside host.
 
 use std::{
     collections::BTreeSet,
@@ -13,79 +14,82 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::packet::{self, Packet, Segment, Transport};
+use super::builders;
 use crate::{
     lab::{Host, SingleNat},
+    packet::{Packet, Segment, Transport},
     peers::Family,
 };
 
-/// How long to wait for what should come: long enough for a SYN that is sent again.
-const COMES: Duration = Duration::from_secs(2);
+/// How long to wait for packets that should come: long enough for a retransmitted SYN.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The same once something did not: the NAT is not as described, however long the rest takes.
-const IMPATIENT: Duration = Duration::from_millis(200);
+/// The same after a packet did not come. The NAT is then not as described, and the rest of the
+/// result matters less than time.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How long to wait for what should not, once all that should has come. Within one machine a packet
-/// takes some microseconds.
-const QUIET: Duration = Duration::from_millis(60);
+/// How long to wait for packets that should not come, once all others have come. Within one machine
+/// a packet takes some microseconds.
+const LINGER: Duration = Duration::from_millis(60);
 
 /// A NAT under test.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(super) struct NatRig {
     pub(super) family: Family,
     /// The NAT's address on the WAN.
     pub(super) wan: IpAddr,
     hosts: [Host; 2],
     tun: File,
-    eyes: [Socket; 2],
-    /// What left the NAT towards the WAN.
+    sniffers: [Socket; 2],
+    /// Packets that left the NAT towards the WAN.
     pub(super) outside: Vec<Packet>,
-    /// What came to each inside host.
+    /// Packets that came to each inside host.
     pub(super) inside: [Vec<Packet>; 2],
-    claimed: BTreeSet<(Transport, SocketAddr, SocketAddr)>,
-    addresses: u8,
-    patience: Duration,
+    /// First packets that belong to a flow already.
+    assigned: BTreeSet<(Transport, SocketAddr, SocketAddr)>,
+    used_addresses: u8,
+    timeout: Duration,
     buffer: Vec<u8>,
 }
 
-/// A socket inside that has begun to talk to an address outside.
+/// A socket inside that sends to an address outside.
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// Closed with the flow.
+    /// Held open as long as the flow.
     _socket: Socket,
     pub(super) transport: Transport,
-    /// Its inside endpoint.
+    /// The inside endpoint.
     pub(super) inside: SocketAddr,
-    /// Whom it talks to.
+    /// The endpoint outside to which the socket sends.
     pub(super) remote: SocketAddr,
-    /// Where its first packet seemed to come from, seen from outside.
+    /// Source of the first packet, as seen from outside.
     pub(super) outside: Option<SocketAddr>,
-    /// Which of all packets that was: earlier ones have smaller numbers.
+    /// Number of the first packet; earlier packets have smaller numbers.
     pub(super) number: usize,
-    /// The sequence number of its SYN.
-    pub(super) seq: u32,
+    /// Sequence number of the SYN.
+    pub(super) sequence: u32,
 }
 
-impl Bench {
-    /// Takes over a NAT that stands.
+impl NatRig {
+    /// Takes over a NAT.
     ///
     /// # Errors
     /// No packet socket on a host.
     pub(super) fn new(family: Family, nat: SingleNat) -> io::Result<Self> {
         let SingleNat { hosts, wan, tun } = nat;
-        let eye = |host: &Host| host.namespace.run(|| watch(family));
-        let eyes = [eye(&hosts[0])?, eye(&hosts[1])?];
+        let sniff = |host: &Host| host.namespace.run(|| sniffer(family));
+        let sniffers = [sniff(&hosts[0])?, sniff(&hosts[1])?];
         Ok(Self {
             family,
             wan,
             hosts,
             tun: File::from(tun),
-            eyes,
+            sniffers,
             outside: Vec::new(),
             inside: [Vec::new(), Vec::new()],
-            claimed: BTreeSet::new(),
-            addresses: 0,
-            patience: COMES,
+            assigned: BTreeSet::new(),
+            used_addresses: 0,
+            timeout: WAIT_TIMEOUT,
             buffer: vec![0; 65_536],
         })
     }
@@ -95,20 +99,20 @@ impl Bench {
         self.hosts[host].address
     }
 
-    /// An address on the WAN that nobody has used.
+    /// An address on the WAN that was not used before.
     pub(super) fn fresh_address(&mut self) -> IpAddr {
-        self.addresses += 1;
+        self.used_addresses += 1;
         match self.family {
-            Family::V4 => Ipv4Addr::new(192, 0, 2, self.addresses).into(),
+            Family::V4 => Ipv4Addr::new(192, 0, 2, self.used_addresses).into(),
             Family::V6 => {
-                let host = self.addresses.into();
+                let host = self.used_addresses.into();
                 Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, host).into()
             }
         }
     }
 
-    /// Opens sockets on a host, each bound to a port and talking to somebody. Their order is that
-    /// of their first packets.
+    /// Opens sockets on a host, each bound to a port and sending to a remote endpoint. Their first
+    /// packets leave in the same order.
     ///
     /// # Errors
     /// The kernel refuses a socket.
@@ -138,18 +142,17 @@ impl Bench {
                     remote: *remote,
                     outside: None,
                     number: usize::MAX,
-                    seq: 0,
+                    sequence: 0,
                 })
             };
             wanted.iter().map(open).collect()
         })
     }
 
-    /// Opens one socket on a host, which talks to an address of its own, and waits for its first
-    /// packet.
+    /// Opens one socket on a host, which sends to an unused address, and waits for its first packet.
     ///
     /// # Errors
-    /// See [`Self::start`] and [`Self::meet`].
+    /// See [`Self::start`] and [`Self::wait_for_first_packets`].
     pub(super) fn open(
         &mut self,
         host: usize,
@@ -158,13 +161,13 @@ impl Bench {
     ) -> io::Result<Flow> {
         let remote = SocketAddr::new(self.fresh_address(), 80);
         let mut flows = self.start(host, &[(transport, port, remote)])?;
-        self.meet(&mut flows)?;
+        self.wait_for_first_packets(&mut flows)?;
         flows
             .pop()
             .ok_or_else(|| io::Error::other("one socket was opened"))
     }
 
-    /// Sends an ICMP echo request from a host; the socket takes the reply.
+    /// Sends an ICMP echo request from a host; the socket receives the reply.
     ///
     /// # Errors
     /// The kernel refuses the socket.
@@ -175,7 +178,7 @@ impl Bench {
         };
         self.hosts[host].namespace.run(|| {
             let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
-            let request = packet::echo_request(self.family, id);
+            let request = builders::echo_request(self.family, id);
             socket.send_to(&request, &SocketAddr::new(remote, 0).into())?;
             Ok(socket)
         })
@@ -194,52 +197,52 @@ impl Bench {
         })
     }
 
-    /// Waits until the first packet of every flow was seen on the WAN, and notes where it seemed to
-    /// come from.
+    /// Waits until the first packet of every flow has come to the WAN, and notes its source there.
     ///
     /// # Errors
     /// A descriptor failed.
-    pub(super) fn meet(&mut self, flows: &mut [Flow]) -> io::Result<()> {
-        let mut looked = 0;
-        let deadline = monotonic_now() + self.patience;
+    pub(super) fn wait_for_first_packets(&mut self, flows: &mut [Flow]) -> io::Result<()> {
+        let mut examined = 0;
+        let deadline = monotonic_now() + self.timeout;
         loop {
-            self.claim(flows, &mut looked);
+            self.assign(flows, &mut examined);
             if flows.iter().all(|flow| flow.outside.is_some()) {
                 return Ok(());
             }
             if monotonic_now() >= deadline {
-                self.patience = IMPATIENT;
+                self.timeout = SHORT_TIMEOUT;
                 return Ok(());
             }
-            self.take(deadline)?;
+            self.receive(deadline)?;
         }
     }
 
-    fn claim(&mut self, flows: &mut [Flow], looked: &mut usize) {
-        for (number, packet) in self.outside.iter().enumerate().skip(*looked) {
-            let mine = |flow: &&mut Flow| {
+    /// Assigns new packets on the WAN, those from number `examined` on, to the flows that they open.
+    fn assign(&mut self, flows: &mut [Flow], examined: &mut usize) {
+        for (number, packet) in self.outside.iter().enumerate().skip(*examined) {
+            let is_opened = |flow: &&mut Flow| {
                 flow.outside.is_none()
                     && flow.remote == packet.destination
                     && packet.opens(flow.transport)
             };
-            let Some(flow) = flows.iter_mut().find(mine) else { continue };
-            // Else it is a SYN of another flow, sent again.
+            let Some(flow) = flows.iter_mut().find(is_opened) else { continue };
+            // Already assigned: a retransmitted SYN of another flow.
             if self
-                .claimed
+                .assigned
                 .insert((flow.transport, packet.source, packet.destination))
             {
                 flow.outside = Some(packet.source);
                 flow.number = number;
-                flow.seq = packet.segment().map_or(0, |segment| segment.seq);
+                flow.sequence = packet.segment().map_or(0, |segment| segment.sequence);
             }
         }
-        *looked = self.outside.len();
+        *examined = self.outside.len();
     }
 
-    /// Sends a packet into the NAT from outside.
+    /// Sends a packet to the NAT from outside.
     ///
     /// # Errors
-    /// The NAT's interface does not take it.
+    /// The NAT's interface does not take the packet.
     pub(super) fn inject(&self, bytes: &[u8]) -> io::Result<()> {
         (&self.tun).write(bytes).map(drop)
     }
@@ -256,80 +259,79 @@ impl Bench {
     ) -> io::Result<()> {
         self.inject(&match transport {
             Transport::Tcp => {
-                packet::tcp(from, to, Segment { seq: 1, syn: true, ..Segment::default() })
+                builders::tcp(from, to, Segment { sequence: 1, syn: true, ..Segment::default() })
             }
-            Transport::Udp => packet::udp(from, to),
+            Transport::Udp => builders::udp(from, to),
         })
     }
 
-    /// Waits until `come` says that all has come that should, or it should have; then for a moment
-    /// more, for what should not.
+    /// Waits for `condition`, up to the timeout; then [`LINGER`] for packets that should not come.
     ///
     /// # Errors
     /// A descriptor failed.
-    pub(super) fn settle(&mut self, come: impl Fn(&Self) -> bool) -> io::Result<()> {
-        self.come(come)?;
-        self.watch_until(monotonic_now() + QUIET)
+    pub(super) fn wait_then_linger(&mut self, condition: impl Fn(&Self) -> bool) -> io::Result<()> {
+        self.wait_for(condition)?;
+        self.receive_until(monotonic_now() + LINGER)
     }
 
-    /// Waits until `come`, or it should have.
+    /// Waits for `condition`, up to the timeout.
     ///
     /// # Errors
     /// A descriptor failed.
-    pub(super) fn come(&mut self, come: impl Fn(&Self) -> bool) -> io::Result<()> {
-        self.wait(&come, monotonic_now() + self.patience)?;
-        if !come(self) {
-            self.patience = IMPATIENT;
+    pub(super) fn wait_for(&mut self, condition: impl Fn(&Self) -> bool) -> io::Result<()> {
+        self.wait(&condition, monotonic_now() + self.timeout)?;
+        if !condition(self) {
+            self.timeout = SHORT_TIMEOUT;
         }
         Ok(())
     }
 
-    /// Waits for a moment, or until `come`.
+    /// Waits for `condition`, up to [`LINGER`].
     ///
     /// # Errors
     /// A descriptor failed.
-    pub(super) fn watch_shortly(&mut self, come: impl Fn(&Self) -> bool) -> io::Result<()> {
-        self.wait(&come, monotonic_now() + QUIET)
+    pub(super) fn linger_for(&mut self, condition: impl Fn(&Self) -> bool) -> io::Result<()> {
+        self.wait(&condition, monotonic_now() + LINGER)
     }
 
-    fn wait(&mut self, come: &impl Fn(&Self) -> bool, deadline: MonoTime) -> io::Result<()> {
-        while !come(self) && monotonic_now() < deadline {
-            self.take(deadline)?;
+    fn wait(&mut self, condition: &impl Fn(&Self) -> bool, deadline: MonoTime) -> io::Result<()> {
+        while !condition(self) && monotonic_now() < deadline {
+            self.receive(deadline)?;
         }
         Ok(())
     }
 
-    /// Watches until that time.
+    /// Receives packets until that time.
     ///
     /// # Errors
     /// A descriptor failed.
-    pub(super) fn watch_until(&mut self, time: MonoTime) -> io::Result<()> {
+    pub(super) fn receive_until(&mut self, time: MonoTime) -> io::Result<()> {
         while monotonic_now() < time {
-            self.take(time)?;
+            self.receive(time)?;
         }
         Ok(())
     }
 
-    /// Waits for packets, and takes all that are there.
-    fn take(&mut self, deadline: MonoTime) -> io::Result<()> {
+    /// Waits for packets, and reads all that have come.
+    fn receive(&mut self, deadline: MonoTime) -> io::Result<()> {
         let wait = deadline.since(monotonic_now());
-        // Rounded up: else the last millisecond would be spent spinning.
-        let wait = u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+        // Rounded up, so that the last millisecond is not spent spinning.
+        let wait_ms = u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
         let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let [first, second] = &self.eyes;
+        let [first, second] = &self.sniffers;
         let mut fds =
             [readable(self.tun.as_fd()), readable(first.as_fd()), readable(second.as_fd())];
-        match poll(&mut fds, PollTimeout::from(wait)) {
+        match poll(&mut fds, PollTimeout::from(wait_ms)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        while let Some(length) = length(self.tun.read(&mut self.buffer))? {
+        while let Some(length) = packet_length(self.tun.read(&mut self.buffer))? {
             self.outside.extend(Packet::parse(&self.buffer[..length]));
         }
-        for (index, eye) in self.eyes.iter().enumerate() {
-            while let Some(length) = length((&*eye).read(&mut self.buffer))? {
+        for (index, sniffer) in self.sniffers.iter().enumerate() {
+            while let Some(length) = packet_length((&*sniffer).read(&mut self.buffer))? {
                 let packet = Packet::parse(&self.buffer[..length]);
-                // What the host sends is seen as well.
+                // The sniffer sees packets that the host sends as well.
                 let own = self.hosts[index].address;
                 self.inside[index].extend(packet.filter(|packet| packet.destination.ip() == own));
             }
@@ -339,7 +341,7 @@ impl Bench {
 }
 
 /// The length of a packet, if there was one.
-fn length(read: io::Result<usize>) -> io::Result<Option<usize>> {
+fn packet_length(read: io::Result<usize>) -> io::Result<Option<usize>> {
     match read {
         Ok(length) => Ok(Some(length)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -348,20 +350,21 @@ fn length(read: io::Result<usize>) -> io::Result<Option<usize>> {
     }
 }
 
-/// A copy of every IP packet on the interfaces of the calling thread's namespace.
-fn watch(family: Family) -> io::Result<Socket> {
-    let protocol = match family {
+/// A packet socket with a copy of every IP packet on the interfaces of the calling thread's
+/// namespace.
+fn sniffer(family: Family) -> io::Result<Socket> {
+    let ether_type = match family {
         Family::V4 => libc::ETH_P_IP,
         Family::V6 => libc::ETH_P_IPV6,
     };
-    let protocol = u16::try_from(protocol).map_err(io::Error::other)?.to_be();
-    let socket =
-        Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(i32::from(protocol))))?;
+    let big_endian = u16::try_from(ether_type).map_err(io::Error::other)?.to_be();
+    let protocol = Protocol::from(i32::from(big_endian));
+    let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// A socket that shares its port with others of the same host.
+/// A socket that shares its port with other sockets of the same host.
 fn bound(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     let kind = match transport {
         Transport::Tcp => Type::STREAM,

@@ -1,4 +1,4 @@
-//! Made-up trials for tests: traffic as a WAN would record it, packet by packet.
+//! Invented trials for tests: traffic as a WAN would record it, packet by packet.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -8,10 +8,10 @@ use std::{
 use etherparse::{PacketBuilder, PacketBuilderStep, icmpv4::DestUnreachableHeader};
 use punch::{Event, EventKind, proto::time::MonoTime};
 
-use super::flow::Place;
+use super::flow::PeerLocation;
 use crate::{
-    peers::Side,
-    wan::{Fate, Packet, Traffic},
+    peers::{Pair, Side},
+    wan::{Fate, RecordedPacket, Traffic},
 };
 
 pub(crate) const A: [u8; 4] = [198, 51, 100, 1];
@@ -22,13 +22,13 @@ pub(crate) fn at(ms: u64) -> MonoTime {
     MonoTime::from_nanos(ms * 1_000_000)
 }
 
-/// Traffic in the making. Peers are behind one NAT each, and delivery takes [`DELAY`].
-pub(crate) struct Tape {
+/// A trial that is being built. Each peer is behind one NAT, and delivery takes [`DELAY`].
+pub(crate) struct TrafficBuilder {
     pub(crate) traffic: Traffic,
-    pub(crate) places: [Place; 2],
-    pub(crate) exits: [&'static str; 2],
-    pub(crate) ends_ms: [u64; 2],
-    pub(crate) events: [Vec<Event>; 2],
+    pub(crate) locations: Pair<PeerLocation>,
+    pub(crate) exits: Pair<&'static str>,
+    pub(crate) ends_ms: Pair<u64>,
+    pub(crate) events: Pair<Vec<Event>>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,9 +39,9 @@ pub(crate) enum Flags {
     Rst,
 }
 
-impl Tape {
+impl TrafficBuilder {
     pub(crate) fn new() -> Self {
-        let place = |address: [u8; 4]| Place {
+        let location = |address: [u8; 4]| PeerLocation {
             address: IpAddr::from(Ipv4Addr::from(address)),
             nats: 1,
             forgets_after: None,
@@ -49,10 +49,10 @@ impl Tape {
         };
         Self {
             traffic: Traffic::default(),
-            places: [place(A), place(B)],
-            exits: ["exit 1"; 2],
-            ends_ms: [10_000; 2],
-            events: [Vec::new(), Vec::new()],
+            locations: Pair::new(location(A), location(B)),
+            exits: Pair::new("exit 1", "exit 1"),
+            ends_ms: Pair::new(10_000, 10_000),
+            events: Pair::default(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Tape {
     pub(crate) fn record(&mut self, ms: u64, side: Side, lost: bool, bytes: Vec<u8>) {
         let to = side.other().index();
         let fate = if lost { Fate::Lost } else { Fate::Delivered { to, at: at(ms) + DELAY } };
-        let packet = Packet {
+        let packet = RecordedPacket {
             at: at(ms),
             from: side.index(),
             fate,
@@ -93,12 +93,12 @@ impl Tape {
         data: &[u8],
     ) -> &mut Self {
         let (own, others) = (Self::isn(side), Self::isn(side.other()) + 1);
-        let builder = Self::ip(side, ttl).tcp(ports[0], ports[1], own, 64_000);
+        let plain = Self::ip(side, ttl).tcp(ports[0], ports[1], own, 64_000);
         let builder = match flags {
-            Flags::Syn => builder.syn(),
-            Flags::SynAck => builder.syn().ack(others),
-            Flags::Ack => builder.ack(others),
-            Flags::Rst => builder.rst().ack(others),
+            Flags::Syn => plain.syn(),
+            Flags::SynAck => plain.syn().ack(others),
+            Flags::Ack => plain.ack(others),
+            Flags::Rst => plain.rst().ack(others),
         };
         let mut bytes = Vec::new();
         builder.write(&mut bytes, data).unwrap();
@@ -110,13 +110,13 @@ impl Tape {
         self.tcp(ms, side, ports, Flags::Syn, 63, b"")
     }
 
-    /// What was recorded last is lost.
+    /// Makes the last packet a lost one.
     pub(crate) fn lost(&mut self) -> &mut Self {
         self.traffic.packets.last_mut().unwrap().fate = Fate::Lost;
         self
     }
 
-    /// A side's NAT says that a SYN to its port could not be delivered.
+    /// An ICMP error of a side's NAT: a SYN to the port could not be delivered.
     pub(crate) fn icmp(&mut self, ms: u64, side: Side, port: u16) -> &mut Self {
         let mut quoted = Vec::new();
         let isn = Self::isn(side.other());
@@ -134,7 +134,7 @@ impl Tape {
         self
     }
 
-    /// A whole handshake on a port: a's SYN does not get in, b's does.
+    /// A whole handshake on a port: a's SYN is not let in, b's is.
     pub(crate) fn connected(&mut self, ms: u64, port: u16) -> &mut Self {
         let ports = [port; 2];
         self.syn(ms, Side::A, ports)
@@ -144,7 +144,7 @@ impl Tape {
     }
 
     pub(crate) fn event(&mut self, ms: u64, side: Side, kind: EventKind) -> &mut Self {
-        self.events[side.index()].push(Event { at: at(ms), kind });
+        self.events[side].push(Event { at: at(ms), kind });
         self
     }
 

@@ -1,14 +1,13 @@
-//! The oracle: should this trial connect?
+//! Prediction of a trial: whether the peers should connect. Scenarios and reports call it `theory`.
 //!
-//! It knows the setup, the clocks and when the peers were started, and derives their ports as they
-//! do, chance common ports included; [`super::ways`] tells which SYNs their NATs let through. It
-//! says `depends` where theory does not decide: a clock so close to a bucket's edge that the time a
-//! process needs to start matters, random loss, NATs that leave it to chance, subjects whose rule it
-//! does not know.
+//! The prediction uses the setup, the clocks and the starts of the peers. It derives the ports as
+//! the peers do, so that ports in common by chance count; [`super::reach`] tells which SYNs the
+//! NATs let through. It is `depends` where theory does not decide: a clock so close to the edge of
+//! a bucket that the time matters which a process needs to start, random loss, NATs that leave it
+//! to chance, foreign subjects.
 //!
-//! Known limit: that a NAT with random ports happens to give the very port that the other expects
-//! is taken for impossible where it draws one for each inside port only; with 16 ports that is 1 of
-//! 4,000 trials.
+//! Known limit: a NAT that draws one random port for each inside port is taken never to draw the
+//! port that the other side expects. With 16 ports that is wrong in 1 of 4,000 trials.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,31 +17,32 @@ use std::{
 use punch::{
     ClockOffset, Rule,
     proto::{
-        attempt::scheduled_ports, bucket::Buckets, schedule::Schedule, time::WallTime,
+        bucket::Buckets, schedule::Schedule, schedule::scheduled_ports, time::WallTime,
         wire::SessionTag,
     },
 };
 
-use super::ways::{Ways, ways};
+use super::reach::{Reachability, reachability};
 use crate::{
     event::{Prediction, Theory},
+    peers::{Pair, Side},
     scenario::Setup,
 };
 
-/// What a process may need between its start and its first look at the clock.
-const STARTING: Duration = Duration::from_millis(250);
+/// Longest time between the start of a process and its first look at the clock.
+const MAX_STARTUP: Duration = Duration::from_millis(250);
 
-/// What the oracle needs to know of a peer beyond the setup.
+/// Start and clock of a peer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Running {
-    /// When its process was started, after the begin of the trial.
+pub(crate) struct PeerStart {
+    /// When the process was started, after the begin of the trial.
     pub(crate) start: Duration,
-    /// Its clock minus true time.
+    /// The peer's clock minus true time.
     pub(crate) skew: ClockOffset,
 }
 
-/// Predicts a trial whose exact clock read `epoch` at its begin.
-pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Theory {
+/// Predicts a trial at the begin of which an exact clock read `epoch`.
+pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: Pair<PeerStart>) -> Theory {
     let depends = |reason: &str| theory(Prediction::Depends, reason.to_owned());
     if setup.subject.is_some() {
         return depends("the rule of a foreign subject is not known");
@@ -52,8 +52,9 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Th
     }
     let timeout = Duration::from_secs_f64(setup.punch.timeout_s);
     let rtt = setup.wan.rtt();
-    let from = peers[0].start.max(peers[1].start);
-    let until = peers[0].start.min(peers[1].start) + timeout;
+    let starts = peers.map(|peer| peer.start);
+    let from = starts[Side::A].max(starts[Side::B]);
+    let until = starts[Side::A].min(starts[Side::B]) + timeout;
     if until <= from {
         return theory(Prediction::ShouldNot, "the peers never run at the same time".to_owned());
     }
@@ -61,26 +62,26 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: [Running; 2]) -> Th
         let reason = "the later peer's packets come when the other has given up".to_owned();
         return theory(Prediction::ShouldNot, reason);
     }
-    let ways = ways(setup);
-    let patience = match ways {
-        Ways::None => {
+    let reachability = reachability(setup);
+    let extra = match reachability {
+        Reachability::Never => {
             let [a, b] = setup.peers.each_ref().map(|peer| &peer.nat);
             let reason = format!("neither a's NAT ({a}) nor b's ({b}) lets a SYN of the other in");
             return theory(Prediction::ShouldNot, reason);
         }
-        Ways::Within(patience) => patience,
-        Ways::Chance(_) => Duration::ZERO,
+        Reachability::Within(extra) => extra,
+        Reachability::Uncertain(_) => Duration::ZERO,
     };
-    let needed = rtt * 3 + STARTING + patience;
-    match meeting(setup, epoch, peers, (from, until), needed) {
-        Meeting::Never => {
+    let needed = rtt * 3 + MAX_STARTUP + extra;
+    match common_ports(setup, epoch, peers, (from, until), needed) {
+        CommonPorts::Never => {
             return theory(Prediction::ShouldNot, "no port in common at any time".to_owned());
         }
-        Meeting::Short => return depends("ports in common for too short a time to be sure"),
-        Meeting::Unsure => return depends("a clock reads the edge of a bucket"),
-        Meeting::Lasting => {}
+        CommonPorts::TooShort => return depends("ports in common for too short a time to be sure"),
+        CommonPorts::Unsure => return depends("a clock reads the edge of a bucket"),
+        CommonPorts::LongEnough => {}
     }
-    if let Ways::Chance(reason) = ways {
+    if let Reachability::Uncertain(reason) = reachability {
         return depends(reason);
     }
     if setup.wan.loss > 0.0 {
@@ -100,72 +101,72 @@ fn theory(prediction: Prediction, reason: String) -> Theory {
 }
 
 /// Whether the peers have a port in common while both run.
-enum Meeting {
-    Lasting,
-    Short,
+enum CommonPorts {
+    LongEnough,
+    TooShort,
     Never,
-    /// It depends on when in its start a process looks at the clock.
+    /// Depends on when a process first looks at the clock.
     Unsure,
 }
 
-fn meeting(
+fn common_ports(
     setup: &Setup,
     epoch: WallTime,
-    peers: [Running; 2],
+    peers: Pair<PeerStart>,
     (from, until): (Duration, Duration),
     needed: Duration,
-) -> Meeting {
+) -> CommonPorts {
     let error = Duration::from_secs_f64(setup.punch.max_clock_error_s);
     let buckets = Buckets::new(setup.punch.rule, error);
     match setup.punch.rule {
         Rule::Article => {
-            // One look at the clock, at an instant that is known within STARTING.
-            let looks = |peer: Running, late: Duration| {
-                ports(buckets, epoch + peer.start + late, peer.skew)
+            // Each peer looks at the clock once, at an instant that is known within MAX_STARTUP.
+            let ports_after = |side: Side, startup: Duration| {
+                ports(buckets, epoch + peers[side].start + startup, peers[side].skew)
             };
-            let met: BTreeSet<bool> = [(0, 0), (0, 1), (1, 0), (1, 1)]
+            let outcomes: BTreeSet<bool> = [(0, 0), (0, 1), (1, 0), (1, 1)]
                 .into_iter()
                 .map(|(a, b)| {
-                    let a = looks(peers[0], STARTING * a);
-                    !a.is_disjoint(&looks(peers[1], STARTING * b))
+                    let of_a = ports_after(Side::A, MAX_STARTUP * a);
+                    !of_a.is_disjoint(&ports_after(Side::B, MAX_STARTUP * b))
                 })
                 .collect();
-            match (met.contains(&true), met.contains(&false)) {
-                (true, true) => Meeting::Unsure,
-                (true, false) if until - from >= needed => Meeting::Lasting,
-                (true, false) => Meeting::Short,
-                (false, _) => Meeting::Never,
+            match (outcomes.contains(&true), outcomes.contains(&false)) {
+                (true, true) => CommonPorts::Unsure,
+                (true, false) if until - from >= needed => CommonPorts::LongEnough,
+                (true, false) => CommonPorts::TooShort,
+                (false, _) => CommonPorts::Never,
             }
         }
         Rule::Rolling => rolling(buckets, epoch, peers, (from, until), needed),
     }
 }
 
-/// Walks from one change of buckets to the next, and measures the longest time for which one and
-/// the same port is common.
+/// Walks from one change of buckets to the next, and measures the longest time for which the same
+/// port is common.
 fn rolling(
     buckets: Buckets,
     epoch: WallTime,
-    peers: [Running; 2],
+    peers: Pair<PeerStart>,
     (from, until): (Duration, Duration),
     needed: Duration,
-) -> Meeting {
-    // Since when each port that is common has been so.
+) -> CommonPorts {
+    // Ports in common, each with the time since when.
     let mut common: BTreeMap<u16, Duration> = BTreeMap::new();
     let mut longest = Duration::ZERO;
     let mut at = from;
     while at < until {
         let next = peers
-            .iter()
+            .values()
             .filter_map(|peer| {
                 let clock = epoch + at + peer.skew;
                 let ahead = buckets.next_change(clock)?.as_nanos() - clock.as_nanos();
                 Some(at + Duration::from_nanos(u64::try_from(ahead).ok()?))
             })
             .fold(until, Duration::min);
-        let [a, b] = peers.map(|peer| ports(buckets, epoch + at, peer.skew));
-        common = a
-            .intersection(&b)
+        let used = peers.map(|peer| ports(buckets, epoch + at, peer.skew));
+        common = used[Side::A]
+            .intersection(&used[Side::B])
             .map(|port| (*port, common.get(port).copied().unwrap_or(at)))
             .collect();
         let oldest = common.values().min().copied();
@@ -173,9 +174,9 @@ fn rolling(
         at = next;
     }
     match longest {
-        Duration::ZERO => Meeting::Never,
-        longest if longest >= needed => Meeting::Lasting,
-        _ => Meeting::Short,
+        Duration::ZERO => CommonPorts::Never,
+        longest if longest >= needed => CommonPorts::LongEnough,
+        _ => CommonPorts::TooShort,
     }
 }
 
@@ -188,17 +189,17 @@ mod tests {
     use super::*;
     use crate::scenario::Scenario;
 
-    /// A window of both rules begins here.
+    /// Begin of a window of both rules.
     const EDGE: WallTime = WallTime::from_secs(42 * 40_000_000);
 
     fn predict_text(text: &str, epoch: WallTime, starts_s: [f64; 2], skew_s: f64) -> Theory {
         let scenario = Scenario::parse("test.toml", &format!("trials = 1\n{text}")).unwrap();
-        let skews = [0.0, skew_s].map(|skew| ClockOffset::from_secs_f64(skew).unwrap());
-        let running = [0, 1].map(|side| Running {
-            start: Duration::from_secs_f64(starts_s[side]),
-            skew: skews[side],
+        let peers = Pair::from([(starts_s[0], 0.0), (starts_s[1], skew_s)]);
+        let starts = peers.map(|(start_s, skew_s)| PeerStart {
+            start: Duration::from_secs_f64(start_s),
+            skew: ClockOffset::from_secs_f64(skew_s).unwrap(),
         });
-        predict(&scenario.cells[0].setup, epoch, running)
+        predict(&scenario.cells[0].setup, epoch, starts)
     }
 
     #[test]
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_chance_decides_depends() {
+    fn a_trial_that_chance_decides_depends() {
         for text in [
             "[wan]\nloss = 0.01",
             "[peer.a.nat]\nname = \"icmp-reject\"\nicmp_limit = false",

@@ -1,0 +1,91 @@
+//! Terms that the state machines share: number of a socket, role, reasons.
+
+use std::fmt;
+
+/// Number of a socket, unique within its attempt. HELLO names the connection by this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u32);
+
+/// Role of a side in the election. There are two, one for each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Role {
+    /// Decides with which peer to connect: the side with the larger nonce, or with the greater WAN
+    /// address.
+    Leader,
+    /// Accepts the leader's decision. By the `nonce` election it then chooses the connection.
+    Follower,
+}
+
+/// Reason for which the election rejects a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Reject {
+    /// The other end is this very process.
+    #[cfg_attr(feature = "serde", serde(rename = "oneself"))]
+    SelfConnection,
+    /// The bytes belong to another protocol, or to another version of this one.
+    Garbage,
+    /// The peer belongs to another session, or sent a frame that has no place in this run.
+    Stranger,
+}
+
+/// Reason for which an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Failure {
+    /// None of the ports could be bound.
+    NothingBound,
+    /// Every connect failed on this machine: no route is known, or no socket is left.
+    Unreachable,
+    /// Nothing arrived from the peer's address.
+    NoAnswer,
+    /// The peer's host or its NAT answered, and always with a refusal.
+    Refused,
+    /// Connections were established, but no peer of this session spoke on them.
+    NoPeer,
+    /// A peer was met, but the two did not agree on a connection in time.
+    ElectionLost,
+    /// The two agreed on a connection, and it ended before it could be handed over.
+    ConnectionLost,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NothingBound => {
+                "none of the ports could be bound; another program, or another punch, holds them"
+            }
+            Self::Unreachable => {
+                "every connect failed on this machine: no route to the peer, or no file \
+                 descriptor left"
+            }
+            Self::NoAnswer => {
+                "nobody answered; is the peer running, with the same rule and a clock that is \
+                 right?"
+            }
+            Self::Refused => {
+                "refused throughout: the peer or its NAT answers, but nobody punches on these \
+                 ports; is the peer running, with the same rule and a clock that is right?"
+            }
+            Self::NoPeer => {
+                "something accepts connections, but no peer spoke on them; is the peer running \
+                 the same version, session and election?"
+            }
+            Self::ElectionLost => {
+                "the peer was met, but the two did not agree on a connection in time; try again"
+            }
+            Self::ConnectionLost => {
+                "the two agreed on a connection, and it ended at once: the peer was stopped, or a \
+                 NAT reset it; try again"
+            }
+        })
+    }
+}
+
+impl std::error::Error for Failure {}
