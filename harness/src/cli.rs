@@ -34,26 +34,27 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
 }
 
-/// What to do.
+/// Subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run scenarios and judge their expectations.
     Run(RunArgs),
-    /// Check scenarios without running them: everything wrong at once, what would be run, and how many
-    /// failures each expectation allows.
+    /// Check scenarios without running them: all mistakes at once, the number of trials, and the
+    /// failures that each expectation allows.
     Check(CheckArgs),
-    /// List scenarios: what they ask, their cells and trials.
+    /// List scenarios: their questions, cells and trials.
     List(ListArgs),
     /// Report a finished or interrupted run again, from its events alone.
     Report(ReportArgs),
     /// Compare two runs cell by cell: better, worse, or no difference shown.
     Compare(CompareArgs),
-    /// List the NATs that scenarios can name, show the rules of one, or prove what they do.
+    /// List the NATs that scenarios can name, show the rules of one, or prove their behaviour.
     Nats(NatsArgs),
-    /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether it
-    /// came out the same.
+    /// Run one trial of a run again, with the same seed: its packets as a ladder, and whether the
+    /// outcome is the same.
     Replay(ReplayArgs),
-    /// Build the lab of a scenario and open a shell in one of its peers; the lab goes with the shell.
+    /// Build the lab of a scenario and open a shell in one of its peers; the lab is removed with
+    /// the shell.
     Shell(ShellArgs),
     /// Check whether this machine can run scenarios, and say what is missing.
     Doctor,
@@ -66,7 +67,7 @@ pub(crate) enum Command {
     Peer(PeerArgs),
 }
 
-/// Arguments of the peer, passed on.
+/// Arguments for the command `punch`.
 #[derive(Debug, Args)]
 pub(crate) struct PeerArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

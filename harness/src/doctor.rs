@@ -1,4 +1,4 @@
-//! What this machine must have, and one message about what is missing.
+//! Requirements on the machine, and one message about everything that is missing.
 
 use std::{collections::BTreeSet, path::Path, thread};
 
@@ -13,12 +13,12 @@ use crate::{
     scenario::{Setup, expand},
 };
 
-/// Something that is missing, and what to do about it.
+/// A missing requirement and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// What is missing, without a full stop.
+    /// The requirement, without a full stop.
     pub(crate) what: String,
-    /// What to do about it.
+    /// Remedy.
     pub(crate) remedy: String,
 }
 
@@ -28,9 +28,8 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Checks that the machine has what these NATs need, and moves this process into its namespaces. On
-/// success, or where the namespaces are there but something else is missing, the isolated child
-/// returns.
+/// Checks the requirements of these NATs, and moves this process into its namespaces. The isolated
+/// child returns, also if the namespaces were possible and something else is missing.
 ///
 /// # Errors
 /// Everything that is missing.
@@ -39,29 +38,30 @@ pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
         .into_iter()
         .chain(missing_tools(nats))
         .collect();
-    // Only now, so that one message tells everything at once.
+    // After the other checks, so that one message has everything.
     if let Err(error) = isolate::enter() {
         missing.push(permission(&error));
     }
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
-/// What to do where a lab cannot be built.
-pub(crate) const MODULES: &str = "run as root, or as root load what the kernel lacks: modprobe -a tun veth nf_conntrack nf_nat \
-    nf_tables nft_nat nft_chain_nat xt_MASQUERADE xt_conntrack ipt_REJECT";
+/// Remedy if a lab cannot be built.
+pub(crate) const MODULES: &str = "run as root, or as root load what the kernel lacks: \
+    modprobe -a tun veth nf_conntrack nf_nat nf_tables nft_nat nft_chain_nat xt_MASQUERADE \
+    xt_conntrack ipt_REJECT";
 
-/// Builds and removes each of these NATs: whatever the checks did not think of shows here, before
+/// Builds and removes each of these NATs: a requirement that no check covers shows here, before
 /// anything is measured.
 ///
 /// # Errors
-/// What could not be built.
+/// A NAT could not be built.
 pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
     for (family, nat) in nats {
         let built = lab::build_single_nat(*family, nat).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
             remedy: MODULES.to_owned(),
         })?;
-        // The kernel takes longer to remove it.
+        // The kernel takes longer to remove a lab than to build one.
         thread::spawn(move || drop(built));
     }
     Ok(())
@@ -73,15 +73,17 @@ pub(crate) fn message(missing: &[Missing]) -> String {
     for item in missing {
         text += &format!("\n  - {item}");
     }
-    text + "\nscripts/setup installs what is needed; on hosts that are not Linux use the Vagrantfile."
+    text + "\nscripts/setup installs what is needed; \
+        on hosts that are not Linux use the Vagrantfile."
 }
 
-/// Checks that what the scenarios start is there, since otherwise every trial would be an error.
+/// Checks that the programs that the scenarios start exist: otherwise every trial would be an
+/// error.
 ///
-/// Known limit: a program whose name has a placeholder is not looked for.
+/// Known limit: a program whose name has a placeholder is not checked.
 ///
 /// # Errors
-/// One message that names every program that is missing.
+/// One message with the names of all missing programs.
 pub(crate) fn programs<'a>(setups: impl Iterator<Item = &'a Setup>) -> Result<(), String> {
     let commands = setups.flat_map(|setup| {
         let subject = setup.subject.iter().map(|subject| &subject.command);
@@ -105,7 +107,7 @@ pub(crate) fn programs<'a>(setups: impl Iterator<Item = &'a Setup>) -> Result<()
     ))
 }
 
-/// The program of a command, if it is the same for every peer.
+/// Program of a command, if it is the same for every peer.
 fn fixed_program(command: &[String]) -> Option<String> {
     let mut placeholders = 0;
     let program = expand(command.get(..1)?, |_| {
@@ -115,7 +117,7 @@ fn fixed_program(command: &[String]) -> Option<String> {
     program.ok()?.pop().filter(|_| placeholders == 0)
 }
 
-/// Whether `execvp` finds it: anywhere in `PATH`, or exactly there if it has a slash.
+/// Whether `execvp` finds a program: in `PATH`, or at its path if the name has a slash.
 fn can_be_started(program: &str) -> bool {
     if program.contains('/') {
         return lab::is_executable(Path::new(program));
@@ -137,7 +139,7 @@ fn tun_device() -> Option<Missing> {
     })
 }
 
-/// The programs that these NATs need and that are missing, each once.
+/// Missing programs that load the rules of these NATs, each once.
 pub(crate) fn missing_tools(nats: &[(Family, NatSpec)]) -> Vec<Missing> {
     let tools: BTreeSet<Tool> = nats
         .iter()
@@ -146,12 +148,12 @@ pub(crate) fn missing_tools(nats: &[(Family, NatSpec)]) -> Vec<Missing> {
     tools.into_iter().filter_map(tool).collect()
 }
 
-/// The program that a NAT needs, if it is missing.
+/// Program that loads the rules of a NAT, if it is missing.
 pub(crate) fn tool_of(family: Family, nat: &NatSpec) -> Option<Missing> {
     tool(rules::tool(family, nat))
 }
 
-/// What to do about a program that loads rules, if it is missing.
+/// Program that loads rules, if it is missing.
 fn tool(tool: Tool) -> Option<Missing> {
     let program = tool.program();
     lab::find_program(program).is_none().then(|| Missing {

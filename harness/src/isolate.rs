@@ -4,8 +4,8 @@
 //! namespace, is the harness proper. When either of the two ends, however it ends, the kernel
 //! kills every process of the namespace, and with the processes the network namespaces go.
 //!
-//! Must run before any thread is started: a process with threads can neither enter a user
-//! namespace nor safely fork.
+//! What always holds: isolation comes before any thread, since a process with threads can neither
+//! enter a user namespace nor safely fork.
 
 use std::{
     fs, io,
@@ -24,24 +24,24 @@ use nix::{
     unistd::{ForkResult, Pid, Uid, fork, getgid, getpgrp, getuid, pipe, tcgetpgrp, tcsetpgrp},
 };
 
-/// Why isolation failed.
+/// Reason why isolation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IsolateError {
-    /// Neither root nor allowed a user namespace.
+    /// This user is not root, and may not have a user namespace.
     #[error("not root, and the kernel refuses a user namespace to this user: {0}")]
     UserNamespace(io::Error),
-    /// No PID namespace.
+    /// The kernel refuses a PID namespace.
     #[error("the kernel refuses a PID namespace: {0}")]
     PidNamespace(io::Error),
-    /// Anything else.
+    /// Another system call failed.
     #[error("cannot start the isolated process: {0}")]
     Other(io::Error),
 }
 
 /// Moves the calling process into new namespaces and returns in the isolated child. The parent
-/// never returns: it passes signals on, and exits as the child did. In the child the signals that
-/// end a run wait until [`hear_signals`]: process 1 of a PID namespace would ignore one that comes
-/// before its handler, and the user would have interrupted in vain.
+/// never returns: it forwards signals, and exits as the child did. In the child the signals that
+/// end a run stay blocked until [`hear_signals`]: process 1 of a PID namespace ignores a signal
+/// without a handler, and the user's interrupt would be lost.
 ///
 /// # Errors
 /// The kernel does not allow it.
@@ -50,7 +50,7 @@ pub(crate) fn enter() -> Result<(), IsolateError> {
         user_namespace()?;
     }
     unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| IsolateError::PidNamespace(errno.into()))?;
-    // Blocked before the fork, so that none is missed; the child unblocks its own.
+    // Blocked before the fork, so that no signal is missed.
     let signals = guarded_signals();
     let other = |errno: Errno| IsolateError::Other(errno.into());
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), None).map_err(other)?;
@@ -78,8 +78,8 @@ pub(crate) fn enter() -> Result<(), IsolateError> {
     }
 }
 
-/// Lets the calling thread take the signals that end a run, also those that came meanwhile. To be
-/// called when there are handlers.
+/// Unblocks the signals that end a run in the calling thread; signals that came before are
+/// delivered. The handlers must exist.
 ///
 /// # Errors
 /// None that the kernel documents.
@@ -116,8 +116,8 @@ fn guarded_signals() -> SigSet {
     signals
 }
 
-/// Gives the terminal back to this process group where a shell of the child's had made itself the
-/// foreground and is gone: nobody in its PID namespace could name the group that was there before.
+/// Gives the terminal back to this process group, if a shell in the PID namespace was the
+/// foreground and is gone: no process in that namespace can name the previous group.
 fn reclaim_terminal() {
     let stdin = io::stdin();
     let Ok(foreground) = tcgetpgrp(&stdin) else { return };
@@ -126,13 +126,13 @@ fn reclaim_terminal() {
     }
     let mut stop = SigSet::empty();
     stop.add(Signal::SIGTTOU);
-    // Whoever is not in the foreground would be stopped by what follows.
+    // SIGTTOU would stop a background process that sets the foreground.
     if sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None).is_ok() {
         let _ = tcsetpgrp(&stdin, getpgrp());
     }
 }
 
-/// Waits for the child, passing signals on; returns its exit code.
+/// Waits for the child, and forwards signals; returns the exit code of the child.
 fn guard(child: Pid, signals: &SigSet) -> i32 {
     loop {
         match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
@@ -142,9 +142,9 @@ fn guard(child: Pid, signals: &SigSet) -> i32 {
             Err(_) => return 1,
         }
         let Some((signal, from_terminal)) = wait_for_signal(signals) else { continue };
-        // The terminal has told the child as well: it is in the same process group.
+        // The terminal signals the child as well: the child is in the same process group.
         if signal != Signal::SIGCHLD && !from_terminal {
-            // It may have ended meanwhile; the next wait tells.
+            // The child may have ended meanwhile; the next wait tells.
             let _ = kill(child, signal);
         }
     }

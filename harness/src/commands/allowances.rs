@@ -1,4 +1,4 @@
-//! What an expectation allows at a number of trials, in words; by the rule that judges it.
+//! Failures that an expectation allows at a number of trials, in words, by the rule of the judge.
 
 use crate::{
     event::ExpectationPlan,
@@ -19,14 +19,14 @@ pub(super) fn lines(scenario: &Scenario) -> Vec<String> {
             (meant, all) if meant == all => format!(" in each of {all} cells"),
             (meant, all) => format!(" in {meant} of {all} cells"),
         };
-        Some(format!("{subject}{criterion}{cells}: {}", allowed(&criterion, most(scenario))))
+        Some(format!("{subject}{criterion}{cells}: {}", allowed(&criterion, max_trials(scenario))))
     };
     scenario.expectations.iter().filter_map(line).collect()
 }
 
-/// Expectations that even the best result could not meet for certain.
+/// Warnings about expectations that even the best result would leave inconclusive.
 pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
-    // If all trials go alike, a cell with a precision stops after the fewest.
+    // A cell with a precision stops after the minimum of trials if all outcomes are equal.
     let trials = u64::from(scenario.trials);
     let warning = |expectation: &ExpectationPlan| {
         let criterion: Criterion = expectation.expected.parse().ok()?;
@@ -39,17 +39,19 @@ pub(super) fn undecidable(scenario: &Scenario) -> Vec<String> {
         if scenario.precision.is_some() {
             return Some(format!(
                 "a cell may be narrow enough after {trials} trials, which cannot prove \
-                 {subject}{criterion}, whatever they show{enough}: set `trials`, the fewest there are"
+                 {subject}{criterion}, whatever they show{enough}: set `trials`, the fewest \
+                 there are"
             ));
         }
         Some(format!(
-            "{trials} trials in a cell cannot prove {subject}{criterion}, whatever they show{enough}"
+            "{trials} trials in a cell cannot prove {subject}{criterion}, whatever they \
+             show{enough}"
         ))
     };
     scenario.expectations.iter().filter_map(warning).collect()
 }
 
-/// What a number of trials allows a criterion whose figure comes from all of them, at best.
+/// Allowance of a criterion whose figure comes from all trials; `None` for other criteria.
 fn allowance(criterion: &Criterion, trials: u64) -> Option<Allowance> {
     match criterion {
         Criterion::Success(bound) | Criterion::AsTheorySays(bound) => {
@@ -60,19 +62,21 @@ fn allowance(criterion: &Criterion, trials: u64) -> Option<Allowance> {
     }
 }
 
-/// The least number of trials that can prove a criterion; `None` if no sensible number can.
+/// Minimum of trials that can prove a criterion; `None` if more than [`MAX_TRIALS`] are needed.
 fn least_to_prove(criterion: &Criterion) -> Option<u64> {
-    let proves = |trials| allowance(criterion, trials).is_some_and(|it| it.passes_up_to.is_some());
+    let proves = |trials| {
+        allowance(criterion, trials).is_some_and(|allowance| allowance.passes_up_to.is_some())
+    };
     Some(least(1, u64::from(MAX_TRIALS), proves)).filter(|trials| proves(*trials))
 }
 
-/// What a criterion is on, where it does not say so itself.
+/// Subject of a criterion whose text lacks one.
 fn subject(criterion: &Criterion) -> &'static str {
     if matches!(criterion, Criterion::Success(_)) { "success " } else { "" }
 }
 
-/// The most trials that a cell may have.
-fn most(scenario: &Scenario) -> u64 {
+/// Maximum of trials in a cell.
+fn max_trials(scenario: &Scenario) -> u64 {
     u64::from(
         scenario
             .precision
@@ -123,7 +127,7 @@ fn words(with: &str, allowance: Allowance, against: Noun<'_>) -> String {
     }
 }
 
-/// How many failures there will be is not known.
+/// Allowance of a criterion on a share of the failures, whose number is not known yet.
 fn share_of_failures(bound: Bound, trials: u64) -> String {
     let enough = (1..=trials).find(|all| rate_allowance(bound, *all).passes_up_to.is_some());
     let alike = if bound.sign.is_lower() { "all with" } else { "none with" };

@@ -19,9 +19,10 @@ use crate::{
 #[command(
     after_help = "Cells are matched by the scenario's name and their swept values. Rates differ by \
         the interval of Newcombe, medians of times by order statistics, all of them together with \
-        95 % confidence however many there are. Trials that both runs have, with the same seed, count as \
-        pairs: run the same scenarios with the same seed to see small differences.\n\nExit codes: 0 nothing is worse, 1 something \
-        is, 2 usage or no cell in common, 3 nothing can be compared: no trials with a result."
+        95 % confidence for any number of cells. Trials that both runs have, with the same seed, \
+        count as pairs: run the same scenarios with the same seed to see small differences.\n\n\
+        Exit codes: 0 nothing is worse, 1 something is, 2 usage or no cell in common, 3 nothing \
+        can be compared: no trials with a result."
 )]
 pub(crate) struct CompareArgs {
     /// Folder of the run to compare with, or its events.jsonl.
@@ -32,7 +33,7 @@ pub(crate) struct CompareArgs {
     #[arg(value_name = "SECOND")]
     pub(crate) second: PathBuf,
 
-    /// Medians that differ by less are not told apart, in milliseconds: the bench itself is no more
+    /// Smallest difference of medians that counts, in milliseconds: the bench itself is no more
     /// exact, and less so between machines.
     #[arg(
         long,

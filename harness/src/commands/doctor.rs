@@ -19,7 +19,7 @@ pub(crate) fn doctor() -> Result<Exit, Problem> {
     let (needed, tables) = nats(Family::V4);
     prepare::machine(&needed)?;
     print_line("this machine can run scenarios: namespaces, TUN devices and NAT rules work");
-    // Most scenarios do without.
+    // Most scenarios do not need these NATs.
     if let Err(missing) = buildable(&tables) {
         let names: Vec<&str> = tables.iter().map(|(_, nat)| nat.name).collect();
         print_line(&format!("except the NATs {}: {missing}", names.join(", ")));
@@ -39,7 +39,8 @@ pub(crate) fn doctor() -> Result<Exit, Problem> {
 
 type Kinds = Vec<(Family, NatSpec)>;
 
-/// One NAT for each answer and each of the catalogue: those that need only iptables, and the rest.
+/// NATs with each answer to unsolicited packets, and those of the catalogue: first the NATs that
+/// need only iptables, then the others.
 fn nats(family: Family) -> (Kinds, Kinds) {
     let answers = Unsolicited::NAMES
         .iter()

@@ -21,11 +21,11 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) scenarios: ScenarioArgs,
 
-    /// Every cell with its values, instead of how many there are.
+    /// List every cell with its values.
     #[arg(long)]
     pub(crate) cells: bool,
 
-    /// As JSON.
+    /// Print the list as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -64,13 +64,13 @@ struct Listed<'a> {
     name: &'a str,
     file: &'a str,
     question: Option<&'a str>,
-    /// How many.
+    /// Number of cells.
     cells: usize,
-    /// In each cell; the least with a precision.
+    /// Trials in each cell; with a precision, the minimum.
     trials: u32,
-    /// In each cell.
+    /// Maximum of trials in each cell.
     trials_max: u32,
-    /// Each cell, if asked for.
+    /// The cells, with `--cells`.
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Vec<ListedCell<'a>>>,
 }

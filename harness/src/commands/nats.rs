@@ -1,4 +1,4 @@
-//! `harness nats`: the catalogue, one of its NATs, and the proof that they do what they say.
+//! `harness nats`: the catalogue, one of its NATs, and the verification of NATs.
 
 use clap::{Args, Subcommand};
 
@@ -35,7 +35,7 @@ pub(crate) struct NatsArgs {
     pub(crate) json: bool,
 }
 
-/// What to do with NATs.
+/// Subcommands of `nats`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NatsCommand {
     /// Show a NAT's behaviour, and the shell script of rules and kernel variables that makes it.
@@ -51,11 +51,11 @@ pub(crate) struct ShowNatArgs {
     #[arg(value_name = "NAT")]
     pub(crate) nat: String,
 
-    /// Show the stateful firewall that stands in its place with IPv6.
+    /// Show the stateful firewall that takes its place with IPv6.
     #[arg(long)]
     pub(crate) ipv6: bool,
 
-    /// Print what is fed to which program, and the kernel variables, as JSON.
+    /// Print the programs with their input, and the kernel variables, as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) struct ShowNatArgs {
 /// Options of `nats verify`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all do what they print_line, 1 one does not, 2 usage, 5 this machine \
+    after_help = "Exit codes: 0 all do what they say, 1 one does not, 2 usage, 5 this machine \
     cannot build one, 130/143 interrupted."
 )]
 pub(crate) struct VerifyNatsArgs {
@@ -72,7 +72,7 @@ pub(crate) struct VerifyNatsArgs {
     #[arg(value_name = "NAT")]
     pub(crate) nats: Vec<String>,
 
-    /// Verify the stateful firewalls that stand in their places with IPv6.
+    /// Verify the stateful firewalls that take their places with IPv6.
     #[arg(long)]
     pub(crate) ipv6: bool,
 
@@ -155,8 +155,8 @@ fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
     })
 }
 
-/// Looks for the tools of verification and isolates this process. A NAT whose tool is missing is not
-/// verified, if other NATs can be.
+/// Looks for the tools of verification and isolates this process. Tools that only some of the NATs
+/// need become the errors of these NATs.
 fn prepare_for(subjects: &[Subject]) -> Result<(), Problem> {
     let needed: Vec<NatKind> = subjects
         .iter()
@@ -200,7 +200,7 @@ fn find(text: &str) -> Result<Nat, Problem> {
     })
 }
 
-/// The same, where a public host will not do.
+/// A NAT from the command line that is no public host.
 fn find_behind(text: &str) -> Result<NatSpec, Problem> {
     match find(text)? {
         Nat::Behind(nat) => Ok(nat),
@@ -211,6 +211,6 @@ fn find_behind(text: &str) -> Result<NatSpec, Problem> {
 }
 
 fn print_json(value: &serde_json::Value) {
-    // Not an error that a value of ours could have.
+    // Only a map whose keys are no strings has no JSON.
     print_line(&serde_json::to_string_pretty(value).unwrap_or_default());
 }

@@ -1,4 +1,5 @@
-//! Where reports go: standard output, the run's folder, files the user names, GitHub Actions.
+//! Destinations of reports: standard output, the folder of the run, files that the user names, and
+//! GitHub Actions.
 
 use std::{
     fs::OpenOptions,
@@ -36,7 +37,7 @@ pub(crate) struct ReportFiles {
     pub(crate) markdown: Option<PathBuf>,
 }
 
-/// What is printed.
+/// Format of a printed report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// For people; `full` lists every cell.
@@ -51,8 +52,8 @@ pub(super) enum Format {
     Github,
 }
 
-/// The report in a format; `folder` is shown to people only, so that the rest depends on nothing but
-/// the events.
+/// The report in a format. Only people see `folder`, so that the other formats depend on the events
+/// alone.
 fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
     match format {
         Format::Terminal { full } => {
@@ -66,7 +67,7 @@ fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
     }
 }
 
-/// The summary as it stands in `summary.json`.
+/// The summary as in `summary.json`.
 fn json(summary: &Summary) -> String {
     let json = serde_json::to_string_pretty(summary);
     json.expect("a summary is strings, numbers and lists") + "\n"
@@ -76,12 +77,12 @@ fn json(summary: &Summary) -> String {
 ///
 /// # Errors
 ///
-/// If it cannot be written for any other reason, such as a full disk behind standard output.
+/// Standard output cannot be written for another reason, such as a full disk.
 pub(super) fn print(format: Format, summary: &Summary, folder: &Path) -> Result<(), Problem> {
     write_stdout(&rendered(format, summary, folder))
 }
 
-/// Prints text to standard output; see [`print()`].
+/// Writes text to standard output; see [`print()`].
 pub(super) fn write_stdout(text: &str) -> Result<(), Problem> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -96,11 +97,11 @@ pub(super) fn write_stdout(text: &str) -> Result<(), Problem> {
 #[derive(Debug)]
 pub(super) struct Files(Vec<(Render, PathBuf)>);
 
-/// How the text of a file is made.
+/// Function that makes the text of a file.
 type Render = fn(&Summary) -> String;
 
 impl Files {
-    /// Those that `run` is asked for.
+    /// The files of the options of `run`.
     pub(super) fn new(wanted: &ReportFiles) -> Self {
         let ReportFiles { junit, csv, markdown } = wanted;
         let files: [(Render, _); 3] =
@@ -111,7 +112,7 @@ impl Files {
         Self(named.collect())
     }
 
-    /// JUnit XML alone, if asked for.
+    /// A file with JUnit XML, if the user names one.
     pub(super) fn junit(path: Option<&Path>) -> Self {
         Self(
             path.map(|path| (junit::render as Render, path.to_owned()))
@@ -120,11 +121,11 @@ impl Files {
         )
     }
 
-    /// Makes sure that they can be written: better to learn it before the trials.
+    /// Checks before the trials that the files can be written.
     ///
     /// # Errors
     ///
-    /// If one of them cannot be.
+    /// One of the files cannot be written.
     pub(super) fn check(&self) -> Result<(), Problem> {
         for (_, path) in &self.0 {
             check_writable(path).map_err(Problem::usage)?;
@@ -132,11 +133,11 @@ impl Files {
         Ok(())
     }
 
-    /// Writes them.
+    /// Writes the files.
     ///
     /// # Errors
     ///
-    /// If one of them cannot be written; the others are.
+    /// One of the files cannot be written; the others are.
     pub(super) fn write(&self, summary: &Summary) -> Result<(), Problem> {
         first_problem(
             self.0
@@ -146,12 +147,12 @@ impl Files {
     }
 }
 
-/// Writes what belongs into the folder of a run: `summary.json`, `junit.xml`, `cells.csv` and
+/// Writes the reports in the folder of a run: `summary.json`, `junit.xml`, `cells.csv` and
 /// `summary.md`.
 ///
 /// # Errors
 ///
-/// If one of them cannot be written; the others are.
+/// One of the files cannot be written; the others are.
 pub(super) fn write_run_files(folder: &Path, summary: &Summary) -> Result<(), Problem> {
     let files = [
         (SUMMARY_FILE, json(summary)),
@@ -178,12 +179,13 @@ pub(super) fn first_problem(
     problems.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// In a job of GitHub Actions: annotations on standard error, whose lines the runner reads as well
-/// and which leaves standard output to the report, and the Markdown report in the job's summary.
+/// In a job of GitHub Actions, writes annotations and adds the Markdown report to the job's
+/// summary. The annotations go to standard error, which the runner reads as well: standard output
+/// has the report.
 ///
 /// # Errors
 ///
-/// If the job's summary cannot be written.
+/// The job's summary cannot be written.
 pub(super) fn annotate_github(summary: &Summary) -> Result<(), Problem> {
     if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
         eprint!("{}", github::render(summary));
@@ -196,7 +198,7 @@ pub(super) fn annotate_github(summary: &Summary) -> Result<(), Problem> {
 ///
 /// # Errors
 ///
-/// If it cannot be written.
+/// The summary of the step cannot be written.
 pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), Problem> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());

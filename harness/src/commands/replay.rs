@@ -36,12 +36,13 @@ pub(crate) struct ReplayArgs {
     #[arg(value_name = "TRIAL")]
     pub(crate) trial: TrialId,
 
-    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the run's.
+    /// Folder for the packets (pcapng) and the ladder; by default `replays` in the folder of the
+    /// run.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
-/// Which trial of a run: `0.3.17` is trial 17 of cell 3 of its first scenario.
+/// Identity of a trial in a run: `0.3.17` is trial 17 of cell 3 of the first scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TrialId {
     scenario: usize,
@@ -111,7 +112,7 @@ struct RecordedTrial {
     recorded: Option<TrialFinished>,
 }
 
-/// Makes the trial anew from what the run's log holds of it.
+/// Makes a trial again from the log of its run.
 fn find(events: &[Event], id: TrialId) -> Result<RecordedTrial, String> {
     let Some(Event::RunStarted(started)) = events.first() else {
         return Err("its log has no beginning".to_owned());
@@ -145,9 +146,9 @@ fn find(events: &[Event], id: TrialId) -> Result<RecordedTrial, String> {
     let seed = TrialSeed::new(plan.seed, cell, id.trial);
     let recorded = events.iter().find_map(|event| match event {
         Event::TrialFinished(trial) => {
-            let is_it =
+            let same_id =
                 (trial.scenario, trial.cell, trial.trial) == (id.scenario, id.cell, id.trial);
-            is_it.then(|| (**trial).clone())
+            same_id.then(|| (**trial).clone())
         }
         Event::RunStarted(_)
         | Event::CellExtended(_)
@@ -170,7 +171,7 @@ fn find(events: &[Event], id: TrialId) -> Result<RecordedTrial, String> {
     Ok(RecordedTrial { spec, recorded })
 }
 
-/// The scenario as it was when the run was made.
+/// The scenario as at the time of the run.
 fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, String> {
     let (name, version) = (&plan.name, &started.harness);
     let source = plan.source.as_ref().ok_or_else(|| {
@@ -180,7 +181,7 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
             plan.file, plan.seed
         )
     })?;
-    // So many were meant when it was run.
+    // The user of the run confirmed the number of cells.
     let overrides = Overrides { many_cells: true, ..Overrides::default() };
     let mut scenario = Scenario::parse_with(&plan.file, source, &overrides).map_err(|error| {
         eprintln!("{:?}", miette::Report::new(error));
@@ -190,7 +191,7 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
             env!("CARGO_PKG_VERSION")
         )
     })?;
-    // A filter may have left some of the cells only.
+    // The run may have had a filter.
     scenario.retain(|_, cell| {
         plan.cells
             .iter()
@@ -207,7 +208,7 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
     ))
 }
 
-/// Where the packets and the ladder go.
+/// Creates the folder for the packets and the ladder.
 fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
     let run =
         if args.run.is_dir() { &args.run } else { args.run.parent().unwrap_or(Path::new(".")) };
@@ -223,7 +224,7 @@ fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
     Ok(folder)
 }
 
-/// Whether it came out the same, and what to say of that.
+/// Whether the outcome is the same as in the run, and a text about it.
 fn compared(recorded: Option<&TrialFinished>, again: &TrialFinished) -> (bool, String) {
     let now = again.headline();
     let Some(recorded) = recorded else {

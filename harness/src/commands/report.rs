@@ -38,7 +38,8 @@ pub(crate) struct ReportArgs {
     #[arg(long, group = "format")]
     pub(crate) markdown: bool,
 
-    /// Print annotations for GitHub Actions: what failed or is open, on the scenario's file.
+    /// Print annotations for GitHub Actions: failed and inconclusive expectations, on the
+    /// scenario's file.
     #[arg(long, group = "format")]
     pub(crate) github: bool,
 

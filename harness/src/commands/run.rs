@@ -40,8 +40,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) scenarios: ScenarioArgs,
 
-    /// Labs that may stand at once. A trial mostly waits, so that many more than cores are fine;
-    /// for exact times use 2.
+    /// Labs that may exist at once. A trial mostly waits, so that many more labs than cores are
+    /// fine; for exact times use 2.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) jobs: Option<u16>,
 
@@ -57,7 +57,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Do not verify beforehand that the NATs do what they say.
+    /// Do not verify the NATs before the run.
     #[arg(long)]
     pub(crate) no_verify: bool,
 
@@ -68,8 +68,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) reports: ReportFiles,
 
-    /// Write what passed the WAN as pcapng into the run folder, of all trials or of those that did
-    /// not succeed; of these, the packets as a ladder in text as well.
+    /// Write the packets on the WAN as pcapng into the run folder, of all trials or of those
+    /// without success; for trials without success, write a ladder in text as well.
     #[arg(
         long,
         value_enum,
@@ -90,8 +90,8 @@ pub(crate) enum Capture {
     Failed,
 }
 
-/// Labs at once unless `--jobs` says otherwise: trials mostly wait, so their number follows from
-/// how much waiting hides, not from the cores.
+/// Default of `--jobs`. Trials mostly wait: the number follows from the share of waiting, not from
+/// the cores.
 const JOBS: usize = 48;
 
 /// `harness run`.
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
     let sinks: &mut [&mut dyn Sink] = &mut [&mut log, &mut tally, &mut progress];
     let ended = runtime.block_on(crate::run::run(&dispatch, sinks));
     progress.finish();
-    // What was measured is reported even if it could not all be written.
+    // The results are reported even if the log could not be written to its end.
     let summary = tally.summary();
     let format = if args.json { Format::Json } else { Format::Terminal { full: false } };
     let reported = [

@@ -1,4 +1,4 @@
-//! From the scenario arguments of a command to checked scenarios with the cells that are meant.
+//! Scenario arguments of a command: files to checked scenarios with the selected cells.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -10,30 +10,31 @@ use crate::{
     scenario::{CellFilter, Overrides, Scenario},
 };
 
-/// Which scenarios, and which of their cells.
+/// Scenarios, and a selection of their cells.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScenarioArgs {
     /// Scenario files.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Set a key of the scenarios, above what their files say: `wan.delay_ms=50`, `peer.a.nat=none`,
-    /// `sweep.wan.loss=[0, 0.1]`. May be given several times.
+    /// Set a key of the scenarios, instead of the value in the files: `wan.delay_ms=50`,
+    /// `peer.a.nat=none`, `sweep.wan.loss=[0, 0.1]`. May be given several times.
     #[arg(long, value_name = "PATH=VALUE")]
     pub(crate) set: Vec<String>,
 
-    /// Only the cells that meet all of these conditions: `rule=rolling,delay_ms=5|50`. A path may be
-    /// shortened from the left, values may have `*` and `?`, `!=` is the opposite, and a word alone
-    /// is a part of the cell's name. May be given several times, for cells that meet either.
+    /// Only the cells that meet all of these conditions: `rule=rolling,delay_ms=5|50`. A path may
+    /// be shortened from the left, values may have `*` and `?`, `!=` is the opposite, and a word
+    /// alone is a part of the cell's name. May be given several times, for cells that meet any of
+    /// them.
     #[arg(long, value_name = "CONDITIONS")]
     pub(crate) filter: Vec<CellFilter>,
 
-    /// A sweep of more than 10000 cells is meant.
+    /// Allow a sweep of more than 10000 cells.
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
-/// Reads all files, and tells of everything that is wrong with any of them.
+/// Reads all files, and prints the mistakes in all of them.
 pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {
     let overrides = Overrides { set: args.set.clone(), many_cells: args.yes };
     let mut scenarios: Vec<Scenario> = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {
     filtered(scenarios, &args.filter)
 }
 
-/// Leaves the cells that one of the filters selects, and the scenarios that have any.
+/// Keeps the cells that one of the filters selects, and the scenarios with any such cell.
 fn filtered(
     mut scenarios: Vec<Scenario>,
     filters: &[CellFilter],

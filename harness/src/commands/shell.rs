@@ -31,19 +31,19 @@ pub(crate) struct ShellArgs {
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenario: PathBuf,
 
-    /// In whose host.
+    /// Peer whose host the shell runs in.
     #[arg(value_name = "PEER", value_enum)]
     pub(crate) peer: PeerName,
 
-    /// Which of the scenario's cells, from 0 in the order of the sweep.
+    /// Cell of the scenario, from 0 in the order of the sweep.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) cell: usize,
 
-    /// Run this with /bin/sh instead of $SHELL.
+    /// Command for /bin/sh, instead of an interactive $SHELL.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,
 
-    /// Set a key of the scenario, above what its file says. May be given several times.
+    /// Set a key of the scenario, instead of the value in the file. May be given several times.
     #[arg(long, value_name = "PATH=VALUE")]
     pub(crate) set: Vec<String>,
 }
@@ -98,15 +98,15 @@ pub(crate) fn shell(args: &ShellArgs) -> Result<Exit, Problem> {
     })
 }
 
-/// The user's shell, or what it is to run.
+/// The user's shell, or the command of the option.
 fn command(args: &ShellArgs) -> Vec<String> {
     let shell = std::env::var("SHELL")
         .ok()
-        .filter(|shell| !shell.is_empty());
-    let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
+        .filter(|shell| !shell.is_empty())
+        .unwrap_or_else(|| "/bin/sh".to_owned());
     match &args.command {
         None => vec![shell],
-        // Whatever the user's shell is, a command given so means the same.
+        // With one shell for all users, a command means the same for each of them.
         Some(command) => vec!["/bin/sh".to_owned(), "-c".to_owned(), command.clone()],
     }
 }

@@ -1,58 +1,58 @@
-//! The causes of failed trials, by the names that events, reports and scenarios give them.
+//! Causes of failed trials, by their names in events, reports and scenarios.
 
 use super::Cause;
 use crate::named::Named;
 
-/// The causes, and what each means. Those of errors of the bench are named `bench`.
+/// Causes of failures. Errors of the bench have the cause `bench` instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CauseKind {
-    /// A peer ended with a signal, a panic, or a code that is no puncher's.
+    /// A peer ended with a signal, a panic, or an exit code that no puncher has.
     PeerCrashed,
-    /// What came out of a peer is not what went into the other.
+    /// The output of a peer differs from the input of the other peer.
     BytesDiffer,
-    /// All bytes came through, but a peer ended as if they had not.
+    /// All bytes came through, but a peer reported a failure at its end.
     EndedBadly,
-    /// None of a peer's ports could be bound.
+    /// A peer could bind none of its ports.
     NothingBound,
-    /// A peer sent no SYN to the other.
+    /// A peer sent no SYN to the other peer.
     NoSyn,
-    /// A NAT let packets of a connection out without translating them.
+    /// A NAT let packets of a connection out without translation.
     NotTranslated,
-    /// One peer had ended before a SYN of the other could reach it.
+    /// One peer had ended before a SYN of the other peer could arrive.
     NeverTogether,
-    /// A connection stood, and the peers chose different ones.
+    /// Connections were established, and the peers chose different ones.
     ElectionDisagreed,
-    /// A connection stood and the peers met on it, but did not agree in time.
+    /// A connection was established and both peers spoke on it, but did not agree in time.
     ElectionLost,
-    /// A connection stood, but no peer of the session spoke on it in time.
+    /// A connection was established, but no peer of the session spoke on it in time.
     NoPeer,
-    /// A connection stood, but the bytes did not come through.
+    /// A connection was established, but the bytes did not come through.
     BytesMissing,
-    /// The peers' clocks put them into buckets without a common port.
+    /// The peers' clocks select buckets without a common port.
     BucketsDisjoint,
     /// The peers sent SYNs to different ports.
     NoCommonPort,
-    /// A NAT gave a SYN another source port than the one that the other side aims at.
+    /// A NAT gave a SYN a source port that is not the target of the other side.
     PortRemapped,
-    /// A SYN was accepted, but the handshake went no further.
+    /// A SYN was accepted, but the handshake was not completed.
     HandshakeIncomplete,
-    /// SYNs that should have met were answered with RST.
+    /// SYNs that should have met were answered by a RST.
     SynAnsweredRst,
-    /// SYNs that should have met were answered with an ICMP error.
+    /// SYNs that should have met were answered by an ICMP error.
     SynAnsweredIcmp,
     /// Every SYN that could have passed was lost on the WAN.
     SynLost,
     /// A NAT drops every SYN from outside, so that simultaneous open is impossible.
     NatDropsSyns,
-    /// A NAT had forgotten its peer's SYN when the other's came.
+    /// The mapping of a peer's SYN had expired when the SYN of the other peer came.
     MappingExpired,
-    /// SYNs that should have been let in arrived, and nothing answered them.
+    /// SYNs arrived that should have been let in, and nothing answered them.
     SynUnanswered,
-    /// None of these can be told.
+    /// No rule explains the failure.
     Unknown,
 }
 
-/// The names by which reports count them, and expectations know them.
+/// Names in reports and expectations.
 impl Named for CauseKind {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("peer-crashed", Self::PeerCrashed),
@@ -81,12 +81,12 @@ impl Named for CauseKind {
 }
 
 impl CauseKind {
-    /// The names of all causes.
+    /// Names of all causes.
     pub(crate) fn names() -> Vec<&'static str> {
         Self::NAMES.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The cause, with its evidence.
+    /// Cause of this kind with its evidence.
     pub(crate) fn because(self, evidence: String) -> Cause {
         Cause { kind: self.name().to_owned(), evidence }
     }

@@ -1,7 +1,8 @@
-//! The events of a run: what `events.jsonl` holds, one JSON object a line.
+//! Events of a run: the content of `events.jsonl`, one JSON object a line.
 //!
 //! Every report (table, summary, exit code) is a pure function of these events, so that a finished
-//! or interrupted run can be reported again. The dispatcher is their only source.
+//! or interrupted run can be reported again. The dispatcher is the only source of
+//! events.
 
 mod cause;
 
@@ -17,12 +18,12 @@ pub(crate) const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Event {
-    /// Always the first line: everything that reports need to know of the scenarios.
+    /// Always the first line: everything about the scenarios that reports need.
     RunStarted(RunStarted),
-    /// One trial is over, whatever its outcome.
+    /// One trial is over, with any outcome.
     TrialFinished(Box<TrialFinished>),
-    /// A cell with a precision gets more trials. Comes before the trial that led to it, and is for
-    /// those who count trials during the run: logs do not hold it.
+    /// A cell with a precision gets more trials. For sinks that count trials during the run: the
+    /// event precedes the trial that led to it, and is not in the log.
     #[serde(skip)]
     CellExtended(CellExtended),
     /// A cell with a precision has had enough trials.
@@ -31,7 +32,7 @@ pub(crate) enum Event {
     RunFinished(RunFinished),
 }
 
-/// What is run.
+/// Plan of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunStarted {
     /// See [`SCHEMA`].
@@ -40,49 +41,49 @@ pub(crate) struct RunStarted {
     pub(crate) harness: String,
     /// Start of the run, in Unix seconds.
     pub(crate) started_unix_s: f64,
-    /// How many labs may stand at once.
+    /// Number of labs that may exist at once.
     pub(crate) jobs: usize,
     /// The scenarios, in the order of the command line.
     pub(crate) scenarios: Vec<ScenarioPlan>,
-    /// What the verification of their NATs found out; empty where it was left out.
+    /// Results of the verification of the NATs; empty without verification.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) nats: Vec<NatVerified>,
 }
 
-/// What was found out about a NAT before anything was measured on it.
+/// Result of the verification of a NAT.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NatVerified {
-    /// Its name, and how it differs from the one of the catalogue that has it.
+    /// Name in the catalogue, with the differences from the entry of that name.
     pub(crate) nat: String,
     /// `ipv4` or `ipv6`.
     pub(crate) family: String,
-    /// How many properties were looked at.
+    /// Number of properties that were probed.
     pub(crate) properties: usize,
-    /// Those that are not as described, a clause each.
+    /// Properties that differ from the description, a clause each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) differences: Vec<String>,
-    /// Why it could not be verified.
+    /// Reason why the NAT could not be verified.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) error: Option<String>,
 }
 
-/// One scenario as it is run: after overrides from the command line.
+/// One scenario with the overrides of the command line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScenarioPlan {
     /// Name, unique within the run.
     pub(crate) name: String,
     /// Path of its file, as given.
     pub(crate) file: String,
-    /// What it asks.
+    /// Question of the scenario.
     pub(crate) question: Option<String>,
-    /// The scenario itself as TOML, so that trials can be replayed whatever becomes of its file.
+    /// The scenario as TOML: a replay does not need the file, which may change.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) source: Option<String>,
     /// Run seed: with cell label and trial index it determines every trial.
     pub(crate) seed: u64,
-    /// Trials in each cell; with a precision the fewest.
+    /// Trials in each cell; with a precision, the minimum.
     pub(crate) trials: u32,
-    /// When a cell has had enough trials, if that is not their number.
+    /// Rule for the number of trials, if it is not fixed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) precision: Option<PrecisionPlan>,
     /// Cells in the order of the sweep.
@@ -112,26 +113,26 @@ pub(crate) struct CellExtended {
     pub(crate) trials: u32,
 }
 
-/// Why a cell with a precision got no more trials.
+/// Reason why a cell with a precision got no more trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CellDecided {
     /// Index into [`RunStarted::scenarios`].
     pub(crate) scenario: usize,
     /// Index into [`ScenarioPlan::cells`].
     pub(crate) cell: usize,
-    /// How many trials it has had: those with the indices below this.
+    /// Number of trials of the cell: those with lower indices.
     pub(crate) trials: u32,
-    /// Half of the width of the interval of its rate.
+    /// Half of the width of the interval of the cell's rate.
     pub(crate) half_width: f64,
-    /// Whether that is narrow enough; otherwise it has had the most trials it may have, or nothing
-    /// but errors of the bench.
+    /// Whether the interval is narrow enough. Otherwise the cell has had the maximum of trials, or
+    /// nothing but errors of the bench.
     pub(crate) is_narrow: bool,
 }
 
 /// One combination of swept values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CellPlan {
-    /// Swept path and its value in this cell, in the order of the sweep; empty without a sweep.
+    /// Swept paths and their values in this cell, in the order of the sweep; empty without a sweep.
     pub(crate) values: Vec<Assignment>,
     /// Round-trip time of the configured delays between the peers, in milliseconds.
     pub(crate) rtt_ms: f64,
@@ -147,18 +148,18 @@ pub(crate) struct Assignment {
     pub(crate) value: serde_json::Value,
 }
 
-/// An expectation: which cells, and what must hold in each of them.
+/// An expectation: a criterion, and the cells that must meet it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExpectationPlan {
-    /// Cells whose values are among these; empty for every cell.
+    /// Conditions that select the cells; empty for every cell.
     #[serde(rename = "where")]
     pub(crate) filter: Vec<Filter>,
-    /// What must hold, in words that [`crate::scenario::Criterion`] reads: `>= 0.95` and `theory` are
-    /// on the success of each cell, others begin with what they are on. Logs of 0.1.0 may call it
-    /// `success`.
+    /// Criterion in the words of [`crate::scenario::Criterion`]: `>= 0.95` and `theory` are about
+    /// the successes of a cell, other criteria begin with their subject. Logs of 0.1.0 may call
+    /// this field `success`.
     #[serde(alias = "success")]
     pub(crate) expected: String,
-    /// Its line in the scenario's own file, from 1; absent where it comes from another one.
+    /// Line in the scenario's own file, from 1; absent if another file has the expectation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) line: Option<usize>,
 }
@@ -173,7 +174,7 @@ pub(crate) struct Filter {
     pub(crate) values: Vec<serde_json::Value>,
 }
 
-/// The result of one trial.
+/// Result of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TrialFinished {
     /// Index into [`RunStarted::scenarios`].
@@ -182,31 +183,31 @@ pub(crate) struct TrialFinished {
     pub(crate) cell: usize,
     /// Index of the trial within its cell, from 0.
     pub(crate) trial: u32,
-    /// The trial's seed, 16 hexadecimal digits.
+    /// Seed of the trial, 16 hexadecimal digits.
     pub(crate) seed: String,
     /// Success, failure or error.
     #[serde(rename = "verdict")]
     pub(crate) outcome: Outcome,
-    /// Why it failed, or what went wrong with the bench.
+    /// Cause of a failure, or of an error of the bench.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) cause: Option<Cause>,
-    /// What the oracle says should have happened.
+    /// Prediction of the oracle.
     pub(crate) theory: Theory,
     /// Times of a success, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) times: Option<Times>,
-    /// Why the bench disturbed this trial, if it did.
+    /// Reasons why this trial counts as disturbed by the bench, if there are any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) disturbed: Option<String>,
-    /// The worst lateness of the bench in this trial, in milliseconds.
+    /// Lateness of the bench in this trial.
     pub(crate) bench: BenchLateness,
-    /// Round-trip time of the configured delays in this trial, in milliseconds, if it was drawn; that
-    /// of the cell otherwise.
+    /// Round-trip time of the configured delays in this trial, in milliseconds, if the scenario
+    /// gives the delay as a distribution.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) rtt_ms: Option<f64>,
-    /// Virtual epoch of the trial: what an exact clock reads at its begin, in Unix seconds.
+    /// Virtual epoch: reading of an exact clock at the begin of the trial, in Unix seconds.
     pub(crate) epoch_unix_s: f64,
-    /// The two peers, a and b.
+    /// Reports on the peers.
     pub(crate) peers: Pair<PeerReport>,
 }
 
@@ -227,7 +228,7 @@ impl TrialFinished {
 pub(crate) enum Outcome {
     /// Both ends hold the same connection, and bytes went through it in both directions.
     Success,
-    /// The subject did not achieve that.
+    /// The bytes did not come through.
     Failure,
     /// The bench itself failed: counted apart, never in a rate.
     Error,
@@ -238,21 +239,21 @@ impl Named for Outcome {
         &[("success", Self::Success), ("failure", Self::Failure), ("error", Self::Error)];
 }
 
-/// Why a trial did not succeed.
+/// Cause of a trial without success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cause {
     /// Short name to count by, such as `no-common-port`.
     pub(crate) kind: String,
-    /// The evidence, one sentence.
+    /// Evidence in one sentence.
     pub(crate) evidence: String,
 }
 
-/// What should happen, by theory.
+/// Expected outcome by theory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Theory {
     /// The prediction.
     pub(crate) prediction: Prediction,
-    /// Its reason, one clause.
+    /// Reason in one clause.
     pub(crate) reason: String,
 }
 
@@ -271,15 +272,15 @@ pub(crate) enum Prediction {
 /// Times of a success in milliseconds, all from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Times {
-    /// The first port up on either side: as the peers report, or else as the packets tell of the
-    /// connections that stood.
+    /// First port up on either side, as the peers report; otherwise as the packets of the
+    /// established connections show.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) up_ms: Option<f64>,
-    /// The first port up on both sides: as the peers report, or else as the packets tell.
+    /// First port up on both sides, as the peers report; otherwise as the packets show.
     pub(crate) connected_ms: Option<f64>,
-    /// The COMMIT answered: both sides know which connection it is.
+    /// Answer to the COMMIT: both sides know the chosen connection.
     pub(crate) chosen_ms: Option<f64>,
-    /// Both sides handed the connection over: bytes may flow.
+    /// Connection returned on both sides: bytes may flow.
     pub(crate) returned_ms: Option<f64>,
 }
 
@@ -291,40 +292,40 @@ pub(crate) struct BenchLateness {
     pub(crate) wan_ms: f64,
     /// Worst start of a peer after its time, in milliseconds.
     pub(crate) start_ms: f64,
-    /// The longest time for which the bench itself did not run, in milliseconds; 0 if it always did.
+    /// The longest time for which the bench itself did not run, in milliseconds; 0 if none.
     #[serde(default)]
     pub(crate) stall_ms: f64,
 }
 
-/// What one peer did.
+/// Report on one peer of a trial.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct PeerReport {
-    /// Its clock minus true time, in seconds.
+    /// Clock of the peer minus true time, in seconds.
     pub(crate) clock_offset_s: f64,
-    /// When it was started after the begin of the trial, in seconds.
+    /// Start of the peer after the begin of the trial, in seconds.
     pub(crate) start_s: f64,
-    /// From its start to its first SYN on the WAN, in milliseconds.
+    /// Time from the start to the first SYN on the WAN, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) spawn_to_syn_ms: Option<f64>,
-    /// How it ended: `exit 0`, `signal 9`, `killed by the harness`.
+    /// End of the process: `exit 0`, `signal 9`, `killed by the harness`.
     pub(crate) exit: String,
-    /// Ports it opened, where it reports them.
+    /// Ports that the peer opened, or to which it sent SYNs if it reports no events.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) ports: Vec<u16>,
-    /// SYNs it sent on the WAN.
+    /// Number of SYNs of the peer on the WAN.
     pub(crate) syns: u32,
-    /// Processor time of its process, in user and kernel mode, in milliseconds.
+    /// Processor time of the process, in user and kernel mode, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) cpu_ms: Option<f64>,
 }
 
-/// How the run ended.
+/// End of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunFinished {
-    /// Whether a signal cut it short.
+    /// Whether a signal cut the run short.
     pub(crate) interrupted: bool,
     /// Duration of the run in seconds.
     pub(crate) elapsed_s: f64,
-    /// How often building a lab had to be tried again.
+    /// Number of times that building a lab was tried again.
     pub(crate) lab_retries: u32,
 }

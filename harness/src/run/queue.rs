@@ -5,8 +5,9 @@
 //! of trials after which its interval is computed; other cells go on meanwhile, those of the next
 //! scenario too.
 //!
-//! What always holds: the selection of a cell's trials depends on the cell's plan and on the results
-//! of its own trials only, see [`crate::scenario::Precision`]; their order in time depends on more.
+//! What always holds: the selection of a cell's trials depends on the cell's plan and on the
+//! results of its own trials only, see [`crate::scenario::Precision`]; their order in time depends
+//! on more.
 
 use std::{
     cmp::Reverse,
