@@ -21,6 +21,7 @@ mod scenario;
 mod stalls;
 mod stats;
 mod ui;
+mod uniform;
 mod verify;
 mod wan;
 

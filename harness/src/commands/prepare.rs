@@ -115,7 +115,7 @@ pub(super) fn verify_all(subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<Ve
 fn nat_kinds<'a>(setups: impl Iterator<Item = &'a Setup>) -> Vec<NatKind> {
     let mut kinds = Vec::new();
     for setup in setups {
-        for peer in &setup.peers {
+        for peer in setup.peers.values() {
             let Nat::Behind(nat) = &peer.nat else { continue };
             let kind = (setup.wan.family, *nat);
             if !kinds.contains(&kind) {

@@ -65,7 +65,7 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: Pair<PeerStart>) ->
     let reachability = reachability(setup);
     let extra = match reachability {
         Reachability::Never => {
-            let [a, b] = setup.peers.each_ref().map(|peer| &peer.nat);
+            let [a, b] = setup.peers.as_ref().map(|peer| &peer.nat).into_array();
             let reason = format!("neither a's NAT ({a}) nor b's ({b}) lets a SYN of the other in");
             return theory(Prediction::ShouldNot, reason);
         }
@@ -87,7 +87,7 @@ pub(crate) fn predict(setup: &Setup, epoch: WallTime, peers: Pair<PeerStart>) ->
     if setup.wan.loss > 0.0 {
         return depends("packets are lost at random");
     }
-    if setup.peers.iter().any(|peer| peer.taken_ports > 0) {
+    if setup.peers.values().any(|peer| peer.taken_ports > 0) {
         return depends("other programs hold some of the ports");
     }
     theory(

@@ -153,11 +153,12 @@ fn scheduled(rule: Rule) -> RangeInclusive<u16> {
 
 /// Reachability between the peers of a setup.
 pub(super) fn reachability(setup: &Setup) -> Reachability {
-    let [a, b] = setup.peers.each_ref().map(|peer| PeerSide {
+    let sides = setup.peers.as_ref().map(|peer| PeerSide {
         nat: &peer.nat,
         listens: setup.punch.listen,
         rule: setup.punch.rule,
     });
+    let [a, b] = sides.into_array();
     let rtt = setup.wan.rtt();
     let forgets = |limit: Option<u32>, needed: Duration| {
         limit.is_some_and(|seconds| Duration::from_secs(seconds.into()) <= needed)

@@ -70,7 +70,7 @@ pub(crate) struct RefusedNat {
 /// Reason why the trials of a setup cannot be run, if one of its NATs is refused.
 pub(crate) fn refusal(refused: &[RefusedNat], setup: &Setup) -> Option<String> {
     let stands_in_setup = |candidate: &&RefusedNat| {
-        let mut nats = setup.peers.iter().filter_map(|peer| peer.nat.spec());
+        let mut nats = setup.peers.values().filter_map(|peer| peer.nat.spec());
         setup.wan.family == candidate.family && nats.any(|nat| *nat == candidate.nat)
     };
     let found = refused.iter().find(stands_in_setup)?;

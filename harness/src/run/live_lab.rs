@@ -124,7 +124,7 @@ async fn build_lab(
 ) -> Result<Lab, BenchError> {
     let spec = LabSpec {
         family: setup.wan.family,
-        nats: setup.peers.clone().map(|peer| peer.nat).into(),
+        nats: setup.peers.clone().map(|peer| peer.nat),
         hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     let _building = context

@@ -18,7 +18,7 @@ use std::{
 use super::{observation::TrialSpec, randomness::TrialSeed};
 use crate::{
     event::{CellDecided, Outcome, TrialFinished},
-    scenario::{Look, Precision, Scenario, half_width},
+    scenario::{Precision, PrecisionCheck, Scenario, half_width},
 };
 
 /// Trials that are still to be started.
@@ -102,14 +102,14 @@ impl<'a> Queue<'a> {
             return None;
         }
         let Watched { precision, until: trials, successes, measured, .. } = *watched;
-        let look = precision.look(successes, measured, trials);
-        if let Look::GoOn(until) = look {
+        let check = precision.check(successes, measured, trials);
+        if let PrecisionCheck::GoOn(until) = check {
             watched.until = until;
             self.ready.push(Reverse((scenario, trials, cell)));
             return Some(Decision::More(until - trials));
         }
         self.watched.remove(&(scenario, cell));
-        let is_narrow = look == Look::Narrow;
+        let is_narrow = check == PrecisionCheck::Narrow;
         let half_width = half_width(successes, measured);
         Some(Decision::Enough(CellDecided { scenario, cell, trials, half_width, is_narrow }))
     }

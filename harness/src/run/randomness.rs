@@ -10,7 +10,7 @@ use rand_chacha::{
 
 use crate::{
     peers::Pair,
-    scenario::{Cell, Draw, Drawn, Setup},
+    scenario::{Cell, Distribution, RandomKey, Setup},
 };
 
 /// Earliest virtual epoch: 2023-11-14, in Unix seconds.
@@ -60,7 +60,7 @@ pub(crate) struct Randomness {
     /// Start of each peer after the begin of the trial, in seconds.
     pub(crate) start_s: Pair<f64>,
     /// Values that the scenario gives as distributions.
-    pub(crate) sampled: Vec<(Drawn, f64)>,
+    pub(crate) sampled: Vec<(RandomKey, f64)>,
     /// Seeds of the peers' own randomness.
     pub(crate) peer_seeds: Pair<u64>,
     /// Line that each peer is given to send.
@@ -77,18 +77,18 @@ impl Randomness {
         let second = i64::try_from(rng.next_u64() % EPOCH_RANGE_S).unwrap_or_default();
         let nanos = i64::from(rng.next_u32() % 1_000_000_000);
         let epoch = (FIRST_EPOCH_S + second) * 1_000_000_000 + nanos;
-        let start_s = Pair::from_fn(|side| setup.peers[side.index()].start.sample(&mut rng));
+        let start_s = Pair::from_fn(|side| setup.peers[side].start.sample(&mut rng));
         let peer_seeds = Pair::from_fn(|_| rng.next_u64());
         let tokens = Pair::from_fn(|side| {
             format!("from {side}: {:016x}{:016x}\n", rng.next_u64(), rng.next_u64())
         });
         let mut wan_seed = [0; 32];
         rng.fill_bytes(&mut wan_seed);
-        let sample = |(key, distribution): &(Drawn, Draw)| {
+        let sample = |(key, distribution): &(RandomKey, Distribution)| {
             let mut own_rng = ChaCha20Rng::seed_from_u64(seed.of(&key.path()));
             (*key, distribution.sample(&mut own_rng))
         };
-        let sampled = setup.drawn.iter().map(sample).collect();
+        let sampled = setup.random.iter().map(sample).collect();
         Self { epoch: WallTime::from_nanos(epoch), start_s, sampled, peer_seeds, tokens, wan_seed }
     }
 
@@ -99,14 +99,14 @@ impl Randomness {
         }
         let mut own = Setup::clone(setup);
         for (key, value) in &self.sampled {
-            own.put(*key, *value);
+            own.set(*key, *value);
         }
         Arc::new(own)
     }
 
     /// Whether the delay of this trial is a sampled value.
     pub(crate) fn has_own_delay(&self) -> bool {
-        self.sampled.iter().any(|(key, _)| *key == Drawn::Delay)
+        self.sampled.iter().any(|(key, _)| *key == RandomKey::Delay)
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(delay, 7.0);
         let scenario = Scenario::parse("test.toml", &format!("trials = 1\n{text}")).unwrap();
         let setup = one.applied_to(&Arc::new(scenario.cells[0].setup.clone()));
-        assert_eq!(setup.peers.each_ref().map(|peer| peer.clock_offset_s), [a, b]);
+        assert_eq!(setup.peers.as_ref().map(|peer| peer.clock_offset_s), Pair::new(a, b));
         assert_eq!(setup.wan.rtt(), std::time::Duration::from_millis(14));
     }
 

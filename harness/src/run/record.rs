@@ -12,7 +12,6 @@ use super::observation::{Observation, TrialSpec, skew};
 use crate::{
     event::{Outcome, TrialFinished},
     nat::Nat,
-    peers::Side,
     report::ladder::{self, Story},
     scenario::Setup,
     wan::capture::{self, CaptureHeader},
@@ -84,8 +83,9 @@ fn story<'a>(
         skews: spec
             .setup
             .peers
-            .each_ref()
-            .map(|peer| skew(peer.clock_offset_s)),
+            .as_ref()
+            .map(|peer| skew(peer.clock_offset_s))
+            .into_array(),
         places: observation.locations,
         traffic: &observation.traffic,
         events: observation.events.as_ref().map(Vec::as_slice).into_array(),
@@ -99,7 +99,7 @@ fn story<'a>(
 
 /// Identity of the trial, its network, and its result.
 fn title(spec: &TrialSpec, finished: &TrialFinished) -> Vec<String> {
-    let [a, b] = spec.setup.peers.each_ref().map(|peer| &peer.nat);
+    let [a, b] = spec.setup.peers.as_ref().map(|peer| &peer.nat).into_array();
     vec![
         format!("trial {} of {}, seed {}", spec.id(), spec.title, finished.seed),
         format!(
@@ -113,13 +113,10 @@ fn title(spec: &TrialSpec, finished: &TrialFinished) -> Vec<String> {
 
 /// Description of the host or NAT at each port of the WAN.
 fn interfaces(setup: &Setup) -> Vec<String> {
-    let peers = Side::BOTH
-        .into_iter()
-        .zip(&setup.peers)
-        .map(|(side, peer)| match &peer.nat {
-            Nat::Public => format!("peer {side}, a public host"),
-            Nat::Behind(nat) => format!("peer {side} behind its NAT {nat}"),
-        });
+    let peers = setup.peers.iter().map(|(side, peer)| match &peer.nat {
+        Nat::Public => format!("peer {side}, a public host"),
+        Nat::Behind(nat) => format!("peer {side} behind its NAT {nat}"),
+    });
     let hosts = setup
         .hosts
         .iter()

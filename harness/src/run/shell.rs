@@ -109,7 +109,7 @@ impl LabGuide {
         let mut hosts = Vec::new();
         let mut environment = Vec::new();
         for (side, host) in lab.peers.iter() {
-            let behind = match &setup.peers[side.index()].nat {
+            let behind = match &setup.peers[side].nat {
                 Nat::Public => "a public host".to_owned(),
                 Nat::Behind(nat) => format!("behind NAT {nat}"),
             };
@@ -201,5 +201,5 @@ fn punch_command(program: &str, setup: &Setup, lab: &LiveLab, side: Side) -> Str
 
 /// Clock of a peer without virtual time: this machine's clock and the peer's skew.
 fn clock_offset(setup: &Setup, side: Side) -> ClockOffset {
-    skew(setup.peers[side.index()].clock_offset_s)
+    skew(setup.peers[side].clock_offset_s)
 }

@@ -168,7 +168,7 @@ impl Stage<'_> {
         let start = self.began + self.starts[side];
         sleep(start.saturating_duration_since(Instant::now())).await;
         let events = EventFile::new(&self.context.process).map_err(BenchError::at("event file"))?;
-        let peer_setup = &setup.peers[side.index()];
+        let peer_setup = &setup.peers[side];
         let clock_offset = peer_clock(randomness, self.begin, peer_setup.clock_offset_s);
         let host = &lab.peers[side];
         let settings = PeerSettings {
@@ -210,7 +210,7 @@ impl Stage<'_> {
 fn location(setup: &Setup, side: Side, host: &Host) -> PeerLocation {
     let public =
         PeerLocation { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
-    match &setup.peers[side.index()].nat {
+    match &setup.peers[side].nat {
         Nat::Public => public,
         Nat::Behind(nat) => PeerLocation {
             nats: 1,
@@ -282,7 +282,7 @@ fn conclude_trial(
         .peers
         .as_ref()
         .map(|peer| peer.started.since(*begin));
-    let clock_offsets_s = Pair::from_fn(|side| spec.setup.peers[side.index()].clock_offset_s);
+    let clock_offsets_s = Pair::from_fn(|side| spec.setup.peers[side].clock_offset_s);
     let starts = started
         .zip(clock_offsets_s)
         .map(|(start, skew_s)| PeerStart { start, skew: skew(skew_s) });
@@ -373,7 +373,7 @@ fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
 /// Result of a trial that the bench could not measure.
 fn not_measured(spec: &TrialSpec, randomness: &Randomness, cause: Cause) -> TrialFinished {
     let peers = Pair::from_fn(|side| PeerReport {
-        clock_offset_s: spec.setup.peers[side.index()].clock_offset_s,
+        clock_offset_s: spec.setup.peers[side].clock_offset_s,
         start_s: randomness.start_s[side],
         exit: "not observed".to_owned(),
         ..PeerReport::default()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
-use super::sources::Sources;
+use super::source_map::SourceMap;
 
 /// Why a scenario cannot be used. As a [`Diagnostic`] it points into the file, and has everything
 /// else that is wrong with the scenario as related ones.
@@ -28,7 +28,7 @@ pub(crate) struct Error {
 
 impl Error {
     /// Problems at places of `sources`, in the order of the text; `None` without any.
-    pub(super) fn of(sources: &Sources, problems: Vec<Problem>) -> Option<Self> {
+    pub(super) fn of(sources: &SourceMap, problems: Vec<Problem>) -> Option<Self> {
         let mut problems = problems;
         problems.sort_by_key(|problem| sources.order(&problem.span));
         let mut errors = problems
@@ -38,7 +38,7 @@ impl Error {
         Some(Self { others: errors.collect(), ..first })
     }
 
-    fn at(sources: &Sources, problem: Problem) -> Self {
+    fn at(sources: &SourceMap, problem: Problem) -> Self {
         let (text, span) = sources.locate(&problem.span);
         Self {
             message: problem.message,
@@ -81,7 +81,7 @@ pub(super) struct Problem {
     label: String,
     /// What would be right.
     help: String,
-    /// The place, in bytes: see [`Sources`].
+    /// The place, in bytes: see [`SourceMap`].
     span: Range<usize>,
 }
 

@@ -11,9 +11,10 @@ use super::layers::{self, Flagged};
 use super::precision::{self, Precision};
 use super::sweep::{Axis, Group};
 use super::tree::{Table, Value};
-use super::{Cell, Overrides, Scenario, expect, load, setup, source, sweep};
+use super::{Cell, Overrides, Scenario, expect, load, setup, sweep, to_toml};
 use crate::named::Named;
 use crate::nat::keys;
+use crate::peers::Side;
 
 impl Scenario {
     /// Reads and checks a scenario file.
@@ -38,7 +39,7 @@ impl Scenario {
                 tree.remove("extends");
                 let source = layers
                     .only_text()
-                    .map_or_else(|| source::text(&tree), str::to_owned);
+                    .map_or_else(|| to_toml::text(&tree), str::to_owned);
                 let scenario =
                     scenario((file, layers.own_text()), &tree, &flagged, overrides, &problems);
                 scenario.map(|scenario| Self { source, ..scenario })
@@ -169,10 +170,10 @@ fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: 
 /// A NAT that never answers a SYN with ICMP has no limit to lift. One such cell is in order where
 /// others of the sweep have NATs that do.
 fn icmp_limits_have_effect(root: &Table<'_, '_>, groups: &[Group<Axis<'_>>], cells: &[Cell]) {
-    for (index, side) in super::SIDES.iter().enumerate() {
+    for side in Side::BOTH {
         let nats = cells
             .iter()
-            .filter_map(|cell| cell.setup.peers[index].nat.spec());
+            .filter_map(|cell| cell.setup.peers[side].nat.spec());
         let mut unlimited = nats.filter(|nat| !nat.icmp_limit).peekable();
         let Some(first) = unlimited.peek().map(|nat| nat.unsolicited.name()) else { continue };
         if unlimited.any(|nat| nat.unsolicited.is_icmp()) {
@@ -180,7 +181,7 @@ fn icmp_limits_have_effect(root: &Table<'_, '_>, groups: &[Group<Axis<'_>>], cel
         }
         let nat_path = format!("peer.{side}.nat");
         let path = format!("{nat_path}.icmp_limit");
-        let peer = root.section("peer").section(side);
+        let peer = root.section("peer").section(side.name());
         let nat = peer.get("nat").filter(|nat| nat.raw().is_table());
         let limit = nat.and_then(|nat| nat.section(&NAT).ok()?.get(keys::ICMP_LIMIT));
         let swept = || {

@@ -2,7 +2,6 @@
 
 use super::criterion::Time;
 use super::error::list;
-use super::language::NAT;
 use crate::named::Named;
 use crate::nat::catalogue;
 use crate::nat::possible::MIN_BLOCK;
@@ -78,9 +77,9 @@ pub(super) enum Kind {
     /// A name that [`is_name`] accepts.
     Name,
     /// A number.
-    Number(Bounds),
+    Number(NumberRange),
     /// A number, or a table of [`super::language::DISTRIBUTION`].
-    Distribution(Bounds),
+    Distribution(NumberRange),
     /// A whole number.
     Whole { unit: &'static str, min: u64, max: u64 },
     /// `true` or `false`.
@@ -89,8 +88,8 @@ pub(super) enum Kind {
     Choice(fn() -> Vec<&'static str>),
     /// The name of a NAT of the catalogue.
     NatName,
-    /// The name of a NAT, or a table of [`super::language::NAT`].
-    Nat,
+    /// The name of a NAT, or a table of its behaviours.
+    Nat(&'static Section),
     /// A list of the lowest and the highest port.
     Ports,
     /// A list of at least `min` strings: a program and its arguments.
@@ -127,20 +126,20 @@ pub(super) enum Kind {
     Shares,
     /// A list of causes.
     Causes,
-    /// Bounds on quantiles of a time.
+    /// NumberRange on quantiles of a time.
     Quantiles(Time),
 }
 
 /// The bounds of a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Bounds {
+pub(super) struct NumberRange {
     /// In words, such as `seconds`; empty for a fraction.
     pub unit: &'static str,
     pub min: f64,
     pub max: f64,
 }
 
-impl Bounds {
+impl NumberRange {
     /// `milliseconds from 0 to 10000`
     pub(super) fn range(&self) -> String {
         let blank = if self.unit.is_empty() { "" } else { " " };
@@ -190,7 +189,7 @@ impl DefaultValue {
 
 impl Key {
     /// The bounds of a number, or of what it is drawn from.
-    pub(super) fn bounds(&self) -> &Bounds {
+    pub(super) fn bounds(&self) -> &NumberRange {
         let (Kind::Number(bounds) | Kind::Distribution(bounds)) = &self.kind else {
             panic!("`{}` is no number in the table", self.name)
         };
@@ -207,11 +206,10 @@ impl Key {
 
     /// The keys of a section.
     pub(super) fn section(&self) -> &'static Section {
-        if let Kind::Section(section) | Kind::Table(section) = self.kind {
-            return section;
-        }
-        assert!(matches!(self.kind, Kind::Nat), "`{}` is no section in the table", self.name);
-        &NAT
+        let (Kind::Section(section) | Kind::Table(section) | Kind::Nat(section)) = self.kind else {
+            panic!("`{}` is no section in the table", self.name)
+        };
+        section
     }
 
     /// Whether its value is a table or a list of tables with a heading of its own.
@@ -245,7 +243,7 @@ impl Key {
             Kind::Flag => format!("`{name}` says {about}: true or false, without quotes"),
             Kind::Choice(names) => format!("one of {}", quoted(&names())),
             Kind::Name => NAME_HELP.to_owned(),
-            Kind::Nat | Kind::NatName => format!("the NATs are {}", list(&catalogue::names())),
+            Kind::Nat(_) | Kind::NatName => format!("the NATs are {}", list(&catalogue::names())),
             Kind::Ports => format!(
                 "`{name}` is {about}, from 1024 to 65535 and at least {MIN_BLOCK} ports: \
                  `{name} = {example}`"
@@ -289,8 +287,8 @@ impl Key {
     }
 
     fn text(&self) -> String {
-        let (Kind::Number(Bounds { unit, .. })
-        | Kind::Distribution(Bounds { unit, .. })
+        let (Kind::Number(NumberRange { unit, .. })
+        | Kind::Distribution(NumberRange { unit, .. })
         | Kind::Whole { unit, .. }) = self.kind
         else {
             return self.phrase();

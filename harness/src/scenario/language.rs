@@ -5,7 +5,7 @@
 //! the reader fills from it by its name; tests fail on an entry that nothing reads.
 
 use super::criterion::{Bound, Time};
-use super::key::{Bounds, DefaultValue, KEY, Key, Kind, Section, names};
+use super::key::{DefaultValue, KEY, Key, Kind, NumberRange, Section, names};
 use super::precision::MAX_TRIALS;
 use super::{Election, Family, Rule};
 use crate::nat::possible::DELTAS;
@@ -53,7 +53,7 @@ pub(super) static ROOT: Section = Section {
         },
         Key {
             name: "precision",
-            kind: Kind::Number(Bounds { unit: "", min: 0.001, max: 0.5 }),
+            kind: Kind::Number(NumberRange { unit: "", min: 0.001, max: 0.5 }),
             about: "half of the width that the interval of a rate may have",
             see: "#how-many-trials",
             example: "0.02",
@@ -126,7 +126,7 @@ static WAN: Section = Section {
         },
         Key {
             name: "delay_ms",
-            kind: Kind::Distribution(Bounds { unit: "milliseconds", min: 0.0, max: 10_000.0 }),
+            kind: Kind::Distribution(NumberRange { unit: "milliseconds", min: 0.0, max: 10_000.0 }),
             default: DefaultValue::Number(25.0),
             about: "the one-way delay between any two WAN ports",
             note: "; the round-trip time is twice this. All packets of a trial have the same delay",
@@ -135,7 +135,7 @@ static WAN: Section = Section {
         },
         Key {
             name: "loss",
-            kind: Kind::Number(Bounds { unit: "", min: 0.0, max: 1.0 }),
+            kind: Kind::Number(NumberRange { unit: "", min: 0.0, max: 1.0 }),
             default: DefaultValue::Number(0.0),
             about: "the fraction of packets that the WAN loses",
             note: ", each independently",
@@ -164,7 +164,7 @@ static PUNCH: Section = Section {
         },
         Key {
             name: "timeout_s",
-            kind: Kind::Number(Bounds { unit: "seconds", min: 0.1, max: 3600.0 }),
+            kind: Kind::Number(NumberRange { unit: "seconds", min: 0.1, max: 3600.0 }),
             default: DefaultValue::Number(10.0),
             about: "how long a peer tries",
             note: ", from its own start",
@@ -173,7 +173,7 @@ static PUNCH: Section = Section {
         },
         Key {
             name: "max_clock_error_s",
-            kind: Kind::Number(Bounds { unit: "seconds", min: 0.0, max: 3600.0 }),
+            kind: Kind::Number(NumberRange { unit: "seconds", min: 0.0, max: 3600.0 }),
             default: DefaultValue::Number(20.0),
             about: "the clock error that the buckets are made for",
             example: "20",
@@ -202,7 +202,7 @@ static PEER: Section = Section {
     keys: &[
         Key {
             name: "nat",
-            kind: Kind::Nat,
+            kind: Kind::Nat(&NAT),
             default: DefaultValue::Name("home"),
             about: "what stands between the peer and the WAN",
             see: "#nats",
@@ -210,7 +210,7 @@ static PEER: Section = Section {
         },
         Key {
             name: "clock_offset_s",
-            kind: Kind::Distribution(Bounds { unit: "seconds", min: -1e6, max: 1e6 }),
+            kind: Kind::Distribution(NumberRange { unit: "seconds", min: -1e6, max: 1e6 }),
             default: DefaultValue::Number(0.0),
             about: "how far the peer's clock is ahead of true time",
             example: "5",
@@ -218,7 +218,7 @@ static PEER: Section = Section {
         },
         Key {
             name: "start_s",
-            kind: Kind::Distribution(Bounds { unit: "seconds", min: 0.0, max: 3600.0 }),
+            kind: Kind::Distribution(NumberRange { unit: "seconds", min: 0.0, max: 3600.0 }),
             default: DefaultValue::Number(0.0),
             about: "when the peer is started, after the begin of the trial",
             example: "2",

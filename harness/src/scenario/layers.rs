@@ -13,7 +13,7 @@ use super::error::{Checked, Error, Problem, Problems};
 use super::language::ROOT;
 use super::load;
 use super::places::{is_merged, join};
-use super::sources::Sources;
+use super::source_map::SourceMap;
 use super::tree::{self, expand_nat};
 
 /// A chain of `extends` that is longer is a mistake, or nothing that anybody could follow.
@@ -31,7 +31,7 @@ pub(crate) struct Overrides {
 /// The texts of a scenario, and which of them are files.
 #[derive(Debug)]
 pub(super) struct Layers {
-    pub sources: Sources,
+    pub sources: SourceMap,
     /// Texts after so many files are flags.
     files: usize,
 }
@@ -41,7 +41,7 @@ pub(super) struct Layers {
 /// # Errors
 /// When what is extended cannot be read, and for a flag that is no assignment.
 pub(super) fn load(file: &str, text: &str, overrides: &Overrides) -> Result<Layers, Error> {
-    let mut sources = Sources::default();
+    let mut sources = SourceMap::default();
     let problems = Problems::default();
     let files = extended(file, text, &mut sources, &problems);
     for flag in &overrides.set {
@@ -56,7 +56,7 @@ pub(super) fn load(file: &str, text: &str, overrides: &Overrides) -> Result<Laye
 }
 
 /// Adds a file and those it extends, and says how many they are.
-fn extended(file: &str, text: &str, sources: &mut Sources, problems: &Problems) -> usize {
+fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems) -> usize {
     let mut path = PathBuf::from(file);
     let mut text = text.to_owned();
     let mut chain: Vec<PathBuf> = Vec::new();

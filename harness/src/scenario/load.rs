@@ -7,7 +7,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::error::{Error, Problem};
-use super::sources::Sources;
+use super::source_map::SourceMap;
 
 /// Larger files are no scenarios, but something else whose path was given by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -67,7 +67,7 @@ fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
         format!("byte 0x{byte:02x}"),
         "a scenario is a TOML file, and TOML files are UTF-8: save it with that encoding",
     );
-    let mut sources = Sources::default();
+    let mut sources = SourceMap::default();
     sources.add(file, text);
     Error::of(&sources, vec![problem]).expect("there is a problem")
 }

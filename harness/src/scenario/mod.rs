@@ -17,7 +17,6 @@
 mod command;
 mod criterion;
 mod distribution;
-mod draw;
 mod error;
 mod expect;
 mod file;
@@ -31,34 +30,31 @@ mod places;
 mod precision;
 pub(crate) mod schema;
 mod setup;
-mod source;
-mod sources;
+mod source_map;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod to_toml;
 mod tree;
 
 use std::time::Duration;
 
 use crate::{
     event::{Assignment, ExpectationPlan},
-    peers::Family,
+    peers::{Family, Pair, Side},
 };
 
 pub(crate) use crate::nat::Nat;
 pub(crate) use command::{Placeholder, expand};
 pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
-pub(crate) use draw::Draw;
+pub(crate) use distribution::Distribution;
 pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;
 pub(crate) use filter::CellFilter;
 pub(crate) use layers::Overrides;
-pub(crate) use precision::{Look, MAX_TRIALS, Precision, half_width};
+pub(crate) use precision::{MAX_TRIALS, Precision, PrecisionCheck, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
-
-/// The names of the two peers, in the order of [`Setup::peers`].
-pub(crate) const SIDES: [&str; 2] = ["a", "b"];
 
 /// One question to the bench: what is set up, how often it is tried and what is expected.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,8 +134,7 @@ pub(crate) fn nat_from_text(text: &str) -> Result<Nat, error::Error> {
         toml::Value::from(text).to_string()
     };
     let scenario = Scenario::parse("nat", &format!("trials = 1\n[peer.a]\nnat = {value}\n"))?;
-    let [peer, _] = &scenario.cells[0].setup.peers;
-    Ok(peer.nat.clone())
+    Ok(scenario.cells[0].setup.peers[Side::A].nat.clone())
 }
 
 /// What a trial is made of.
@@ -148,43 +143,43 @@ pub(crate) struct Setup {
     /// The network between the outermost NATs.
     pub wan: WanSetup,
     /// The peers a and b.
-    pub peers: [PeerSetup; 2],
+    pub peers: Pair<PeerSetup>,
     /// Settings of our own puncher; a foreign one gets only its time limit.
     pub punch: PunchSetup,
     /// The puncher under test, if it is not our own.
     pub subject: Option<Subject>,
     /// Further public hosts, in the order of the file.
     pub hosts: Vec<HostSetup>,
-    /// What is drawn anew for each trial, beside the starts. The fields that these are for hold
-    /// their medians until a trial puts its own in: [`Setup::put`].
-    pub drawn: Vec<(Drawn, Draw)>,
+    /// Distributions of values other than the starts. The fields of these values hold the medians
+    /// until a trial replaces them: [`Setup::set`].
+    pub random: Vec<(RandomKey, Distribution)>,
 }
 
-/// A number of a setup that can be drawn.
+/// A number of a setup that may have a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drawn {
+pub(crate) enum RandomKey {
     /// [`WanSetup::delay`], in milliseconds.
     Delay,
-    /// [`PeerSetup::clock_offset_s`] of the peer with that index.
-    ClockOffset(usize),
+    /// [`PeerSetup::clock_offset_s`] of a peer.
+    ClockOffset(Side),
 }
 
-impl Drawn {
+impl RandomKey {
     /// Its path in a scenario.
     pub(crate) fn path(self) -> String {
         match self {
             Self::Delay => "wan.delay_ms".to_owned(),
-            Self::ClockOffset(side) => format!("peer.{}.clock_offset_s", SIDES[side]),
+            Self::ClockOffset(side) => format!("peer.{side}.clock_offset_s"),
         }
     }
 }
 
 impl Setup {
-    /// Puts what was drawn for a trial into its place.
-    pub(crate) fn put(&mut self, drawn: Drawn, value: f64) {
-        match drawn {
-            Drawn::Delay => self.wan.delay = Duration::from_secs_f64(value / 1000.0),
-            Drawn::ClockOffset(side) => self.peers[side].clock_offset_s = value,
+    /// Replaces a median by the value of a trial.
+    pub(crate) fn set(&mut self, key: RandomKey, value: f64) {
+        match key {
+            RandomKey::Delay => self.wan.delay = Duration::from_secs_f64(value / 1000.0),
+            RandomKey::ClockOffset(side) => self.peers[side].clock_offset_s = value,
         }
     }
 }
@@ -215,7 +210,7 @@ pub(crate) struct PeerSetup {
     /// Its clock minus true time, in seconds.
     pub clock_offset_s: f64,
     /// When it is started after the begin of the trial, in seconds.
-    pub start: Draw,
+    pub start: Distribution,
     /// How many of its scheduled ports another program on its host holds.
     pub taken_ports: usize,
 }

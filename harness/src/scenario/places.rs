@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::error::{Problem, did_you_mean, list};
 use super::key::{Key, Kind, Section};
-use super::language::{NAT, ROOT};
+use super::language::ROOT;
 
 /// A dotted path, one key longer.
 pub(super) fn join(path: &str, key: &str) -> String {
@@ -41,7 +41,7 @@ fn places_below(path: &str, section: &Section) -> Vec<Place> {
                 path += ".NAME";
                 section
             }
-            Kind::Nat => &NAT,
+            Kind::Nat(section) => section,
             _ => continue,
         };
         let deeper = places_below(&path, section);
@@ -77,7 +77,7 @@ pub(super) fn is_merged(path: &[&str]) -> bool {
                 kind = Kind::Section(section);
                 continue;
             }
-            Kind::Nat => NAT.find(name),
+            Kind::Nat(section) => section.find(name),
             _ => None,
         };
         match key {
@@ -85,7 +85,7 @@ pub(super) fn is_merged(path: &[&str]) -> bool {
             None => return false,
         }
     }
-    matches!(kind, Kind::Section(_) | Kind::Named(_) | Kind::Nat | Kind::Sweep)
+    matches!(kind, Kind::Section(_) | Kind::Named(_) | Kind::Nat(_) | Kind::Sweep)
 }
 
 /// A key that its section does not have.

@@ -1,54 +1,56 @@
-//! How many trials a cell has: a fixed number, or as many as its interval needs to be narrow.
+//! Number of trials of a cell: fixed, or as many as make its interval narrow enough.
 //!
-//! With `precision`, a cell is looked at after its first `trials` trials, and then each time their
-//! number has grown by a quarter, until half of the width of its 95 % Wilson interval is at most
-//! `precision`, or it has had `trials_max`, or nothing but errors of the bench. Each look is at all
-//! of the trials with the lowest indices and at no other, so that which trials run depends on what
-//! these showed, and never on the order in which they ended, on the number of jobs or on other cells.
+//! With `precision`, a cell is checked after its first `trials` trials, and again each time the
+//! number of trials has grown by a quarter. The cell ends when half of the width of its 95 % Wilson
+//! interval is at most `precision`, after `trials_max` trials, or if all trials are errors of the
+//! bench. Each check covers all trials with the lowest indices and no others. Which trials run
+//! therefore depends on the results of these trials only, not on the order in which they ended, on
+//! the number of jobs or on other cells.
 //!
-//! The rule asks only how wide the interval is, not where it lies nor what is expected of it: it
-//! cannot stop at the moment that suits an expectation. Such fixed-width intervals cover the true
-//! rate about as often as those of a fixed number of trials (Chow and Robbins, *On the asymptotic
-//! theory of fixed-width sequential confidence intervals*, Annals of Mathematical Statistics 36,
-//! 1965); a little less near a rate of 0 or 1, where few trials by chance look narrow too soon.
+//! The rule depends on the width of the interval, not on its position or on an expectation: a cell
+//! cannot end at the moment that suits an expectation. Such fixed-width intervals cover the true
+//! rate about as often as intervals of a fixed number of trials (Chow and Robbins, *On the
+//! asymptotic theory of fixed-width sequential confidence intervals*, Annals of Mathematical
+//! Statistics 36, 1965), and a little less often near a rate of 0 or 1, where few trials may look
+//! narrow too soon by chance.
 
 use crate::stats::{self, Interval, wilson};
 
-/// No cell has more trials.
+/// Greatest number of trials of a cell.
 pub(crate) const MAX_TRIALS: u32 = 1_000_000;
 
-/// When a cell has had enough trials.
+/// Condition for the end of a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Precision {
-    /// Half of the width that the interval may have at most, above 0.
+    /// Upper bound of half of the width of the interval, above 0.
     pub half_width: f64,
-    /// Trials after which it stops in any case.
+    /// Number of trials after which the cell ends in any case.
     pub trials_max: u32,
 }
 
 impl Precision {
-    /// What to do after all of the first `trials` trials are over, of which `judged` have a verdict.
-    pub(crate) fn look(&self, successes: u64, judged: u64, trials: u32) -> Look {
+    /// PrecisionCheck after the first `trials` trials, of which `judged` are no errors of the bench.
+    pub(crate) fn check(&self, successes: u64, judged: u64, trials: u32) -> PrecisionCheck {
         if half_width(successes, judged) <= self.half_width {
-            Look::Narrow
+            PrecisionCheck::Narrow
         } else if trials >= self.trials_max || judged == 0 {
-            Look::Exhausted
+            PrecisionCheck::Exhausted
         } else {
             let more = trials.saturating_add(trials.div_ceil(4));
-            Look::GoOn(more.min(self.trials_max))
+            PrecisionCheck::GoOn(more.min(self.trials_max))
         }
     }
 }
 
-/// What a look at a cell shows.
+/// Result of a check of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// Its interval is narrow enough.
+pub(crate) enum PrecisionCheck {
+    /// The interval is narrow enough.
     Narrow,
-    /// It is not, but the cell has had the most trials it may have, or all of them were errors of
-    /// the bench.
+    /// The interval is too wide, but the cell has had `trials_max` trials, or all of them were
+    /// errors of the bench.
     Exhausted,
-    /// It is not: the next look is after so many trials.
+    /// The interval is too wide: the next check is after this number of trials.
     GoOn(u32),
 }
 
@@ -58,12 +60,12 @@ pub(crate) fn half_width(successes: u64, trials: u64) -> f64 {
     (high - low) / 2.0
 }
 
-/// The fewest trials that could be enough: all of them go alike.
+/// Least number of trials that can be enough: all of them have the same outcome.
 pub(super) fn fewest(half_width_max: f64) -> u32 {
     least(|trials| half_width(0, trials) <= half_width_max)
 }
 
-/// The most trials that could be needed: half of them succeed.
+/// Greatest number of trials that can be needed: half of them succeed.
 pub(super) fn most(half_width_max: f64) -> u32 {
     least(|trials| half_width(trials / 2, trials) <= half_width_max)
 }
@@ -89,12 +91,16 @@ mod tests {
     #[test]
     fn a_cell_goes_on_until_it_is_narrow_or_exhausted() {
         let precision = Precision { half_width: 0.02, trials_max: 120 };
-        assert_eq!(precision.look(93, 93, 93), Look::Narrow);
-        assert_eq!(precision.look(92, 93, 93), Look::GoOn(117));
-        assert_eq!(precision.look(100, 117, 117), Look::GoOn(120));
-        assert_eq!(precision.look(100, 120, 120), Look::Exhausted);
-        assert_eq!(precision.look(0, 1, 93), Look::GoOn(117));
-        assert_eq!(precision.look(0, 0, 93), Look::Exhausted, "nothing but errors of the bench");
+        assert_eq!(precision.check(93, 93, 93), PrecisionCheck::Narrow);
+        assert_eq!(precision.check(92, 93, 93), PrecisionCheck::GoOn(117));
+        assert_eq!(precision.check(100, 117, 117), PrecisionCheck::GoOn(120));
+        assert_eq!(precision.check(100, 120, 120), PrecisionCheck::Exhausted);
+        assert_eq!(precision.check(0, 1, 93), PrecisionCheck::GoOn(117));
+        assert_eq!(
+            precision.check(0, 0, 93),
+            PrecisionCheck::Exhausted,
+            "nothing but errors of the bench"
+        );
     }
 
     proptest! {

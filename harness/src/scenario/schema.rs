@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::key::{self, Bounds, DefaultValue, Key, Kind, Section};
-use super::language::{DISTRIBUTION, NAT, RANGE, RANGE_KEYS, ROOT, ZIP};
+use super::key::{self, DefaultValue, Key, Kind, NumberRange, Section};
+use super::language::{DISTRIBUTION, RANGE, RANGE_KEYS, ROOT, ZIP};
 use crate::event::CauseKind;
 use crate::nat::catalogue::CATALOGUE;
 
@@ -28,7 +28,7 @@ fn schema() -> Value {
 
 /// A table that has none but the keys of a section. The values of a distribution have the bounds of
 /// the key whose value it is.
-fn section(section: &Section, bounds: Option<&Bounds>) -> Value {
+fn section(section: &Section, bounds: Option<&NumberRange>) -> Value {
     let properties: Map<String, Value> = section
         .keys
         .iter()
@@ -49,7 +49,7 @@ fn describe(schema: &mut Value, description: &str) {
     }
 }
 
-fn property(key: &Key, bounds: Option<&Bounds>) -> Value {
+fn property(key: &Key, bounds: Option<&NumberRange>) -> Value {
     let mut schema = values(key.kind, bounds);
     describe(&mut schema, &key.description());
     match key.default {
@@ -63,7 +63,7 @@ fn property(key: &Key, bounds: Option<&Bounds>) -> Value {
 }
 
 /// The values of a key.
-fn values(kind: Kind, bounds: Option<&Bounds>) -> Value {
+fn values(kind: Kind, bounds: Option<&NumberRange>) -> Value {
     match kind {
         Kind::Text => json!({ "type": "string" }),
         Kind::File => json!({ "type": "string", "minLength": 1 }),
@@ -74,7 +74,7 @@ fn values(kind: Kind, bounds: Option<&Bounds>) -> Value {
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Choice(names) => json!({ "enum": names() }),
         Kind::NatName => nat_name(),
-        Kind::Nat => json!({ "anyOf": [nat_name(), section(&NAT, None)] }),
+        Kind::Nat(table) => json!({ "anyOf": [nat_name(), section(table, None)] }),
         Kind::Ports => list(&whole(1024, 65_535), 2, Some(2)),
         Kind::Command { min } => list(&json!({ "type": "string" }), min, None),
         Kind::Section(keys) => section(keys, None),
@@ -134,9 +134,9 @@ fn whole(min: u64, max: u64) -> Value {
     json!({ "type": "integer", "minimum": min, "maximum": max })
 }
 
-fn number(bounds: Option<&Bounds>) -> Value {
+fn number(bounds: Option<&NumberRange>) -> Value {
     match bounds {
-        Some(Bounds { min, max, .. }) => {
+        Some(NumberRange { min, max, .. }) => {
             json!({ "type": "number", "minimum": min, "maximum": max })
         }
         None => json!({ "type": "number" }),
@@ -144,16 +144,16 @@ fn number(bounds: Option<&Bounds>) -> Value {
 }
 
 /// A distance between values.
-fn width(bounds: Option<&Bounds>) -> Value {
+fn width(bounds: Option<&NumberRange>) -> Value {
     let mut schema = json!({ "type": "number", "exclusiveMinimum": 0.0 });
-    if let Some(Bounds { max, .. }) = bounds {
+    if let Some(NumberRange { max, .. }) = bounds {
         schema["maximum"] = json!(max);
     }
     schema
 }
 
 /// A number, or how it is drawn.
-fn distribution(bounds: &Bounds) -> Value {
+fn distribution(bounds: &NumberRange) -> Value {
     let mut table = section(&DISTRIBUTION, Some(bounds));
     table["minProperties"] = json!(1);
     table["maxProperties"] = json!(1);
@@ -230,7 +230,7 @@ fn below(kind: Kind) -> String {
             format!(r"(\.({}){deepest})?", section.names().join("|"))
         }
         Kind::Named(section) => format!(r"(\.[a-z0-9-]+{})?", below(Kind::Section(section))),
-        Kind::Nat | Kind::Distribution(_) => r"(\..+)?".to_owned(),
+        Kind::Nat(_) | Kind::Distribution(_) => r"(\..+)?".to_owned(),
         _ => String::new(),
     }
 }

@@ -11,9 +11,14 @@ use super::language::{ARGUMENTS, HOST};
 use super::nat;
 use super::tree::{Table, Value, type_name};
 use super::{
-    Draw, Drawn, Election, HostSetup, Nat, PeerSetup, PunchSetup, Rule, Setup, Subject, WanSetup,
+    Distribution, Election, HostSetup, Nat, PeerSetup, PunchSetup, RandomKey, Rule, Setup, Subject,
+    WanSetup,
 };
-use crate::{named::Named, nat::possible::impossible_with_ipv6, peers::Family};
+use crate::{
+    named::Named,
+    nat::possible::impossible_with_ipv6,
+    peers::{Family, Pair, Side},
+};
 
 impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] =
@@ -30,16 +35,12 @@ pub(super) fn read(root: &Table<'_, '_>) -> Setup {
     let wan = root.section("wan");
     let peers = root.section("peer");
     let delay = wan.distribution("delay_ms");
-    let offset = |side| peers.section(side).distribution("clock_offset_s");
-    let drawn = [(Drawn::Delay, delay.clone())]
+    let offset = |side: Side| peers.section(side.name()).distribution("clock_offset_s");
+    let offsets = Side::BOTH.map(|side| (RandomKey::ClockOffset(side), offset(side)));
+    let random = [(RandomKey::Delay, delay.clone())]
         .into_iter()
-        .chain(
-            super::SIDES
-                .iter()
-                .enumerate()
-                .map(|(n, side)| (Drawn::ClockOffset(n), offset(side))),
-        )
-        .filter(|(_, draw)| !matches!(draw, Draw::Fixed(_)))
+        .chain(offsets)
+        .filter(|(_, distribution)| !matches!(distribution, Distribution::Fixed(_)))
         .collect();
     let setup = Setup {
         wan: WanSetup {
@@ -47,8 +48,8 @@ pub(super) fn read(root: &Table<'_, '_>) -> Setup {
             delay: Duration::from_secs_f64(delay.median() / 1000.0),
             loss: wan.number("loss"),
         },
-        peers: super::SIDES.map(|side| peer(&peers.section(side), &offset(side))),
-        drawn,
+        peers: Pair::from_fn(|side| peer(&peers.section(side.name()), &offset(side))),
+        random,
         punch: punch(&root.section("punch")),
         subject: root.or_report(subject(root)).flatten(),
         hosts: root.or_report(hosts(root)).unwrap_or_default(),
@@ -62,7 +63,7 @@ fn possible(root: &Table<'_, '_>, setup: &Setup) -> Checked<()> {
     if setup.wan.family != Family::V6 {
         return Ok(());
     }
-    for (side, peer) in super::SIDES.iter().zip(&setup.peers) {
+    for (side, peer) in setup.peers.iter() {
         let Some(nat) = peer.nat.spec() else { continue };
         let Some(contradiction) = impossible_with_ipv6(nat) else { continue };
         let family = root.section("wan").require("family")?;
@@ -82,7 +83,7 @@ fn punch(section: &Table<'_, '_>) -> PunchSetup {
     }
 }
 
-fn peer(section: &Table<'_, '_>, clock_offset: &Draw) -> PeerSetup {
+fn peer(section: &Table<'_, '_>, clock_offset: &Distribution) -> PeerSetup {
     let nat = section
         .get("nat")
         .and_then(|value| section.or_report(nat::read(value)));

@@ -9,7 +9,6 @@ use super::error::{Checked, Problem, Problems, did_you_mean, list};
 use super::key::{self, DefaultValue, KEY, Key, Section, quoted};
 use super::language::ROOT;
 use super::places::{self, join};
-use super::{Draw, distribution};
 use crate::named::Named;
 
 /// A value in the tree, with its path for messages and the key that says what is right.
@@ -317,7 +316,7 @@ impl<'t, 's> Table<'t, 's> {
     }
 
     /// The value of a key, or the default of the key where it is not there, or wrong.
-    fn or_default<T>(
+    pub(super) fn or_default<T>(
         &self,
         name: &str,
         read: impl FnOnce(&Value<'t, 's>) -> Checked<T>,
@@ -347,12 +346,6 @@ impl<'t, 's> Table<'t, 's> {
     /// The value of `T` that a key names, or its default.
     pub(super) fn choice<T: Named>(&self, name: &str) -> T {
         self.or_default(name, Value::choice, DefaultValue::choice)
-    }
-
-    /// The number of a key or its distribution, or its default.
-    pub(super) fn distribution(&self, name: &str) -> Draw {
-        let default = |default: DefaultValue| default.number().map(Draw::Fixed);
-        self.or_default(name, distribution::read, default)
     }
 }
 

@@ -12,16 +12,13 @@ use std::{
 
 use polling::{Event, Events, PollMode, Poller};
 use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
-use rand_chacha::{
-    ChaCha20Rng,
-    rand_core::{Rng, SeedableRng},
-};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use super::{
     network::{Network, WanInterface},
     traffic::{Fate, RecordedPacket, Traffic},
 };
-use crate::packet;
+use crate::{packet, uniform::uniform};
 
 /// Packets read from one port before due deliveries are looked at again.
 const MAX_BURST: usize = 64;
@@ -209,9 +206,8 @@ impl Forwarder {
     /// Uniform in [0, 1). Each packet to a port takes one number. Packets to no port take none:
     /// kernels send such packets at any time (IPv6 to multicast groups), and the fates of all others
     /// must not depend on that.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit exactly")]
     fn draw(&mut self, from: usize) -> f64 {
-        (self.ports[from].rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+        uniform(&mut self.ports[from].rng)
     }
 
     fn record(&mut self, at: MonoTime, from: usize, fate: Fate, bytes: &[u8]) -> Option<usize> {

@@ -52,7 +52,7 @@ pub(super) struct Group<T> {
 
 /// An axis whose values are not made yet.
 #[derive(Debug)]
-pub(super) struct Found<'t, 's> {
+pub(super) struct UnreadAxis<'t, 's> {
     path: String,
     place: Span<usize>,
     values: Values<'t, 's>,
@@ -75,7 +75,7 @@ impl Values<'_, '_> {
 
 /// Reads `[sweep]`, but makes no values of its ranges. What is wrong with a path is noted, and the
 /// path left out.
-pub(super) fn read<'t, 's>(root: &Table<'t, 's>) -> Vec<Group<Found<'t, 's>>> {
+pub(super) fn read<'t, 's>(root: &Table<'t, 's>) -> Vec<Group<UnreadAxis<'t, 's>>> {
     let Some(value) = root.get("sweep") else { return Vec::new() };
     let Some(section) = root.or_report(value.clone().table()) else { return Vec::new() };
     if section.is_empty() {
@@ -98,11 +98,11 @@ pub(super) fn read<'t, 's>(root: &Table<'t, 's>) -> Vec<Group<Found<'t, 's>>> {
 
 /// Checks how many cells the groups make.
 pub(super) fn check_size(
-    groups: &[Group<Found<'_, '_>>],
+    groups: &[Group<UnreadAxis<'_, '_>>],
     root: &Table<'_, '_>,
     many_are_meant: bool,
 ) -> Checked<()> {
-    let count = |group: &Group<Found<'_, '_>>| group.axes[0].values.count();
+    let count = |group: &Group<UnreadAxis<'_, '_>>| group.axes[0].values.count();
     let cells = groups
         .iter()
         .fold(1_u128, |cells, group| cells.saturating_mul(count(group)));
@@ -136,7 +136,7 @@ pub(super) fn check_size(
 }
 
 /// The values of all ranges as TOML, in the order of `groups`: what [`axes`] borrows from.
-pub(super) fn range_texts(groups: &[Group<Found<'_, '_>>]) -> Vec<String> {
+pub(super) fn range_texts(groups: &[Group<UnreadAxis<'_, '_>>]) -> Vec<String> {
     let ranges = groups
         .iter()
         .flat_map(|group| &group.axes)
@@ -149,7 +149,7 @@ pub(super) fn range_texts(groups: &[Group<Found<'_, '_>>]) -> Vec<String> {
 
 /// The groups with all their values.
 pub(super) fn axes<'x>(
-    groups: Vec<Group<Found<'_, 'x>>>,
+    groups: Vec<Group<UnreadAxis<'_, 'x>>>,
     range_texts: &'x [String],
     root: &Table<'_, '_>,
 ) -> Vec<Group<Axis<'x>>> {
@@ -157,9 +157,9 @@ pub(super) fn axes<'x>(
     let mut all = Vec::new();
     for group in groups {
         let alone = group.axes.len() == 1;
-        let axis = |found: Found<'_, 'x>| {
+        let axis = |found: UnreadAxis<'_, 'x>| {
             let text = texts.next().expect("one for each path");
-            let Found { path, place, values } = found;
+            let UnreadAxis { path, place, values } = found;
             let values = match values {
                 Values::List(items) if alone => distinct(&path, items, root),
                 Values::List(items) => items.iter().map(|item| item.node().clone()).collect(),
@@ -320,7 +320,7 @@ fn collect<'t, 's>(
     path: &str,
     root: &Table<'t, 's>,
     paths: &mut Vec<String>,
-    found: &mut Vec<Found<'t, 's>>,
+    found: &mut Vec<UnreadAxis<'t, 's>>,
 ) {
     if let DeValue::Table(table) = value.raw()
         && !is_range(table)
@@ -344,7 +344,7 @@ fn collect<'t, 's>(
     let value = value.at(path.to_owned());
     if let Some(values) = root.or_report(values(value)) {
         paths.push(path.to_owned());
-        found.push(Found { path: path.to_owned(), place: key.span(), values });
+        found.push(UnreadAxis { path: path.to_owned(), place: key.span(), values });
     }
 }
 
@@ -373,7 +373,7 @@ fn zipped<'t, 's>(
     value: &Value<'t, 's>,
     root: &Table<'t, 's>,
     paths: &mut Vec<String>,
-    groups: &mut Vec<Group<Found<'t, 's>>>,
+    groups: &mut Vec<Group<UnreadAxis<'t, 's>>>,
 ) {
     let tables = if value.raw().is_table() {
         vec![value.clone()]
@@ -396,7 +396,7 @@ fn zipped<'t, 's>(
     }
 }
 
-fn check_zip(axes: &[Found<'_, '_>], table: &Value<'_, '_>) -> Checked<()> {
+fn check_zip(axes: &[UnreadAxis<'_, '_>], table: &Value<'_, '_>) -> Checked<()> {
     let [first, others @ ..] = axes else {
         return Err(table.wrong("`sweep.zip` is empty", "no paths"));
     };

@@ -20,7 +20,7 @@ pub(super) fn check(path: &str, root: &Table<'_, '_>) -> Result<(), (String, Str
                 Kind::Section(section)
             }
             // A part of the value: what it may be is said when the value is read.
-            Kind::Nat | Kind::Distribution(_) => Kind::AnyNumber,
+            Kind::Nat(_) | Kind::Distribution(_) => Kind::AnyNumber,
             _ => {
                 let message = format!("there are no keys below `{above}`");
                 return Err((message, format!("sweep \"{above}\" itself")));

@@ -1,6 +1,7 @@
 //! Ranges, zips, draws, demands and precision: what is read from them.
 
 use super::*;
+use crate::peers::Side;
 
 #[test]
 fn a_range_has_the_values_that_its_steps_meet() {
@@ -94,10 +95,13 @@ fn a_drawn_value_is_its_median_until_a_trial_draws_it() {
     );
     let setup = &scenario.cells[0].setup;
     assert_eq!(setup.wan.rtt(), Duration::from_millis(40));
-    assert!((setup.peers[1].clock_offset_s - 3.0).abs() < 1e-9);
-    let normal = Draw::Normal { mean: 3.0, sd: 2.0, low: -1e6, high: 1e6 };
-    let drawn = [(Drawn::Delay, Draw::Uniform(10.0, 30.0)), (Drawn::ClockOffset(1), normal)];
-    assert_eq!(setup.drawn, drawn);
+    assert!((setup.peers[Side::B].clock_offset_s - 3.0).abs() < 1e-9);
+    let normal = Distribution::Normal { mean: 3.0, sd: 2.0, low: -1e6, high: 1e6 };
+    let drawn = [
+        (RandomKey::Delay, Distribution::Uniform(10.0, 30.0)),
+        (RandomKey::ClockOffset(Side::B), normal),
+    ];
+    assert_eq!(setup.random, drawn);
 }
 
 #[test]

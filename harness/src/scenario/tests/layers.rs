@@ -1,6 +1,7 @@
 //! What flags and other files bring into a scenario.
 
 use super::*;
+use crate::peers::Side;
 
 fn read(file: &Path, set: &[&str]) -> Result<Scenario, String> {
     let set = set.iter().map(|flag| (*flag).to_owned()).collect();
@@ -46,8 +47,8 @@ fn sections_are_merged_and_all_else_is_replaced() {
     assert_eq!(labels, expected);
     let setup = &scenario.cells[0].setup;
     assert_eq!((setup.wan.delay, setup.wan.loss), (Duration::from_millis(20), 0.1));
-    assert_eq!(setup.peers[0].start, Draw::Choice(vec![4.0]));
-    let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
+    assert_eq!(setup.peers[Side::A].start, Distribution::Choice(vec![4.0]));
+    let Nat::Behind(nat) = &setup.peers[Side::A].nat else { panic!("a NAT") };
     assert_eq!((nat.name, nat.unsolicited), ("home-reject", Unsolicited::IcmpPort));
     let expected: Vec<&str> = scenario
         .expectations
@@ -113,8 +114,8 @@ fn flags_stand_above_all_files() {
     assert_eq!((scenario.name.as_str(), scenario.cells.len()), ("other", 3));
     let setup = &scenario.cells[0].setup;
     assert_eq!(setup.wan.delay, Duration::from_millis(40));
-    assert_eq!(setup.peers[1].nat, Nat::Public);
-    let Nat::Behind(nat) = &setup.peers[0].nat else { panic!("a NAT") };
+    assert_eq!(setup.peers[Side::B].nat, Nat::Public);
+    let Nat::Behind(nat) = &setup.peers[Side::A].nat else { panic!("a NAT") };
     assert_eq!((nat.name, nat.timeouts.syn_s), ("home-reject", Some(9)));
 }
 

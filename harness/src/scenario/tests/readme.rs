@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::nat::possible::MIN_BLOCK;
-use crate::scenario::key::{Bounds, DefaultValue, Key, Kind, Section, quoted};
+use crate::scenario::key::{DefaultValue, Key, Kind, NumberRange, Section, quoted};
 use crate::scenario::language::{DISTRIBUTION, EXPECT, HOST, NAT, ROOT};
 
 /// With `UPDATE_README=1` in its environment the test writes the file.
@@ -131,7 +131,7 @@ fn values(key: &Key) -> String {
         "" => numbers.to_owned(),
         unit => format!("{numbers}, {unit}"),
     };
-    let number = |Bounds { unit, .. }: Bounds| {
+    let number = |NumberRange { unit, .. }: NumberRange| {
         with_unit("number", if unit.is_empty() { "fraction" } else { unit })
     };
     match key.kind {
@@ -139,7 +139,7 @@ fn values(key: &Key) -> String {
         Kind::Distribution(bounds) => number(bounds) + ", or [drawn](#values-that-are-drawn)",
         Kind::Whole { unit, .. } => with_unit("whole number", unit),
         Kind::Flag => "`true` or `false`".to_owned(),
-        Kind::Nat => "string or table".to_owned(),
+        Kind::Nat(_) => "string or table".to_owned(),
         Kind::Ports => "list of two ports".to_owned(),
         Kind::Command { .. } => "list of strings".to_owned(),
         _ => "string".to_owned(),
@@ -149,7 +149,8 @@ fn values(key: &Key) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 fn range(key: &Key) -> String {
     match key.kind {
-        Kind::Number(Bounds { min, max, .. }) | Kind::Distribution(Bounds { min, max, .. }) => {
+        Kind::Number(NumberRange { min, max, .. })
+        | Kind::Distribution(NumberRange { min, max, .. }) => {
             format!("{min} to {max}")
         }
         Kind::Whole { min, max, .. } => format!("{min} to {max}"),

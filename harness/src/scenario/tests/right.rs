@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nat::{Filtering, Hairpin, NatSpec, PortBlock, Timeouts};
+use crate::peers::Side;
 
 #[test]
 fn the_shortest_scenario_has_one_cell_with_all_defaults() {
@@ -15,7 +16,7 @@ fn the_shortest_scenario_has_one_cell_with_all_defaults() {
     let peer = PeerSetup {
         nat: Nat::home(),
         clock_offset_s: 0.0,
-        start: Draw::Fixed(0.0),
+        start: Distribution::Fixed(0.0),
         taken_ports: 0,
     };
     let punch = PunchSetup {
@@ -27,11 +28,11 @@ fn the_shortest_scenario_has_one_cell_with_all_defaults() {
     };
     let setup = Setup {
         wan: WanSetup { family: Family::V4, delay: Duration::from_millis(25), loss: 0.0 },
-        peers: [peer.clone(), peer],
+        peers: Pair::new(peer.clone(), peer),
         punch,
         subject: None,
         hosts: vec![],
-        drawn: vec![],
+        random: vec![],
     };
     assert_eq!(cell.setup, setup);
     assert_eq!(cell.setup.wan.rtt(), Duration::from_millis(50));
@@ -64,22 +65,22 @@ fn every_key_is_read() {
 /// The setup of [`EVERYTHING`] with its swept values.
 fn all_keys_setup(loss: f64, delay_ms: u64, timeout_s: f64) -> Setup {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let normal = Draw::Normal { mean: -3.0, sd: 1.5, low: -10.0, high: 4.0 };
+    let normal = Distribution::Normal { mean: -3.0, sd: 1.5, low: -10.0, high: 4.0 };
     let peer_a = PeerSetup {
         nat: Nat::Behind(NatSpec { name: "home-reject", ..NatSpec::home(Unsolicited::IcmpAdmin) }),
         clock_offset_s: -3.0,
-        start: Draw::Uniform(0.0, 2.0),
+        start: Distribution::Uniform(0.0, 2.0),
         taken_ports: 3,
     };
     let peer_b = PeerSetup {
         nat: Nat::Public,
         clock_offset_s: 2.5,
-        start: Draw::Exponential { mean: 2.0, low: 1.0, high: 9.0 },
+        start: Distribution::Exponential { mean: 2.0, low: 1.0, high: 9.0 },
         taken_ports: 0,
     };
     Setup {
         wan: WanSetup { family: Family::V4, delay: Duration::from_millis(delay_ms), loss },
-        peers: [peer_a, peer_b],
+        peers: Pair::new(peer_a, peer_b),
         punch: PunchSetup {
             rule: Rule::Article,
             election: Election::WanIp,
@@ -94,9 +95,9 @@ fn all_keys_setup(loss: f64, delay_ms: u64, timeout_s: f64) -> Setup {
             HostSetup { name: "stun".to_owned(), command: words(&["stun-server", "{self}"]) },
             HostSetup { name: "silent".to_owned(), command: vec![] },
         ],
-        drawn: vec![
-            (Drawn::ClockOffset(0), normal),
-            (Drawn::ClockOffset(1), Draw::Choice(vec![-1.0, 2.5])),
+        random: vec![
+            (RandomKey::ClockOffset(Side::A), normal),
+            (RandomKey::ClockOffset(Side::B), Distribution::Choice(vec![-1.0, 2.5])),
         ],
     }
 }
@@ -143,7 +144,7 @@ fn a_sweep_combines_all_values_with_the_first_path_varying_slowest() {
     let offsets: Vec<f64> = scenario
         .cells
         .iter()
-        .map(|cell| cell.setup.peers[1].clock_offset_s)
+        .map(|cell| cell.setup.peers[Side::B].clock_offset_s)
         .collect();
     assert_eq!(offsets, [0.0, 2.5, -5.0, 0.0, 2.5, -5.0]);
     assert_eq!(scenario.cells[2].setup.punch.rule, Rule::Article);
@@ -170,7 +171,7 @@ fn the_answer_of_a_nat_can_be_swept_however_the_nat_is_written() {
         let nats: Vec<&Nat> = scenario
             .cells
             .iter()
-            .map(|cell| &cell.setup.peers[0].nat)
+            .map(|cell| &cell.setup.peers[Side::A].nat)
             .collect();
         let home = |unsolicited| Nat::Behind(NatSpec::home(unsolicited));
         assert_eq!(nats, [&home(Unsolicited::Drop), &home(Unsolicited::Reset)], "{nat}");
@@ -180,7 +181,7 @@ fn the_answer_of_a_nat_can_be_swept_however_the_nat_is_written() {
 #[test]
 fn every_behaviour_of_a_nat_can_be_written() {
     let scenario = parse(NATS);
-    let [a, b] = &scenario.cells[0].setup.peers;
+    let peers = &scenario.cells[0].setup.peers;
     let spec_a = NatSpec {
         filtering: Filtering::AddressDependent,
         allocation: Allocation::Block(PortBlock { first: 2000, last: 2999 }),
@@ -189,14 +190,14 @@ fn every_behaviour_of_a_nat_can_be_written() {
         icmp_limit: false,
         ..NatSpec::home(Unsolicited::IcmpHost)
     };
-    assert_eq!(a.nat, Nat::Behind(spec_a));
+    assert_eq!(peers[Side::A].nat, Nat::Behind(spec_a));
     let spec_b = NatSpec {
         name: "symmetric",
         allocation: Allocation::FixedDelta(7),
         simultaneous_open: false,
         ..NatSpec::home(Unsolicited::Drop)
     };
-    assert_eq!(b.nat, Nat::Behind(spec_b));
+    assert_eq!(peers[Side::B].nat, Nat::Behind(spec_b));
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn who_names_only_the_allocation_means_the_nats_that_have_it() {
     let mappings = scenario
         .cells
         .iter()
-        .map(|cell| cell.setup.peers[0].nat.spec().unwrap().mapping.name());
+        .map(|cell| cell.setup.peers[Side::A].nat.spec().unwrap().mapping.name());
     let (each, all) = ("address-and-port-dependent", "endpoint-independent");
     assert_eq!(mappings.collect::<Vec<_>>(), [each, each, all, all, all]);
 }
@@ -229,7 +230,7 @@ fn a_swept_nat_does_not_undo_its_swept_answer_whichever_comes_first() {
     let answers: Vec<String> = scenario
         .cells
         .iter()
-        .map(|cell| match &cell.setup.peers[0].nat {
+        .map(|cell| match &cell.setup.peers[Side::A].nat {
             Nat::Behind(spec) => format!("{} {:?}", spec.name, spec.unsolicited),
             Nat::Public => "none".to_owned(),
         })
@@ -246,7 +247,7 @@ fn lists_and_tables_can_be_swept_and_expected() {
          [[expect]]\nwhere = { \"subject.command\" = [[\"one\"], [\"two\", \"{peer}\"]] }\n\
          success = \"> 0\"",
     );
-    assert_eq!(scenario.cells[3].setup.peers[0].start, Draw::Uniform(0.0, 2.0));
+    assert_eq!(scenario.cells[3].setup.peers[Side::A].start, Distribution::Uniform(0.0, 2.0));
     assert_eq!(
         scenario.cells[3].label(),
         "subject.command=[\"two\",\"{peer}\"], peer.a.start_s={\"uniform\":[0,2]}"

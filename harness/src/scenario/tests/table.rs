@@ -3,7 +3,7 @@
 use super::*;
 use crate::scenario::criterion::Time;
 use crate::scenario::key::{DefaultValue, Key, Kind, Section};
-use crate::scenario::language::{DISTRIBUTION, EXPECT, NAT, NEGATION, RANGE_KEYS, ROOT, ZIP};
+use crate::scenario::language::{DISTRIBUTION, EXPECT, NEGATION, RANGE_KEYS, ROOT, ZIP};
 
 /// The sections whose keys a value of this kind may have.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
@@ -13,7 +13,7 @@ fn below(kind: Kind) -> Vec<&'static Section> {
         | Kind::Named(section)
         | Kind::List(section)
         | Kind::Table(section) => vec![section],
-        Kind::Nat => vec![&NAT],
+        Kind::Nat(section) => vec![section],
         Kind::Distribution(_) => vec![&DISTRIBUTION],
         Kind::Conditions => vec![&NEGATION],
         Kind::Sweep => vec![&RANGE_KEYS],
@@ -150,7 +150,7 @@ fn candidates(key: &Key) -> Vec<String> {
         Kind::Whole { min, max, .. } => vec![min.to_string(), max.to_string()],
         Kind::Flag => vec!["true".to_owned(), "false".to_owned()],
         Kind::Choice(names) => names().iter().map(|name| format!("\"{name}\"")).collect(),
-        Kind::Nat | Kind::NatName | Kind::Name => vec!["\"none\"".to_owned()],
+        Kind::Nat(_) | Kind::NatName | Kind::Name => vec!["\"none\"".to_owned()],
         _ => vec![key.example.to_owned()],
     }
 }

@@ -1,8 +1,9 @@
-//! A tree as one text: what a run's log keeps of a scenario that several texts were merged into.
+//! TOML text of a tree, for the log of a run: one document for a scenario of several texts.
 
 use toml::de::{DeTable, DeValue};
+use toml_writer::{ToTomlValue, TomlStringBuilder};
 
-/// A TOML document that says what the tree says: each key of the top level on a line.
+/// A TOML document equal to the tree, with a line for each key of the top level.
 pub(super) fn text(tree: &DeTable<'_>) -> String {
     tree.iter()
         .map(|(key, value)| line(key.get_ref(), value.get_ref()) + "\n")
@@ -21,8 +22,8 @@ fn inline(value: &DeValue<'_>) -> String {
         DeValue::Boolean(flag) => flag.to_string(),
         DeValue::Datetime(time) => time.to_string(),
         DeValue::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| inline(item.get_ref())).collect();
-            format!("[{}]", items.join(", "))
+            let values: Vec<_> = items.iter().map(|item| inline(item.get_ref())).collect();
+            format!("[{}]", values.join(", "))
         }
         DeValue::Table(table) => {
             let pairs = table
@@ -33,9 +34,7 @@ fn inline(value: &DeValue<'_>) -> String {
     }
 }
 
-/// A basic string: TOML escapes what JSON does, and DEL.
+/// A string on one line, in double quotes.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('\u{7f}', "\\u007F")
+    TomlStringBuilder::new(text).as_basic().to_toml_value()
 }

@@ -1,16 +1,24 @@
-//! Reading values that may be drawn anew for each trial.
+//! Distributions in a scenario file, with what is wrong about them.
 
-use super::Draw;
-use super::error::Checked;
-use super::key::{Bounds, Key, Kind};
-use super::language::DISTRIBUTION;
-use super::tree::{Table, Value};
+use super::super::error::Checked;
+use super::super::key::{DefaultValue, Key, Kind, NumberRange};
+use super::super::language::DISTRIBUTION;
+use super::super::tree::{Table, Value};
+use super::Distribution;
 
-/// A number, or how it is drawn.
-pub(super) fn read(value: &Value<'_, '_>) -> Checked<Draw> {
+impl Table<'_, '_> {
+    /// The number of a key or its distribution, or its default.
+    pub(in crate::scenario) fn distribution(&self, name: &str) -> Distribution {
+        let default = |default: DefaultValue| default.number().map(Distribution::Fixed);
+        self.or_default(name, read, default)
+    }
+}
+
+/// The distribution of a value: a number, or a table of one distribution.
+fn read(value: &Value<'_, '_>) -> Checked<Distribution> {
     let key = value.key();
     if !value.raw().is_table() {
-        return Ok(Draw::Fixed(value.number()?));
+        return Ok(Distribution::Fixed(value.number()?));
     }
     let section = value.clone().section(&DISTRIBUTION)?;
     let kinds: Vec<_> = section.entries().collect();
@@ -24,11 +32,11 @@ pub(super) fn read(value: &Value<'_, '_>) -> Checked<Draw> {
         "exponential" => exponential(how, key),
         "choice" => choice(how, key),
         // Reported as an unknown key.
-        _ => Ok(Draw::Fixed(key.default.number().unwrap_or_default())),
+        _ => Ok(Distribution::Fixed(key.default.number().unwrap_or_default())),
     }
 }
 
-/// What would be right, with all distributions.
+/// Help text that names all distributions.
 fn help(key: &Key) -> String {
     let examples: Vec<String> = DISTRIBUTION
         .keys
@@ -47,7 +55,7 @@ fn help(key: &Key) -> String {
     )
 }
 
-fn uniform(bounds: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+fn uniform(bounds: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
     let items = bounds.items()?;
     let [low, high] = items.as_slice() else {
         let message = format!("`{}` must have two bounds, not {}", bounds.path(), items.len());
@@ -61,10 +69,10 @@ fn uniform(bounds: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
             format!("write the lower bound first: [{high}, {low}]"),
         ));
     }
-    Ok(Draw::Uniform(low, high))
+    Ok(Distribution::Uniform(low, high))
 }
 
-fn normal(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+fn normal(value: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
     let section = value.clone().section(value.key().section())?;
     let mean = section.require("mean")?;
     let (mean, place) = (mean.number_of(key)?, mean);
@@ -77,17 +85,17 @@ fn normal(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
             "let the mean be between `min` and `max`",
         ));
     }
-    Ok(Draw::Normal { mean, sd, low, high })
+    Ok(Distribution::Normal { mean, sd, low, high })
 }
 
-fn exponential(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+fn exponential(value: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
     let section = value.clone().section(value.key().section())?;
     let mean = positive(&section, "mean", key)?;
     let (low, high) = bounds(value, &section, key, key.bounds().min.max(0.0))?;
-    Ok(Draw::Exponential { mean, low, high })
+    Ok(Distribution::Exponential { mean, low, high })
 }
 
-fn choice(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
+fn choice(value: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
     let items = value.items()?;
     if items.is_empty() {
         let message = format!("`{}` has nothing to choose from", value.path());
@@ -97,10 +105,10 @@ fn choice(value: &Value<'_, '_>, key: &Key) -> Checked<Draw> {
         .iter()
         .map(|item| item.number_of(key))
         .collect::<Checked<_>>()
-        .map(Draw::Choice)
+        .map(Distribution::Choice)
 }
 
-/// `min` and `max`: by default `lowest`, and the greatest that the key allows.
+/// `min` and `max`. The defaults are `lowest` and the upper bound of the key.
 fn bounds(
     value: &Value<'_, '_>,
     section: &Table<'_, '_>,
@@ -118,10 +126,10 @@ fn bounds(
     Ok((low, high))
 }
 
-/// A width in the unit of `key`: above 0.
+/// A width above 0, in the unit of `key`.
 fn positive(section: &Table<'_, '_>, name: &str, key: &Key) -> Checked<f64> {
     let value = section.require(name)?;
-    let kind = Kind::Number(Bounds { min: 0.0, ..*key.bounds() });
+    let kind = Kind::Number(NumberRange { min: 0.0, ..*key.bounds() });
     let width = value.number_of(&Key { kind, ..*key })?;
     if width == 0.0 {
         let message = format!("`{}` must be above 0", value.path());

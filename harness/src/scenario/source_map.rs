@@ -1,16 +1,17 @@
-//! The texts that a scenario is made of: its file, those it extends, and flags of the command line.
+//! Texts of a scenario: its file, the files that it extends, and flags of the command line.
 //!
-//! All are laid end to end, so that a place in any of them is one number: a value keeps its place
-//! when trees are merged, and a problem with it is told where it was written.
+//! All texts share one space of places, end to end, so that a place in any text is one number. A
+//! value keeps its place when trees are merged, and a problem is reported where the value was
+//! written.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use miette::NamedSource;
 
-/// The texts, in the order in which they were added: the scenario's own file first.
+/// Texts in the order in which they were added: the scenario's own file first.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct SourceMap(Vec<Source>);
 
 #[derive(Debug)]
 struct Source {
@@ -19,10 +20,10 @@ struct Source {
     base: usize,
 }
 
-impl Sources {
-    /// Adds a text, and says where it begins. `name` is what messages call it.
+impl SourceMap {
+    /// Adds a text with its name in messages. Returns the place of its first byte.
     pub(super) fn add(&mut self, name: &str, text: String) -> usize {
-        // One more than its length, so that its end is not the beginning of the next.
+        // One more than the length: the end of a text is not the beginning of the next one.
         let base = self
             .0
             .last()
@@ -39,14 +40,14 @@ impl Sources {
             .map(|source| (source.base, source.text.inner().as_str()))
     }
 
-    /// The text that a place lies in, and the place there.
+    /// The text of a place, and the place within it.
     pub(super) fn locate(&self, span: &Range<usize>) -> (Arc<NamedSource<String>>, Range<usize>) {
         let found = self.0.iter().rev().find(|source| source.base <= span.start);
         let source = found.expect("the first text begins at 0");
         (Arc::clone(&source.text), span.start - source.base..span.end - source.base)
     }
 
-    /// By what problems are sorted: place in the text, those of the whole file last.
+    /// Sort key of problems: the place, with problems of the whole file last.
     pub(super) fn order(&self, span: &Range<usize>) -> (bool, usize) {
         (*span == (0..0), span.start)
     }
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_place_leads_back_to_its_text() {
-        let mut sources = Sources::default();
+        let mut sources = SourceMap::default();
         assert_eq!(sources.add("one", "abc".to_owned()), 0);
         assert_eq!(sources.add("two", "de".to_owned()), 4);
         for (span, name, place) in
