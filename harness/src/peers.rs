@@ -14,7 +14,7 @@ use crate::named::Named;
 pub(crate) enum Family {
     /// IPv4: NATs translate addresses.
     V4,
-    /// IPv6: what stands in place of a NAT is a stateful firewall that translates nothing.
+    /// IPv6: NATs are stateful firewalls that translate nothing.
     V6,
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// Both, in order.
+    /// Both sides, peer a first.
     pub(crate) const BOTH: [Self; 2] = [Self::A, Self::B];
 
     /// 0 or 1.
@@ -43,7 +43,7 @@ impl Side {
         }
     }
 
-    /// The other one.
+    /// The other side.
     pub(crate) const fn other(self) -> Self {
         match self {
             Self::A => Self::B,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_of_pairs_keeps_the_sides_apart() {
+    fn a_pair_made_of_pairs_keeps_the_sides_apart() {
         let mut lengths = Pair::new("one".to_owned(), "three".to_owned());
         lengths.as_mut().map(|text| text.push('!'));
         let sizes = lengths.as_ref().map(String::len);

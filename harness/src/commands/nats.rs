@@ -20,7 +20,7 @@ use crate::{
     peers::Family,
     scenario::{did_you_mean, list, nat_from_text},
     ui::style::Style,
-    verify::{Subject, text},
+    verify::{NatUnderTest, text},
 };
 
 /// Options of `nats`.
@@ -129,10 +129,10 @@ fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
             .map(|name| find_behind(name))
             .collect::<Result<Vec<_>, _>>()?
     };
-    let mut subjects: Vec<Subject> = Vec::new();
+    let mut subjects: Vec<NatUnderTest> = Vec::new();
     for nat in nats {
         possible_with(family, &nat)?;
-        let subject = Subject { family, nat, built: built.unwrap_or(nat) };
+        let subject = NatUnderTest { family, nat, built: built.unwrap_or(nat) };
         if !subjects.contains(&subject) {
             subjects.push(subject);
         }
@@ -157,7 +157,7 @@ fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
 
 /// Looks for the tools of verification and isolates this process. Tools that only some of the NATs
 /// need become the errors of these NATs.
-fn prepare_for(subjects: &[Subject]) -> Result<(), Problem> {
+fn prepare_for(subjects: &[NatUnderTest]) -> Result<(), Problem> {
     let needed: Vec<NatKind> = subjects
         .iter()
         .map(|subject| (subject.family, subject.built))

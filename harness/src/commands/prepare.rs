@@ -13,7 +13,7 @@ use crate::{
     run::{Interruptible, RefusedNat, RunContext, interruptible, refusal},
     scenario::Setup,
     ui::plural::count,
-    verify::{self, Subject, Verified},
+    verify::{self, NatUnderTest, Verified},
 };
 
 /// A NAT and its version of IP.
@@ -98,7 +98,9 @@ pub(super) fn for_run<'a>(
 ///
 /// # Errors
 /// A signal came, or the verification could not begin.
-pub(super) fn verify_all(subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<Verified>), Problem> {
+pub(super) fn verify_all(
+    subjects: Vec<NatUnderTest>,
+) -> Result<(Vec<NatUnderTest>, Vec<Verified>), Problem> {
     let work = move || Ok::<_, std::io::Error>((verify::verify_all(&subjects)?, subjects));
     match interruptible(work).map_err(Problem::incapable)? {
         Interruptible::Done(verified) => {
@@ -144,8 +146,8 @@ fn unbuildable((family, nat): NatKind) -> Option<RefusedNat> {
     Some(RefusedNat { family, nat, reason: missing.what })
 }
 
-fn subject((family, nat): NatKind) -> Subject {
-    Subject { family, nat, built: nat }
+fn subject((family, nat): NatKind) -> NatUnderTest {
+    NatUnderTest { family, nat, built: nat }
 }
 
 /// Differences of a NAT from its description, a clause each.
@@ -155,12 +157,12 @@ fn differences(result: &Verified) -> Vec<String> {
 }
 
 /// Refuses a NAT that could not be verified, or that differs from its description.
-fn refused_nat((subject, result): (&Subject, &Verified)) -> Option<RefusedNat> {
+fn refused_nat((subject, result): (&NatUnderTest, &Verified)) -> Option<RefusedNat> {
     let reason = match result {
         Ok(_) => differences(result).join("; "),
         Err(error) => error.to_string(),
     };
-    let &Subject { family, nat, .. } = subject;
+    let &NatUnderTest { family, nat, .. } = subject;
     (!reason.is_empty()).then_some(RefusedNat { family, nat, reason })
 }
 
@@ -179,7 +181,7 @@ fn success_message(results: &[Verified]) -> Option<String> {
 }
 
 /// Result of a verification, for the log.
-fn nat_verified((subject, result): (&Subject, &Verified)) -> NatVerified {
+fn nat_verified((subject, result): (&NatUnderTest, &Verified)) -> NatVerified {
     NatVerified {
         nat: subject.nat.to_string(),
         family: subject.family.name().to_owned(),

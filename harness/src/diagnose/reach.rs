@@ -69,9 +69,9 @@ impl PeerSide<'_> {
         }
     }
 
-    /// Whether a SYN that comes between two attempts of this side is answered with a RST, which ends
-    /// the mapping of the other side. The NAT sends the RST, or the host if the SYN is let in and
-    /// no socket listens.
+    /// Whether a SYN that comes between two attempts of this side is answered with a RST, which
+    /// ends the mapping of the other side. The NAT sends the RST, or the host if the SYN is let in
+    /// and no socket listens.
     fn resets(self) -> bool {
         match self.nat {
             _ if self.is_wide() => !self.listens,
@@ -82,7 +82,8 @@ impl PeerSide<'_> {
         }
     }
 
-    /// Whether this side's NAT answers every SYN with an ICMP error, and the other NAT lets SYNs in.
+    /// Whether this side's NAT answers every SYN with an ICMP error, and the other NAT lets SYNs
+    /// in.
     ///
     /// Then a SYN of this side that the other NAT lets in between two attempts can spoil the other
     /// side's mapping: connection tracking takes the SYN for a connection, and refuses the sequence
@@ -93,8 +94,8 @@ impl PeerSide<'_> {
         self.nat.spec().is_some_and(floods) && other.nat.spec().is_some_and(lets_in)
     }
 
-    /// Whether a SYN of the other side comes through to this side's host after the host has sent its
-    /// own, and is not refused there.
+    /// Whether a SYN of the other side comes through to this side's host after the host has sent
+    /// its own, and is not refused there.
     fn admits(self, other: Self) -> bool {
         let same_port = other.outside_port() == Some(PORT);
         let sender = if same_port { Sender::Contacted } else { Sender::OtherPort };
@@ -121,10 +122,11 @@ impl PeerSide<'_> {
         if !nat.allocation.drawn_from().is_some_and(meets) {
             return false;
         }
-        // Any SYN of the other side reaches a listener through any of the mappings: 1 in 200 trials,
-        // and 1 in 4 where there is a mapping for every SYN.
+        // Any SYN of the other side reaches a listener through any of the mappings: 1 in 200
+        // trials, and 1 in 4 where there is a mapping for every SYN.
         let met = self.is_wide() && self.listens;
-        // A RST ends a mapping, so that each new SYN draws a port: some 100 a second, 1 in 50 trials.
+        // A RST ends a mapping, so that each new SYN draws a port: some 100 a second, 1 in 50
+        // trials.
         let redraws = nat.mapping == Mapping::AddressAndPortDependent
             && matches!(nat.allocation, Allocation::Random | Allocation::Sequential);
         let expects = other.is_addressed()

@@ -191,7 +191,7 @@ pub(crate) struct TrialFinished {
     /// Cause of a failure, or of an error of the bench.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) cause: Option<Cause>,
-    /// Prediction of the oracle.
+    /// Prediction of the outcome.
     pub(crate) theory: Theory,
     /// Times of a success, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -257,7 +257,7 @@ pub(crate) struct Theory {
     pub(crate) reason: String,
 }
 
-/// A prediction of the oracle.
+/// Prediction of the outcome of a trial, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Prediction {

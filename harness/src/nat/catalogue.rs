@@ -1,4 +1,4 @@
-//! The NATs that users meet, by name.
+//! Catalogue of the NATs that users meet, by name.
 
 use super::{
     Allocation, BLOCK, DELTA, Filtering, Hairpin, Mapping, Nat, NatSpec, Timeouts, Unsolicited,
@@ -9,15 +9,15 @@ use crate::named::Named;
 /// A NAT of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CatalogueEntry {
-    /// What scenarios call it.
+    /// Name in scenarios.
     pub(crate) name: &'static str,
-    /// The equipment that it stands for, in one line.
+    /// The equipment that the NAT stands for, in one line.
     pub(crate) summary: &'static str,
-    /// How it behaves; `None` for a public host, which has no NAT.
+    /// Behaviour; `None` for a public host, which has no NAT.
     pub(crate) spec: Option<NatSpec>,
 }
 
-/// A home router as most are; the others say how they differ from it.
+/// The most common home router. All other NATs are defined by their differences to it.
 pub(crate) const HOME: NatSpec = NatSpec {
     name: "home",
     mapping: Mapping::EndpointIndependent,
@@ -123,7 +123,7 @@ pub(crate) const CATALOGUE: &[CatalogueEntry] = &[
     ),
 ];
 
-/// The entry of that name.
+/// The entry with a name.
 pub(crate) fn find(name: &str) -> Option<&'static CatalogueEntry> {
     CATALOGUE.iter().find(|entry| entry.name == name)
 }
@@ -134,12 +134,12 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 impl NatSpec {
-    /// A home router that answers unsolicited SYNs so.
+    /// A home router with this answer to unsolicited SYNs.
     pub(crate) fn home(unsolicited: Unsolicited) -> Self {
         Self { unsolicited, ..HOME }
     }
 
-    /// How it differs from the one of the catalogue whose name it has: `key = value`, as a scenario
+    /// Differences to the NAT of the catalogue that has the same name: `key = value`, as a scenario
     /// writes it.
     pub(super) fn differences(&self) -> Vec<String> {
         let base = find(self.name).and_then(|entry| entry.spec).unwrap_or(HOME);
@@ -176,12 +176,12 @@ impl NatSpec {
 }
 
 impl Nat {
-    /// What a peer is behind unless the scenario says otherwise.
+    /// The default NAT of a peer.
     pub(crate) fn home() -> Self {
         Self::Behind(HOME)
     }
 
-    /// The NAT of that name in the catalogue.
+    /// The NAT with a name of the catalogue.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let entry = find(name)?;
         Some(entry.spec.map_or(Self::Public, Self::Behind))
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_in_the_catalogue_is_possible_and_nothing_is_there_twice() {
+    fn every_nat_of_the_catalogue_is_possible_and_differs_from_all_others() {
         let specs: Vec<NatSpec> = CATALOGUE.iter().filter_map(|entry| entry.spec).collect();
         for (index, spec) in specs.iter().enumerate() {
             assert_eq!(impossible(spec), None, "{spec}");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogue_answers_what_an_oracle_asks() {
+    fn the_nats_of_the_catalogue_have_the_properties_of_their_kind() {
         let spec = |name: &str| find(name).unwrap().spec.unwrap();
         assert!(spec("home").preserves_ports());
         assert!(!spec("symmetric-preserving").preserves_ports());

@@ -1,12 +1,13 @@
-//! NATs: what they do, in the terms of RFC 4787, 5382 and 7857.
+//! NATs in the terms of RFC 4787, 5382 and 7857.
 //!
-//! A NAT is a value ([`NatSpec`]) in these terms. [`catalogue`] names those that users meet,
-//! [`possible`] says which combinations there can be, [`rules`] turns one into the text of rules
-//! and kernel variables; building it is [`crate::lab`]'s, proving it [`crate::verify`]'s.
+//! A NAT is a value ([`NatSpec`]) in these terms. [`catalogue`] names the NATs that users meet,
+//! [`possible`] tells which combinations contradict themselves, and [`rules`] turns a NAT into the
+//! text of rules and kernel variables. [`crate::lab`] builds NATs, and [`crate::verify`] verifies
+//! them.
 //!
-//! What always holds: a `NatSpec` that a scenario yields is possible, and two that are equal have
-//! the same rules. The same value serves TCP, UDP and ICMP as far as the terms apply: `unsolicited`
-//! (but for `open`), `simultaneous_open` and the time-outs are TCP's alone.
+//! What always holds: the `NatSpec` of a scenario is possible, and equal values have equal rules.
+//! One value describes TCP, UDP and ICMP as far as the terms apply: `unsolicited` (other than
+//! `open`), `simultaneous_open` and the time-outs concern TCP alone.
 
 pub(crate) mod catalogue;
 pub(crate) mod keys;
@@ -19,49 +20,50 @@ use std::fmt;
 
 use crate::named::Named;
 
-/// What stands between a peer and the WAN.
+/// The NAT between a peer and the WAN, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Nat {
-    /// Nothing: the peer is a public host (`nat = "none"`).
+    /// No NAT: the peer is a public host (`nat = "none"`).
     Public,
     /// A NAT; with IPv6 a stateful firewall that translates nothing.
     Behind(NatSpec),
 }
 
-/// A NAT and how it behaves.
+/// Behaviour of a NAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NatSpec {
-    /// Its name in the catalogue, or that of the one it was derived from.
+    /// Name in the catalogue, or name of the NAT from which this one is derived.
     pub(crate) name: &'static str,
-    /// For which destinations an inside endpoint keeps its outside port.
+    /// Destinations towards which an inside endpoint keeps its outside port.
     pub(crate) mapping: Mapping,
-    /// From whom a mapping lets packets in.
+    /// Sources from which a mapping lets packets in.
     pub(crate) filtering: Filtering,
-    /// Which outside port a new mapping gets.
+    /// Outside port of a new mapping.
     pub(crate) allocation: Allocation,
-    /// What it answers to a SYN that no mapping lets in.
+    /// Answer to a SYN that no mapping lets in.
     pub(crate) unsolicited: Unsolicited,
     /// Whether a SYN from outside may meet one from inside (RFC 5382 REQ-2). If not, every SYN from
-    /// outside is dropped, whatever the mappings say.
+    /// outside is dropped, in spite of mappings.
     pub(crate) simultaneous_open: bool,
     /// Whether inside hosts reach each other by their outside addresses.
     pub(crate) hairpin: Hairpin,
-    /// How long it remembers a TCP connection.
+    /// Time-outs of TCP connections.
     pub(crate) timeouts: Timeouts,
-    /// Whether it limits how many ICMP errors it sends, as Linux does: six at once to one address,
-    /// then one a second. Without the limit every single SYN is answered.
+    /// Whether the NAT limits the rate of its ICMP errors, as Linux does: six at once to one
+    /// address, then one a second. Without the limit every SYN is answered.
     pub(crate) icmp_limit: bool,
 }
 
-/// For which destinations an inside endpoint keeps its outside port (RFC 4787 section 4.1); the more
-/// it depends on, the greater.
+/// Destinations towards which an inside endpoint keeps its outside port (RFC 4787 section 4.1).
+///
+/// A mapping that depends on more of the destination is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mapping {
-    /// For all.
+    /// All destinations.
     EndpointIndependent,
-    /// For all ports of one address.
+    /// All ports of one address.
     AddressDependent,
-    /// For that one only: "symmetric".
+    /// One address and port only: "symmetric".
     AddressAndPortDependent,
 }
 
@@ -73,14 +75,14 @@ impl Named for Mapping {
     ];
 }
 
-/// From whom a mapping lets packets in (RFC 4787 section 5).
+/// Sources from which a mapping lets packets in (RFC 4787 section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Filtering {
-    /// From anyone.
+    /// Any source.
     EndpointIndependent,
-    /// From addresses to which the inside endpoint has sent.
+    /// Addresses to which the inside endpoint has sent.
     AddressDependent,
-    /// From addresses and ports to which it has sent.
+    /// Addresses and ports to which the inside endpoint has sent.
     AddressAndPortDependent,
 }
 
@@ -92,43 +94,44 @@ impl Named for Filtering {
     ];
 }
 
-/// Which outside port a new mapping gets (RFC 4787 section 4.2).
+/// Outside port of a new mapping (RFC 4787 section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Allocation {
-    /// The inside port, unless another mapping has it: then a random one.
+    /// The inside port, or a random port if another mapping has the inside port.
     Preserving,
-    /// The inside port, even if another inside host has it towards another destination ("port
-    /// overloading"); a random one only where the same destination would make it ambiguous.
+    /// The inside port, even if another inside host uses the same port towards another destination
+    /// ("port overloading"). Towards the same destination the port would be ambiguous, and a random
+    /// port is used.
     PreservingOverloading,
-    /// A random one.
+    /// A random port.
     Random,
-    /// The one after that of the mapping made before.
+    /// The port after that of the previous mapping.
     Sequential,
-    /// The inside port and a constant.
+    /// The inside port plus a constant.
     FixedDelta(u16),
-    /// A random one of a block, as carrier-grade NATs reserve for each subscriber.
+    /// A random port of a block, such as carrier-grade NATs reserve for each subscriber.
     Block(PortBlock),
 }
 
 /// A range of ports, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PortBlock {
-    /// The lowest.
+    /// The lowest port.
     pub(crate) first: u16,
-    /// The highest.
+    /// The highest port.
     pub(crate) last: u16,
 }
 
-/// The constant of `fixed-delta` unless a scenario gives one.
+/// Default constant of `fixed-delta`.
 pub(crate) const DELTA: u16 = 1000;
 
-/// The block of `block` unless a scenario gives one: 512 ports, a usual size for a subscriber.
+/// Default block of `block`: 512 ports, a usual size for a subscriber.
 pub(crate) const BLOCK: PortBlock = PortBlock { first: 61_440, last: 61_951 };
 
-/// The ports that `sequential` goes through before it begins again.
+/// The ports of `sequential`, after which it begins again.
 pub(crate) const SEQUENTIAL: PortBlock = PortBlock { first: 40_000, last: 41_023 };
 
-/// The ports that `random` draws from.
+/// The ports from which `random` draws.
 pub(crate) const RANDOM: PortBlock = PortBlock { first: 1024, last: 65_535 };
 
 impl Named for Allocation {
@@ -154,13 +157,13 @@ impl Named for Allocation {
 }
 
 impl Allocation {
-    /// Whether the inside port alone decides on the outside port, for every destination, even where
-    /// two inside hosts then share it.
+    /// Whether the outside port follows from the inside port for every destination, even if two
+    /// inside hosts then share an outside port.
     pub(crate) fn follows_inside_port(self) -> bool {
         matches!(self, Self::PreservingOverloading | Self::FixedDelta(_))
     }
 
-    /// The ports that it gives to new mappings, where they do not follow from the inside port.
+    /// The ports of new mappings, if these do not follow from the inside port.
     pub(crate) fn drawn_from(self) -> Option<PortBlock> {
         match self {
             Self::Random => Some(RANDOM),
@@ -170,7 +173,7 @@ impl Allocation {
         }
     }
 
-    /// The mapping that usually goes with it.
+    /// The mapping that usually goes with this allocation.
     pub(crate) fn usual_mapping(self) -> Mapping {
         match self {
             Self::Preserving
@@ -195,10 +198,10 @@ impl fmt::Display for Allocation {
     }
 }
 
-/// What a NAT answers to a SYN that no mapping lets in (RFC 5382 REQ-4).
+/// Answer to a SYN that no mapping lets in (RFC 5382 REQ-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsolicited {
-    /// Nothing.
+    /// No answer.
     Drop,
     /// RST, by a rule; UDP is dropped.
     Reset,
@@ -234,15 +237,15 @@ impl Named for Unsolicited {
     ];
 }
 
-/// Whether inside hosts reach each other by their outside addresses (RFC 4787 section 6). What is
-/// sent so is not filtered.
+/// Whether inside hosts reach each other by their outside addresses (RFC 4787 section 6). Packets
+/// between them are not filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hairpin {
-    /// They do not.
+    /// Inside hosts do not reach each other.
     None,
-    /// They do, and see each other's inside address and port.
+    /// The receiver sees the inside address and port of the sender.
     Internal,
-    /// They do, and see each other's outside address and port (RFC 4787 REQ-9).
+    /// The receiver sees the outside address and port of the sender (RFC 4787 REQ-9).
     External,
 }
 
@@ -251,7 +254,7 @@ impl Named for Hairpin {
         &[("none", Self::None), ("internal", Self::Internal), ("external", Self::External)];
 }
 
-/// How long a NAT remembers a TCP connection, in whole seconds; the kernel's value where not given.
+/// Time-outs of TCP connections in whole seconds; `None` is the kernel's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Timeouts {
     /// After a SYN without an answer; Linux: 120 s.
@@ -262,7 +265,7 @@ pub(crate) struct Timeouts {
     pub(crate) close_s: Option<u32>,
 }
 
-/// Who sends to a mapping from outside, as its filtering sees it.
+/// Sender to a mapping from outside, as the filtering of the mapping sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// An address and port to which the inside endpoint has sent.
@@ -272,15 +275,15 @@ pub(crate) enum Sender {
 }
 
 impl NatSpec {
-    /// Whether the outside port of an inside endpoint that no other inside host disturbs is its
-    /// inside port, whatever the destination.
+    /// Whether the outside port of an inside endpoint is the inside port for every destination, as
+    /// long as no other inside host uses the port.
     pub(crate) fn preserves_ports(&self) -> bool {
         self.mapping == Mapping::EndpointIndependent
             && matches!(self.allocation, Allocation::Preserving | Allocation::PreservingOverloading)
     }
 
     /// The outside port of the first flow of an inside endpoint, if it follows from the inside
-    /// port; later flows have the same where the mapping is endpoint-independent.
+    /// port. With an endpoint-independent mapping later flows have the same port.
     pub(crate) fn first_outside_port(&self, inside: u16) -> Option<u16> {
         match self.allocation {
             Allocation::Preserving | Allocation::PreservingOverloading => Some(inside),
@@ -289,7 +292,7 @@ impl NatSpec {
         }
     }
 
-    /// Whether a SYN that no mapping lets in is answered at all.
+    /// Whether a SYN that no mapping lets in is answered.
     pub(crate) fn answers_unsolicited(&self) -> bool {
         self.unsolicited != Unsolicited::Drop
     }
@@ -299,8 +302,8 @@ impl NatSpec {
         self.simultaneous_open && self.forwards(from)
     }
 
-    /// Whether a packet from outside to a mapping comes through to the inside host, if it is not a
-    /// SYN.
+    /// Whether a packet other than a SYN from outside to a mapping comes through to the inside
+    /// host.
     pub(crate) fn forwards(&self, from: Sender) -> bool {
         match self.filtering {
             Filtering::EndpointIndependent | Filtering::AddressDependent => true,
@@ -309,7 +312,7 @@ impl NatSpec {
     }
 }
 
-/// Its name, and how it differs from the one of the catalogue that has it.
+/// The name, with the differences to the NAT of the catalogue that has the same name.
 impl fmt::Display for NatSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let differences = self.differences();
@@ -320,7 +323,7 @@ impl fmt::Display for NatSpec {
     }
 }
 
-/// As a scenario names it: `none`, or the NAT's name and how it differs from the catalogue's.
+/// `none`, or the NAT with its differences to the catalogue, as a scenario writes it.
 impl fmt::Display for Nat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,22 +1,22 @@
-//! Which combinations of behaviours there can be.
+//! Contradictions between the behaviours of a NAT.
 
 use super::{Allocation, Filtering, Hairpin, Mapping, NatSpec, PortBlock, Unsolicited, keys};
 use crate::named::Named;
 
-/// Ports that a block must have at least: two peers' 16 sockets each, and repeats.
+/// Fewest ports of a block: 16 sockets for each of two peers, and their repeats.
 pub(crate) const MIN_BLOCK: u16 = 64;
 
 /// Bounds of the constant of `fixed-delta`.
 pub(crate) const DELTAS: std::ops::RangeInclusive<u16> = 1..=30_000;
 
-/// Why a NAT cannot be.
+/// Reason why a NAT cannot exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Impossible {
-    /// The key of the behaviour that is at odds with another one.
+    /// The key of the behaviour that contradicts another one.
     pub(crate) key: &'static str,
-    /// What contradicts what, and why.
+    /// The contradiction.
     pub(crate) reason: String,
-    /// What would be possible.
+    /// What to write instead.
     pub(crate) instead: String,
 }
 

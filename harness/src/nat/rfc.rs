@@ -1,16 +1,16 @@
-//! Which requirements of RFC 4787 (UDP) and RFC 5382 (TCP) a NAT breaks.
+//! Requirements of RFC 4787 (UDP) and RFC 5382 (TCP) that a NAT breaks.
 
 use super::{Hairpin, Mapping, NatSpec, Unsolicited};
 
 /// Linux's time-out after a SYN without an answer, in seconds.
 const LINUX_SYN_S: u32 = 120;
 
-/// Least time-outs of RFC 5382 REQ-5 in seconds: established, and otherwise.
+/// Shortest time-outs that RFC 5382 REQ-5 allows, in seconds: established, and otherwise.
 const ESTABLISHED_S: u32 = 7440;
 const TRANSITORY_S: u32 = 240;
 
-/// The requirements that a NAT breaks, each with what it says. Recommendations are left out, such as
-/// that of RFC 4787 REQ-8 for a filtering that is endpoint- or address-dependent.
+/// The requirements that a NAT breaks, each with its content. Recommendations are left out, such as
+/// that of RFC 4787 REQ-8 on filtering.
 pub(crate) fn broken(nat: &NatSpec) -> Vec<&'static str> {
     let timeouts = nat.timeouts;
     let forgets = timeouts.syn_s.unwrap_or(LINUX_SYN_S) < TRANSITORY_S
@@ -57,7 +57,7 @@ mod tests {
     use crate::nat::{Timeouts, catalogue::find};
 
     #[test]
-    fn full_cone_breaks_only_what_linux_does_with_time_outs() {
+    fn full_cone_breaks_only_the_time_outs_of_linux() {
         let mut nat = find("full-cone").unwrap().spec.unwrap();
         assert_eq!(broken(&nat).len(), 1);
         nat.timeouts = Timeouts { syn_s: Some(240), ..Timeouts::default() };

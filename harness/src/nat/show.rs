@@ -1,4 +1,4 @@
-//! NATs as text: the catalogue, and one of it with its rules.
+//! NATs as text: the catalogue, and a single NAT with its rules.
 
 use std::{fmt::Write, net::IpAddr};
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Stands for a behaviour that a public host does not have.
+/// Sign for a behaviour that a NAT does not have.
 const NONE: &str = "-";
 
 /// The meaning of what the table abbreviates.
@@ -28,8 +28,8 @@ const ABBREVIATIONS: &str = "EI endpoint-independent, AD address-dependent, APD 
     address-and-port-dependent (RFC 4787); preserving-ovl. preserving-overloading; time-outs in \
     seconds for SYNs/established/closed connections, where they are not the kernel's.";
 
-/// The catalogue as a table, or as two where one is too wide, and below it what each NAT stands
-/// for.
+/// The catalogue as a table, or as two where one is too wide, and below it the equipment that each
+/// NAT stands for.
 pub(crate) fn list(style: Style) -> String {
     const HEADINGS: [[&str; 2]; 8] = [
         ["NAT", ""],
@@ -69,7 +69,7 @@ fn row(entry: &CatalogueEntry) -> [String; 8] {
         return [entry.name, NONE, NONE, NONE, NONE, NONE, NONE, NONE].map(str::to_owned);
     };
     let allocation = match nat.allocation {
-        // The usual one, and wide.
+        // The full name is wide, and this is the usual allocation.
         Allocation::PreservingOverloading => "preserving-ovl.".to_owned(),
         Allocation::Preserving
         | Allocation::FixedDelta(_)
@@ -162,8 +162,8 @@ pub(crate) fn behaviour_json(nat: &NatSpec) -> Value {
     value
 }
 
-/// What a NAT is and the shell script that makes a router of it, with the address `wan`, in lines
-/// of up to `width` columns as far as they are comments.
+/// Description of a NAT and the shell script that makes a router with the address `wan` behave so.
+/// Comments have lines of up to `width` columns.
 pub(crate) fn script(nat: &Nat, family: Family, wan: IpAddr, width: usize) -> String {
     let mut text = comment(&title(nat), width);
     let Some(nat) = nat.spec() else { return text };
@@ -200,14 +200,14 @@ pub(crate) fn script(nat: &Nat, family: Family, wan: IpAddr, width: usize) -> St
     text
 }
 
-/// The same for programs: what is fed to which program, and the kernel variables.
+/// A NAT for programs: its behaviour, the program that loads its rules, and the kernel variables.
 pub(crate) fn rules_json(nat: &Nat, family: Family, wan: IpAddr) -> Value {
     let Some(nat) = nat.spec() else { return json!({ "nat": "none" }) };
     let mut value = json!({ "nat": nat.to_string() });
     let Rules { tool, text, sysctls } = rules::rules(family, wan, nat);
     let sysctls: serde_json::Map<String, Value> = sysctls
         .into_iter()
-        .map(|it| (it.name.to_owned(), it.value.into()))
+        .map(|rules::Sysctl { name, value }| (name.to_owned(), value.into()))
         .collect();
     value["behaviour"] = behaviour_json(nat);
     value["family"] = family.name().into();
@@ -221,7 +221,7 @@ pub(crate) fn rules_json(nat: &Nat, family: Family, wan: IpAddr) -> Value {
     value
 }
 
-/// Its name, with what it stands for if it is of the catalogue.
+/// The name, with the equipment that the NAT stands for if it is of the catalogue.
 fn title(nat: &Nat) -> String {
     let text = nat.to_string();
     match catalogue::find(&text) {

@@ -1,4 +1,5 @@
-//! Probe results in the terms of RFC 4787, and the expected values in the same words. Pure functions.
+//! Probe results in the terms of RFC 4787, and the expected values in the same words. Pure
+//! functions.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,7 +42,7 @@ pub(super) fn checks(
     ];
     for (transport, seen) in [(Transport::Tcp, &results.tcp), (Transport::Udp, &results.udp)] {
         let prefix = if transport == Transport::Udp { "UDP " } else { "" };
-        let named = |(property, expected, observed): Observation| Check {
+        let named = |(property, expected, observed): Property| Check {
             property: format!("{prefix}{property}"),
             expected,
             observed,
@@ -63,10 +64,10 @@ pub(super) fn checks(
 }
 
 /// A property, its expected value and its observed one.
-type Observation = (&'static str, String, String);
+type Property = (&'static str, String, String);
 
 /// The properties of a NAT that translates.
-fn translation_of_ipv4(wan: IpAddr, nat: &NatSpec, seen: &PerTransport) -> [Observation; 5] {
+fn translation_of_ipv4(wan: IpAddr, nat: &NatSpec, seen: &PerTransport) -> [Property; 5] {
     let other_destination = if nat.allocation.follows_inside_port() { SHARES } else { OWN };
     [
         ("mapping", nat.mapping.name().to_owned(), mapping(&seen.mappings).0),
@@ -124,8 +125,8 @@ fn works(does: bool) -> &'static str {
 
 /// The mapping in words, and as a term where one applies.
 ///
-/// Random ports of different mappings are equal by chance, 1 in 64,512. So the mapping of one inside
-/// port among several may seem to depend on less than the others do.
+/// Random ports of different mappings are equal by chance, 1 in 64,512. So the mapping of one
+/// inside port among several may seem to depend on less than the others do.
 fn mapping(all: &[Mappings]) -> (String, Option<Mapping>) {
     let mut found = Vec::new();
     for Mappings { outside, .. } in all {

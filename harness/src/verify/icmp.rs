@@ -9,7 +9,7 @@ use socket2::Socket;
 
 use super::{
     builders,
-    rig::{Flow, NatRig},
+    rig::{NatRig, ProbeFlow},
 };
 use crate::packet::{Packet, Payload, Segment, Transport};
 
@@ -20,7 +20,7 @@ const ID: u16 = 4711;
 #[derive(Debug)]
 pub(super) struct IcmpProbes {
     /// The flow about which an error is sent.
-    flow: Flow,
+    flow: ProbeFlow,
     /// Destination of the echo request.
     remote: IpAddr,
     /// Held open until the end.

@@ -1,8 +1,8 @@
-//! Verification of a NAT: whether it behaves as its description says. The NAT is built on its own and
-//! probed. Real sockets inside send to addresses on the WAN, which is a TUN device of the harness:
-//! the packets that come out there tell mapping and allocation. Packets injected there, from
-//! endpoints that were sent to and from others, tell filtering and answers. A second inside host
-//! tells whether ports are shared, and hairpin.
+//! Verification of a NAT: whether it behaves as its description says. The NAT is built on its own
+//! and probed. Real sockets inside send to addresses on the WAN, which is a TUN device of the
+//! harness: the packets that come out there tell mapping and allocation. Packets injected there,
+//! from endpoints that were sent to and from others, tell filtering and answers. A second inside
+//! host tells whether ports are shared, and hairpin.
 //!
 //! What always holds: a property that was not observed is a difference, also if no packet came at
 //! all. A difference is not believed, and the NAT is probed again, if the bench stood still
@@ -48,7 +48,7 @@ const MAX_AT_ONCE: usize = 8;
 
 /// A NAT to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Subject {
+pub(crate) struct NatUnderTest {
     /// The version of IP.
     pub(crate) family: Family,
     /// Description of the NAT.
@@ -75,7 +75,7 @@ pub(crate) type Verified = Result<Report, VerifyError>;
 ///
 /// # Errors
 /// The NAT could not be built or probed, which tells nothing of its behaviour.
-fn verify(subject: &Subject, stalls: &Stalls) -> Verified {
+fn verify(subject: &NatUnderTest, stalls: &Stalls) -> Verified {
     let mut attempts = 1;
     loop {
         let begun = monotonic_now();
@@ -90,8 +90,8 @@ fn verify(subject: &Subject, stalls: &Stalls) -> Verified {
     }
 }
 
-fn attempt(subject: &Subject) -> Verified {
-    let Subject { family, nat, built } = subject;
+fn attempt(subject: &NatUnderTest) -> Verified {
+    let NatUnderTest { family, nat, built } = subject;
     let single = lab::with_retries(|| lab::build_single_nat(*family, built), || {})?;
     let mut rig = NatRig::new(*family, single)?;
     let report = examine(&mut rig, nat);
@@ -114,7 +114,7 @@ fn examine(rig: &mut NatRig, nat: &NatSpec) -> io::Result<Report> {
 ///
 /// # Errors
 /// No thread. The result of a NAT that could not be built or probed is an error of its own.
-pub(crate) fn verify_all(subjects: &[Subject]) -> io::Result<Vec<Verified>> {
+pub(crate) fn verify_all(subjects: &[NatUnderTest]) -> io::Result<Vec<Verified>> {
     let stalls = Stalls::watch()?;
     let next = AtomicUsize::new(0);
     let work = || {

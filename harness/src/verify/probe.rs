@@ -10,7 +10,7 @@ use socket2::Socket;
 use super::{
     builders,
     icmp::IcmpProbes,
-    rig::{Flow, NatRig},
+    rig::{NatRig, ProbeFlow},
 };
 use crate::{
     nat::{Allocation, NatSpec},
@@ -18,9 +18,9 @@ use crate::{
     peers::Family,
 };
 
-/// Inside ports whose mappings are compared, as offsets from the first one. There are enough of them
-/// that random outside ports do not look like a block by chance, and sequential outside ports do not
-/// follow their order.
+/// Inside ports whose mappings are compared, as offsets from the first one. There are enough of
+/// them that random outside ports do not look like a block by chance, and sequential outside ports
+/// do not follow their order.
 const MAPPED: [u16; 8] = [0, 3, 1, 7, 12, 5, 18, 9];
 
 /// Inside ports of all other probes, as offsets from the first one.
@@ -65,7 +65,8 @@ pub(super) struct PerTransport {
     pub(super) mappings: Vec<Mappings>,
     /// Outside endpoints of two inside hosts that send from the same port to the same destination.
     pub(super) second_same: Vec<[Option<SocketAddr>; 2]>,
-    /// Outside endpoints of two inside hosts that send from the same port to different destinations.
+    /// Outside endpoints of two inside hosts that send from the same port to different
+    /// destinations.
     pub(super) second_other: Vec<[Option<SocketAddr>; 2]>,
     /// Whether a packet from the endpoint that was sent to comes in.
     pub(super) contacted: bool,
@@ -137,8 +138,8 @@ pub(super) struct Probes {
     family: Family,
     tcp: TransportProbes,
     udp: TransportProbes,
-    connect: Flow,
-    simultaneous: Flow,
+    connect: ProbeFlow,
+    simultaneous: ProbeFlow,
     /// Source of the flood of SYNs.
     flooder: IpAddr,
     icmp: IcmpProbes,
@@ -146,10 +147,10 @@ pub(super) struct Probes {
 
 #[derive(Debug)]
 struct TransportProbes {
-    mappings: Vec<Flow>,
-    second_same: Vec<Flow>,
-    second_other: Vec<Flow>,
-    filter: Flow,
+    mappings: Vec<ProbeFlow>,
+    second_same: Vec<ProbeFlow>,
+    second_other: Vec<ProbeFlow>,
+    filter: ProbeFlow,
     stranger: SocketAddr,
     unsolicited: Vec<(SocketAddr, SocketAddr)>,
     hairpin: Option<HairpinProbe>,
@@ -157,11 +158,11 @@ struct TransportProbes {
 
 #[derive(Debug)]
 struct HairpinProbe {
-    client: Flow,
-    server: Flow,
-    /// The server's listener with TCP, and the client's socket to the server's outside endpoint; held
-    /// open until the end.
-    _sockets: (Option<Socket>, Vec<Flow>),
+    client: ProbeFlow,
+    server: ProbeFlow,
+    /// The server's listener with TCP, and the client's socket to the server's outside endpoint;
+    /// held open until the end.
+    _sockets: (Option<Socket>, Vec<ProbeFlow>),
 }
 
 impl Probes {
@@ -202,7 +203,7 @@ impl Probes {
     /// The results so far: a pure function of the packets.
     pub(super) fn results(&self, rig: &NatRig) -> ProbeResults {
         let (connect, simultaneous) = (&self.connect, &self.simultaneous);
-        let from_us = |flow: &Flow, what: &dyn Fn(Segment) -> bool| {
+        let from_us = |flow: &ProbeFlow, what: &dyn Fn(Segment) -> bool| {
             rig.outside.iter().any(|packet| {
                 packet.destination == flow.remote
                     && Some(packet.source) == flow.outside
@@ -299,7 +300,7 @@ impl TransportProbes {
 
     /// Sends the probes from outside.
     fn inject(&self, rig: &NatRig) -> io::Result<()> {
-        let Flow { transport, remote, outside, .. } = self.filter;
+        let ProbeFlow { transport, remote, outside, .. } = self.filter;
         if let Some(to) = outside {
             for from in [SocketAddr::new(remote.ip(), 81), self.stranger] {
                 rig.inject_first(transport, from, to)?;
@@ -316,8 +317,8 @@ impl TransportProbes {
     }
 
     fn results(&self, rig: &NatRig, family: Family) -> PerTransport {
-        let Flow { inside, remote, .. } = self.filter;
-        let of_both = |second: &[Flow], first: usize| {
+        let ProbeFlow { inside, remote, .. } = self.filter;
+        let of_both = |second: &[ProbeFlow], first: usize| {
             let pairs = second.iter().enumerate();
             pairs
                 .map(|(index, flow)| [self.mappings[(first + index) * 3].outside, flow.outside])

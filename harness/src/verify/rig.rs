@@ -54,7 +54,7 @@ pub(super) struct NatRig {
 
 /// A socket inside that sends to an address outside.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(super) struct ProbeFlow {
     /// Held open as long as the flow.
     _socket: Socket,
     pub(super) transport: Transport,
@@ -120,7 +120,7 @@ impl NatRig {
         &self,
         host: usize,
         wanted: &[(Transport, u16, SocketAddr)],
-    ) -> io::Result<Vec<Flow>> {
+    ) -> io::Result<Vec<ProbeFlow>> {
         let Host { namespace, address, .. } = &self.hosts[host];
         namespace.run(|| {
             let open = |(transport, port, remote): &(Transport, u16, SocketAddr)| {
@@ -135,7 +135,7 @@ impl NatRig {
                 if *transport == Transport::Udp {
                     socket.send(b"probe")?;
                 }
-                Ok(Flow {
+                Ok(ProbeFlow {
                     _socket: socket,
                     transport: *transport,
                     inside,
@@ -149,7 +149,8 @@ impl NatRig {
         })
     }
 
-    /// Opens one socket on a host, which sends to an unused address, and waits for its first packet.
+    /// Opens one socket on a host, which sends to an unused address, and waits for its first
+    /// packet.
     ///
     /// # Errors
     /// See [`Self::start`] and [`Self::wait_for_first_packets`].
@@ -158,7 +159,7 @@ impl NatRig {
         host: usize,
         transport: Transport,
         port: u16,
-    ) -> io::Result<Flow> {
+    ) -> io::Result<ProbeFlow> {
         let remote = SocketAddr::new(self.fresh_address(), 80);
         let mut flows = self.start(host, &[(transport, port, remote)])?;
         self.wait_for_first_packets(&mut flows)?;
@@ -201,7 +202,7 @@ impl NatRig {
     ///
     /// # Errors
     /// A descriptor failed.
-    pub(super) fn wait_for_first_packets(&mut self, flows: &mut [Flow]) -> io::Result<()> {
+    pub(super) fn wait_for_first_packets(&mut self, flows: &mut [ProbeFlow]) -> io::Result<()> {
         let mut examined = 0;
         let deadline = monotonic_now() + self.timeout;
         loop {
@@ -217,10 +218,11 @@ impl NatRig {
         }
     }
 
-    /// Assigns new packets on the WAN, those from number `examined` on, to the flows that they open.
-    fn assign(&mut self, flows: &mut [Flow], examined: &mut usize) {
+    /// Assigns new packets on the WAN, those from number `examined` on, to the flows that they
+    /// open.
+    fn assign(&mut self, flows: &mut [ProbeFlow], examined: &mut usize) {
         for (number, packet) in self.outside.iter().enumerate().skip(*examined) {
-            let is_opened = |flow: &&mut Flow| {
+            let is_opened = |flow: &&mut ProbeFlow| {
                 flow.outside.is_none()
                     && flow.remote == packet.destination
                     && packet.opens(flow.transport)

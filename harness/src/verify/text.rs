@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Subject, Verified, check::Check};
+use super::{NatUnderTest, Verified, check::Check};
 use crate::{
     named::Named,
     nat::show::behaviour_json,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Every property of every NAT, and a line about them all.
-pub(crate) fn render(subjects: &[Subject], results: &[Verified], style: Style) -> String {
+pub(crate) fn render(subjects: &[NatUnderTest], results: &[Verified], style: Style) -> String {
     let mut text = String::new();
     let (mut properties, mut wrong) = (0, Vec::new());
     for (subject, result) in subjects.iter().zip(results) {
@@ -71,8 +71,8 @@ fn table(checks: &[Check], style: Style) -> String {
 }
 
 /// The same for programs.
-pub(crate) fn json(subjects: &[Subject], results: &[Verified]) -> Value {
-    let one = |(subject, result): (&Subject, &Verified)| {
+pub(crate) fn json(subjects: &[NatUnderTest], results: &[Verified]) -> Value {
+    let one = |(subject, result): (&NatUnderTest, &Verified)| {
         let mut value = json!({
             "nat": subject.nat.to_string(),
             "family": subject.family.name(),
@@ -114,7 +114,7 @@ mod tests {
             Check::new("mapping", "endpoint-independent", "endpoint-independent"),
             Check::new("unsolicited", "drop", "reset"),
         ];
-        let subject = Subject { family: Family::V4, nat: HOME, built: HOME };
+        let subject = NatUnderTest { family: Family::V4, nat: HOME, built: HOME };
         let right = Report { checks: checks[..1].to_vec() };
         let error = VerifyError::Probe(std::io::Error::other("no socket"));
         let results = [Ok(right), Ok(Report { checks }), Err(error)];

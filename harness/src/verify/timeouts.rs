@@ -7,7 +7,7 @@ use punch::{driver::clock::monotonic_now, proto::time::MonoTime};
 use super::{
     builders,
     probe::{REMEMBERED, REMOTE_SEQ, first_port, syn_ack},
-    rig::{Flow, NatRig},
+    rig::{NatRig, ProbeFlow},
 };
 use crate::{
     nat::{Filtering, NatSpec, Timeouts, Unsolicited},
@@ -100,7 +100,7 @@ struct TimeoutProbe {
 /// A connection, and the segment that shows whether the NAT knows it.
 struct Connection {
     /// Held open; a closed connection has no socket.
-    _socket: Option<Flow>,
+    _socket: Option<ProbeFlow>,
     inside: SocketAddr,
     remote: SocketAddr,
     outside: Option<SocketAddr>,

@@ -1,10 +1,10 @@
 //! Traffic as pcapng, for Wireshark and tshark.
 //!
-//! The comment of the section names the trial and its outcome. Every port of the WAN is an interface
-//! of the capture. A packet appears on the interface that it came from, at the time when it came in
-//! (outbound), with its fate as a comment. A delivered packet appears again on the interface that it
-//! went to (inbound). Times are those of an exact clock in the lab: the trial's epoch plus the
-//! monotonic time since the begin of the trial.
+//! The comment of the section names the trial and its outcome. Every port of the WAN is an
+//! interface of the capture. A packet appears on the interface that it came from, at the time when
+//! it came in (outbound), with its fate as a comment. A delivered packet appears again on the
+//! interface that it went to (inbound). Times are those of an exact clock in the lab: the trial's
+//! epoch plus the monotonic time since the begin of the trial.
 
 use std::{borrow::Cow, io::Write, time::Duration};
 

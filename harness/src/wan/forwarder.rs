@@ -204,8 +204,8 @@ impl Forwarder {
     }
 
     /// Uniform in [0, 1). Each packet to a port takes one number. Packets to no port take none:
-    /// kernels send such packets at any time (IPv6 to multicast groups), and the fates of all others
-    /// must not depend on that.
+    /// kernels send such packets at any time (IPv6 to multicast groups), and the fates of all
+    /// others must not depend on that.
     fn draw(&mut self, from: usize) -> f64 {
         uniform(&mut self.ports[from].rng)
     }

@@ -1,4 +1,5 @@
-//! Rules for a connection that was established at both ends, and yet did not make the trial succeed.
+//! Rules for a connection that was established at both ends, and yet did not make the trial
+//! succeed.
 
 use std::net::SocketAddr;
 

@@ -52,8 +52,10 @@ fn translation(wan: IpAddr, nat: &NatSpec) -> String {
     format!("*nat\n{rules}\nCOMMIT\n")
 }
 
-/// The range that takes port p to p + delta: for IPv4, iptables hands over SNAT's oldest structure,
-/// which has room for the flag that a base is given, but not for the base; the kernel reads 0.
+/// The SNAT target that maps port p to p + delta.
+///
+/// For IPv4, iptables passes the oldest structure of SNAT, which has room for the flag that there
+/// is a base, but not for the base itself: the kernel reads 0.
 fn shifted(wan: IpAddr, delta: u16) -> String {
     format!("SNAT --to-source {wan}:{delta}-65535/1")
 }

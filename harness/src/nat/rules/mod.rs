@@ -1,9 +1,9 @@
 //! A NAT as text: rules for `iptables-restore` (or `ip6tables-restore`) where iptables can express
-//! it, for `nft -f` where it cannot, and kernel variables. Applying it is [`crate::lab`]'s.
+//! the behaviour, for `nft -f` elsewhere, and kernel variables. [`crate::lab`] applies them.
 //!
-//! IPv4: an unsolicited SYN is addressed to the NAT itself, since no mapping rewrites it, so that
-//! the policy towards it belongs in INPUT. IPv6: nothing is translated, the SYN is addressed to a
-//! host behind the firewall, and the policy belongs in FORWARD.
+//! With IPv4 an unsolicited SYN is addressed to the NAT itself, since no mapping rewrites the
+//! destination: the policy belongs in INPUT. With IPv6 nothing is translated, and the SYN is
+//! addressed to a host behind the firewall: the policy belongs in FORWARD.
 
 mod iptables;
 mod nft;
@@ -16,13 +16,14 @@ use crate::peers::Family;
 /// Interface of a NAT towards the WAN, and of a public host.
 pub(crate) const WAN: &str = "wan";
 
-/// Interface of a NAT towards its first inside host; those towards further ones begin with it.
+/// Interface of a NAT towards the first inside host. The names of interfaces towards further hosts
+/// begin with this one.
 pub(crate) const LAN: &str = "lan";
 
-/// Everything that makes a router a NAT.
+/// Rules and kernel variables that make a router a NAT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// The program that takes `text` on its standard input.
+    /// The program that reads `text` from standard input.
     pub(crate) tool: Tool,
     /// Rules, with comments.
     pub(crate) text: String,
@@ -42,7 +43,7 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    /// Its name.
+    /// Name of the program.
     pub(crate) const fn program(self) -> &'static str {
         match self {
             Self::Iptables => "iptables-restore",
@@ -51,7 +52,7 @@ impl Tool {
         }
     }
 
-    /// Its arguments, so that it reads rules from standard input.
+    /// Arguments with which the program reads rules from standard input.
     pub(crate) const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Iptables | Self::Ip6tables => &["--wait", "10"],
@@ -59,7 +60,7 @@ impl Tool {
         }
     }
 
-    /// The package that has it.
+    /// The package that contains the program.
     pub(crate) const fn package(self) -> &'static str {
         match self {
             Self::Iptables | Self::Ip6tables => "iptables",
@@ -71,9 +72,9 @@ impl Tool {
 /// A kernel variable below `/proc/sys`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sysctl {
-    /// Its path below `/proc/sys`, with slashes.
+    /// Path below `/proc/sys`, with slashes.
     pub(crate) name: &'static str,
-    /// Its value.
+    /// Value to be written.
     pub(crate) value: String,
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn rules(family: Family, wan: IpAddr, nat: &NatSpec) -> Rules {
     Rules { tool, text, sysctls: sysctls(family, nat) }
 }
 
-/// Whether a NAT has to remember more than connections, which iptables cannot.
+/// Whether a NAT remembers more than connections, which iptables cannot.
 fn needs_tables(nat: &NatSpec) -> bool {
     let allocation = match nat.allocation {
         Allocation::PreservingOverloading | Allocation::FixedDelta(_) => false,

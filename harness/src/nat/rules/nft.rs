@@ -1,9 +1,9 @@
 //! Rules for `nft -f`, for NATs that remember more than connections.
 //!
-//! Connection tracking remembers which outside port each connection has, but not that a port
-//! belongs to an inside endpoint. The tables here do: after translation every packet from inside
-//! writes what it was given into them (`learn`), the next connection looks there first
-//! (`allocate`), and packets from outside find the owner of a port (`prerouting`).
+//! Connection tracking remembers the outside port of each connection, but not the inside endpoint
+//! to which a port belongs. The tables of these rules do. After translation, every packet from
+//! inside writes its outside port into them (`learn`); the next connection of the same endpoint
+//! looks there first (`allocate`); packets from outside find the owner of a port (`prerouting`).
 
 use std::{fmt::Write, net::IpAddr};
 
@@ -13,13 +13,13 @@ use crate::nat::{
     Unsolicited,
 };
 
-/// How long a table remembers an endpoint after its last packet, unless the NAT says otherwise.
+/// Default time for which a table remembers an endpoint after the last packet.
 const MEMORY_S: u32 = 300;
 
-/// Entries of a table; beyond it the NAT allocates as if it had forgotten.
-const ENTRIES: u32 = 4096;
+/// Most entries of a table. The NAT forgets further endpoints.
+const MAX_ENTRIES: u32 = 4096;
 
-/// Ports of a block that are used at most: long lists take long to load.
+/// Most ports of a block that are used: long lists take long to load.
 const MAX_TURNS: u32 = 1024;
 
 const TRANSPORT: &str = "meta l4proto { tcp, udp }";
@@ -99,16 +99,16 @@ pub(super) fn firewall(nat: &NatSpec) -> String {
     )
 }
 
-/// A table in which the NAT finds a mapping that is there.
+/// A table of the mappings that exist.
 struct Mapped {
     name: &'static str,
-    /// Packets that have theirs in this table.
+    /// Condition on the packets whose mappings are in this table.
     condition: &'static str,
     types: String,
     key: String,
 }
 
-/// Nothing where every connection gets a mapping of its own anyway.
+/// The tables of mappings; none if every connection gets a mapping of its own.
 fn mapped(nat: &NatSpec) -> Vec<Mapped> {
     let inside = "ct original ip saddr . ct original proto-src";
     let both = |types: &str, key: &str| Mapped {
@@ -125,7 +125,7 @@ fn mapped(nat: &NatSpec) -> Vec<Mapped> {
     };
     match (nat.mapping, nat.allocation) {
         (Mapping::AddressAndPortDependent, Allocation::Random | Allocation::Sequential) => vec![],
-        // nft takes at most four values and a result.
+        // A map of nft has at most four values and a result.
         (Mapping::AddressAndPortDependent, _) => {
             vec![each("mapped-tcp", "meta l4proto tcp"), each("mapped-udp", "meta l4proto udp")]
         }
@@ -143,7 +143,7 @@ fn needs_owner(nat: &NatSpec) -> bool {
 fn table(name: &str, what: &str, types: &str) -> String {
     format!(
         "  # {what}\n  {name} {{\n    type {types}\n    flags dynamic,timeout\n    \
-         timeout {MEMORY_S}s\n    size {ENTRIES}\n  }}\n"
+         timeout {MEMORY_S}s\n    size {MAX_ENTRIES}\n  }}\n"
     )
 }
 
@@ -188,7 +188,7 @@ fn postrouting(nat: &NatSpec) -> String {
 
 /// The outside port of a new connection: that of its mapping, or a new one.
 fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
-    // Else the kernel prefers a port that the inside endpoint has towards another destination.
+    // Otherwise the kernel prefers a port that the endpoint has towards another destination.
     let random = match nat.mapping {
         Mapping::EndpointIndependent => "",
         Mapping::AddressDependent | Mapping::AddressAndPortDependent => " fully-random",
@@ -203,7 +203,7 @@ fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
     match nat.allocation {
         Allocation::Preserving => {
             rule(format!("meta l4proto . th sport != @owner snat ip to {wan}"));
-            // A range without the inside port: the kernel would keep it towards others.
+            // A range without the inside port, which the kernel would keep towards others.
             rule(format!("{TRANSPORT} th sport < 32768 snat ip to {wan}:32768-65535{random}"));
             rule(format!("{TRANSPORT} snat ip to {wan}:1024-32767{random}"));
         }
@@ -215,19 +215,19 @@ fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
             let PortBlock { first, last } = SEQUENTIAL;
             rule(format!("{TRANSPORT} snat ip to {wan} : {}", in_turn(first..=last)));
         }
-        // Drawn at random, two of them would soon be the same port.
+        // Drawn at random, two mappings would soon have the same port.
         Allocation::Block(block) => {
             rule(format!("{TRANSPORT} snat ip to {wan} : {}", in_turn(scattered(block))));
         }
-        // What shares ports has no tables: see `possible`.
+        // Allocations that share ports need no tables: see `possible`.
         Allocation::PreservingOverloading | Allocation::FixedDelta(_) => {}
     }
     format!("  chain allocate {{\n{rules}  }}\n")
 }
 
-/// These ports, one for each connection.
+/// A port for each connection, in the order of `ports`.
 fn in_turn(ports: impl Iterator<Item = u16>) -> String {
-    // Directly as the port, numgen's number would have its bytes swapped.
+    // The number of numgen used directly as a port would have its bytes swapped.
     let ports: Vec<String> = ports
         .enumerate()
         .map(|(number, port)| format!("{number} : {port}"))
@@ -235,10 +235,10 @@ fn in_turn(ports: impl Iterator<Item = u16>) -> String {
     format!("numgen inc mod {} map {{ {} }}", ports.len(), ports.join(", "))
 }
 
-/// Ports of a block, each once, in an order in which neighbours do not follow each other.
+/// The ports of a block, each once, in an order in which no two neighbours follow each other.
 fn scattered(block: PortBlock) -> impl Iterator<Item = u16> {
     let size = u32::from(block.last - block.first) + 1;
-    // The golden ratio spreads best, and what shares no divisor with the size comes everywhere.
+    // A step near the golden ratio spreads best; one without a common divisor visits every port.
     let near = size * 618 / 1000;
     let step = (near..size)
         .find(|step| common_divisor(*step, size) == 1)
@@ -254,7 +254,7 @@ fn common_divisor(one: u32, other: u32) -> u32 {
     if other == 0 { one } else { common_divisor(other, one % other) }
 }
 
-/// What every packet from inside tells, after translation.
+/// The chain in which packets from inside write their translation into the tables.
 fn learn(nat: &NatSpec, mapped: &[Mapped]) -> String {
     let mut updates = Vec::new();
     for Mapped { name, condition, key, .. } in mapped {
@@ -290,8 +290,8 @@ fn learn(nat: &NatSpec, mapped: &[Mapped]) -> String {
     )
 }
 
-/// For which states of a connection, and for how long, a table remembers: a condition and a
-/// time-out, or neither where the NAT gives no time-outs.
+/// States of a connection with the time for which a table remembers them: a condition and a
+/// time-out, or neither if the NAT has no time-outs of its own.
 fn remember(timeouts: Timeouts) -> Vec<(&'static str, String)> {
     if timeouts.syn_s.or(timeouts.established_s).is_none() {
         return vec![("", String::new())];
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_is_used_port_by_port_and_not_in_order() {
+    fn every_port_of_a_block_is_used_once_and_not_in_order() {
         for (first, last) in [(61_440, 61_951), (1024, 1087), (2000, 2999), (1024, 65_535)] {
             let block = PortBlock { first, last };
             let ports: Vec<u16> = scattered(block).collect();
