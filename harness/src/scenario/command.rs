@@ -7,16 +7,16 @@ use std::fmt;
 
 use super::error::did_you_mean;
 
-/// What a command may leave open.
+/// A placeholder of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placeholder {
     /// `{peer}`: the other peer's address, as seen on the WAN.
     Peer,
     /// `{side}`: `a` or `b`.
     Side,
-    /// `{self}`: one's own address, as seen on the WAN.
+    /// `{self}`: the address of the program itself, as seen on the WAN.
     SelfAddress,
-    /// `{clock_offset_s}`: one's clock minus true time, in seconds.
+    /// `{clock_offset_s}`: the clock of the program minus true time, in seconds.
     ClockOffset,
     /// `{timeout_s}`: how long to try, in seconds.
     Timeout,
@@ -24,10 +24,10 @@ pub(crate) enum Placeholder {
     Host(String),
 }
 
-/// Why an argument with placeholders cannot be understood.
+/// A mistake in an argument with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TemplateError {
-    /// A name in braces that stands for nothing here.
+    /// An unknown name in braces.
     #[error("unknown placeholder `{{{0}}}`")]
     Unknown(String),
     /// A single brace.
@@ -35,10 +35,10 @@ pub(crate) enum TemplateError {
     Brace(char),
 }
 
-/// Replaces all placeholders of a command by what `value` says they stand for.
+/// Replaces all placeholders of a command by their values.
 ///
 /// # Errors
-/// Unknown placeholders and single braces. The commands of a [`super::Setup`] have none.
+/// Unknown placeholders and single braces, which the commands of a [`super::Setup`] never have.
 pub(crate) fn expand(
     command: &[String],
     mut value: impl FnMut(&Placeholder) -> String,
@@ -57,19 +57,19 @@ pub(crate) fn expand(
         .collect()
 }
 
-/// Who runs a command, and so which placeholders mean something in it.
+/// Runner of a command; it decides which placeholders have a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Runner {
     /// A peer: all placeholders.
     Peer,
-    /// A further host, which is neither side: only addresses of its own and of hosts.
+    /// A further host, which is neither side: only addresses of the host itself and of hosts.
     Host,
 }
 
 /// Checks the placeholders of one argument; `hosts` are the names of the further hosts.
 ///
 /// # Errors
-/// What is wrong with it, and what would be right.
+/// The mistake, and what would be right.
 pub(super) fn check(
     argument: &str,
     runner: Runner,
@@ -93,7 +93,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The placeholders that mean something to a runner.
+/// Placeholders that have a meaning for a runner.
 fn names(runner: Runner, hosts: &[&str]) -> Vec<String> {
     let fixed = match runner {
         Runner::Peer => &["peer", "side", "self", "clock_offset_s", "timeout_s"][..],
@@ -126,7 +126,7 @@ fn unknown(wrong: &str, runner: Runner, hosts: &[&str]) -> (String, String) {
 }
 
 impl fmt::Display for Placeholder {
-    /// Its name, without braces.
+    /// Name without braces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peer => f.write_str("peer"),

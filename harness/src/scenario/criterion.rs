@@ -1,20 +1,20 @@
-//! What an expectation demands of the trials of a cell.
+//! Criteria of expectations: conditions on the trials of a cell.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A demand on the trials of a cell, as `events.jsonl` holds it in words.
+/// A criterion for the trials of a cell; `events.jsonl` holds it in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Criterion {
-    /// `theory`: each trial that the oracle decides ends as it says.
+    /// `theory`: each trial that the prediction decides ends as predicted.
     Theory,
-    /// `>= 0.95`: on the share of trials that succeed.
+    /// `>= 0.95`: bound on the share of trials that succeed.
     Success(Bound),
-    /// `theory >= 0.99`: on the share of the decided trials that end as the oracle says.
+    /// `theory >= 0.99`: bound on the share of the decided trials that end as predicted.
     AsTheorySays(Bound),
-    /// `connected_ms p50 <= 54.5`: on a quantile of a time of the successes.
+    /// `connected_ms p50 <= 54.5`: bound on a quantile of a time of the successes.
     Time(Time, Quantile, Bound),
-    /// `cause no-common-port >= 0.9`: on the share of the failures that have the cause.
+    /// `cause no-common-port >= 0.9`: bound on the share of the failures that have the cause.
     Cause(String, Bound),
     /// `causes no-common-port, refused`: no failure has another cause.
     Causes(Vec<String>),
@@ -23,9 +23,9 @@ pub(crate) enum Criterion {
 /// A comparison with a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bound {
-    /// How it compares.
+    /// Comparison.
     pub sign: Sign,
-    /// With what.
+    /// Number on the right-hand side.
     pub value: f64,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Sign {
 }
 
 impl Sign {
-    /// Whether it bounds from below.
+    /// Whether the comparison is a lower bound.
     pub(crate) fn is_lower(self) -> bool {
         matches!(self, Self::AtLeast | Self::MoreThan)
     }
@@ -61,27 +61,27 @@ impl Sign {
 /// A time of a success, from the later peer's first SYN on the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time {
-    /// Until when.
+    /// End of the measured time.
     pub moment: Moment,
-    /// In which unit.
+    /// Unit.
     pub unit: TimeUnit,
 }
 
-/// Until when a time is measured; see [`crate::event::Times`].
+/// End of a measured time; see [`crate::event::Times`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// The first port up on either side.
     Up,
     /// The first port up on both sides.
     Connected,
-    /// Both sides know which connection it is.
+    /// Both sides know the chosen connection.
     Chosen,
     /// Bytes may flow on both sides.
     Returned,
 }
 
 impl Moment {
-    /// What happens then, in words that continue "the time until".
+    /// Description that continues "the time until".
     pub(crate) fn event(self) -> &'static str {
         match self {
             Self::Up => "the first port is up on either side",
@@ -111,7 +111,7 @@ impl fmt::Display for TimeUnit {
 }
 
 impl Time {
-    /// Every key of an expectation that is on a time.
+    /// Keys of an expectation with a bound on a time.
     pub(crate) const KEYS: &'static [(&'static str, Self)] = &[
         ("up_ms", Self::new(Moment::Up, TimeUnit::Milliseconds)),
         ("up_rtt", Self::new(Moment::Up, TimeUnit::RoundTrips)),
@@ -133,26 +133,26 @@ impl Time {
     }
 }
 
-/// A quantile, such as `p50`, the median: so many per cent of the values are at most this.
+/// A quantile, such as `p50`, the median: 50 % of the values are at most this value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Quantile {
     percent: f64,
 }
 
 impl Quantile {
-    /// The share of values at or below it, above 0 and below 1.
+    /// Share of the values at or below the quantile, above 0 and below 1.
     pub(crate) fn share(self) -> f64 {
         self.percent / 100.0
     }
 }
 
-/// Why a text is no criterion; its message says what was wrong.
+/// Reason why a text is no criterion.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum CriterionError {
     /// Not one of the four comparisons.
     #[error("`{0}` begins with none of >=, >, <= and <")]
     Comparison(String),
-    /// What follows the comparison is no number.
+    /// No number after the comparison.
     #[error("`{0}` is not a number")]
     Number(String),
     /// The number is no rate.
@@ -161,19 +161,19 @@ pub(crate) enum CriterionError {
     /// The number is no time.
     #[error("{0} is not a time")]
     Time(String),
-    /// No value ever is.
+    /// A bound that no value meets.
     #[error("nothing can be {0}")]
     Impossible(String),
     /// No quantile.
     #[error("`{0}` is not a quantile: p50 is the median, p99 what 99 % stay below")]
     Quantile(String),
-    /// No demand that this version knows.
+    /// A criterion that this version does not know.
     #[error("`{0}` is no demand")]
     Unknown(String),
 }
 
 impl Bound {
-    /// How a bound on a rate is written.
+    /// Help text on bounds of rates.
     pub(crate) const RATE_HELP: &str = "write a comparison (>=, >, <= or <) and a rate from 0 to \
         1, such as \">= 0.95\"";
 
@@ -213,8 +213,8 @@ impl Bound {
     fn parse(text: &str) -> Result<(Self, String), CriterionError> {
         let text = text.trim();
         let is_sign = |symbol: char| matches!(symbol, '<' | '>' | '=');
-        let (sign, number) = text.split_at(text.find(|c| !is_sign(c)).unwrap_or(text.len()));
-        let sign = match sign {
+        let (symbols, number) = text.split_at(text.find(|c| !is_sign(c)).unwrap_or(text.len()));
+        let sign = match symbols {
             ">=" => Sign::AtLeast,
             ">" => Sign::MoreThan,
             "<=" => Sign::AtMost,

@@ -1,4 +1,4 @@
-//! What is wrong with a scenario file, where, and what would be right.
+//! Mistakes in scenario files: message, place, and what would be right.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,8 +9,8 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 
 use super::source_map::SourceMap;
 
-/// Why a scenario cannot be used. As a [`Diagnostic`] it points into the file, and has everything
-/// else that is wrong with the scenario as related ones.
+/// All mistakes of a scenario. As a [`Diagnostic`] the first one points into the file, and the
+/// others are related to it.
 #[derive(Debug, Clone, thiserror::Error, Diagnostic)]
 #[error("{message}")]
 pub(crate) struct Error {
@@ -27,7 +27,7 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    /// Problems at places of `sources`, in the order of the text; `None` without any.
+    /// Problems at places of `sources`, in the order of the text; `None` without problems.
     pub(super) fn of(sources: &SourceMap, problems: Vec<Problem>) -> Option<Self> {
         let mut problems = problems;
         problems.sort_by_key(|problem| sources.order(&problem.span));
@@ -50,7 +50,7 @@ impl Error {
         }
     }
 
-    /// Each problem that it tells of by itself, in the order of the text.
+    /// Each problem by itself, in the order of the text.
     pub(crate) fn each(self) -> Vec<Self> {
         let mut first = self;
         let others = std::mem::take(&mut first.others);
@@ -72,16 +72,16 @@ impl Error {
     }
 }
 
-/// A problem at a place in the text: an [`Error`] that does not yet know its file.
+/// A problem at a place in the text, without its file.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// What is wrong, in one line.
+    /// Message in one line.
     message: String,
-    /// What to say at the place itself.
+    /// Label at the place.
     label: String,
-    /// What would be right.
+    /// Help: what would be right.
     help: String,
-    /// The place, in bytes: see [`SourceMap`].
+    /// Place in bytes: see [`SourceMap`].
     span: Range<usize>,
 }
 
@@ -95,7 +95,7 @@ impl Problem {
         Self { message: message.into(), label: label.into(), help: help.into(), span }
     }
 
-    /// Message and help, to be told of another place.
+    /// Message and help, for a report at another place.
     pub(super) fn into_message_and_help(self) -> (String, String) {
         (self.message, self.help)
     }
@@ -104,57 +104,59 @@ impl Problem {
 /// The result of checking a part of a scenario.
 pub(super) type Checked<T> = Result<T, Problem>;
 
-/// Everything found to be wrong so far. Reading goes on after a problem, with a value that is
-/// right in its place, so that the user is told of all at once.
+/// Problems found so far. Reading continues after a problem with a valid value in its place, so
+/// that all problems are reported at once.
 #[derive(Debug, Default)]
 pub(super) struct Problems(RefCell<Vec<Problem>>);
 
 impl Problems {
-    /// Nobody reads more of them at once; what is wrong with thousands of cells is one mistake.
+    /// Limit of the reported problems. A problem in thousands of cells is one mistake.
     const MAX_PROBLEMS: usize = 100;
 
-    /// Notes a problem, once: each cell of a sweep finds it again.
+    /// Reports a problem once: each cell of a sweep finds it again.
     pub(super) fn report(&self, problem: Problem) {
         let mut all = self.0.borrow_mut();
         let known = all
             .iter()
-            .any(|it| it.span == problem.span && it.message == problem.message);
+            .any(|other| other.span == problem.span && other.message == problem.message);
         if !known && all.len() < Self::MAX_PROBLEMS {
             all.push(problem);
         }
     }
 
-    /// The value, or `None` after its problem is noted.
+    /// The value, or `None` after the problem is reported.
     pub(super) fn or_report<T>(&self, checked: Checked<T>) -> Option<T> {
         checked.map_err(|problem| self.report(problem)).ok()
     }
 
-    /// Whether one is on a key of this name, which stands in a wrong place or may be misspelt.
+    /// Whether a problem is about a key of this name, at a wrong place or misspelt.
     pub(super) fn mention_key(&self, key: &str) -> bool {
         let (name, meant) = (format!("{key}`"), format!("did you mean `{key}`"));
-        let is_on = |it: &Problem| it.message.ends_with(&name) || it.help.starts_with(&meant);
+        let is_on = |problem: &Problem| {
+            problem.message.ends_with(&name) || problem.help.starts_with(&meant)
+        };
         self.0.borrow().iter().any(is_on)
     }
 
-    /// How many were noted.
+    /// Number of reported problems.
     pub(super) fn count(&self) -> usize {
         self.0.borrow().len()
     }
 
-    /// Whether as many were noted as are told.
+    /// Whether the limit is reached.
     pub(super) fn is_full(&self) -> bool {
         self.count() >= Self::MAX_PROBLEMS
     }
 
-    /// All of them.
+    /// All problems.
     pub(super) fn into_vec(self) -> Vec<Problem> {
         self.0.into_inner()
     }
 }
 
-/// The name that was probably meant, if one is similar enough.
+/// The known name that is most similar to a word, if it is similar enough.
 pub(super) fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
-    /// Below it, suggestions begin to have nothing to do with the word.
+    /// Below this similarity, suggestions have nothing in common with the word.
     const SIMILAR: f64 = 0.8;
     names
         .iter()
@@ -164,12 +166,12 @@ pub(super) fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
         .map(|(_, name)| name)
 }
 
-/// The beginning of a help text: the name that was probably meant, or nothing.
+/// Beginning of a help text: the most similar name, or nothing.
 pub(crate) fn did_you_mean(wrong: &str, names: &[&str]) -> String {
     nearest(wrong, names).map_or(String::new(), |name| format!("did you mean `{name}`? "))
 }
 
-/// Names as a reader expects them: `a`, `b`, `c`.
+/// Names in a text: `a`, `b`, `c`.
 pub(crate) fn list(names: &[impl AsRef<str>]) -> String {
     names
         .iter()

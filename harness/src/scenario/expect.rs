@@ -1,7 +1,7 @@
 //! Expectations: `[[expect]]`.
 //!
-//! One of them may make several demands; each becomes an [`ExpectationPlan`] of its own, judged and
-//! reported by itself.
+//! An expectation may have several criteria. Each one becomes an [`ExpectationPlan`] that is judged
+//! and reported by itself.
 
 use serde_json::Value as Json;
 use toml::de::DeTable;
@@ -15,8 +15,8 @@ use super::tree::{Table, Value, to_json};
 use super::{Cell, sweep};
 use crate::event::{Assignment, CauseKind, ExpectationPlan, Filter};
 
-/// The demands in the order of the file. `own_text` is what the scenario's own file says, without
-/// those that it extends.
+/// Expectations in the order of the file. `own_text` is the text of the scenario's own file,
+/// without the files that it extends.
 pub(super) fn read(
     root: &Table<'_, '_>,
     groups: &[Group<Axis<'_>>],
@@ -47,7 +47,7 @@ pub(super) fn read(
     plans
 }
 
-/// The line of a place, from 1, if it is in this text, which is the first one.
+/// Line of a place, from 1, if the place is in this text, the first of all texts.
 fn line_of(place: usize, own_text: &str) -> Option<usize> {
     let before = own_text
         .as_bytes()
@@ -56,7 +56,7 @@ fn line_of(place: usize, own_text: &str) -> Option<usize> {
     Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)
 }
 
-/// What a section demands, each with its place.
+/// Criteria of a section with their places.
 fn demands<'t, 's>(section: &Table<'t, 's>) -> Vec<(Criterion, Value<'t, 's>)> {
     let mut demands = Vec::new();
     for (key, value) in section.entries() {
@@ -165,7 +165,7 @@ fn known_cause(kind: &str) -> Result<(), String> {
     Err(format!("{}the causes are {}", did_you_mean(kind, &known), list(&known)))
 }
 
-/// Reports a time in round trips that is expected of a cell without any delay.
+/// Reports a bound in round trips on a cell without delay.
 fn in_round_trips(
     criterion: &Criterion,
     place: &Value<'_, '_>,
@@ -188,7 +188,7 @@ fn in_round_trips(
     }
 }
 
-/// Whether an expectation with these conditions is meant for the cell with these values.
+/// Whether conditions select the cell with these values.
 pub(crate) fn selects(filter: &[Filter], cell: &[Assignment]) -> bool {
     filter.iter().all(|filter| {
         cell.iter().any(|assignment| {
@@ -201,7 +201,7 @@ pub(crate) fn selects(filter: &[Filter], cell: &[Assignment]) -> bool {
     })
 }
 
-/// The conditions of a section's `where`, which hold for a cell at least.
+/// Conditions of a section's `where`; at least one cell meets them.
 fn filter(section: &Table<'_, '_>, axes: &[&Axis<'_>], cells: &[Cell]) -> Vec<Filter> {
     let Some(value) = section.get("where") else { return Vec::new() };
     let before = section.problems().count();
@@ -254,12 +254,12 @@ fn filters(section: &Table<'_, '_>, above: &str, axes: &[&Axis<'_>], found: &mut
     }
 }
 
-/// How many values of a path a message lists.
+/// Number of values of a path that a message lists.
 const MAX_LISTED: usize = 20;
 
-/// The values of a swept path that a condition accepts, as the cells have them.
+/// Values of a swept path that a condition accepts, in the form that the cells have.
 fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
-    // No key that can be swept takes a table with a `not` in it.
+    // No key that can be swept takes a table with a key `not`.
     let is_negation = |table: &DeTable<'_>| table.contains_key("not");
     if !value.raw().as_table().is_some_and(is_negation) {
         return named(axis, value);
@@ -275,7 +275,7 @@ fn accepted(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     Ok(rest)
 }
 
-/// The values of a swept path that are written here, one or a list.
+/// Values in a condition: one, or a list.
 fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
     let found = |value: &Value<'_, '_>| {
         let value = to_json(value.raw());
@@ -292,12 +292,12 @@ fn named(axis: &Axis<'_>, value: &Value<'_, '_>) -> Checked<Vec<Json>> {
         let wrong = to_json(value.raw());
         let known: Vec<String> = axis.json.iter().map(sweep::text).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        // A number that is written like another one is not meant for it.
+        // A number and a string that look alike are different values.
         let meant = wrong
             .as_str()
             .map_or(String::new(), |wrong| did_you_mean(wrong, &known));
-        let more = known.len().saturating_sub(MAX_LISTED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let unlisted = known.len().saturating_sub(MAX_LISTED);
+        let more = if unlisted > 0 { format!(" and {unlisted} more") } else { String::new() };
         value.problem(
             format!("no cell has the value {wrong} of `{}`", axis.path),
             "not among the swept values",

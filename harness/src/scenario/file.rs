@@ -1,4 +1,4 @@
-//! From a file to a scenario.
+//! Reading and checking a scenario file.
 
 use std::path::Path;
 
@@ -20,17 +20,17 @@ impl Scenario {
     /// Reads and checks a scenario file.
     ///
     /// # Errors
-    /// When the file cannot be read, and for everything that is wrong with its content.
+    /// The file cannot be read, or its content has mistakes: all of them.
     pub(crate) fn read(path: &Path, overrides: &Overrides) -> Result<Self, Error> {
         let text = load::text(path)?;
         Self::parse_with(&path.display().to_string(), &text, overrides)
     }
 
-    /// Checks a scenario. `file` is its path: for messages, for its name if it gives none, and for
-    /// the folder of what it extends.
+    /// Checks a scenario. The path `file` is for messages, for the default of the name, and for the
+    /// folder of the files that the scenario extends.
     ///
     /// # Errors
-    /// For everything that is wrong with `text`.
+    /// All mistakes in `text`.
     pub(crate) fn parse_with(file: &str, text: &str, overrides: &Overrides) -> Result<Self, Error> {
         let layers = layers::load(file, text, overrides)?;
         let problems = Problems::default();
@@ -66,8 +66,8 @@ impl Scenario {
     }
 }
 
-/// The scenario of a tree, whose own file is given with its text; `None`, or one without meaning,
-/// after problems.
+/// The scenario of a tree; `file` and `own_text` are those of the scenario's own file. After
+/// problems the result is `None` or has no meaning.
 fn scenario(
     (file, own_text): (&str, &str),
     tree: &DeTable<'_>,
@@ -81,7 +81,7 @@ fn scenario(
         return None;
     }
     let root = Table::root(tree, problems);
-    // What stands in the file must be right, even where every cell has another value.
+    // Checks the base values too, even if the sweep replaces them in every cell.
     setup::read(&root);
     let found = sweep::read(&root);
     let size = root.or_report(sweep::check_size(&found, &root, overrides.many_cells));
@@ -101,7 +101,7 @@ fn scenario(
         .flatten();
     let seed = root.or_report(root.given("seed", Value::whole)).flatten();
     let name = root.or_report(name(file, &root));
-    // Last, because it is no news that `trials` is missing if it stands in a section by mistake.
+    // Last: if `trials` is in a section by mistake, its absence at the top level is no news.
     let trials = trials(&root);
     if trials.is_err() && root.get("trials").is_none() && problems.mention_key("trials") {
         return None;
@@ -149,7 +149,7 @@ fn trials(root: &Table<'_, '_>) -> Checked<(u32, Option<Precision>)> {
     Ok((fewest, Some(Precision { half_width, trials_max: most })))
 }
 
-/// A flag for a swept value would be without effect: the sweep puts its own in its place.
+/// Reports flags for swept values: the sweep replaces such a value, so the flag has no effect.
 fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: &Problems) {
     for Flagged { path, place } in flagged {
         let below = |axis: &&Axis<'_>| {
@@ -167,8 +167,8 @@ fn flags_have_effect(flagged: &[Flagged], groups: &[Group<Axis<'_>>], problems: 
     }
 }
 
-/// A NAT that never answers a SYN with ICMP has no limit to lift. One such cell is in order where
-/// others of the sweep have NATs that do.
+/// Reports `icmp_limit = false` if no cell has a NAT that answers a SYN with ICMP. A sweep may have
+/// other cells in which the key has no effect.
 fn icmp_limits_have_effect(root: &Table<'_, '_>, groups: &[Group<Axis<'_>>], cells: &[Cell]) {
     for side in Side::BOTH {
         let nats = cells

@@ -1,10 +1,11 @@
-//! Which cells are meant: `--filter rule=rolling,delay_ms=5|50`.
+//! Selection of cells: `--filter rule=rolling,delay_ms=5|50`.
 //!
-//! Conditions that are separated by commas must all hold. `PATH=VALUE` is on a swept path, or on
-//! its ending as reports show it (`rule`, `b.clock_offset_s`; where several paths end so, one of
-//! them is enough); `PATH!=VALUE` is its opposite. Values may be several, separated by `|`, and have
-//! `*` for any characters and `?` for one; numbers match by value, 5 and 5.0. A condition without
-//! `=` is a part of the scenario's name and cell, `skew: punch.rule=rolling`.
+//! Conditions are separated by commas, and all of them must hold. `PATH=VALUE` is a condition on a
+//! swept path, or on its last keys as reports show them (`rule`, `b.clock_offset_s`). If several
+//! paths end so, one of them is enough. `PATH!=VALUE` is the opposite. Several values are separated
+//! by `|`. In a value `*` matches any characters and `?` one character; numbers match by value: 5
+//! equals 5.0. A condition without `=` is a part of the text `NAME: LABEL` of a scenario and a
+//! cell, such as `skew: punch.rule=rolling`.
 
 use std::str::FromStr;
 
@@ -19,9 +20,9 @@ pub(crate) struct CellFilter(Vec<Condition>);
 
 #[derive(Debug, Clone)]
 enum Condition {
-    /// The text is a part of the name.
+    /// A part of the name and the label.
     Part(String),
-    /// A swept path has, or has not, one of the values.
+    /// One of the values of a swept path, or none of them.
     Value { path: String, values: Vec<String>, has: bool },
 }
 
@@ -38,16 +39,16 @@ impl FromStr for CellFilter {
 }
 
 fn condition(text: &str) -> Result<Condition, String> {
-    let Some((path, values)) = text.split_once('=') else {
+    let Some((negated_path, values)) = text.split_once('=') else {
         if text.is_empty() {
             return Err("a condition is empty: write PATH=VALUE, or a part of a cell's name".into());
         }
         return Ok(Condition::Part(text.to_owned()));
     };
-    let (path, has) = path
+    let (spaced_path, has) = negated_path
         .strip_suffix('!')
-        .map_or((path, true), |path| (path, false));
-    let path = path.trim().to_owned();
+        .map_or((negated_path, true), |path| (path, false));
+    let path = spaced_path.trim().to_owned();
     if path.is_empty() {
         return Err(format!("`{text}` has no path: write PATH=VALUE"));
     }
@@ -59,7 +60,7 @@ fn condition(text: &str) -> Result<Condition, String> {
 }
 
 impl CellFilter {
-    /// Whether a cell is meant.
+    /// Whether a cell is selected.
     pub(crate) fn selects(&self, scenario: &str, cell: &Cell) -> bool {
         self.0.iter().all(|condition| match condition {
             Condition::Part(text) => format!("{scenario}: {}", cell.label()).contains(text),
@@ -67,10 +68,12 @@ impl CellFilter {
                 let mut meant = cell
                     .values
                     .iter()
-                    .filter(|it| is_meant(path, &it.path))
+                    .filter(|assignment| is_meant(path, &assignment.path))
                     .peekable();
-                let found = |value: &serde_json::Value| values.iter().any(|it| matches(it, value));
-                meant.peek().is_some() && meant.any(|it| found(&it.value)) == *has
+                let found = |value: &serde_json::Value| {
+                    values.iter().any(|pattern| matches(pattern, value))
+                };
+                meant.peek().is_some() && meant.any(|assignment| found(&assignment.value)) == *has
             }
         })
     }
@@ -78,14 +81,14 @@ impl CellFilter {
     /// Checks that each path is swept by one of the scenarios.
     ///
     /// # Errors
-    /// With what would be right.
+    /// A path that no scenario sweeps, with the paths that would be right.
     pub(crate) fn check(&self, scenarios: &[Scenario]) -> Result<(), String> {
         let first_cells = scenarios
             .iter()
             .filter_map(|scenario| scenario.cells.first());
         let swept: Vec<&str> = first_cells
             .flat_map(|cell| &cell.values)
-            .map(|it| it.path.as_str())
+            .map(|assignment| assignment.path.as_str())
             .collect();
         for condition in &self.0 {
             let Condition::Value { path, .. } = condition else { continue };
@@ -98,7 +101,7 @@ impl CellFilter {
             let mut known = swept;
             known.sort_unstable();
             known.dedup();
-            let ends = known.iter().filter_map(|it| it.rsplit('.').next());
+            let ends = known.iter().filter_map(|path| path.rsplit('.').next());
             let near: Vec<&str> = known.iter().copied().chain(ends).collect();
             return Err(format!(
                 "--filter: `{path}` is not swept: {}what is swept is {}",
@@ -110,7 +113,7 @@ impl CellFilter {
     }
 }
 
-/// Whether a condition's path means a swept one: all of it, or its last keys.
+/// Whether the path of a condition is a swept path, or its last keys.
 fn is_meant(path: &str, swept: &str) -> bool {
     swept
         .strip_suffix(path)

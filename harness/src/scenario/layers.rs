@@ -1,4 +1,4 @@
-//! What a scenario inherits and what the command line overrides: several texts, one tree.
+//! Layers of a scenario: the files that it extends, its own file and `--set` flags, in one tree.
 //!
 //! Layers from the bottom: the file at the end of the chain of `extends`, …, the scenario's own
 //! file, then each `--set` in its order. Sections are merged key by key; every other value takes
@@ -16,30 +16,30 @@ use super::places::{is_merged, join};
 use super::source_map::SourceMap;
 use super::tree::{self, expand_nat};
 
-/// A chain of `extends` that is longer is a mistake, or nothing that anybody could follow.
+/// Limit of the length of a chain of `extends`.
 const MAX_DEPTH: usize = 8;
 
-/// What the command line says about a scenario before it is read.
+/// Options of the command line that change a scenario.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
-    /// `PATH=VALUE` each; later ones win.
+    /// Assignments `PATH=VALUE`; later ones win.
     pub set: Vec<String>,
-    /// Whether a sweep of very many cells is meant.
+    /// Whether a sweep of very many cells is allowed.
     pub many_cells: bool,
 }
 
-/// The texts of a scenario, and which of them are files.
+/// The texts of a scenario: files, then flags.
 #[derive(Debug)]
 pub(super) struct Layers {
     pub sources: SourceMap,
-    /// Texts after so many files are flags.
+    /// Number of files; the texts after them are `--set` flags.
     files: usize,
 }
 
-/// Reads the files that `text`, of `file`, extends, and adds the flags.
+/// Reads the files that `file` with the text `text` extends, and adds the flags.
 ///
 /// # Errors
-/// When what is extended cannot be read, and for a flag that is no assignment.
+/// An extended file cannot be read, or a flag is no assignment.
 pub(super) fn load(file: &str, text: &str, overrides: &Overrides) -> Result<Layers, Error> {
     let mut sources = SourceMap::default();
     let problems = Problems::default();
@@ -55,7 +55,7 @@ pub(super) fn load(file: &str, text: &str, overrides: &Overrides) -> Result<Laye
     }
 }
 
-/// Adds a file and those it extends, and says how many they are.
+/// Adds a file and the files that it extends. Returns their number.
 fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems) -> usize {
     let mut path = PathBuf::from(file);
     let mut text = text.to_owned();
@@ -63,7 +63,7 @@ fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems
     loop {
         let base = sources.add(&path.display().to_string(), text.clone());
         chain.push(path.canonicalize().unwrap_or_else(|_| path.clone()));
-        // What is wrong with its syntax is told when the layers are merged.
+        // Syntax errors are reported when the layers are merged.
         let Ok(tree) = DeTable::parse(&text) else { break };
         let Some(value) = tree.get_ref().get("extends") else { break };
         match problems.or_report(next(&path, value, base, &chain)) {
@@ -74,7 +74,7 @@ fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems
     chain.len()
 }
 
-/// The file that `extends` names, and its text.
+/// The file of an `extends`, and its text.
 fn next(
     path: &Path,
     value: &Spanned<DeValue<'_>>,
@@ -119,13 +119,13 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
-/// A flag as TOML: a word that is no TOML value is a string, so that no shell need quote it twice.
+/// A flag as TOML. A word that is no TOML value is a string: it needs no second pair of quotes.
 fn assignment(flag: &str) -> String {
     let Some((path, value)) = flag.split_once('=') else { return flag.to_owned() };
-    let value = value.trim();
+    let word = value.trim();
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !value.is_empty() && value.chars().all(is_word) && DeValue::parse(value).is_err() {
-        return format!("{path}=\"{value}\"");
+    if !word.is_empty() && word.chars().all(is_word) && DeValue::parse(word).is_err() {
+        return format!("{path}=\"{word}\"");
     }
     flag.to_owned()
 }
@@ -146,7 +146,7 @@ fn check_assignment(text: &str, base: usize) -> Checked<()> {
     Ok(())
 }
 
-/// The paths that flags set, and where; those below `[sweep]` are no values of a setup.
+/// A path that a flag sets, and its place. Paths below `[sweep]` are no values of a setup.
 #[derive(Debug)]
 pub(super) struct Flagged {
     pub path: String,
@@ -154,22 +154,22 @@ pub(super) struct Flagged {
 }
 
 impl Layers {
-    /// The only text, if nothing was put over it.
+    /// The only text, if there is only one.
     pub(super) fn only_text(&self) -> Option<&str> {
         let mut texts = self.sources.texts();
         let (_, first) = texts.next()?;
         texts.next().is_none().then_some(first)
     }
 
-    /// The text of the scenario's own file: places below its length are in it.
+    /// The text of the scenario's own file. Its places begin at 0.
     pub(super) fn own_text(&self) -> &str {
         self.sources.texts().next().map_or("", |(_, text)| text)
     }
 
-    /// All texts as one tree, every place being one of the sources; and what flags set.
+    /// All texts as one tree with places in the sources, and the values that flags set.
     ///
     /// # Errors
-    /// For what is not TOML.
+    /// Texts that are not TOML.
     pub(super) fn merged(&self) -> Result<(DeTable<'_>, Vec<Flagged>), Vec<Problem>> {
         let mut trees = Vec::new();
         let mut wrong = Vec::new();
@@ -185,7 +185,7 @@ impl Layers {
         }
         let flags = trees.split_off(self.files);
         let flagged = flags.iter().flat_map(|tree| leaves(tree, "")).collect();
-        // The scenario's own file stands first, what it extends behind it.
+        // The scenario's own file is first, the files that it extends follow.
         let mut merged = DeTable::new();
         for (number, mut tree) in trees.into_iter().enumerate().rev() {
             if number > 0 {
@@ -233,8 +233,8 @@ fn shifted_value<'s>(value: Spanned<DeValue<'s>>, base: usize) -> Spanned<DeValu
     Spanned::new(place, value)
 }
 
-/// Writes swept paths as one key each, so that layers agree on them however they write them. Where
-/// one file has a path in both ways it is left: reading it tells of that.
+/// Writes each swept path as one key, so that layers agree on paths with and without quotes. A file
+/// with a path in both forms is left as it is: reading it reports the mistake.
 fn flatten_sweep(tree: &mut DeTable<'_>) {
     let Some(sweep) = tree.get_mut("sweep") else { return };
     let DeValue::Table(table) = sweep.get_mut() else { return };
@@ -263,7 +263,7 @@ fn flatten<'s>(table: DeTable<'s>, above: &str, flat: &mut DeTable<'s>, twice: &
     }
 }
 
-/// The paths of all values in a tree but those below `[sweep]`.
+/// Paths of all values in a tree, except below `[sweep]`.
 fn leaves(table: &DeTable<'_>, above: &str) -> Vec<Flagged> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -280,7 +280,8 @@ fn leaves(table: &DeTable<'_>, above: &str) -> Vec<Flagged> {
     found
 }
 
-/// Puts one tree over another. What both have keeps its position from below, its place from above.
+/// Merges a tree over another one. A key of both keeps its position in the lower tree, and gets the
+/// place of the upper one.
 fn merge<'s>(below: DeTable<'s>, mut above: DeTable<'s>, path: &[&str]) -> DeTable<'s> {
     let mut merged = DeTable::new();
     for (key, value) in below {

@@ -1,4 +1,4 @@
-//! From bytes to text to a tree, and what stands in the way.
+//! Loading a file: bytes to text to a tree, and the errors on the way.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::error::{Error, Problem};
 use super::source_map::SourceMap;
 
-/// Larger files are no scenarios, but something else whose path was given by mistake.
+/// Size limit of scenario files. A larger file is something else, named by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The text of a scenario file.
@@ -40,8 +40,8 @@ pub(super) fn extended_text(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
 }
 
-/// The tree of a text, as far as it is TOML, with places from the begin of the text; and what is not
-/// TOML, with places from `base` on.
+/// The tree of a text as far as it is TOML, with places from the beginning of the text, and the
+/// syntax errors, with places from `base` on.
 pub(super) fn tree(text: &str, base: usize) -> (DeTable<'_>, Vec<Problem>) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let problems = first_of_each_line(&errors, text).map(|error| syntax(error, text, base));
@@ -59,7 +59,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
     let at = error.utf8_error().valid_up_to();
     let byte = error.as_bytes()[at];
-    // Up to the place of the error the lossy text is the same, so the place is right in it too.
+    // Up to the error the lossy text is the same, so the place is right in it too.
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
     let problem = Problem::new(
         at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
@@ -72,7 +72,7 @@ fn not_utf8(file: &str, error: &std::string::FromUtf8Error) -> Error {
     Error::of(&sources, vec![problem]).expect("there is a problem")
 }
 
-/// One mistake often makes the rest of its line look wrong as well.
+/// The first error of each line: one mistake often makes the rest of its line look wrong.
 fn first_of_each_line<'e>(
     errors: &'e [toml::de::Error],
     text: &str,
@@ -93,7 +93,7 @@ fn first_of_each_line<'e>(
         .map(|(_, error)| error)
 }
 
-/// What the TOML parser says, in the words of somebody who may not know TOML well.
+/// Message and help for an error of the TOML parser, for readers who may not know TOML well.
 fn syntax(error: &toml::de::Error, text: &str, base: usize) -> Problem {
     const TOML: &str = "see https://toml.io for how TOML is written";
     let span = error.span().unwrap_or_default();

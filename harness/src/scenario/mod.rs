@@ -1,15 +1,15 @@
 //! Scenario files: TOML → checked types → cells.
 //!
-//! A file is parsed into a tree that remembers where each key and value stands. For each
-//! combination of swept values the tree is copied, the values are put at their paths, and the
-//! result is read and checked: a swept value passes the same checks as one written in place, and
-//! every error points at the line and column it comes from, in the `[sweep]` if that is where
-//! it stands. The language itself is described in `scenarios/README.md`.
+//! A file is parsed into a tree with the place of each key and value. For each combination of swept
+//! values the tree is copied, the values are inserted at their paths, and the result is read and
+//! checked. A swept value therefore passes the same checks as any other value, and each error
+//! points at its line and column, in `[sweep]` for a swept value. The language itself is described
+//! in `scenarios/README.md`.
 //!
 //! What always holds: a [`Scenario`] has at least one cell, every number is finite and within its
 //! documented range, every placeholder of a command is known, every expectation selects a cell.
-//! Only [`Scenario::read`] does I/O. Reading goes on after a problem, with a value that is right in
-//! its place, so that everything wrong with a scenario is reported at once.
+//! Only [`Scenario::read`] does I/O. Reading continues after a problem with a valid value in its
+//! place, so that all mistakes of a scenario are reported at once.
 //!
 //! The tree is read by hand-written code ([`tree`], [`setup`]) rather than by serde, whose errors
 //! are a text without structure: what is wrong could not be told apart from what would be right.
@@ -56,21 +56,21 @@ pub(crate) use precision::{MAX_TRIALS, Precision, PrecisionCheck, half_width};
 pub(crate) use punch::Rule;
 pub(crate) use sweep::{label, same_value};
 
-/// One question to the bench: what is set up, how often it is tried and what is expected.
+/// One question to the bench: setups, number of trials and expected answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Scenario {
     /// Name: lower-case letters, digits and `-`. The stem of the file name unless it is given.
     pub name: String,
     /// Path of its file, as given.
     pub file: String,
-    /// What it asks.
+    /// Question that the scenario answers.
     pub question: Option<String>,
-    /// One text that says all of it, flags and extended files included: read again, it gives the
-    /// same scenario.
+    /// One text equal to the scenario with flags and extended files: read again, it gives the same
+    /// scenario.
     pub source: String,
-    /// Trials in each cell, 1 to 1,000,000; the fewest where there is a precision.
+    /// Trials in each cell, 1 to 1,000,000; with a precision the least number.
     pub trials: u32,
-    /// When a cell has had enough trials, if it is not their number that is fixed.
+    /// Condition for the end of a cell, if the number of trials is not fixed.
     pub precision: Option<Precision>,
     /// Seed of the run, if the file fixes it.
     pub seed: Option<u64>,
@@ -81,20 +81,20 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Gives every cell this number of trials, whatever the file says.
+    /// Gives every cell this number of trials instead of the number in the file.
     pub(crate) fn fix_trials(&mut self, trials: u32) {
         self.trials = trials;
         self.precision = None;
     }
 
-    /// The cells that an expectation is on.
+    /// Cells that an expectation selects.
     pub(crate) fn cells_of(&self, expectation: &ExpectationPlan) -> impl Iterator<Item = &Cell> {
         self.cells
             .iter()
             .filter(|cell| selects(&expectation.filter, &cell.values))
     }
 
-    /// Leaves only the cells that are meant, and the expectations that are on any of these.
+    /// Keeps the selected cells, and the expectations that are on any of them.
     pub(crate) fn retain(&mut self, mut is_meant: impl FnMut(&str, &Cell) -> bool) {
         let Self { name, cells, expectations, .. } = self;
         cells.retain(|cell| is_meant(name, cell));
@@ -111,7 +111,7 @@ impl Scenario {
 pub(crate) struct Cell {
     /// Swept paths and their values here, in the order of the file; empty without a sweep.
     pub values: Vec<Assignment>,
-    /// Everything a trial of this cell needs to know.
+    /// Setup of the trials of this cell.
     pub setup: Setup,
 }
 
@@ -126,7 +126,7 @@ impl Cell {
 /// A NAT by its name, or as the inline table of a scenario.
 ///
 /// # Errors
-/// Says what is wrong with it, and what would be right.
+/// The mistakes in the text, and what would be right.
 pub(crate) fn nat_from_text(text: &str) -> Result<Nat, error::Error> {
     let value = if text.trim_start().starts_with('{') {
         text.to_owned()
@@ -137,16 +137,16 @@ pub(crate) fn nat_from_text(text: &str) -> Result<Nat, error::Error> {
     Ok(scenario.cells[0].setup.peers[Side::A].nat.clone())
 }
 
-/// What a trial is made of.
+/// Setup of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Setup {
     /// The network between the outermost NATs.
     pub wan: WanSetup,
     /// The peers a and b.
     pub peers: Pair<PeerSetup>,
-    /// Settings of our own puncher; a foreign one gets only its time limit.
+    /// Settings of `punch`. Another puncher gets only the time limit.
     pub punch: PunchSetup,
-    /// The puncher under test, if it is not our own.
+    /// The puncher under test, if it is not `punch`.
     pub subject: Option<Subject>,
     /// Further public hosts, in the order of the file.
     pub hosts: Vec<HostSetup>,
@@ -165,7 +165,7 @@ pub(crate) enum RandomKey {
 }
 
 impl RandomKey {
-    /// Its path in a scenario.
+    /// Path in a scenario.
     pub(crate) fn path(self) -> String {
         match self {
             Self::Delay => "wan.delay_ms".to_owned(),
@@ -205,24 +205,24 @@ impl WanSetup {
 /// One of the two peers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PeerSetup {
-    /// What stands between it and the WAN.
+    /// NAT between the peer and the WAN.
     pub nat: Nat,
-    /// Its clock minus true time, in seconds.
+    /// Clock of the peer minus true time, in seconds.
     pub clock_offset_s: f64,
-    /// When it is started after the begin of the trial, in seconds.
+    /// Start of the peer after the begin of the trial, in seconds.
     pub start: Distribution,
-    /// How many of its scheduled ports another program on its host holds.
+    /// Number of scheduled ports that another program on the host of the peer holds.
     pub taken_ports: usize,
 }
 
-/// Settings of our own puncher.
+/// Settings of `punch`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PunchSetup {
-    /// Which buckets its ports come from.
+    /// Rule that selects the buckets of the ports.
     pub rule: Rule,
-    /// How both sides agree on one connection.
+    /// Agreement of both sides on one connection.
     pub election: Election,
-    /// How long a peer tries, in seconds from its own start.
+    /// Duration of an attempt, in seconds from the start of the peer.
     pub timeout_s: f64,
     /// The clock error that the buckets are made for, in seconds.
     pub max_clock_error_s: f64,
@@ -230,7 +230,7 @@ pub(crate) struct PunchSetup {
     pub listen: bool,
 }
 
-/// How both sides agree on one connection.
+/// Agreement of both sides on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Election {
     /// HELLO, COMMIT and ACK; the greater nonce leads.
@@ -239,7 +239,7 @@ pub(crate) enum Election {
     WanIp,
 }
 
-/// A puncher that is not our own.
+/// A puncher other than `punch`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Subject {
     /// Program and arguments, with placeholders for [`expand`]; never empty.
@@ -251,6 +251,6 @@ pub(crate) struct Subject {
 pub(crate) struct HostSetup {
     /// Name, unique: lower-case letters, digits and `-`.
     pub name: String,
-    /// What runs there during each trial, with placeholders for [`expand`]; may be empty.
+    /// Command during each trial, with placeholders for [`expand`]; may be empty.
     pub command: Vec<String>,
 }

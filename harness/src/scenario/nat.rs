@@ -8,7 +8,7 @@ use super::tree::{Table, Value};
 use crate::named::Named;
 use crate::nat::{Allocation, Nat, NatSpec, PortBlock, catalogue, keys, possible::impossible};
 
-/// A NAT by its name alone, or as a table that also says what differs from the catalogue.
+/// A NAT by its name, or as a table with the differences from the catalogue.
 pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {
     if let DeValue::String(_) = value.raw() {
         return named(&value);
@@ -34,10 +34,10 @@ pub(super) fn read(value: Value<'_, '_>) -> Checked<Nat> {
     Ok(Nat::Behind(spec))
 }
 
-/// What a table says of a NAT, on top of `base`.
+/// The NAT of a table: `base` with the differences.
 fn described(section: &Table<'_, '_>, base: NatSpec) -> Checked<NatSpec> {
     let allocation = allocation(section, base.allocation)?;
-    // Whoever names only the allocation means the NATs that are known to have it.
+    // An allocation alone stands for the known NATs that have it.
     let mapping = match section.get(keys::ALLOCATION) {
         Some(_) => allocation.usual_mapping(),
         None => base.mapping,
@@ -70,7 +70,7 @@ fn choice<T: Named>(section: &Table<'_, '_>, key: &str, base: T) -> Checked<T> {
     Ok(section.given(key, Value::choice)?.unwrap_or(base))
 }
 
-/// The allocation, with its numbers.
+/// Allocation with its numbers.
 fn allocation(section: &Table<'_, '_>, base: Allocation) -> Checked<Allocation> {
     let mut allocation: Allocation = choice(section, keys::ALLOCATION, base)?;
     for (key, wanted) in [(keys::DELTA, "fixed-delta"), (keys::BLOCK, "block")] {
@@ -104,7 +104,7 @@ fn port(number: u64) -> u16 {
     u16::try_from(number).expect("checked to be at most 65535")
 }
 
-/// A public host has no NAT whose behaviour could be described.
+/// Reports behaviours beside the name `none`: a public host has no NAT.
 fn public_host(section: &Table<'_, '_>) -> Checked<Nat> {
     for key in NAT.keys.iter().filter(|key| key.name != keys::NAME) {
         if let Some(value) = section.get(key.name) {

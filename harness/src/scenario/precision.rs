@@ -29,7 +29,8 @@ pub(crate) struct Precision {
 }
 
 impl Precision {
-    /// PrecisionCheck after the first `trials` trials, of which `judged` are no errors of the bench.
+    /// PrecisionCheck after the first `trials` trials, of which `judged` are no errors of the
+    /// bench.
     pub(crate) fn check(&self, successes: u64, judged: u64, trials: u32) -> PrecisionCheck {
         if half_width(successes, judged) <= self.half_width {
             PrecisionCheck::Narrow

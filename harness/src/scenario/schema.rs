@@ -1,8 +1,8 @@
 //! The JSON Schema of scenario files, for editors: a function of the language's table.
 //!
-//! It says of each key what it is, and which values it takes, as far as a schema can. Only
-//! `harness check` says that `where` names swept values, that the lists of a `zip` are equally
-//! long, that hosts of swept paths exist and the like.
+//! The schema describes each key and its values as far as a schema can. Only `harness check`
+//! reports that a `where` names a value that is not swept, that the lists of a `zip` have different
+//! lengths, or that the host of a swept path does not exist.
 
 use serde_json::{Map, Value, json};
 
@@ -11,14 +11,14 @@ use super::language::{DISTRIBUTION, RANGE, RANGE_KEYS, ROOT, ZIP};
 use crate::event::CauseKind;
 use crate::nat::catalogue::CATALOGUE;
 
-/// The schema as it is committed: `scenarios/schema.json`.
+/// Text of the schema: `scenarios/schema.json`.
 pub(crate) fn text() -> String {
     let mut text = serde_json::to_string_pretty(&schema()).expect("it has only strings for keys");
     text.push('\n');
     text
 }
 
-/// The schema, draft 7: what editors for TOML understand.
+/// The schema in draft 7, which editors for TOML understand.
 fn schema() -> Value {
     let mut root = section(&ROOT, None);
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
@@ -26,8 +26,8 @@ fn schema() -> Value {
     root
 }
 
-/// A table that has none but the keys of a section. The values of a distribution have the bounds of
-/// the key whose value it is.
+/// A table with the keys of a section only. The values of a distribution have the bounds of its
+/// key.
 fn section(section: &Section, bounds: Option<&NumberRange>) -> Value {
     let properties: Map<String, Value> = section
         .keys
@@ -152,7 +152,7 @@ fn width(bounds: Option<&NumberRange>) -> Value {
     schema
 }
 
-/// A number, or how it is drawn.
+/// A number, or its distribution.
 fn distribution(bounds: &NumberRange) -> Value {
     let mut table = section(&DISTRIBUTION, Some(bounds));
     table["minProperties"] = json!(1);
@@ -160,7 +160,7 @@ fn distribution(bounds: &NumberRange) -> Value {
     json!({ "anyOf": [number(Some(bounds)), table] })
 }
 
-/// The schema of a table, with the keys that it cannot be without.
+/// The schema of a table with its required keys.
 fn required(mut schema: Value, section: &Section) -> Value {
     let is_required = |key: &&Key| matches!(key.default, DefaultValue::Required);
     let keys = section.keys.iter().filter(is_required);
@@ -205,7 +205,7 @@ fn zip() -> Value {
 
 fn swept_values() -> Value {
     let list = json!({ "type": "array", "minItems": 1 });
-    // A table that is no range is a path without quotes, one key at a time.
+    // A table without `from` is a path without quotes, one key at a time.
     let deeper = json!({ "type": "object", "not": { "required": [RANGE_KEYS.keys[0].name] } });
     json!({ "anyOf": [list, property(&RANGE, None), deeper] })
 }
@@ -219,14 +219,14 @@ fn swept_path() -> Value {
     json!({ "pattern": format!("^({})$", paths.join("|")) })
 }
 
-/// What may follow a key in a path, as a regular expression.
+/// Regular expression for the part of a path after a key.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 fn below(kind: Kind) -> String {
     match kind {
         Kind::Section(section) => {
             let deeper: Vec<String> = section.keys.iter().map(|key| below(key.kind)).collect();
-            let deepest = deeper.iter().max_by_key(|pattern| pattern.len());
-            let deepest = deepest.map_or("", String::as_str);
+            let longest = deeper.iter().max_by_key(|pattern| pattern.len());
+            let deepest = longest.map_or("", String::as_str);
             format!(r"(\.({}){deepest})?", section.names().join("|"))
         }
         Kind::Named(section) => format!(r"(\.[a-z0-9-]+{})?", below(Kind::Section(section))),
@@ -252,7 +252,7 @@ mod tests {
             .is_valid(&scenario)
     }
 
-    /// `cargo run -p harness -- schema > scenarios/schema.json` mends it.
+    /// `cargo run -p harness -- schema > scenarios/schema.json` writes it anew.
     #[test]
     fn the_committed_schema_is_the_one_that_is_printed() {
         let committed = std::fs::read_to_string(folder().join("schema.json")).unwrap();

@@ -1,4 +1,4 @@
-//! From the tree to one checked [`Setup`].
+//! Reading one checked [`Setup`] from the tree.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Named for Election {
         &[("nonce", Self::Nonce), ("wan-ip", Self::WanIp)];
 }
 
-/// Everything that a sweep can vary.
+/// Setup of a tree: all values that a sweep can vary.
 pub(super) fn read(root: &Table<'_, '_>) -> Setup {
     let wan = root.section("wan");
     let peers = root.section("peer");
@@ -58,7 +58,7 @@ pub(super) fn read(root: &Table<'_, '_>) -> Setup {
     setup
 }
 
-/// What each section allows, but not both together.
+/// Reports values that each section allows, but not together.
 fn possible(root: &Table<'_, '_>, setup: &Setup) -> Checked<()> {
     if setup.wan.family != Family::V6 {
         return Ok(());
@@ -96,7 +96,7 @@ fn peer(section: &Table<'_, '_>, clock_offset: &Distribution) -> PeerSetup {
     }
 }
 
-/// Limit of the further hosts: each has an address of its own in a small network.
+/// Limit of further hosts: each one has an address in a small network.
 const MAX_HOSTS: usize = 100;
 
 fn hosts(root: &Table<'_, '_>) -> Checked<Vec<HostSetup>> {
@@ -131,11 +131,11 @@ fn hosts(root: &Table<'_, '_>) -> Checked<Vec<HostSetup>> {
 }
 
 fn subject(root: &Table<'_, '_>) -> Checked<Option<Subject>> {
-    let Some(value) = root.get("subject") else { return Ok(None) };
-    let value = value
+    let Some(subject) = root.get("subject") else { return Ok(None) };
+    let value = subject
         .section(root.key_of("subject").section())?
         .require("command")?;
-    // By the names in the file: one that has something else wrong with it is still meant.
+    // By the names in the file: a host with another mistake is still known.
     let hosts = root.get("host").and_then(|hosts| hosts.table().ok());
     let names: Vec<&str> = hosts
         .iter()

@@ -1,4 +1,4 @@
-//! Whole files: what is read from them, and what a user is told about a mistake.
+//! Tests of whole files: the scenarios that are read, and the reports on mistakes.
 
 use std::path::{Path, PathBuf};
 
@@ -37,12 +37,12 @@ fn rendered(error: &Error) -> String {
     report
 }
 
-/// What a user reads about a text that must be wrong.
+/// The report on a text that must be wrong.
 fn report(text: &str) -> String {
     rendered(&Scenario::parse("test.toml", text).expect_err("this is no scenario"))
 }
 
-/// What a user reads about lines that are wrong in an otherwise right file.
+/// The report on wrong lines in an otherwise right file.
 fn report_of(lines: &str) -> String {
     report(&format!("trials = 10\n{lines}\n"))
 }

@@ -21,7 +21,7 @@ pub(super) struct Value<'t, 's> {
 }
 
 impl<'t, 's> Value<'t, 's> {
-    /// Its dotted path.
+    /// Dotted path.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
@@ -36,7 +36,7 @@ impl<'t, 's> Value<'t, 's> {
         Self { key, ..self }
     }
 
-    /// What the language says of it.
+    /// Key of the value in the language.
     pub(super) fn key(&self) -> &'static Key {
         self.key
     }
@@ -61,12 +61,12 @@ impl<'t, 's> Value<'t, 's> {
         Problem::new(self.node.span(), message, label, help)
     }
 
-    /// A problem with this value, whose remedy is what its key takes.
+    /// A problem with this value; the help is that of its key.
     pub(super) fn wrong(&self, message: impl Into<String>, label: impl Into<String>) -> Problem {
         self.problem(message, label, self.key.help())
     }
 
-    /// The problem that it is of another type than `wanted`.
+    /// The problem that the value has another type than `wanted`.
     pub(super) fn not(&self, wanted: &str, help: impl Into<String>) -> Problem {
         let found = type_name(self.raw());
         self.problem(
@@ -76,7 +76,7 @@ impl<'t, 's> Value<'t, 's> {
         )
     }
 
-    /// The value of a type, or the problem that it is of another one.
+    /// The value of a type, or the problem that it has another type.
     fn typed<T>(&self, value: Option<T>, wanted: &str) -> Checked<T> {
         value.ok_or_else(|| self.not(wanted, self.key.help()))
     }
@@ -89,7 +89,7 @@ impl<'t, 's> Value<'t, 's> {
     /// A number within the bounds of a key.
     pub(super) fn number_of(&self, key: &Key) -> Checked<f64> {
         let bounds = key.bounds();
-        let (number, written) = match self.raw() {
+        let (parsed, written) = match self.raw() {
             DeValue::Integer(integer) => (as_f64(integer), integer.to_string()),
             DeValue::Float(float) => (float.as_str().parse().ok(), float.as_str().to_owned()),
             DeValue::String(_) => {
@@ -100,7 +100,7 @@ impl<'t, 's> Value<'t, 's> {
                 return Err(self.not("a number", key.help()));
             }
         };
-        let number = number.unwrap_or(f64::INFINITY);
+        let number = parsed.unwrap_or(f64::INFINITY);
         if (bounds.min..=bounds.max).contains(&number) {
             // Adding zero turns -0.0 into 0.0.
             return Ok(number + 0.0);
@@ -161,7 +161,7 @@ impl<'t, 's> Value<'t, 's> {
         })
     }
 
-    /// The items of a list; in messages they go by the path of the list.
+    /// The items of a list, with the path of the list for messages.
     pub(super) fn items(&self) -> Checked<Vec<Self>> {
         let items = self.typed(self.raw().as_array(), "a list")?;
         Ok(items
@@ -183,7 +183,7 @@ impl<'t, 's> Value<'t, 's> {
         })
     }
 
-    /// A table that has none but the keys of a section.
+    /// A table with the keys of a section only.
     pub(super) fn section(self, section: &'static Section) -> Checked<Table<'t, 's>> {
         if !self.raw().is_table() {
             let names = list(&section.names());
@@ -194,13 +194,13 @@ impl<'t, 's> Value<'t, 's> {
     }
 }
 
-/// A table in the tree. One that is not in the file is empty.
+/// A table in the tree; empty if the file does not have it.
 #[derive(Debug, Clone)]
 pub(super) struct Table<'t, 's> {
     path: String,
-    /// The key whose value it is.
+    /// Key of the table.
     key: &'static Key,
-    /// The keys that it may have; `None` where they are free.
+    /// Keys that the table may have; `None` if they are free.
     section: Option<&'static Section>,
     span: Range<usize>,
     table: Option<&'t DeTable<'s>>,
@@ -208,7 +208,7 @@ pub(super) struct Table<'t, 's> {
 }
 
 impl<'t, 's> Table<'t, 's> {
-    /// The whole file. Problems with it are reported to `problems`.
+    /// The whole file; `problems` collects its problems.
     pub(super) fn root(table: &'t DeTable<'s>, problems: &'t Problems) -> Self {
         let path = String::new();
         let whole =
@@ -216,7 +216,7 @@ impl<'t, 's> Table<'t, 's> {
         whole.only(&ROOT)
     }
 
-    /// Where problems are reported.
+    /// Collected problems.
     pub(super) fn problems(&self) -> &'t Problems {
         self.problems
     }
@@ -237,12 +237,12 @@ impl<'t, 's> Table<'t, 's> {
         Self { section: Some(section), ..self }
     }
 
-    /// Its keys, in the order of the file.
+    /// Keys in the order of the file.
     pub(super) fn keys(&self) -> impl Iterator<Item = &'t Spanned<DeString<'s>>> + use<'t, 's> {
         self.table.into_iter().flat_map(DeTable::keys)
     }
 
-    /// Its keys and values, in the order of the file.
+    /// Keys and values in the order of the file.
     pub(super) fn entries(
         &self,
     ) -> impl Iterator<Item = (&'t Spanned<DeString<'s>>, Value<'t, 's>)> {
@@ -258,7 +258,7 @@ impl<'t, 's> Table<'t, 's> {
         Value { path, key: key.unwrap_or(self.key), node, problems: self.problems }
     }
 
-    /// Whether it has no keys at all.
+    /// Whether the table has no keys.
     pub(super) fn is_empty(&self) -> bool {
         self.table.is_none_or(|table| table.is_empty())
     }
@@ -281,7 +281,7 @@ impl<'t, 's> Table<'t, 's> {
         })
     }
 
-    /// A section in this one; empty if it is not there, or no table.
+    /// A section of this table; empty if it is missing or no table.
     pub(super) fn section(&self, name: &str) -> Self {
         let key = self.key_of(name);
         let section = key.section();
@@ -298,7 +298,7 @@ impl<'t, 's> Table<'t, 's> {
         })
     }
 
-    /// The key of a name that its section has.
+    /// The key with a name that the section has.
     pub(super) fn key_of(&self, name: &str) -> &'static Key {
         let section = self
             .section
@@ -315,7 +315,7 @@ impl<'t, 's> Table<'t, 's> {
         self.get(name).map(|value| read(&value)).transpose()
     }
 
-    /// The value of a key, or the default of the key where it is not there, or wrong.
+    /// The value of a key, or its default if the value is missing or wrong.
     pub(super) fn or_default<T>(
         &self,
         name: &str,
@@ -349,7 +349,7 @@ impl<'t, 's> Table<'t, 's> {
     }
 }
 
-/// What a value is, in the words of the language's users.
+/// Name of the type of a value in messages.
 pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -362,7 +362,7 @@ pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A whole number, unless it is larger than any that means something.
+/// A whole number; `None` if it is larger than any valid value.
 pub(super) fn as_i128(integer: &toml::de::DeInteger<'_>) -> Option<i128> {
     i128::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
@@ -372,8 +372,8 @@ pub(super) fn as_f64(integer: &toml::de::DeInteger<'_>) -> Option<f64> {
     as_i128(integer).map(|number| number as f64)
 }
 
-/// The value as reports hold it. Numbers that JSON has no word for become `null`; no checked
-/// value is such a number.
+/// The value in JSON, for reports. NaN and infinity become `null`; no checked value is such a
+/// number.
 pub(super) fn to_json(value: &DeValue<'_>) -> serde_json::Value {
     match value {
         DeValue::String(text) => text.as_ref().into(),
@@ -394,9 +394,8 @@ pub(super) fn to_json(value: &DeValue<'_>) -> serde_json::Value {
     }
 }
 
-/// Puts `value` at `path` below `table`. Tables that are missing on the way, and values that are
-/// in the way, become tables which stand at `place`; except that a string `nat` becomes the table
-/// that it is short for.
+/// Inserts `value` at `path` below `table`. Missing tables on the path, and values in their place,
+/// become tables at `place`. A string `nat` becomes the table that it abbreviates.
 pub(super) fn put<'s>(
     table: &mut DeTable<'s>,
     path: &[&str],

@@ -25,8 +25,8 @@ pub(crate) enum Distribution {
         /// Upper bound of all values.
         high: f64,
     },
-    /// An exponential distribution from the lower bound on, cut off at the upper bound: the wait for
-    /// an event that may come at any moment.
+    /// An exponential distribution from the lower bound on, cut off at the upper bound: the wait
+    /// for an event that may come at any moment.
     Exponential {
         /// Mean distance from the lower bound before the cut, above 0.
         mean: f64,
@@ -42,8 +42,8 @@ pub(crate) enum Distribution {
 impl Distribution {
     /// Draws a value.
     ///
-    /// Every kind takes exactly one `next_u64` from the generator, a fixed value too: later draws do
-    /// not depend on the kind of this distribution.
+    /// Every kind takes exactly one `next_u64` from the generator, a fixed value too: later draws
+    /// do not depend on the kind of this distribution.
     pub(crate) fn sample(&self, rng: &mut ChaCha20Rng) -> f64 {
         self.at(uniform(rng))
     }

@@ -57,11 +57,11 @@ fn help(key: &Key) -> String {
 
 fn uniform(bounds: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
     let items = bounds.items()?;
-    let [low, high] = items.as_slice() else {
+    let [first, second] = items.as_slice() else {
         let message = format!("`{}` must have two bounds, not {}", bounds.path(), items.len());
         return Err(bounds.wrong(message, "must be [low, high]"));
     };
-    let (low, high) = (low.number_of(key)?, high.number_of(key)?);
+    let (low, high) = (first.number_of(key)?, second.number_of(key)?);
     if low > high {
         return Err(bounds.problem(
             format!("`{}` has a lower bound above the upper one", bounds.path()),
@@ -74,8 +74,8 @@ fn uniform(bounds: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
 
 fn normal(value: &Value<'_, '_>, key: &Key) -> Checked<Distribution> {
     let section = value.clone().section(value.key().section())?;
-    let mean = section.require("mean")?;
-    let (mean, place) = (mean.number_of(key)?, mean);
+    let place = section.require("mean")?;
+    let mean = place.number_of(key)?;
     let sd = positive(&section, "sd", key)?;
     let (low, high) = bounds(value, &section, key, key.bounds().min)?;
     if !(low..=high).contains(&mean) {

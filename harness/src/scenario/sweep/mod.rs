@@ -1,8 +1,8 @@
 //! Swept values: from `[sweep]` to cells.
 //!
-//! Each path is an axis, and so is each group of paths in `[[sweep.zip]]`, whose lists go together.
-//! Every combination of the axes is a cell. How many that makes is known, and judged, before a
-//! single one is made.
+//! Each path is an axis, and so is each group of paths in `[[sweep.zip]]`, whose values vary
+//! together. Every combination of the axes is a cell. The number of cells is checked before any
+//! cell is made.
 
 mod path;
 mod range;
@@ -25,10 +25,10 @@ use crate::event::Assignment;
 
 pub(super) use self::range::is_range;
 
-/// More cells than this are meant only if the user says so.
+/// Number of cells above which the user must confirm the sweep.
 const MANY_CELLS: u128 = 10_000;
 
-/// No scenario has more cells than this: each takes some kilobytes while they are run.
+/// Limit of the cells of a scenario: each one takes some kilobytes during a run.
 const MAX_CELLS: u128 = 1_000_000;
 
 /// One swept path and its values.
@@ -36,9 +36,9 @@ const MAX_CELLS: u128 = 1_000_000;
 pub(super) struct Axis<'s> {
     /// Dotted path into the scenario.
     pub path: String,
-    /// Its values as reports hold them; never empty. Only in a group is one there twice.
+    /// Values in the form of reports; never empty, and without duplicates except in a group.
     pub json: Vec<Json>,
-    /// Where the path stands in the file.
+    /// Place of the path in the file.
     pub place: Span<usize>,
     values: Vec<Spanned<DeValue<'s>>>,
 }
@@ -46,11 +46,11 @@ pub(super) struct Axis<'s> {
 /// Paths that vary together: one, or a group of `[[sweep.zip]]`.
 #[derive(Debug)]
 pub(super) struct Group<T> {
-    /// At least one, each with as many values.
+    /// At least one axis; all have the same number of values.
     pub axes: Vec<T>,
 }
 
-/// An axis whose values are not made yet.
+/// An axis before its values are made.
 #[derive(Debug)]
 pub(super) struct UnreadAxis<'t, 's> {
     path: String,
@@ -73,8 +73,8 @@ impl Values<'_, '_> {
     }
 }
 
-/// Reads `[sweep]`, but makes no values of its ranges. What is wrong with a path is noted, and the
-/// path left out.
+/// Reads `[sweep]` without making the values of ranges. A path with a problem is reported and left
+/// out.
 pub(super) fn read<'t, 's>(root: &Table<'t, 's>) -> Vec<Group<UnreadAxis<'t, 's>>> {
     let Some(value) = root.get("sweep") else { return Vec::new() };
     let Some(section) = root.or_report(value.clone().table()) else { return Vec::new() };
@@ -96,7 +96,7 @@ pub(super) fn read<'t, 's>(root: &Table<'t, 's>) -> Vec<Group<UnreadAxis<'t, 's>
     groups
 }
 
-/// Checks how many cells the groups make.
+/// Checks the number of cells of the groups.
 pub(super) fn check_size(
     groups: &[Group<UnreadAxis<'_, '_>>],
     root: &Table<'_, '_>,
@@ -135,7 +135,7 @@ pub(super) fn check_size(
     Err(Problem::new(place.unwrap_or_default(), message, "every combination is a cell", help))
 }
 
-/// The values of all ranges as TOML, in the order of `groups`: what [`axes`] borrows from.
+/// Values of all ranges as TOML, in the order of `groups`; [`axes`] borrows from these texts.
 pub(super) fn range_texts(groups: &[Group<UnreadAxis<'_, '_>>]) -> Vec<String> {
     let ranges = groups
         .iter()
@@ -159,8 +159,8 @@ pub(super) fn axes<'x>(
         let alone = group.axes.len() == 1;
         let axis = |found: UnreadAxis<'_, 'x>| {
             let text = texts.next().expect("one for each path");
-            let UnreadAxis { path, place, values } = found;
-            let values = match values {
+            let UnreadAxis { path, place, values: unread } = found;
+            let values = match unread {
                 Values::List(items) if alone => distinct(&path, items, root),
                 Values::List(items) => items.iter().map(|item| item.node().clone()).collect(),
                 Values::Range(_, place) => range_values(text, &place),
@@ -186,7 +186,7 @@ fn range_values<'x>(text: &'x str, place: &Span<usize>) -> Vec<Spanned<DeValue<'
     }
 }
 
-/// The items of a list, without those that are there a second time.
+/// The items of a list without duplicates.
 fn distinct<'s>(
     path: &str,
     items: Vec<Value<'_, 's>>,
@@ -210,8 +210,8 @@ fn distinct<'s>(
     values
 }
 
-/// Every combination of the swept values, the first path varying slowest. Without meaning if a
-/// problem was noted.
+/// Every combination of the swept values; the first path varies slowest. After a reported problem
+/// the result has no meaning.
 pub(super) fn cells<'x>(
     tree: &DeTable<'x>,
     groups: &[Group<Axis<'x>>],
@@ -232,7 +232,7 @@ pub(super) fn cells<'x>(
         .map(|group| group.axes[0].values.len())
         .product();
     let mut cells: Vec<Cell> = Vec::with_capacity(count);
-    // By a hash of the setup as it reads in full: floats have none of their own.
+    // By a hash of the `Debug` text of the setup: floats have no hash.
     let mut seen: HashMap<u64, usize> = HashMap::new();
     let hasher = BuildHasherDefault::<fnv::FnvHasher>::default();
     for index in 0..count {
@@ -272,7 +272,7 @@ fn assignments(groups: &[Group<Axis<'_>>], chosen: &[usize]) -> Vec<Assignment> 
     all.collect()
 }
 
-/// The problem that a swept value makes no difference, as where another one takes its place.
+/// The problem that a swept value has no effect, for example since another value replaces it.
 fn same_cells(
     groups: &[Group<Axis<'_>>],
     later: &[usize],
@@ -297,14 +297,14 @@ pub(crate) fn label(values: &[Assignment]) -> String {
     values.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// A value as it is shown: strings without quotes.
+/// Text of a value: strings without quotes.
 pub(super) fn text(value: &Json) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Whether two values are the same one for a reader: 5 and 5.0 are.
+/// Whether two values are the same for a reader: 5 and 5.0 are.
 pub(crate) fn same_value(one: &Json, other: &Json) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one == other,
@@ -422,7 +422,7 @@ fn check_zip(axes: &[UnreadAxis<'_, '_>], table: &Value<'_, '_>) -> Checked<()> 
     }
 }
 
-/// Which value of each group the cell of that index has.
+/// Index of the value of each group, for the cell with an index.
 fn digits(groups: &[Group<Axis<'_>>], mut index: usize) -> Vec<usize> {
     let mut digits = vec![0; groups.len()];
     for (digit, group) in digits.iter_mut().zip(groups).rev() {

@@ -1,4 +1,4 @@
-//! What can be known of a swept path without reading its values.
+//! Checks of swept paths that need no values.
 
 use super::super::error::did_you_mean;
 use super::super::key::{Key, Kind, Section};
@@ -6,7 +6,7 @@ use super::super::language::ROOT;
 use super::super::places::{self, join, swept_sections};
 use super::super::tree::Table;
 
-/// Checks a path: message and help otherwise.
+/// Checks a path. The error is a message and its help.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a new kind of value has none of this")]
 pub(super) fn check(path: &str, root: &Table<'_, '_>) -> Result<(), (String, String)> {
     let names: Vec<&str> = path.split('.').collect();
@@ -19,7 +19,7 @@ pub(super) fn check(path: &str, root: &Table<'_, '_>) -> Result<(), (String, Str
                 check_host(name, root)?;
                 Kind::Section(section)
             }
-            // A part of the value: what it may be is said when the value is read.
+            // A part of the value, which is checked when the value is read.
             Kind::Nat(_) | Kind::Distribution(_) => Kind::AnyNumber,
             _ => {
                 let message = format!("there are no keys below `{above}`");
@@ -74,7 +74,7 @@ fn first_value(path: &str, kind: Kind) -> Option<String> {
     }
 }
 
-/// A sweep brings no host into being: its name may just be misspelt.
+/// Checks that the host of a path exists: a sweep makes no host, and the name may be misspelt.
 fn check_host(name: &str, root: &Table<'_, '_>) -> Result<(), (String, String)> {
     let hosts = match root.get("host").map(|hosts| hosts.table()) {
         Some(Ok(hosts)) => hosts.keys().map(|key| key.get_ref().as_ref()).collect(),

@@ -1,4 +1,4 @@
-//! Swept values that follow each other by a step: `{ from = 0, to = 40, step = 5 }`.
+//! Ranges of swept values: `{ from = 0, to = 40, step = 5 }`.
 
 use toml::de::{DeTable, DeValue};
 
@@ -6,10 +6,10 @@ use super::super::error::Checked;
 use super::super::language::{RANGE, RANGE_KEYS};
 use super::super::tree::{Value, as_f64, as_i128};
 
-/// More values than this are no range that anybody means.
+/// Limit of the numbers in a range.
 const MAX_NUMBER: f64 = 1e12;
 
-/// Whether a table is meant as a range, and not as a part of a path.
+/// Whether a table is a range, not a part of a path.
 pub(in super::super) fn is_range(table: &DeTable<'_>) -> bool {
     RANGE_KEYS.keys.iter().any(|key| {
         table
@@ -23,10 +23,10 @@ pub(in super::super) fn is_range(table: &DeTable<'_>) -> bool {
 pub(super) struct Range {
     from: f64,
     step: f64,
-    /// How many numbers; at least one.
+    /// Number of values, at least one.
     pub(super) count: u64,
-    /// Digits after the point: as many as `from` and `step` are written with. `None` where all
-    /// three are whole numbers, so that the values are as well.
+    /// Digits after the point, as in `from` and `step`. `None` if all three are whole numbers: then
+    /// the values are whole numbers too.
     decimals: Option<usize>,
 }
 
@@ -62,7 +62,7 @@ impl Range {
                 RANGE.help,
             ));
         }
-        // A hair more than the division says, as 0.3 / 0.1 is a hair less than 3.
+        // Slightly more than the quotient, since 0.3 / 0.1 is slightly less than 3.
         let steps = ((to - from) / step + 1e-9).floor();
         if steps < 0.0 {
             let message = format!("the range of `{path}` never gets from {from} to {to}");
@@ -89,7 +89,7 @@ impl Range {
         Ok(Self { from, step, count, decimals: (!whole).then_some(decimals) })
     }
 
-    /// Its values as a TOML list.
+    /// The values as a TOML list.
     pub(super) fn text(&self) -> String {
         let value = |index: u64| {
             let value = self.from + self.step * index as f64;
@@ -102,7 +102,7 @@ impl Range {
 
 /// Digits after the point; `None` of a whole number.
 fn decimals(value: &DeValue<'_>) -> Option<usize> {
-    /// An exponent may ask for more digits than anybody reads.
+    /// Limit of the digits: an exponent may ask for thousands.
     const MAX_DIGITS: i64 = 15;
     let DeValue::Float(float) = value else { return None };
     let (digits, exponent) = float

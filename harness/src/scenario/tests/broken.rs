@@ -1,4 +1,4 @@
-//! Files as a user could have written them: what `check` says of each.
+//! Reports of `check` on files as a user could have written them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Ranges, zips, draws, demands and precision: what is read from them.
+//! Tests of ranges, zips, distributions, criteria and precision.
 
 use super::*;
 use crate::peers::Side;

@@ -1,4 +1,4 @@
-//! What flags and other files bring into a scenario.
+//! Tests of flags and extended files.
 
 use super::*;
 use crate::peers::Side;
@@ -79,7 +79,7 @@ fn the_source_of_a_scenario_alone_says_all_that_its_layers_did() {
     assert!(!scenario.source.contains("extends"), "{}", scenario.source);
     let mut again = Scenario::parse(&file.display().to_string(), &scenario.source).unwrap();
     for expectation in &mut again.expectations {
-        // The source is one text, so all are in it; the file itself has none of these.
+        // All of these are in the source, which is one text, and not in the file itself.
         assert!(expectation.line.take().is_some());
     }
     assert_eq!(again, scenario);
@@ -91,8 +91,8 @@ fn the_source_of_a_scenario_alone_says_all_that_its_layers_did() {
 #[test]
 fn a_mistake_is_told_where_it_stands() {
     let (folder, file) = family(&BASE.replace("loss = 0.1", "loss = 10"), "[wan]\ndelay = 5");
-    let report = read(&file, &["punch.rule=x", "wan.dealy_ms=7"]).unwrap_err();
-    let report = report.replace(&format!("{}/", folder.path().display()), "");
+    let with_folder = read(&file, &["punch.rule=x", "wan.dealy_ms=7"]).unwrap_err();
+    let report = with_folder.replace(&format!("{}/", folder.path().display()), "");
     insta::assert_snapshot!(report);
 }
 

@@ -1,4 +1,4 @@
-//! Whatever a file holds, reading it ends in a scenario or in an error.
+//! Reading any text ends in a scenario or in an error, never in a panic.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -56,7 +56,7 @@ fn on_a_file_whose_words_are_shuffled_or_replaced() {
     shuffled().for_each(|text| try_out(&text));
 }
 
-/// The other way round there is much that only the reader can tell.
+/// The schema accepts what the reader accepts; the reader checks more than a schema can.
 #[test]
 fn and_what_is_a_scenario_follows_the_schema() {
     let schema: serde_json::Value = serde_json::from_str(&schema::text()).unwrap();
