@@ -56,13 +56,13 @@ impl PeerSide<'_> {
     }
 
     /// Whether the port to which the other side sends is mapped to this side's host.
-    fn is_addressed(self) -> bool {
+    fn preserves_port(self) -> bool {
         self.outside_port() == Some(PORT)
     }
 
     /// Whether mappings let in other endpoints than those that were sent to, and last for a whole
     /// trial.
-    fn is_wide(self) -> bool {
+    fn has_open_mappings(self) -> bool {
         match self.nat {
             Nat::Public => true,
             Nat::Behind(nat) => nat.filtering != Filtering::AddressAndPortDependent,
@@ -72,9 +72,9 @@ impl PeerSide<'_> {
     /// Whether a SYN that comes between two attempts of this side is answered with a RST, which
     /// ends the mapping of the other side. The NAT sends the RST, or the host if the SYN is let in
     /// and no socket listens.
-    fn resets(self) -> bool {
+    fn answers_with_rst(self) -> bool {
         match self.nat {
-            _ if self.is_wide() => !self.listens,
+            _ if self.has_open_mappings() => !self.listens,
             Nat::Public => false,
             Nat::Behind(nat) => {
                 matches!(nat.unsolicited, Unsolicited::Reset | Unsolicited::Open)
@@ -88,10 +88,10 @@ impl PeerSide<'_> {
     /// Then a SYN of this side that the other NAT lets in between two attempts can spoil the other
     /// side's mapping: connection tracking takes the SYN for a connection, and refuses the sequence
     /// numbers of all later SYNs.
-    fn spoils(self, other: Self) -> bool {
-        let floods = |nat: &NatSpec| !nat.icmp_limit && nat.unsolicited.is_icmp();
+    fn may_spoil(self, other: Self) -> bool {
+        let answers_every_syn = |nat: &NatSpec| !nat.icmp_limit && nat.unsolicited.is_icmp();
         let lets_in = |nat: &NatSpec| nat.forwards_syn(Sender::Contacted);
-        self.nat.spec().is_some_and(floods) && other.nat.spec().is_some_and(lets_in)
+        self.nat.spec().is_some_and(answers_every_syn) && other.nat.spec().is_some_and(lets_in)
     }
 
     /// Whether a SYN of the other side comes through to this side's host after the host has sent
@@ -101,44 +101,43 @@ impl PeerSide<'_> {
         let sender = if same_port { Sender::Contacted } else { Sender::OtherPort };
         let let_in = match self.nat {
             Nat::Public => true,
-            Nat::Behind(nat) => self.is_addressed() && nat.forwards_syn(sender),
+            Nat::Behind(nat) => self.preserves_port() && nat.forwards_syn(sender),
         };
         // A SYN from a port to which no socket connects needs a listener.
         let_in && (same_port || self.listens)
     }
 
     /// Whether the peer sends fresh SYNs rather than leave repeats to the kernel.
-    fn repeats(self) -> bool {
+    fn sends_fresh_syns(self) -> bool {
         self.rule == Rule::Rolling
     }
 
     /// Whether the NAT draws so many ports that it may draw one which the other side expects. For
     /// the few mappings of a usual attempt the chance is 1 in 4,000 with 16 ports.
-    fn may_hit(self, other: Self) -> bool {
+    fn may_draw_expected_port(self, other: Self) -> bool {
         let Some(nat) = self.nat.spec() else { return false };
-        let scheduled = scheduled(self.rule);
-        let meets =
-            |PortBlock { first, last }| first <= *scheduled.end() && last >= *scheduled.start();
+        let range = port_range(self.rule);
+        let meets = |PortBlock { first, last }| first <= *range.end() && last >= *range.start();
         if !nat.allocation.drawn_from().is_some_and(meets) {
             return false;
         }
         // Any SYN of the other side reaches a listener through any of the mappings: 1 in 200
         // trials, and 1 in 4 where there is a mapping for every SYN.
-        let met = self.is_wide() && self.listens;
+        let met = self.has_open_mappings() && self.listens;
         // A RST ends a mapping, so that each new SYN draws a port: some 100 a second, 1 in 50
         // trials.
         let redraws = nat.mapping == Mapping::AddressAndPortDependent
             && matches!(nat.allocation, Allocation::Random | Allocation::Sequential);
-        let expects = other.is_addressed()
+        let expects = other.preserves_port()
             && other
                 .nat
                 .spec()
                 .is_none_or(|nat| nat.forwards_syn(Sender::Contacted));
-        met || (redraws && other.resets() && expects)
+        met || (redraws && other.answers_with_rst() && expects)
     }
 
     /// Whether the NAT drops unsolicited SYNs, and remembers a SYN for the kernel's usual time.
-    fn is_plain(self) -> bool {
+    fn drops_and_remembers(self) -> bool {
         self.nat
             .spec()
             .is_some_and(|nat| !nat.answers_unsolicited() && nat.timeouts.syn_s.is_none())
@@ -146,7 +145,7 @@ impl PeerSide<'_> {
 }
 
 /// The range of a rule's ports, holes included.
-fn scheduled(rule: Rule) -> RangeInclusive<u16> {
+fn port_range(rule: Rule) -> RangeInclusive<u16> {
     match rule {
         Rule::Rolling => 2024..=32_767,
         Rule::Article => 30_000..=49_999,
@@ -167,9 +166,11 @@ pub(super) fn reachability(setup: &Setup) -> Reachability {
     };
     let timeouts = [a, b].map(|side| side.nat.spec().map(|nat| nat.timeouts).unwrap_or_default());
     match (a.admits(b), b.admits(a)) {
-        (false, false) if a.may_hit(b) || b.may_hit(a) => Reachability::Uncertain(
-            "a NAT draws so many ports that it may draw one that is expected",
-        ),
+        (false, false) if a.may_draw_expected_port(b) || b.may_draw_expected_port(a) => {
+            Reachability::Uncertain(
+                "a NAT draws so many ports that it may draw one that is expected",
+            )
+        }
         (false, false) => Reachability::Never,
         _ if timeouts
             .iter()
@@ -180,15 +181,19 @@ pub(super) fn reachability(setup: &Setup) -> Reachability {
         _ if timeouts.iter().any(|t| forgets(t.established_s, rtt * 4)) => {
             Reachability::Uncertain("a NAT forgets a connection while it is being made")
         }
-        _ if a.spoils(b) || b.spoils(a) => Reachability::Uncertain(
+        _ if a.may_spoil(b) || b.may_spoil(a) => Reachability::Uncertain(
             "a NAT answers every SYN with an ICMP error, which the other NAT's mapping outlives: a \
              SYN that comes between two attempts may spoil it",
         ),
-        (true, true) if a.is_plain() && b.is_plain() => Reachability::Within(Duration::ZERO),
-        _ if !a.repeats() => {
+        (true, true) if a.drops_and_remembers() && b.drops_and_remembers() => {
+            Reachability::Within(Duration::ZERO)
+        }
+        _ if !a.sends_fresh_syns() => {
             Reachability::Uncertain("it takes another SYN, and this rule sends few")
         }
-        (true, true) if a.resets() && b.resets() => Reachability::Within(MAX_CROSSING),
+        (true, true) if a.answers_with_rst() && b.answers_with_rst() => {
+            Reachability::Within(MAX_CROSSING)
+        }
         // Where only one side admits the other's SYN, it does so at any moment: a NAT that refuses
         // simultaneous open cannot answer with a RST, and opposite a NAT that changes ports only a
         // wide one admits a SYN.
@@ -232,11 +237,11 @@ mod tests {
             assert_eq!(between(changes, changes), Reachability::Never, "{changes}");
             for wide in ["'none'", "'full-cone'", "'address-restricted'"] {
                 assert_eq!(between(changes, wide), SOON, "{changes} {wide}");
-                let deaf = with(changes, wide, "punch.listen = false");
+                let not_listening = with(changes, wide, "punch.listen = false");
                 // The host behind it answers with RST, and then a random port is drawn again.
-                let redraws = matches!(deaf, Reachability::Uncertain(_));
+                let redraws = matches!(not_listening, Reachability::Uncertain(_));
                 assert_eq!(redraws, changes == "'symmetric'", "{changes} {wide}");
-                assert!(redraws || deaf == Reachability::Never, "{changes} {wide}");
+                assert!(redraws || not_listening == Reachability::Never, "{changes} {wide}");
             }
         }
     }
@@ -253,8 +258,8 @@ mod tests {
         }
         let cone = "{ allocation = 'random', filtering = 'endpoint-independent' }";
         assert!(chance(between(cone, "'symmetric-sequential'")));
-        let deaf = with(cone, "'symmetric-sequential'", "punch.listen = false");
-        assert_eq!(deaf, Reachability::Never, "nobody takes a SYN from another port");
+        let not_listening = with(cone, "'symmetric-sequential'", "punch.listen = false");
+        assert_eq!(not_listening, Reachability::Never, "nobody takes a SYN from another port");
         let article = "punch.rule = 'article'\npunch.listen = false";
         assert!(chance(with("'symmetric-sequential'", "'none'", article)));
         // A mapping that stays is drawn once.
@@ -278,8 +283,8 @@ mod tests {
         assert_eq!(between("'home-reject'", "'home'"), SOON);
         assert_eq!(between("'home-reject'", "'icmp-reject'"), SOON);
         assert_eq!(between("'home-reject'", "'none'"), SOON);
-        let deaf = with("'home-reject'", "'none'", "punch.listen = false");
-        assert_eq!(deaf, Reachability::Within(MAX_CROSSING));
+        let not_listening = with("'home-reject'", "'none'", "punch.listen = false");
+        assert_eq!(not_listening, Reachability::Within(MAX_CROSSING));
     }
 
     #[test]

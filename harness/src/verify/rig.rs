@@ -228,7 +228,7 @@ impl NatRig {
                     && packet.opens(flow.transport)
             };
             let Some(flow) = flows.iter_mut().find(is_opened) else { continue };
-            // Already assigned: a retransmitted SYN of another flow.
+            // A packet that is assigned already is a retransmitted SYN of another flow.
             if self
                 .assigned
                 .insert((flow.transport, packet.source, packet.destination))
