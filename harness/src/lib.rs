@@ -20,10 +20,10 @@ mod run;
 mod scenario;
 mod stalls;
 mod stats;
+mod ui;
 mod uniform;
 mod verify;
 mod wan;
-mod words;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use crate::{
     report::judge::{Allowance, rate_allowance, time_allowance},
     scenario::{Bound, Criterion, MAX_TRIALS, Scenario},
     stats::least,
-    words::count,
+    ui::plural::{Noun, count},
 };
 
 /// One line for each expectation of a scenario.
@@ -85,52 +85,45 @@ fn max_trials(scenario: &Scenario) -> u64 {
 }
 
 fn allowed(criterion: &Criterion, trials: u64) -> String {
-    let with = |noun: &str| some(trials, noun);
+    let with = |noun: Noun<'_>| count(trials, noun);
     match criterion {
         Criterion::Theory => "fails with the first trial that goes otherwise".to_owned(),
         Criterion::Causes(_) => "fails with the first failure of another cause".to_owned(),
         Criterion::Success(bound) => {
-            let against = if bound.sign.is_lower() { "failure" } else { "success" };
-            words(&with("trial"), rate_allowance(*bound, trials), against)
+            let against = if bound.sign.is_lower() { "failure".into() } else { SUCCESS };
+            words(&with("trial".into()), rate_allowance(*bound, trials), against)
         }
         Criterion::AsTheorySays(bound) => {
-            let against =
-                if bound.sign.is_lower() { "trial otherwise" } else { "trial as it says" };
-            words(&with("decided trial"), rate_allowance(*bound, trials), against)
+            let against = if bound.sign.is_lower() { OTHERWISE } else { AS_IT_SAYS };
+            words(&with("decided trial".into()), rate_allowance(*bound, trials), against)
         }
         Criterion::Time(_, quantile, bound) => {
             let against = if bound.sign.is_lower() { "faster one" } else { "slower one" };
-            words(&with("success"), time_allowance(*quantile, *bound, trials), against)
+            words(&with(SUCCESS), time_allowance(*quantile, *bound, trials), against.into())
         }
         Criterion::Cause(_, bound) => share_of_failures(*bound, trials),
     }
 }
 
-fn words(with: &str, allowance: Allowance, against: &str) -> String {
+const SUCCESS: Noun<'_> = Noun::Irregular("success", "successes");
+const OTHERWISE: Noun<'_> = Noun::Irregular("trial otherwise", "trials otherwise");
+const AS_IT_SAYS: Noun<'_> = Noun::Irregular("trial as it says", "trials as it says");
+
+fn words(with: &str, allowance: Allowance, against: Noun<'_>) -> String {
     let Allowance { passes_up_to, fails_from } = allowance;
     let fails = match fails_from {
         Some(least) => format!("fails from {least} on"),
         None => "never fails".to_owned(),
     };
     match passes_up_to {
-        Some(0) => format!("with {with} passes without any {against}, {fails}"),
-        Some(most) => format!("with {with} passes with at most {}, {fails}", some(most, against)),
+        Some(0) => format!("with {with} passes without any {}, {fails}", against.singular()),
+        Some(most) => format!("with {with} passes with at most {}, {fails}", count(most, against)),
         None => {
             let fails = fails_from.map_or("it never fails".to_owned(), |least| {
-                format!("fails from {} on", some(least, against))
+                format!("fails from {} on", count(least, against))
             });
             format!("{with} cannot prove it, whatever they show; {fails}")
         }
-    }
-}
-
-/// `1 success`, `2 successes`
-fn some(number: u64, noun: &str) -> String {
-    match (number, noun) {
-        (2.., "success") => format!("{number} successes"),
-        (2.., "trial otherwise") => format!("{number} trials otherwise"),
-        (2.., "trial as it says") => format!("{number} trials as it says"),
-        _ => count(number, noun),
     }
 }
 

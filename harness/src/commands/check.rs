@@ -6,7 +6,7 @@ use super::{
     Problem, allowances, print_line,
     scenarios::{ScenarioArgs, read},
 };
-use crate::{exit::Exit, scenario::Scenario, words::count};
+use crate::{exit::Exit, scenario::Scenario, ui::plural::count};
 
 /// Options of `check`.
 #[derive(Debug, Args)]

@@ -1,9 +1,6 @@
 //! `harness compare`.
 
-use std::{
-    io::{self, IsTerminal},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -13,8 +10,8 @@ use crate::{
     report::{
         compare::{self, Change, Comparison, MIN_MS},
         log,
-        style::Style,
     },
+    ui::style::Style,
 };
 
 /// Options of `compare`.
@@ -81,6 +78,6 @@ fn rendered(args: &CompareArgs, comparison: &Comparison) -> String {
         let json = serde_json::to_string_pretty(comparison);
         return json.expect("a comparison is strings, numbers and lists") + "\n";
     }
-    let style = Style::of_stdout(io::stdout().is_terminal());
+    let style = Style::of_stdout();
     compare::render(comparison, [&args.first, &args.second], args.full, style)
 }

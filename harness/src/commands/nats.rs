@@ -18,8 +18,8 @@ use crate::{
         show,
     },
     peers::Family,
-    report::style::Style,
     scenario::{did_you_mean, list, nat_from_text},
+    ui::style::Style,
     verify::{NatUnderTest, text},
 };
 
@@ -93,7 +93,7 @@ pub(crate) fn nats(args: &NatsArgs) -> Result<Exit, Problem> {
             Ok(Exit::Success)
         }
         None => {
-            print_line(show::list(width()).trim_end());
+            print_line(show::list(Style::of_stdout()).trim_end());
             Ok(Exit::Success)
         }
         Some(NatsCommand::Show(args)) => show_one(args),
@@ -111,7 +111,7 @@ fn show_one(args: &ShowNatArgs) -> Result<Exit, Problem> {
     if args.json {
         print_json(&show::rules_json(&nat, family, wan));
     } else {
-        print_line(show::script(&nat, family, wan, width()).trim_end());
+        print_line(show::script(&nat, family, wan, Style::of_stdout().width).trim_end());
     }
     Ok(Exit::Success)
 }
@@ -142,7 +142,7 @@ fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
     if args.json {
         print_json(&text::json(&subjects, &results));
     } else {
-        print_line(text::render(&subjects, &results).trim_end());
+        print_line(text::render(&subjects, &results, Style::of_stdout()).trim_end());
     }
     let different = results
         .iter()
@@ -213,9 +213,4 @@ fn find_behind(text: &str) -> Result<NatSpec, Problem> {
 fn print_json(value: &serde_json::Value) {
     // Only a map whose keys are no strings has no JSON.
     print_line(&serde_json::to_string_pretty(value).unwrap_or_default());
-}
-
-fn width() -> usize {
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    width.map_or(Style::DEFAULT_WIDTH, usize::from).max(60)
 }

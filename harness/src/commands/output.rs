@@ -3,20 +3,22 @@
 
 use std::{
     fs::OpenOptions,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 
 use super::Problem;
-use crate::report::{
-    cells_csv, github, junit,
-    log::{SUMMARY_FILE, check_writable, write_atomically},
-    markdown,
-    style::Style,
-    summary::Summary,
-    terminal::{self, View},
+use crate::{
+    report::{
+        cells_csv, github, junit,
+        log::{SUMMARY_FILE, check_writable, write_atomically},
+        markdown,
+        summary::Summary,
+        terminal::{self, View},
+    },
+    ui::style::Style,
 };
 
 /// Reports in files that the user names, besides those in the run's folder.
@@ -55,7 +57,7 @@ pub(super) enum Format {
 fn rendered(format: Format, summary: &Summary, folder: &Path) -> String {
     match format {
         Format::Terminal { full } => {
-            let style = Style::of_stdout(io::stdout().is_terminal());
+            let style = Style::of_stdout();
             terminal::render(summary, View { folder: Some(folder), style, full })
         }
         Format::Json => json(summary),

@@ -12,8 +12,8 @@ use crate::{
     peers::Family,
     run::{Interruptible, RefusedNat, RunContext, interruptible, refusal},
     scenario::Setup,
+    ui::plural::count,
     verify::{self, NatUnderTest, Verified},
-    words::count,
 };
 
 /// A NAT and its version of IP.

@@ -10,60 +10,73 @@ use super::{
     keys, rfc,
     rules::{self, LAN, Rules, Tool, WAN},
 };
-use crate::{named::Named, peers::Family};
+use crate::{
+    named::Named,
+    peers::Family,
+    ui::{
+        style::Style,
+        table::{self, Column},
+        wrap::{indented, paragraph},
+    },
+};
 
 /// Sign for a behaviour that a NAT does not have.
 const NONE: &str = "-";
 
-/// The catalogue as a table, and below it the equipment that each NAT stands for, in lines of up to
-/// `width` columns as far as the table allows.
-pub(crate) fn list(width: usize) -> String {
-    const HEADING: [&str; 8] = [
-        "NAT",
-        "mapping",
-        "filtering",
-        "allocation",
-        "unsolicited",
-        "sim. open",
-        "hairpin",
-        "time-outs",
+/// The meaning of what the table abbreviates.
+const ABBREVIATIONS: &str = "EI endpoint-independent, AD address-dependent, APD \
+    address-and-port-dependent (RFC 4787); preserving-ovl. preserving-overloading; time-outs in \
+    seconds for SYNs/established/closed connections, where they are not the kernel's.";
+
+/// The catalogue as a table, or as two where one is too wide, and below it the equipment that each
+/// NAT stands for.
+pub(crate) fn list(style: Style) -> String {
+    const HEADINGS: [[&str; 2]; 8] = [
+        ["NAT", ""],
+        ["mapping", ""],
+        ["filtering", ""],
+        ["allocation", ""],
+        ["unsolicited", ""],
+        ["sim.", "open"],
+        ["hairpin", ""],
+        ["time-", "outs"],
     ];
-    let mut rows = vec![HEADING.map(str::to_owned)];
-    rows.extend(CATALOGUE.iter().map(row));
-    let widths: Vec<usize> = (0..HEADING.len())
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    text += "\nEI endpoint-independent, AD address-dependent, APD address-and-port-dependent (RFC \
-             4787),\npreserving-ovl. preserving-overloading; time-outs in seconds for SYNs/established/closed connections, where they are \
-             not the kernel's.\n\n";
-    let name_width = widths.first().copied().unwrap_or(0);
+    let rows: Vec<[String; 8]> = CATALOGUE.iter().map(row).collect();
+    let column = |(index, heading): (usize, [&str; 2])| {
+        Column::left(heading, rows.iter().map(|row| row[index].clone()).collect())
+    };
+    let columns: Vec<Column> = HEADINGS.into_iter().enumerate().map(column).collect();
+    let mut text = if table::fits(&columns, style) {
+        table::plain(&columns, style)
+    } else {
+        let (left, right) = columns.split_at(5);
+        let right = [&columns[..1], right].concat();
+        table::plain(left, style) + "\n" + &table::plain(&right, style)
+    };
+    text.push('\n');
+    text += &paragraph("", ABBREVIATIONS, style.width);
+    text.push('\n');
+    let names = CATALOGUE.iter().map(|entry| entry.name.len());
+    let name_width = names.max().unwrap_or(0);
     for CatalogueEntry { name, summary, .. } in CATALOGUE {
-        let indent = " ".repeat(name_width + 2);
-        let options = textwrap::Options::new(width).subsequent_indent(&indent);
-        text += &textwrap::fill(&format!("{name:name_width$}  {summary}"), options);
-        text.push('\n');
+        text += &paragraph(&format!(" {name:name_width$}  "), summary, style.width);
     }
-    text
+    style.encode(text)
 }
 
 fn row(entry: &CatalogueEntry) -> [String; 8] {
     let Some(nat) = &entry.spec else {
         return [entry.name, NONE, NONE, NONE, NONE, NONE, NONE, NONE].map(str::to_owned);
     };
-    let mut allocation = nat.allocation.to_string();
-    if nat.allocation == Allocation::PreservingOverloading {
+    let allocation = match nat.allocation {
         // The full name is wide, and this is the usual allocation.
-        "preserving-ovl.".clone_into(&mut allocation);
-    }
+        Allocation::PreservingOverloading => "preserving-ovl.".to_owned(),
+        Allocation::Preserving
+        | Allocation::FixedDelta(_)
+        | Allocation::Block(_)
+        | Allocation::Random
+        | Allocation::Sequential => nat.allocation.to_string(),
+    };
     [
         entry.name.to_owned(),
         short_mapping(nat.mapping).to_owned(),
@@ -222,11 +235,7 @@ fn arguments(tool: Tool) -> &'static [&'static str] {
 }
 
 fn comment(text: &str, width: usize) -> String {
-    let options = textwrap::Options::new(width)
-        .initial_indent("# ")
-        .subsequent_indent("#   ")
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(text, options) + "\n"
+    indented("# ", "#   ", text, width)
 }
 
 fn in_words(timeouts: Timeouts) -> String {
@@ -255,7 +264,9 @@ mod tests {
 
     #[test]
     fn the_catalogue_as_a_table() {
-        insta::assert_snapshot!(list(100));
+        let style = Style { width: 100, color: false, unicode: true };
+        insta::assert_snapshot!(list(style));
+        insta::assert_snapshot!(list(Style { width: 80, ..style }));
     }
 
     #[test]

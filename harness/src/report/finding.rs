@@ -8,7 +8,7 @@ use crate::{
         summary::{CellSummary, CellVerdict, ExpectationSummary, Judgement},
     },
     scenario::Criterion,
-    words::count,
+    ui::plural::count,
 };
 
 /// An expectation and what was measured, in words.

@@ -8,8 +8,9 @@ use crate::{
         finding::Finding,
         labels::{Labels, replay},
         summary::{CauseSummary, Judgement, RunState, ScenarioSummary, Summary},
+        text::CUT_SHORT,
     },
-    words::count,
+    ui::plural::count,
 };
 
 /// GitHub shows at most ten errors and ten warnings of a step.
@@ -51,13 +52,12 @@ pub(crate) fn render(summary: &Summary) -> String {
         annotate(&Labels::new(index, scenario), &mut all);
     }
     if summary.state != RunState::Finished {
-        let text = "trials that were still running are left out, so that the rates are too high";
         all.push(Annotation {
             level: Level::Warning,
             file: String::new(),
             line: None,
             title: "the run was cut short".to_owned(),
-            text: text.to_owned(),
+            text: CUT_SHORT.to_owned(),
         });
     }
     [Level::Error, Level::Warning]

@@ -15,10 +15,10 @@ use crate::{
         finding::Finding,
         labels::{Labels, replay},
         summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
-        text::{milliseconds, rate},
+        text::{CUT_SHORT, milliseconds, rate},
     },
     stats::Quantiles,
-    words::count,
+    ui::plural::count,
 };
 
 /// The whole report. The commands in it name the folder of the run `RUN`, so that the same events
@@ -113,8 +113,7 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
 fn unfinished(summary: &Summary) -> TestSuite {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_type(state(summary));
-    status
-        .set_message("trials that were still running are left out, so that the rates are too high");
+    status.set_message(CUT_SHORT);
     let mut suite = TestSuite::new("harness");
     let mut case = TestCase::new("the run came to its end", status);
     case.set_classname("harness");

@@ -12,7 +12,7 @@ use crate::{
         text::{cell_label, short_names, value},
     },
     scenario::same_value,
-    words::count,
+    ui::{plural::count, shell::quoted_path},
 };
 
 /// A scenario, and what its cells and trials are called.
@@ -206,18 +206,8 @@ pub(super) fn full_label(values: &[Assignment]) -> String {
 
 /// The command that runs a trial again and shows its packets.
 pub(super) fn replay(folder: Option<&Path>, trial: &str) -> String {
-    let folder = folder.map_or_else(|| "RUN".to_owned(), shell_word);
+    let folder = folder.map_or_else(|| "RUN".to_owned(), quoted_path);
     format!("harness replay {folder} {trial}")
-}
-
-/// A path as a shell takes it for one word.
-pub(super) fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+:,=@%".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -247,13 +237,5 @@ mod tests {
         assert_eq!(told("wan.loss", &[0.0, 9.0]), "loss = 0");
         assert_eq!(told("wan.loss", &[8.0, 9.0]), "loss = 8.0 or 9.0");
         assert_eq!(told("wan.delay_ms", &[5.0]), "wan.delay_ms = 5.0");
-    }
-
-    #[test]
-    fn a_path_is_one_word_for_a_shell() {
-        let word = |path: &str| shell_word(Path::new(path));
-        assert_eq!(word("target/harness/2026-skew"), "target/harness/2026-skew");
-        assert_eq!(word("my runs/it's"), r"'my runs/it'\''s'");
-        assert_eq!(word("a;b"), "'a;b'");
     }
 }

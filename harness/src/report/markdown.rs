@@ -10,7 +10,7 @@ use crate::{
         labels::{Labels, replay},
         outcome,
         summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
-        text::{milliseconds, rate, short_values},
+        text::{CUT_SHORT, milliseconds, rate, short_values},
     },
     stats::Quantiles,
 };
@@ -27,8 +27,7 @@ const MAX_COLUMNS: usize = 25;
 pub(crate) fn render(summary: &Summary) -> String {
     let mut out = format!("## {}\n", headline(summary));
     if summary.state != RunState::Finished {
-        out.push_str("\nIncomplete: trials that were still running are left out. ");
-        out.push_str("A failure lasts longer than a success, so that the rates are too high.\n");
+        let _infallible = writeln!(out, "\nIncomplete: {CUT_SHORT}");
     }
     for (index, scenario) in summary.scenarios.iter().enumerate() {
         out.push_str(&ScenarioReport { labels: Labels::new(index, scenario), scenario }.render());

@@ -7,7 +7,7 @@ use crate::{
     },
     scenario::{Criterion, TimeUnit},
     stats::Bounds,
-    words::count,
+    ui::plural::count,
 };
 
 /// What a cell showed of what a criterion is on.
@@ -83,10 +83,10 @@ mod tests {
         event::Outcome,
         report::{
             fixture::{caused, cell, event, expect, finished, scenario, started, trial, trials},
-            style::Style,
             tally::summarize,
             terminal,
         },
+        ui::style::Style,
     };
 
     #[test]

@@ -20,7 +20,6 @@ mod measured;
 mod outcome;
 pub(crate) mod progress;
 pub(crate) mod sink;
-pub(crate) mod style;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod tally;

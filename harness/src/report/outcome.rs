@@ -5,7 +5,7 @@ use crate::{
         summary::{Judgement, RunState, Summary},
         text::duration,
     },
-    words::count,
+    ui::plural::count,
 };
 
 /// Whether a run has no verdict: nothing was expected, and nothing went wrong.

@@ -14,7 +14,7 @@ use crate::{
         sink::{Sink, SinkError},
         text::duration,
     },
-    words::count,
+    ui::plural::count,
 };
 
 /// Pause between plain lines.

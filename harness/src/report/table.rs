@@ -1,26 +1,17 @@
 //! The table of a scenario's cells.
 
-use comfy_table::{
-    Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
-};
-
 use crate::{
     event::Assignment,
     report::{
-        style::{Ink, Style},
         summary::{CellSummary, Judgement, Typical},
         text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
     stats::{Bounds, Quantiles},
+    ui::{
+        style::{Ink, Style},
+        table::{Column, NONE, fits, lay_out, plain},
+    },
 };
-
-/// What stands for a figure that does not exist.
-const NONE: &str = "–";
-
-const STYLE: TableStyle = TableStyle::new()
-    .header_lines(ContentLineStyle::none().junction(' '))
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .content_lines(ContentLineStyle::none().junction(' '));
 
 /// Cells of a scenario in the richest layout that fits: one table, with intervals of the quantiles
 /// and medians in RTTs or without, else one of rates and one of times. Each line ends in a line feed.
@@ -48,31 +39,6 @@ pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     rendered.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a table needs no more than its place.
-pub(super) fn fits(columns: &[Column], style: Style) -> bool {
-    lines(&table(columns))
-        .iter()
-        .all(|line| line.chars().count() <= style.width)
-}
-
-/// One table as wide as its place; `paint` colours lines after the layout, as escape sequences would
-/// count as width before.
-pub(super) fn lay_out(
-    columns: &[Column],
-    style: Style,
-    paint: fn(&str, Style) -> Option<String>,
-) -> String {
-    let mut table = table(columns);
-    // Nothing changes if the table fits; as a last resort its cells are wrapped.
-    table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    let lines = lines(&table);
-    lines
-        .iter()
-        .map(|line| paint(line, style).unwrap_or_else(|| line.clone()) + "\n")
-        .collect()
-}
-
 /// What the trials of each cell cost the busier peer; empty if nothing is known of it.
 pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
     let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
@@ -97,36 +63,12 @@ pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
     if figures.is_empty() {
         return String::new();
     }
-    lay_out(&[value_columns(&swept), figures].concat(), style, |_, _| None)
+    plain(&[value_columns(&swept), figures].concat(), style)
 }
 
 /// A cost figure of a cell, and how it is shown.
 type Cost = fn(&CellSummary) -> Option<Typical>;
 type Show = fn(f64) -> String;
-
-/// A column with a heading of two lines.
-#[derive(Debug, Clone)]
-pub(super) struct Column {
-    heading: [String; 2],
-    alignment: CellAlignment,
-    cells: Vec<String>,
-}
-
-impl Column {
-    fn new(heading: [&str; 2], alignment: CellAlignment, cells: Vec<String>) -> Self {
-        Self { heading: heading.map(str::to_owned), alignment, cells }
-    }
-
-    /// A column of words.
-    pub(super) fn left(heading: [&str; 2], cells: Vec<String>) -> Self {
-        Self::new(heading, CellAlignment::Left, cells)
-    }
-
-    /// A column of figures.
-    pub(super) fn right(heading: [&str; 2], cells: Vec<String>) -> Self {
-        Self::new(heading, CellAlignment::Right, cells)
-    }
-}
 
 /// A column for each swept path.
 pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
@@ -136,11 +78,9 @@ pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
     let column = |(index, name): (usize, &String)| {
         let values = || cells.iter().filter_map(|cell| cell.get(index));
         let numeric = values().all(|it| it.value.is_number());
-        Column {
-            heading: two_lines(name),
-            alignment: if numeric { CellAlignment::Right } else { CellAlignment::Left },
-            cells: short_values(&values().map(|it| &it.value).collect::<Vec<_>>()),
-        }
+        let cells = short_values(&values().map(|it| &it.value).collect::<Vec<_>>());
+        let column = if numeric { Column::right } else { Column::left };
+        column(two_lines(name), cells)
     };
     names.iter().enumerate().map(column).collect()
 }
@@ -153,18 +93,17 @@ fn rtt_column(cells: &[CellSummary]) -> Option<Column> {
         .any(|cell| cell.rtt_ms != first.rtt_ms)
         .then(|| {
             let rtts = cells.iter().map(|cell| rtt(cell.rtt_ms)).collect();
-            Column::new(["RTT", "ms"], CellAlignment::Right, rtts)
+            Column::right(["RTT", "ms"], rtts)
         })
 }
 
 fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
-    let mut columns =
-        vec![Column::new(["successes", "[95 % interval]"], CellAlignment::Left, rates(cells))];
+    let mut columns = vec![Column::left(["successes", "[95 % interval]"], rates(cells))];
     columns.extend(count_column(["bench", "errors"], cells.iter().map(|cell| cell.errors)));
     columns.extend(count_column(["dis-", "turbed"], cells.iter().map(|cell| cell.disturbed)));
     if cells.iter().any(|cell| cell.theory.decided() > 0) {
         let predictions = cells.iter().map(prediction).collect();
-        columns.push(Column::new(["theory", "says"], CellAlignment::Right, predictions));
+        columns.push(Column::right(["theory", "says"], predictions));
     }
     let otherwise = cells.iter().map(|cell| cell.theory.otherwise());
     columns.extend(count_column(["against", "theory"], otherwise));
@@ -178,7 +117,7 @@ fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option
     counts
         .iter()
         .any(|&count| count > 0)
-        .then(|| Column::new(heading, CellAlignment::Right, cells))
+        .then(|| Column::right(heading, cells))
 }
 
 /// Counts, rates and intervals, each aligned by itself.
@@ -287,7 +226,7 @@ fn time_column(name: &str, of: Figure, cells: &[CellSummary], detail: Detail) ->
     };
     let mut lines: Vec<_> = rows.iter().map(join).collect();
     let names = lines.remove(0);
-    Column { heading: [name.to_owned(), names], alignment: CellAlignment::Right, cells: lines }
+    Column::right([name.to_owned(), names], lines)
 }
 
 /// `[51–53]`, or what little so few values tell.
@@ -308,7 +247,7 @@ fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
         .iter()
         .map(|cell| cell.verdict.map_or(NONE, word).to_owned())
         .collect();
-    vec![Column::new(["verdict", ""], CellAlignment::Left, words)]
+    vec![Column::left(["verdict", ""], words)]
 }
 
 /// A judgement in one word; the one that matters most stands out without colours too.
@@ -327,35 +266,6 @@ pub(super) fn ink(judgement: Judgement) -> Ink {
         Judgement::Fail => Ink::Bad,
         Judgement::Inconclusive => Ink::Doubtful,
     }
-}
-
-fn table(columns: &[Column]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(STYLE)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    let heading = |column: &Column| {
-        Cell::new(column.heading.join("\n").trim_end()).set_alignment(column.alignment)
-    };
-    table.set_header(columns.iter().map(heading));
-    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
-        table.add_row(columns.iter().map(|column| {
-            Cell::new(column.cells.get(row).map_or(NONE, String::as_str))
-                .set_alignment(column.alignment)
-        }));
-    }
-    for column in table.column_iter_mut() {
-        // With the space at the junction this makes two columns between cells.
-        column.set_padding((1, 0));
-    }
-    table
-}
-
-fn lines(table: &Table) -> Vec<String> {
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
 }
 
 /// Colours the verdict, which is the last word of its line.

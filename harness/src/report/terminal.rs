@@ -14,18 +14,24 @@ use crate::{
         grid::Mark,
         labels::{Found, Labels, replay},
         outcome,
-        style::{Ink, Style},
         summary::{
             CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
         },
         table::{self, ink, word},
-        text::{paragraph, rtt},
+        text::{CUT_SHORT, rtt},
     },
-    words::count,
+    ui::{
+        plural::count,
+        style::{Ink, Style},
+        wrap::paragraph,
+    },
 };
 
 /// Kinds of cause, and cells, that are listed before `and n more`.
 const MAX_LISTED: usize = 8;
+
+/// Subject and verb of a sentence on further cells.
+const CALLS: (&str, &str) = ("more cell calls", "more cells call");
 
 /// Cells that the table lists where a heat map shows them all.
 const MAX_ROWS: usize = 40;
@@ -50,16 +56,12 @@ pub(crate) fn render(summary: &Summary, view: View<'_>) -> String {
         out.push('\n');
     }
     if summary.state != RunState::Finished {
-        out.push_str(&paragraph("Incomplete: ", SURVIVORS, style.width));
+        out.push_str(&paragraph("Incomplete: ", CUT_SHORT, style.width));
         out.push('\n');
     }
     out.push_str(&last_line(summary, view.folder, style));
     style.encode(out)
 }
-
-/// Why the rates of a run that was cut short are to be read with care.
-const SURVIVORS: &str = "trials that were still running are left out. A failure lasts longer than \
-    a success, so that the rates are too high, and most so where few trials are over.";
 
 /// One scenario and what its parts need in common.
 struct ScenarioReport<'a> {
@@ -127,12 +129,12 @@ impl<'a> ScenarioReport<'a> {
             (some, rest) if some == shown.len() => {
                 format!(
                     "{} for no attention; `harness report --full` lists all.",
-                    call(rest, "more cell")
+                    count(rest, CALLS)
                 )
             }
             (some, rest) => format!(
                 "{rest} cells are left out; {} for attention too. `harness report --full` lists all.",
-                call(some - shown.len(), "more cell")
+                count(some - shown.len(), CALLS)
             ),
         };
         let table =
@@ -318,11 +320,6 @@ impl<'a> ScenarioReport<'a> {
 /// that the bench disturbed are many on a busy machine, and have a section of their own.
 fn calls_for_attention(cell: &CellSummary) -> bool {
     Mark::of(cell) != Mark::None || cell.errors > 0 || cell.trials == 0
-}
-
-/// `1 cell calls`, `2 cells call`.
-fn call(number: usize, noun: &str) -> String {
-    count(number, noun) + if number == 1 { " calls" } else { " call" }
 }
 
 fn trials(number: u64) -> String {

@@ -1,6 +1,6 @@
-//! Figures, names and paragraphs as every report writes them.
+//! Figures and names as every report writes them.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -8,6 +8,10 @@ use crate::{event::Assignment, stats::wilson};
 
 /// Longer values of swept paths are cut, with an ellipsis.
 const MAX_VALUE: usize = 24;
+
+/// Why the rates of a run that was cut short are to be read with care.
+pub(super) const CUT_SHORT: &str = "trials that were still running are left out. A failure lasts \
+    longer than a success, so that the rates are too high, and most so where few trials are over.";
 
 /// A rate in percent, without the sign: `0` and `100` only if exact, else with one digit, and more
 /// where rounding would make an exception disappear: 9999 of 10000 are 99.99.
@@ -152,33 +156,6 @@ pub(super) fn cell_label(values: &[Assignment], names: &[String]) -> String {
         .join(", ")
 }
 
-/// The text in lines of at most `width` columns, the first after `first`, the others indented as
-/// far. A single longer word keeps its line.
-pub(super) fn paragraph(first: &str, text: &str, width: usize) -> String {
-    let indent = first.chars().count();
-    let mut out = first.to_owned();
-    let mut column = indent;
-    for (index, word) in text.split_whitespace().enumerate() {
-        // The evidence may quote a foreign program that writes escape sequences.
-        let word: String = word
-            .chars()
-            .filter(|character| !character.is_control())
-            .collect();
-        let length = word.chars().count();
-        if index > 0 && column + 1 + length > width {
-            let _infallible = write!(out, "\n{:indent$}", "");
-            column = indent;
-        } else if index > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(&word);
-        column += length;
-    }
-    out.push('\n');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,10 +228,5 @@ mod tests {
         assert_eq!(milliseconds(9.94), "9.9");
         assert_eq!(milliseconds(9.96), "10");
         assert_eq!(milliseconds(1234.4), "1234");
-    }
-
-    #[test]
-    fn paragraphs_hang() {
-        assert_eq!(paragraph("  3 × ", "one two three", 14), "  3 × one two\n      three\n");
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     nat::Nat,
     peers::{Pair, Side},
     scenario::{Cell, Setup},
+    ui::shell::command_line,
 };
 
 /// Shell, or other command, in a peer's namespace.
@@ -195,38 +196,10 @@ fn punch_command(program: &str, setup: &Setup, lab: &LiveLab, side: Side) -> Str
         Some(_) => subject::command(setup.subject.as_ref(), &setup.punch, &settings),
         None => subject::interactive_command(program, &setup.punch, &settings),
     };
-    let quoted: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
-    quoted.join(" ")
+    command_line(&args)
 }
 
 /// Clock of a peer without virtual time: this machine's clock and the peer's skew.
 fn clock_offset(setup: &Setup, side: Side) -> ClockOffset {
     skew(setup.peers[side].clock_offset_s)
-}
-
-/// A word as a POSIX shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=./:,+@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_split_them() {
-        for (word, expected) in [
-            ("--rule=rolling", "--rule=rolling"),
-            ("", "''"),
-            ("two words", "'two words'"),
-            ("it's", r"'it'\''s'"),
-            ("$HOME", "'$HOME'"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
-    }
 }

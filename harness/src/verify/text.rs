@@ -5,10 +5,18 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{NatUnderTest, Verified, check::Check};
-use crate::{named::Named, nat::show::behaviour_json};
+use crate::{
+    named::Named,
+    nat::show::behaviour_json,
+    ui::{
+        plural::count,
+        style::Style,
+        table::{self, Column},
+    },
+};
 
 /// Every property of every NAT, and a line about them all.
-pub(crate) fn render(subjects: &[NatUnderTest], results: &[Verified]) -> String {
+pub(crate) fn render(subjects: &[NatUnderTest], results: &[Verified], style: Style) -> String {
     let mut text = String::new();
     let (mut properties, mut wrong) = (0, Vec::new());
     for (subject, result) in subjects.iter().zip(results) {
@@ -16,7 +24,7 @@ pub(crate) fn render(subjects: &[NatUnderTest], results: &[Verified]) -> String 
         match result {
             Ok(report) => {
                 properties += report.checks.len();
-                text += &table(&report.checks);
+                text += &table(&report.checks, style);
                 wrong.extend(report.differences().map(|check| (subject, check)));
             }
             Err(error) => {
@@ -35,50 +43,31 @@ pub(crate) fn render(subjects: &[NatUnderTest], results: &[Verified]) -> String 
         (wrong, 0) => different(wrong),
         (wrong, errors) => format!("{}, {}", different(wrong), not_verified(errors)),
     };
-    let counts =
-        [count(subjects.len(), "NAT", "NATs"), count(properties, "property", "properties")];
+    let counts = [count(subjects.len(), "NAT"), count(properties, ("property", "properties"))];
     let _ = writeln!(text, "{}: {verdict}", counts.join(", "));
-    text
+    style.encode(text)
 }
 
 fn different(properties: usize) -> String {
-    count(properties, "differs from the description", "differ from the description")
+    count(properties, ("differs from the description", "differ from the description"))
 }
 
 fn not_verified(nats: usize) -> String {
-    format!("{} could not be verified", count(nats, "NAT", "NATs"))
+    format!("{} could not be verified", count(nats, "NAT"))
 }
 
-fn count(number: usize, one: &str, several: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { several })
-}
-
-fn table(checks: &[Check]) -> String {
-    const HEADING: [&str; 3] = ["property", "expected", "observed"];
-    let rows: Vec<[&str; 3]> = std::iter::once(HEADING)
-        .chain(
-            checks
-                .iter()
-                .map(|it| [&*it.property, &*it.expected, &*it.observed]),
-        )
-        .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].len())
-            .max()
-            .unwrap_or_default()
+/// The properties of one NAT; a mark before those that differ.
+fn table(checks: &[Check], style: Style) -> String {
+    let column = |heading, of: fn(&Check) -> String| {
+        Column::left([heading, ""], checks.iter().map(of).collect())
     };
-    let (first, second) = (width(0), width(1));
-    let mut text = String::new();
-    let marks = std::iter::once(' ').chain(
-        checks
-            .iter()
-            .map(|check| if check.holds() { ' ' } else { '!' }),
-    );
-    for ([property, expected, observed], mark) in rows.iter().zip(marks) {
-        let _ = writeln!(text, "{mark} {property:first$}  {expected:second$}  {observed}");
-    }
-    text
+    let columns = [
+        column("", |check| if check.holds() { "" } else { "!" }.to_owned()),
+        column("property", |check| check.property.clone()),
+        column("expected", |check| check.expected.clone()),
+        column("observed", |check| check.observed.clone()),
+    ];
+    table::plain(&columns, style)
 }
 
 /// The same for programs.
@@ -130,11 +119,12 @@ mod tests {
         let error = VerifyError::Probe(std::io::Error::other("no socket"));
         let results = [Ok(right), Ok(Report { checks }), Err(error)];
         let subjects = [subject; 3];
+        let style = Style { width: 100, color: false, unicode: true };
         let all = format!(
             "{}\n{}\n{}",
-            render(&subjects[..1], &results[..1]),
-            render(&subjects[..2], &results[..2]),
-            render(&subjects, &results)
+            render(&subjects[..1], &results[..1], style),
+            render(&subjects[..2], &results[..2], style),
+            render(&subjects, &results, style)
         );
         insta::assert_snapshot!(all);
         let json = json(&subjects, &results);

@@ -179,7 +179,7 @@ fn without_nft_the_nats_that_need_it_are_not_verified_and_the_others_are() {
     assert_eq!(ran.stderr, remedy, "{}", ran.stdout);
     let error = "full-cone\n  error: it cannot be built: rules of NAT a: nft is not installed\n";
     assert!(ran.stdout.contains(error), "{}", ran.stdout);
-    assert!(ran.stdout.contains("\nicmp-reject\n  property "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nicmp-reject\n    property "), "{}", ran.stdout);
     let summary = "3 NATs, 37 properties: 1 NAT could not be verified\n";
     assert!(ran.stdout.ends_with(summary), "{}", ran.stdout);
 

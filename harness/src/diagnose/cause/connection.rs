@@ -13,7 +13,7 @@ use crate::{
     diagnose::flow::{Flow, FlowPacket, PacketKind},
     event::{Cause, CauseKind},
     peers::Side,
-    words::count,
+    ui::plural::count,
 };
 
 /// The packets show a whole handshake: the cause lies in what followed.

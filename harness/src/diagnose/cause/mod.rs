@@ -25,7 +25,7 @@ pub(crate) use self::{
 use super::flow::{self, Flow};
 use crate::{
     event::{Cause, CauseKind},
-    words::count,
+    ui::plural::count,
 };
 
 /// The cause named by the first rule that applies.

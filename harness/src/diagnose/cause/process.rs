@@ -8,8 +8,8 @@ use crate::{
     event::{Cause, CauseKind},
     packet::Packet,
     peers::Side,
+    ui::plural::count,
     wan::{Fate, RecordedPacket},
-    words::count,
 };
 
 pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {

@@ -13,8 +13,8 @@ use crate::{
     diagnose::flow::{Flow, FlowPacket, PacketKind},
     event::{Cause, CauseKind},
     peers::Side,
+    ui::plural::count,
     wan::Fate,
-    words::count,
 };
 
 /// A host accepted a SYN, but the handshake was not completed.

@@ -27,7 +27,7 @@ use crate::{
         difference::{self, Difference, Median, Pairs},
         quantile, quantile_bounds,
     },
-    words::count,
+    ui::plural::count,
 };
 
 pub(crate) use self::terminal::render;

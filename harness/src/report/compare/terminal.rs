@@ -5,12 +5,16 @@ use std::path::Path;
 use super::{CellComparison, Change, Comparison, ScenarioComparison, TimeComparison};
 use crate::{
     report::{
-        style::{Ink, Style},
         summary::RunState,
-        table::{self, Column},
-        text::{milliseconds, paragraph, rate_parts},
+        table::value_columns,
+        text::{CUT_SHORT, milliseconds, rate_parts},
     },
-    words::count,
+    ui::{
+        plural::count,
+        style::{Ink, Style},
+        table::{Column, NONE, fits, lay_out},
+        wrap::paragraph,
+    },
 };
 
 /// Cells that are listed before those without a difference are left out.
@@ -31,7 +35,7 @@ pub(crate) fn render(
     out.push_str(&paragraph("", &intervals(comparison), style.width));
     for (run, which) in comparison.runs.iter().zip(["first", "second"]) {
         if run.state != RunState::Finished {
-            let text = format!("The {which} run was cut short, so that its rates are too high.");
+            let text = format!("The {which} run was cut short: {CUT_SHORT}");
             out.push_str(&paragraph("", &text, style.width));
         }
     }
@@ -76,18 +80,16 @@ fn intervals(comparison: &Comparison) -> String {
         .sum();
     let paired = match pairs {
         0 => String::new(),
-        pairs => format!(" {} in both runs, with the same seed: they count as pairs.", is(pairs)),
+        pairs => format!(
+            " {} in both runs, with the same seed: they count as pairs.",
+            count(pairs, ("trial is", "trials are"))
+        ),
     };
     format!(
         "Differences are the second less the first; the intervals of all {differences} hold together \
          with {} %. Medians count as different from {least_ms} ms on.{paired}",
         confidence * 100.0,
     )
-}
-
-/// `1 trial is`, `2 trials are`.
-fn is(trials: u64) -> String {
-    count(trials, "trial") + if trials == 1 { " is" } else { " are" }
 }
 
 fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> String {
@@ -128,18 +130,18 @@ type Figure = fn(&CellComparison) -> &TimeComparison;
 /// Rates, and times where there are any.
 fn tables(cells: &[&CellComparison], style: Style) -> String {
     let swept: Vec<_> = cells.iter().map(|cell| &cell.values[..]).collect();
-    let values = table::value_columns(&swept);
+    let values = value_columns(&swept);
     let rates = |percents| [values.clone(), rate_columns(cells, percents)].concat();
     let rates = [true, false].map(rates);
     let [rich, plain] = &rates;
-    let rates = if table::fits(rich, style) { rich } else { plain };
-    let mut tables = vec![table::lay_out(rates, style, paint)];
+    let rates = if fits(rich, style) { rich } else { plain };
+    let mut tables = vec![lay_out(rates, style, paint)];
     let figures: [(&str, Figure); 2] =
         [("connected", |cell| &cell.connected), ("returned", |cell| &cell.returned)];
     for (name, of) in figures {
         if cells.iter().any(|cell| of(cell).p50_ms != [None, None]) {
             let columns = [values.clone(), time_columns(name, cells, of)].concat();
-            tables.push(table::lay_out(&columns, style, paint));
+            tables.push(lay_out(&columns, style, paint));
         }
     }
     tables.join("\n")
@@ -160,9 +162,10 @@ fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
     };
     let difference = cells.iter().map(|cell| {
         let shown = |rate: f64| signed(rate * 100.0, 1);
-        cell.rate.difference.map_or_else(dash, |it| {
-            format!("{} {}", shown(it.value), interval(it.low, it.high, shown))
-        })
+        cell.rate.difference.map_or_else(
+            || NONE.to_owned(),
+            |it| format!("{} {}", shown(it.value), interval(it.low, it.high, shown)),
+        )
     });
     let changes = cells.iter().map(|cell| word(cell.rate.change).to_owned());
     vec![
@@ -175,14 +178,17 @@ fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
 
 fn time_columns(name: &str, cells: &[&CellComparison], of: Figure) -> Vec<Column> {
     let run = |run: usize| {
-        let median = |cell: &&CellComparison| of(cell).p50_ms[run].map_or_else(dash, milliseconds);
+        let median = |cell: &&CellComparison| {
+            of(cell).p50_ms[run].map_or_else(|| NONE.to_owned(), milliseconds)
+        };
         cells.iter().map(median).collect()
     };
     let difference = cells.iter().map(|cell| {
         let shown = |ms: f64| signed(ms, 1);
-        of(cell).difference.map_or_else(dash, |it| {
-            format!("{} {}", shown(it.value), interval(it.low, it.high, shown))
-        })
+        of(cell).difference.map_or_else(
+            || NONE.to_owned(),
+            |it| format!("{} {}", shown(it.value), interval(it.low, it.high, shown)),
+        )
     });
     let changes = cells.iter().map(|cell| word(of(cell).change).to_owned());
     vec![
@@ -191,10 +197,6 @@ fn time_columns(name: &str, cells: &[&CellComparison], of: Figure) -> Vec<Column
         Column::right(["difference", "in ms [interval]"], difference.collect()),
         Column::left(["", ""], changes.collect()),
     ]
-}
-
-fn dash() -> String {
-    "–".to_owned()
 }
 
 /// A number that always has its sign; a rounded zero has none.

@@ -5,10 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     event::{CellPlan, Outcome, ScenarioPlan, TrialFinished},
-    report::{
-        fixture::{cell, event, finished, matrix, scenario, skew, started, trial, trials},
-        style::Style,
-    },
+    report::fixture::{cell, event, finished, matrix, scenario, skew, started, trial, trials},
+    ui::style::Style,
 };
 
 const PLAIN: Style = Style { width: 100, color: false, unicode: true };
@@ -250,7 +248,7 @@ fn what_is_printed() {
     insta::assert_snapshot!(shown(&comparison, PLAIN));
     insta::assert_snapshot!(shown(&comparison, Style { width: 72, ..PLAIN }));
     let color = shown(&comparison, Style { color: true, ..PLAIN });
-    assert!(color.contains("\x1b[1;31mWORSE\x1b[0m"), "{color}");
+    assert!(color.contains("\x1b[1m\x1b[31mWORSE\x1b[0m"), "{color}");
     insta::assert_snapshot!(
         serde_json::to_string_pretty(&comparison.scenarios[0].cells[5]).unwrap()
     );

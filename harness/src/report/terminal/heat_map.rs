@@ -4,12 +4,15 @@ use crate::{
     report::{
         grid::{Grid, Mark, short_percent},
         labels::Labels,
-        style::{Ink, Style},
         summary::CellSummary,
-        text::{cut, paragraph, percent, short_values},
+        text::{cut, percent, short_values},
     },
     stats::wilson,
-    words::count,
+    ui::{
+        plural::count,
+        style::{Ink, Style},
+        wrap::paragraph,
+    },
 };
 
 /// Columns between the names of rows and the figures.

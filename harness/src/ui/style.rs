@@ -1,6 +1,10 @@
-//! How text for people may look: width, colours, characters.
+//! The look of text for people: width, colours, characters.
 
-/// What the place that shows a report can do.
+use std::io::{IsTerminal, stdout};
+
+use anstyle::{Ansi256Color, AnsiColor};
+
+/// Abilities of the place that shows a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     /// Columns to stay within.
@@ -12,22 +16,26 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// Width where none is known: a file or a pipe.
+    /// Width of a file or a pipe, which have none.
     pub(crate) const DEFAULT_WIDTH: usize = 100;
-    /// Narrower than this nothing can be laid out.
+    /// Least width for which anything is laid out.
     const MIN_WIDTH: usize = 60;
 
-    /// The style of standard output. Only its own width counts: what goes into a file must not
-    /// depend on the terminal that other streams are at.
-    pub(crate) fn of_stdout(is_terminal: bool) -> Self {
+    /// The style of standard output. Only the width of standard output counts: a report that goes
+    /// into a file must not depend on the terminal that other streams are at.
+    pub(crate) fn of_stdout() -> Self {
+        let is_terminal = stdout().is_terminal();
         let size = is_terminal.then(terminal_size::terminal_size).flatten();
         let width = size.map(|(width, _)| width.0);
         Self::detect(is_terminal, |name| std::env::var(name).ok(), width)
     }
 
-    /// Decides from the output and the environment: colours only on a terminal, without a
-    /// (non-empty) `NO_COLOR` (<https://no-color.org>) and unless `TERM=dumb`; characters beyond
-    /// ASCII only if the locale is UTF-8.
+    /// The style by the output and the environment.
+    ///
+    /// Colours need a terminal other than `TERM=dumb`, or `CLICOLOR_FORCE`
+    /// (<https://bixense.com/clicolors>) with a value other than `0`; `NO_COLOR`
+    /// (<https://no-color.org>) with any value beats both. Characters beyond ASCII need a UTF-8
+    /// locale.
     pub(crate) fn detect(
         is_terminal: bool,
         env: impl Fn(&str) -> Option<String>,
@@ -38,28 +46,26 @@ impl Style {
             .or_else(|| set("LC_CTYPE"))
             .or_else(|| set("LANG"));
         let charset = locale.unwrap_or_default().to_lowercase();
-        let dumb = env("TERM").is_some_and(|term| term == "dumb");
+        let understood = is_terminal && env("TERM").is_none_or(|term| term != "dumb");
+        let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         Self {
             width: width
                 .map_or(Self::DEFAULT_WIDTH, usize::from)
                 .max(Self::MIN_WIDTH),
-            color: is_terminal && !dumb && set("NO_COLOR").is_none(),
+            color: (understood || forced) && set("NO_COLOR").is_none(),
             unicode: charset.ends_with("utf-8") || charset.ends_with("utf8"),
         }
     }
 
     /// The text in the ink, if colours are wanted.
-    pub(super) fn paint(self, ink: Ink, text: &str) -> String {
-        if self.color { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
+    pub(crate) fn paint(self, ink: Ink, text: &str) -> String {
+        self.styled(ink.style(), text)
     }
 
     /// The text on the colour of a rate, from red to green, if colours are wanted; bold if it is
     /// marked.
-    pub(super) fn shade(self, rate: f64, marked: bool, text: &str) -> String {
-        if !self.color {
-            return text.to_owned();
-        }
-        // Of the 256 colours; lighter with the rate too, for those who cannot tell red from green.
+    pub(crate) fn shade(self, rate: f64, marked: bool, text: &str) -> String {
+        // Lighter with the rate, for readers who cannot tell red from green.
         let background = match rate {
             _ if rate < 0.1 => 174,
             _ if rate < 0.5 => 216,
@@ -67,12 +73,16 @@ impl Style {
             _ if rate < 0.99 => 192,
             _ => 157,
         };
-        let bold = if marked { "1;" } else { "" };
-        format!("\x1b[{bold}38;5;16;48;5;{background}m{text}\x1b[0m")
+        let colors = Ansi256Color(16).on(Ansi256Color(background));
+        self.styled(if marked { colors.bold() } else { colors }, text)
     }
 
-    /// Replaces the typographic characters of reports, one for one, if only ASCII can be shown.
-    pub(super) fn encode(self, text: String) -> String {
+    fn styled(self, style: anstyle::Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// The text with its typographic characters replaced, one for one, if only ASCII can be shown.
+    pub(crate) fn encode(self, text: String) -> String {
         if self.unicode || text.is_ascii() {
             return text;
         }
@@ -88,30 +98,30 @@ impl Style {
     }
 }
 
-/// What a piece of text is, rather than its colour.
+/// Meaning of a piece of text, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
-    /// Headings.
+pub(crate) enum Ink {
+    /// A heading.
     Bold,
-    /// What can be skipped.
+    /// Text that can be skipped.
     Faint,
-    /// All is well.
+    /// A good result.
     Good,
-    /// Open.
+    /// An open result.
     Doubtful,
-    /// Wrong.
+    /// A bad result.
     Bad,
 }
 
 impl Ink {
-    /// Parameters of the SGR sequence (ECMA-48, 8.3.117); the 16 colours of the user's own theme.
-    fn code(self) -> &'static str {
+    /// One of the 16 colours of the user's own theme.
+    fn style(self) -> anstyle::Style {
         match self {
-            Self::Bold => "1",
-            Self::Faint => "2",
-            Self::Good => "32",
-            Self::Doubtful => "33",
-            Self::Bad => "1;31",
+            Self::Bold => anstyle::Style::new().bold(),
+            Self::Faint => anstyle::Style::new().dimmed(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Doubtful => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
         }
     }
 }
@@ -140,6 +150,15 @@ mod tests {
     }
 
     #[test]
+    fn clicolor_force_needs_no_terminal_but_yields_to_no_color() {
+        assert!(detect(false, &[("CLICOLOR_FORCE", "1")]).color);
+        assert!(detect(true, &[("CLICOLOR_FORCE", "1"), ("TERM", "dumb")]).color);
+        assert!(!detect(false, &[("CLICOLOR_FORCE", "0")]).color);
+        assert!(!detect(false, &[("CLICOLOR_FORCE", "")]).color);
+        assert!(!detect(true, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).color);
+    }
+
+    #[test]
     fn the_first_locale_variable_that_is_set_decides() {
         assert!(detect(false, &[("LANG", "en_US.UTF-8")]).unicode);
         assert!(detect(false, &[("LANG", "C.utf8")]).unicode);
@@ -149,15 +168,21 @@ mod tests {
     }
 
     #[test]
-    fn the_width_is_known_or_assumed_but_never_absurd() {
+    fn a_width_is_at_least_60_and_100_where_there_is_none() {
         assert_eq!(Style::detect(true, |_| None, Some(132)).width, 132);
         assert_eq!(Style::detect(true, |_| None, Some(0)).width, 60);
         assert_eq!(Style::detect(false, |_| None, None).width, 100);
     }
 
     #[test]
-    fn ascii_replaces_one_for_one() {
+    fn ascii_replaces_typographic_characters_one_for_one() {
         let style = Style { width: 100, color: false, unicode: false };
         assert_eq!(style.encode("3 × [95.7–99.5] · ─…".to_owned()), "3 x [95.7-99.5] - -~");
+    }
+
+    #[test]
+    fn without_colours_text_stays_as_it_is() {
+        let style = Style { width: 100, color: false, unicode: true };
+        assert_eq!(style.paint(Ink::Bad, "FAIL") + &style.shade(0.5, true, " 50"), "FAIL 50");
     }
 }
