@@ -494,7 +494,7 @@ pub(super) static EXPECT: Section = Section {
         },
         Key {
             name: "theory",
-            about: "a bound on the share of the trials that theory decides and that end as predicted",
+            about: "a bound on the share of the trials that theory decides which end as predicted",
             example: "\">= 0.99\"",
             ..RATE
         },
