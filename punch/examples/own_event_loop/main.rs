@@ -79,7 +79,7 @@ fn run(mut attempt: Attempt, sockets: &mut Sockets) -> Result<TcpStream, Box<dyn
         // one may depend on what it has read from another.
         let look_at = |&id: &SocketId, link: &mut Link| look_at(id, link, &mut attempt);
         sockets.links.retain(look_at);
-        attempt.handle_timeout(monotonic_now());
+        attempt.handle_timeout(monotonic_now(), wall_now());
     }
 }
 

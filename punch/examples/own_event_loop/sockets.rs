@@ -65,8 +65,8 @@ impl Sockets {
                 }
             }
             Action::Close { socket } => drop(self.links.remove(&socket)),
-            // It needs the TCP state; unanswered SYNs are left to the kernel.
-            Action::Abandon { .. } => {}
+            // They need the TCP state; unanswered SYNs are left to the kernel.
+            Action::Abandon { .. } | Action::Inspect { .. } | Action::Reset { .. } => {}
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use punch::proto::{
     connection::SocketId,
     election::Scheme,
     schedule::Schedule,
-    time::{MonoTime, WallTime},
+    time::{ClockOffset, MonoTime, WallTime},
     wire::{Choice, Frame, Hello, MAX_FRAME, Nonce, SessionTag},
 };
 
@@ -44,6 +44,10 @@ enum Step {
     Frame(u8, Said),
     Wait { milliseconds: u16 },
     WaitAsTold,
+    /// The wall clock is put forward or back.
+    StepClock { seconds: i16 },
+    HalfOpen(u8),
+    NewLocalAddress,
 }
 
 /// A frame, which bytes at random hardly ever are.
@@ -100,7 +104,8 @@ fuzz_target!(|input: Input| {
         .listen(input.listen)
         .timeout(Duration::from_secs(60));
     let mut now = MonoTime::from_nanos(1);
-    let mut attempt = Attempt::new(config, now, WallTime::from_secs(input.wall_s.into()));
+    let mut wall = WallTime::from_secs(input.wall_s.into());
+    let mut attempt = Attempt::new(config, now, wall);
     let mut connecting: BTreeMap<SocketId, u16> = BTreeMap::new();
     let mut known: Vec<SocketId> = Vec::new();
     let mut over = false;
@@ -122,7 +127,11 @@ fuzz_target!(|input: Input| {
                     assert!(known.contains(&socket) && !connecting.contains_key(&socket));
                     assert!(bytes.len() <= MAX_FRAME);
                 }
-                Action::Listen { .. } | Action::Unlisten { .. } | Action::Abandon { .. } => {}
+                Action::Listen { .. }
+                | Action::Unlisten { .. }
+                | Action::Abandon { .. }
+                | Action::Inspect { .. }
+                | Action::Reset { .. } => {}
             }
         }
         while let Some(event) = attempt.poll_event() {
@@ -198,12 +207,23 @@ fuzz_target!(|input: Input| {
             }
             Step::Wait { milliseconds } => {
                 now = now + Duration::from_millis(milliseconds.into());
-                attempt.handle_timeout(now);
+                wall = wall + Duration::from_millis(milliseconds.into());
+                attempt.handle_timeout(now, wall);
             }
+            Step::StepClock { seconds } => {
+                wall = wall + ClockOffset::from_nanos(i64::from(seconds) * 1_000_000_000);
+                attempt.handle_timeout(now, wall);
+            }
+            Step::HalfOpen(index) => {
+                let Some((socket, _)) = connecting_one(index) else { continue };
+                attempt.handle_half_open(now, socket);
+            }
+            Step::NewLocalAddress => attempt.handle_new_local_address(now),
             Step::WaitAsTold => {
                 let Some(due) = attempt.poll_timeout() else { continue };
+                wall = wall + due.since(now);
                 now = now.max(due);
-                attempt.handle_timeout(now);
+                attempt.handle_timeout(now, wall);
                 let next = attempt.poll_timeout();
                 assert!(next.is_none_or(|next| next > now), "a time-out that does not pass");
             }

@@ -113,7 +113,8 @@ fuzz_target!(|steps: Vec<Step>| {
             }
             Step::Down { side, link } => {
                 let side = usize::from(side);
-                sides[side].election.handle_down(id(side, link));
+                let now = sides[side].now;
+                sides[side].election.handle_down(now, id(side, link));
                 drain(&mut sides, side, honest);
             }
             Step::Garbage { link, bytes } => {

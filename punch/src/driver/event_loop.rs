@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     net::{Shutdown, SocketAddr},
+    time::Duration,
 };
 
 use polling::{Events, Poller};
@@ -13,7 +14,7 @@ use socket2::{SockAddr, Socket};
 
 use super::{
     canceller::Canceller,
-    clock::monotonic_now,
+    clock::{monotonic_now, wall_now},
     closing::{self, ClosingSockets, UnacknowledgedAck},
     error::Error,
     retransmit::RetransmitTuning,
@@ -23,6 +24,7 @@ use crate::proto::{
     attempt::{Action, Attempt, Outcome, RefusedBy},
     connection::{Failure, Role, SocketId},
     event::{Event, EventKind},
+    time::ClockOffset,
     wire::MAX_FRAME,
 };
 
@@ -51,6 +53,7 @@ pub(crate) struct EventLoop<'a> {
     cancel: &'a Canceller,
     local: SocketAddr,
     peer: SocketAddr,
+    clock_offset: ClockOffset,
     open: BTreeMap<SocketId, Open>,
     listeners: BTreeMap<u16, Socket>,
     /// Connections that were rejected, oldest first: their FIN is sent, their end is awaited.
@@ -94,6 +97,7 @@ impl<'a> EventLoop<'a> {
     pub(crate) fn new(
         attempt: Attempt,
         (local, peer): (SocketAddr, SocketAddr),
+        clock_offset: ClockOffset,
         poller: &'a Poller,
         cancel: &'a Canceller,
         observer: &'a mut dyn FnMut(&Event),
@@ -104,6 +108,7 @@ impl<'a> EventLoop<'a> {
             cancel,
             local,
             peer,
+            clock_offset,
             open: BTreeMap::new(),
             listeners: BTreeMap::new(),
             rejected: VecDeque::new(),
@@ -141,7 +146,8 @@ impl<'a> EventLoop<'a> {
                 };
                 handled.map_err(Error::Io)?;
             }
-            self.attempt.handle_timeout(monotonic_now());
+            let wall = wall_now() + self.clock_offset;
+            self.attempt.handle_timeout(monotonic_now(), wall);
         }
     }
 
@@ -157,6 +163,8 @@ impl<'a> EventLoop<'a> {
             Action::Unlisten { port } => self.unlisten(port)?,
             Action::Connect { socket, port } => self.connect(socket, port)?,
             Action::Abandon { socket } => self.abandon(socket)?,
+            Action::Inspect { socket } => self.inspect(socket),
+            Action::Reset { socket } => self.reset(socket)?,
             Action::Send { socket, bytes } => {
                 let Some(open) = self.open.get(&socket) else { return Ok(()) };
                 if socket::send(&open.socket, &bytes).is_err() {
@@ -233,6 +241,30 @@ impl<'a> EventLoop<'a> {
         let is_syn_sent =
             |open: &Open| open.connecting && socket::state(&open.socket) == TcpState::SynSent;
         if self.open.get(&id).is_some_and(is_syn_sent) {
+            self.close_connecting(id)?;
+            self.attempt.handle_abandoned(monotonic_now(), id);
+        }
+        Ok(())
+    }
+
+    fn inspect(&mut self, id: SocketId) {
+        let is_half_open =
+            |open: &Open| open.connecting && socket::state(&open.socket) == TcpState::SynReceived;
+        if self.open.get(&id).is_some_and(is_half_open) {
+            self.attempt.handle_half_open(monotonic_now(), id);
+        }
+    }
+
+    fn reset(&mut self, id: SocketId) -> io::Result<()> {
+        let Some(open) = self.open.get(&id) else { return Ok(()) };
+        let is_connecting = match socket::state(&open.socket) {
+            TcpState::SynSent | TcpState::SynReceived => true,
+            TcpState::Later => false,
+            TcpState::Unknown => open.connecting,
+        };
+        if is_connecting {
+            // The kernel sends a RST if it closes a socket in SYN_RECV with this option.
+            let _ = open.socket.set_linger(Some(Duration::ZERO));
             self.close_connecting(id)?;
             self.attempt.handle_abandoned(monotonic_now(), id);
         }

@@ -228,7 +228,9 @@ impl Puncher {
         let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
         let addresses = (self.scoped(local), self.scoped(peer));
         let (poller, observer) = (registration.poller(), &mut observer);
-        let elected = EventLoop::new(attempt, addresses, poller, &self.cancel, observer).run()?;
+        let (offset, cancel) = (self.clock_offset, &self.cancel);
+        let event_loop = EventLoop::new(attempt, addresses, offset, poller, cancel, observer);
+        let elected = event_loop.run()?;
         Ok(elected.into())
     }
 

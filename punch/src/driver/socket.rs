@@ -46,7 +46,9 @@ pub(crate) enum ConnectResult {
 pub(crate) enum TcpState {
     /// A SYN was sent, and nothing has arrived.
     SynSent,
-    /// Any later state: SYN_RECV, ESTABLISHED, and those that end a connection.
+    /// A SYN was sent and one has come in, and the handshake is not complete.
+    SynReceived,
+    /// Any later state: ESTABLISHED, and those that end a connection.
     Later,
     /// This system does not tell.
     Unknown,
@@ -106,8 +108,10 @@ pub(crate) fn is_local(address: SocketAddr) -> bool {
 #[cfg(target_os = "linux")]
 pub(crate) fn state(socket: &Socket) -> TcpState {
     const TCP_SYN_SENT: u8 = 2;
+    const TCP_SYN_RECV: u8 = 3;
     match tcp_info(socket).map(|info| info.tcpi_state) {
         Some(TCP_SYN_SENT) => TcpState::SynSent,
+        Some(TCP_SYN_RECV) => TcpState::SynReceived,
         Some(_) => TcpState::Later,
         None => TcpState::Unknown,
     }

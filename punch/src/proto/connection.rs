@@ -31,6 +31,8 @@ pub enum Reject {
     Garbage,
     /// The peer belongs to another session, or sent a frame that has no place in this run.
     Stranger,
+    /// The other end did not say HELLO in time, or did not answer a COMMIT.
+    Silent,
 }
 
 /// Reason for which an attempt failed.

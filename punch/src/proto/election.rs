@@ -1,12 +1,17 @@
 //! Choosing one connection among several, so that both peers choose the same.
 //!
-//! `nonce` (default): the side with the larger nonce leads. The leader decides once with whom it
-//! will connect: with the first peer that said HELLO; it says so by the same COMMIT on every
+//! `nonce` (default): the side with the larger nonce leads. The leader commits itself to one peer
+//! at a time, at first to the one that said HELLO first, and says so by the same COMMIT on every
 //! connection with that peer. The follower takes the connection on which the first COMMIT arrives,
 //! so that a lost one costs nothing, and answers with the same ACK on all. The leader takes the
 //! connection that the ACK names, once it has read the ACK there. Never do the two end with
 //! different connections, and if the leader succeeds so has the follower. A lost ACK can leave the
 //! follower with a connection that closes at once: two generals, unavoidable.
+//!
+//! The leader is free again once no connection to the peer that it committed itself to is left. It
+//! ends them itself if the peer does not answer in time ([`ANSWER_LIMIT`]), or has taken a
+//! connection that does not stand here: a peer that was stopped in the middle, or that only
+//! pretends to be one, holds nobody up.
 //!
 //! `wan-ip`: the article's: the peer with the greater WAN address sends one `$` on its first
 //! connection; there is no answer.
@@ -27,6 +32,18 @@ use super::{
 /// G: how much longer than the deadline a leader that has sent COMMIT waits for the ACK. A follower
 /// that has exchanged HELLOs waits 2 G.
 pub const GRACE: Duration = Duration::from_secs(2);
+
+/// Time from a connection's begin in which its peer has to say HELLO. A HELLO takes half a round
+/// trip, and with each loss some tens of milliseconds and a round trip more.
+pub const HELLO_LIMIT: Duration = Duration::from_secs(3);
+
+/// Time from COMMIT in which the follower has to answer, and from its first ACK in which the ACK on
+/// the chosen connection has to arrive.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+
+/// Time from HELLO after which a connection that has not been chosen is closed. Its peer may have
+/// been gone for long; one that waits for its turn connects anew.
+pub const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// The article's success byte.
 const DOLLAR: u8 = b'$';
@@ -80,9 +97,9 @@ pub struct Election {
 enum State {
     /// This side has neither committed itself nor taken a connection.
     Undecided,
-    /// This side leads, and has sent COMMIT to this peer; waits for the ACK on the chosen
-    /// connection. `chosen`: an ACK on another has named it.
-    AwaitAck { follower: Nonce, chosen: Option<SocketId> },
+    /// This side leads, and has sent COMMIT to this peer; waits until `limit` for the ACK on the
+    /// chosen connection. `chosen`: an ACK on another has named it.
+    AwaitAck { follower: Nonce, chosen: Option<SocketId>, limit: MonoTime },
     /// Over, well or not.
     Over,
 }
@@ -92,6 +109,8 @@ enum State {
 struct Link {
     decoder: Decoder,
     reading: Reading,
+    /// When the connection is closed, if it has not been of use by then.
+    limit: MonoTime,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,7 +118,18 @@ enum Reading {
     ExpectHello,
     /// COMMIT or ACK of the peer that named this connection so.
     ExpectChoice(Choice),
-    Complete,
+    /// Nothing more, from the follower of this nonce, which has sent its ACK.
+    Complete(Nonce),
+}
+
+impl Link {
+    /// Whether this nonce has said HELLO on the connection.
+    fn is_with(&self, peer: Nonce) -> bool {
+        match self.reading {
+            Reading::ExpectHello => false,
+            Reading::ExpectChoice(Choice { nonce, .. }) | Reading::Complete(nonce) => nonce == peer,
+        }
+    }
 }
 
 impl Election {
@@ -121,6 +151,20 @@ impl Election {
 
     /// When to call [`Self::handle_timeout`]; `None` once over.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
+        let links = match self.scheme {
+            Scheme::Nonce { .. } => self.links.values().map(|link| link.limit).min(),
+            Scheme::WanIp { .. } => None,
+        };
+        let answer = match self.state {
+            State::AwaitAck { limit, .. } => Some(limit),
+            State::Undecided | State::Over => None,
+        };
+        self.end()
+            .map(|end| [links, answer].into_iter().flatten().fold(end, MonoTime::min))
+    }
+
+    /// When the election fails; `None` once over.
+    fn end(&self) -> Option<MonoTime> {
         match self.state {
             State::Undecided if self.has_leader() => Some(self.deadline + GRACE * 2),
             State::Undecided => Some(self.deadline),
@@ -138,16 +182,16 @@ impl Election {
         let Some(link) = self.links.get(&id) else { return 0 };
         match (self.scheme, link.reading) {
             (Scheme::WanIp { leads }, _) => usize::from(!leads),
-            (Scheme::Nonce { .. }, Reading::Complete) => 0,
+            (Scheme::Nonce { .. }, Reading::Complete(_)) => 0,
             (Scheme::Nonce { .. }, _) => link.decoder.wants(),
         }
     }
 
     /// A connection stands; `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
-        let reading = Reading::ExpectHello;
+        let (reading, limit) = (Reading::ExpectHello, now + HELLO_LIMIT);
         self.links
-            .insert(id, Link { decoder: Decoder::default(), reading });
+            .insert(id, Link { decoder: Decoder::default(), reading, limit });
         match self.scheme {
             Scheme::Nonce { own, session } => {
                 let hello = Hello { session, nonce: own, connection: id.0, port };
@@ -174,32 +218,105 @@ impl Election {
                     self.outputs.push_back(Output::Decided(id, Role::Follower));
                     self.conclude(Output::Elected(id, Role::Follower));
                 }
-                Some(_) => self.reject(id, Reject::Garbage),
+                Some(_) => self.reject(now, id, Reject::Garbage),
                 None => {}
             },
             Scheme::Nonce { own, session } => match link.decoder.push(bytes) {
                 Ok(None) => {}
                 Ok(Some(Frame::Hello(hello))) => self.on_hello(now, id, own, session, hello),
-                Ok(Some(Frame::Commit(follower))) => self.on_commit(id, own, follower),
-                Ok(Some(Frame::Ack(choice))) => self.on_ack(id, choice),
-                Err(_) => self.reject(id, Reject::Garbage),
+                Ok(Some(Frame::Commit(follower))) => self.on_commit(now, id, own, follower),
+                Ok(Some(Frame::Ack(choice))) => self.on_ack(now, id, choice),
+                Err(_) => self.reject(now, id, Reject::Garbage),
             },
         }
     }
 
     /// A connection is gone.
-    pub fn handle_down(&mut self, id: SocketId) {
+    pub fn handle_down(&mut self, now: MonoTime, id: SocketId) {
         self.links.remove(&id);
-        if matches!(self.state, State::AwaitAck { chosen: Some(chosen), .. } if chosen == id) {
+        let State::AwaitAck { follower, chosen, .. } = self.state else { return };
+        if chosen == Some(id) {
             // The follower has taken it: there is no second choice.
-            self.conclude(Output::Lost);
+            self.give_up(now, follower);
+        } else if !self.links.values().any(|link| link.is_with(follower)) {
+            self.commit_to_next(now);
         }
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: MonoTime) {
-        if self.poll_timeout().is_some_and(|due| now >= due) {
+        if matches!(self.scheme, Scheme::Nonce { .. }) {
+            self.end_late_connections(now);
+        }
+        if self.end().is_some_and(|end| now >= end) {
             self.conclude(Output::Lost);
+        }
+    }
+
+    fn end_late_connections(&mut self, now: MonoTime) {
+        match self.state {
+            State::AwaitAck { follower, limit, .. } if now >= limit => self.give_up(now, follower),
+            State::Over => return,
+            State::AwaitAck { .. } | State::Undecided => {}
+        }
+        let late: Vec<SocketId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| now >= link.limit)
+            .map(|(&id, _)| id)
+            .collect();
+        for id in late {
+            self.reject(now, id, Reject::Silent);
+        }
+    }
+
+    /// Closes the oldest connection on which nobody has said HELLO, if there is one.
+    pub fn make_room(&mut self, now: MonoTime) {
+        if matches!(self.scheme, Scheme::WanIp { .. }) || self.state == State::Over {
+            return;
+        }
+        let silent = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.reading == Reading::ExpectHello)
+            .min_by_key(|(id, link)| (link.limit, **id));
+        if let Some((&id, _)) = silent {
+            self.reject(now, id, Reject::Silent);
+        }
+    }
+
+    /// Ends all connections with a follower, and commits this side to the next one.
+    fn give_up(&mut self, now: MonoTime, follower: Nonce) {
+        self.state = State::Undecided;
+        let links = self.links.iter().filter(|(_, link)| link.is_with(follower));
+        let links: Vec<SocketId> = links.map(|(&id, _)| id).collect();
+        for id in links {
+            self.reject(now, id, Reject::Silent);
+        }
+        self.commit_to_next(now);
+    }
+
+    /// Commits this side to the follower that has waited longest, if there is one.
+    fn commit_to_next(&mut self, now: MonoTime) {
+        self.state = State::Undecided;
+        let Scheme::Nonce { own, .. } = self.scheme else { return };
+        let waiting = self.links.iter().filter_map(|(&id, link)| match link.reading {
+            Reading::ExpectChoice(Choice { nonce, .. }) if nonce < own => Some((link.limit, id, nonce)),
+            Reading::ExpectChoice(_) | Reading::ExpectHello | Reading::Complete(_) => None,
+        });
+        if let Some((_, _, follower)) = waiting.min().filter(|_| now < self.deadline) {
+            self.commit_to(now, follower);
+        }
+    }
+
+    /// Commits this side to a follower, and says so on all connections with it.
+    fn commit_to(&mut self, now: MonoTime, follower: Nonce) {
+        let limit = now + ANSWER_LIMIT;
+        self.state = State::AwaitAck { follower, chosen: None, limit };
+        let links = self.links.iter().filter(|(_, link)| link.is_with(follower));
+        let links: Vec<SocketId> = links.map(|(&id, _)| id).collect();
+        for id in links {
+            self.send(id, Frame::Commit(follower));
         }
     }
 
@@ -213,33 +330,35 @@ impl Election {
     ) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if hello.nonce == own {
-            return self.reject(id, Reject::SelfConnection);
-        }
-        if link.reading != Reading::ExpectHello || hello.session != session {
-            return self.reject(id, Reject::Stranger);
+            return self.reject(now, id, Reject::SelfConnection);
         }
         let peer = hello.nonce;
+        if link.reading != Reading::ExpectHello || hello.session != session {
+            return self.reject(now, id, Reject::Stranger);
+        }
         let choice = Choice { nonce: peer, connection: hello.connection };
         link.reading = Reading::ExpectChoice(choice);
+        link.limit = now + WAIT_LIMIT;
         let role = if own > peer { Role::Leader } else { Role::Follower };
         self.outputs.push_back(Output::Hello(id, hello, role));
         if role == Role::Follower {
             return;
         }
-        if self.state == State::Undecided && now < self.deadline {
-            self.state = State::AwaitAck { follower: peer, chosen: None };
-        }
-        if matches!(self.state, State::AwaitAck { follower, .. } if follower == peer) {
-            self.send(id, Frame::Commit(peer));
+        match self.state {
+            State::Undecided if now < self.deadline => self.commit_to(now, peer),
+            State::AwaitAck { follower, .. } if follower == peer => {
+                self.send(id, Frame::Commit(peer));
+            }
+            State::Undecided | State::AwaitAck { .. } | State::Over => {}
         }
     }
 
-    fn on_commit(&mut self, id: SocketId, own: Nonce, follower: Nonce) {
+    fn on_commit(&mut self, now: MonoTime, id: SocketId, own: Nonce, follower: Nonce) {
         match self.links.get(&id).map(|link| link.reading) {
             Some(Reading::ExpectChoice(Choice { nonce: peer, .. }))
                 if self.state == State::Undecided && peer > own && follower == own => {}
             // Among others: this side leads another follower, and has said so.
-            _ => return self.reject(id, Reject::Stranger),
+            _ => return self.reject(now, id, Reject::Stranger),
         }
         self.outputs.push_back(Output::Decided(id, Role::Follower));
         let ack = Frame::Ack(Choice { nonce: own, connection: id.0 }).encode();
@@ -249,19 +368,19 @@ impl Election {
         self.conclude(Output::Elected(id, Role::Follower));
     }
 
-    fn on_ack(&mut self, id: SocketId, answer: Choice) {
-        let State::AwaitAck { follower, chosen } = self.state else {
-            return self.reject(id, Reject::Stranger);
+    fn on_ack(&mut self, now: MonoTime, id: SocketId, answer: Choice) {
+        let State::AwaitAck { follower, chosen, .. } = self.state else {
+            return self.reject(now, id, Reject::Stranger);
         };
         let from_follower = matches!(self.links.get(&id).map(|link| link.reading),
             Some(Reading::ExpectChoice(peer)) if peer.nonce == follower);
         let named = self.link_named(answer);
         if !from_follower || answer.nonce != follower || (chosen.is_some() && named != chosen) {
-            return self.reject(id, Reject::Stranger);
+            return self.reject(now, id, Reject::Stranger);
         }
         let Some(named) = named else {
             // The follower has taken a connection that is gone here.
-            return self.conclude(Output::Lost);
+            return self.give_up(now, follower);
         };
         if chosen.is_none() {
             self.outputs.push_back(Output::Decided(named, Role::Leader));
@@ -269,9 +388,15 @@ impl Election {
         if named == id {
             return self.conclude(Output::Elected(id, Role::Leader));
         }
-        self.state = State::AwaitAck { follower, chosen: Some(named) };
+        let limit = match chosen {
+            Some(_) => None,
+            None => Some(now + ANSWER_LIMIT),
+        };
+        if let State::AwaitAck { chosen, limit: until, .. } = &mut self.state {
+            (*chosen, *until) = (Some(named), limit.unwrap_or(*until));
+        }
         if let Some(link) = self.links.get_mut(&id) {
-            link.reading = Reading::Complete;
+            link.reading = Reading::Complete(follower);
         }
     }
 
@@ -288,7 +413,7 @@ impl Election {
         let Scheme::Nonce { own, .. } = self.scheme else { return false };
         self.links.values().any(|link| match link.reading {
             Reading::ExpectChoice(Choice { nonce: peer, .. }) => peer > own,
-            Reading::ExpectHello | Reading::Complete => false,
+            Reading::ExpectHello | Reading::Complete(_) => false,
         })
     }
 
@@ -296,9 +421,9 @@ impl Election {
         self.outputs.push_back(Output::Send(id, frame.encode()));
     }
 
-    fn reject(&mut self, id: SocketId, reason: Reject) {
+    fn reject(&mut self, now: MonoTime, id: SocketId, reason: Reject) {
         self.outputs.push_back(Output::Reject(id, reason));
-        self.handle_down(id);
+        self.handle_down(now, id);
     }
 
     fn conclude(&mut self, result: Output) {

@@ -8,15 +8,15 @@ use rand_chacha::{
 };
 
 use super::{
-    bucket::{Buckets, Rule},
+    bucket::{Buckets, LANES, Rule},
     names::{self, UnknownName},
     time::WallTime,
     wire::SessionTag,
 };
 
-/// Number of ports of one bucket under the `rolling` rule: with loss of 30 % the first of 8 is up
-/// as early as without loss, and two buckets make the article's 16.
-pub(super) const ROLLING_PORTS: usize = 8;
+/// Number of ports of one bucket under the `rolling` rule, one for each lane: with loss of 30 % the
+/// first of 8 is up as early as without loss, and two buckets make the article's 16.
+pub(super) const ROLLING_PORTS: usize = LANES;
 
 /// Number of ports of the one bucket under the `article` rule.
 const ARTICLE_PORTS: usize = 16;
@@ -130,6 +130,30 @@ pub fn bucket_ports(rule: Rule, schedule: Schedule, bucket: i64, session: Sessio
     schedule.ports(bucket, session, &space, count)
 }
 
+/// The ports in use under `buckets` when the clock reads `wall`, each with its number in the list of
+/// its bucket. A port that two buckets have by chance is there twice.
+pub fn numbered_ports(
+    buckets: Buckets,
+    schedule: Schedule,
+    wall: WallTime,
+    session: SessionTag,
+) -> Vec<(usize, u16)> {
+    let rule = buckets.rule();
+    let uses = |bucket: i64, number: usize| match rule {
+        // The port of number j is that of lane j.
+        Rule::Rolling => {
+            number < buckets.lanes() && buckets.at(wall, number).contains(&bucket)
+        }
+        Rule::Article => true,
+    };
+    let ports = |bucket: i64| {
+        let drawn = bucket_ports(rule, schedule, bucket, session);
+        let numbered = drawn.into_iter().enumerate();
+        numbered.filter(move |(number, _)| uses(bucket, *number))
+    };
+    buckets.in_use(wall).flat_map(ports).collect()
+}
+
 /// All ports in use under `buckets` when the clock reads `wall`.
 pub fn scheduled_ports(
     buckets: Buckets,
@@ -137,8 +161,8 @@ pub fn scheduled_ports(
     wall: WallTime,
     session: SessionTag,
 ) -> BTreeSet<u16> {
-    let ports = |bucket| bucket_ports(buckets.rule(), schedule, bucket, session);
-    buckets.at(wall).flat_map(ports).collect()
+    let numbered = numbered_ports(buckets, schedule, wall, session);
+    numbered.into_iter().map(|(_, port)| port).collect()
 }
 
 /// The ports of the published program: `randint(0, 19999)` above 30000 until `count` are distinct.
@@ -250,7 +274,7 @@ mod tests {
         assert_eq!(vectors.len(), 13);
         for vector in vectors {
             let now = WallTime::from_secs(vector["now"].as_i64().unwrap());
-            let bucket = *buckets.at(now).start();
+            let bucket = *buckets.at(now, 0).start();
             assert_eq!(bucket, vector["bucket"].as_i64().unwrap(), "{now:?}");
             assert_eq!(u64::from(boundary(bucket)), vector["boundary"].as_u64().unwrap());
             let space = PortSpace::article();

@@ -13,7 +13,7 @@ use punch::proto::{
     election::Scheme,
     schedule::Schedule,
     time::{MonoTime, WallTime},
-    wire::{Nonce, SessionTag},
+    wire::{Frame, Hello, Nonce, SessionTag},
 };
 
 use crate::schedule::{ROLLING_TWINS, WINDOW_S, buckets, ports_at, ports_of};
@@ -44,6 +44,11 @@ fn attempt_by(scheme: Scheme, ports: Option<Vec<u16>>, wall: WallTime) -> Attemp
     Attempt::new(config, at(0), wall)
 }
 
+/// Lets time pass up to `now`, by a wall clock that read `wall` at the start.
+fn pass(attempt: &mut Attempt, wall: WallTime, now: MonoTime) {
+    attempt.handle_timeout(now, wall + now.since(at(0)));
+}
+
 fn actions(attempt: &mut Attempt) -> Vec<Action> {
     std::iter::from_fn(|| attempt.poll_action()).collect()
 }
@@ -57,8 +62,8 @@ fn touching(actions: &[Action], port: u16, socket: Option<SocketId>) -> Vec<&Act
     let touches = |action: &&Action| match **action {
         Action::Listen { port: of } | Action::Unlisten { port: of } => of == port,
         Action::Connect { port: of, .. } => of == port,
-        Action::Abandon { socket: of } => Some(of) == socket,
-        Action::Send { .. } | Action::Close { .. } => false,
+        Action::Abandon { socket: of } | Action::Reset { socket: of } => Some(of) == socket,
+        Action::Inspect { .. } | Action::Send { .. } | Action::Close { .. } => false,
     };
     actions.iter().filter(touches).collect()
 }
@@ -80,7 +85,7 @@ fn a_port_of_two_buckets_survives_leaving_one() {
             [wall, wall + Duration::from_millis(100)].map(|wall| ports_at(Rule::Rolling, wall));
         assert!(before.contains(&shared) && after.contains(&shared));
         let opened = actions(&mut attempt);
-        attempt.handle_timeout(at(100));
+        pass(&mut attempt, wall, at(100));
         let changes = actions(&mut attempt);
         for &port in before.union(&after) {
             let socket = connecting(&opened, port);
@@ -107,7 +112,7 @@ fn a_port_that_stays_goes_about_it_as_its_new_bucket_has_it() {
     let mut attempt = attempt(None, wall);
     let mut socket = connecting(&actions(&mut attempt), port).unwrap();
     for (ms, prompt) in [(100, false), (600, true)] {
-        attempt.handle_timeout(at(ms));
+        pass(&mut attempt, wall, at(ms));
         socket = connecting(&actions(&mut attempt), port).unwrap_or(socket);
         attempt.handle_refused(at(ms), socket, RefusedBy::Network, "refused");
         assert_eq!(connecting(&actions(&mut attempt), port).is_some(), prompt, "after {ms} ms");
@@ -116,12 +121,13 @@ fn a_port_that_stays_goes_about_it_as_its_new_bucket_has_it() {
 
 #[test]
 fn a_port_is_given_up_a_handshake_after_its_last_bucket() {
-    let mut attempt = attempt(None, WallTime::from_secs(WINDOW_S - 1));
+    let wall = WallTime::from_secs(WINDOW_S - 1);
+    let mut attempt = attempt(None, wall);
     let port = ports_of(Rule::Rolling, 0)[0];
     let socket = connecting(&actions(&mut attempt), port).unwrap();
-    attempt.handle_timeout(at(1000));
+    pass(&mut attempt, wall, at(1000));
     assert!(touching(&actions(&mut attempt), port, Some(socket)).is_empty());
-    attempt.handle_timeout(at(3000));
+    pass(&mut attempt, wall, at(3000));
     assert_eq!(touching(&actions(&mut attempt), port, Some(socket)), [&Action::Abandon { socket }]);
     attempt.handle_abandoned(at(3000), socket);
     assert_eq!(
@@ -137,8 +143,8 @@ fn a_handshake_under_way_outlives_its_bucket() {
     let mut attempt = attempt(None, wall);
     let port = ports_of(Rule::Rolling, 0)[0];
     let socket = connecting(&actions(&mut attempt), port).unwrap();
-    attempt.handle_timeout(at(1000));
-    attempt.handle_timeout(at(3000));
+    pass(&mut attempt, wall, at(1000));
+    pass(&mut attempt, wall, at(3000));
     // The shell finds the socket in SYN_RECV, and leaves it alone.
     assert!(actions(&mut attempt).contains(&Action::Abandon { socket }));
     let (local, remote) = ends(port);
@@ -152,7 +158,7 @@ fn nothing_happens_after_the_end() {
         let (local, remote) = ends(4000);
         attempt.handle_connected(at(1), SocketId(1), local, remote);
     };
-    let fail = |attempt: &mut Attempt| attempt.handle_timeout(at(200_000));
+    let fail = |attempt: &mut Attempt| pass(attempt, WallTime::from_secs(0), at(200_000));
     for end in [&elect as &dyn Fn(&mut Attempt), &fail] {
         let mut attempt = attempt(Some(vec![4000, 4001]), WallTime::from_secs(0));
         actions(&mut attempt);
@@ -171,7 +177,9 @@ fn nothing_happens_after_the_end() {
         attempt.handle_closed(now, SocketId(1));
         attempt.handle_unavailable(now, SocketId(1), "in use");
         attempt.handle_unavailable(now, SocketId(2), "in use");
-        attempt.handle_timeout(now);
+        attempt.handle_half_open(now, SocketId(2));
+        attempt.handle_new_local_address(now);
+        pass(&mut attempt, WallTime::from_secs(0), now);
         assert_eq!(attempt.handle_accepted(now, local, remote), None);
         assert_eq!(attempt.wants(SocketId(1)), 0);
         assert_eq!(attempt.poll_timeout(), None);
@@ -182,12 +190,21 @@ fn nothing_happens_after_the_end() {
 }
 
 #[test]
-fn an_attempt_whose_ports_are_all_taken_fails_at_once() {
+fn ports_that_are_taken_are_tried_again_until_the_deadline() {
     let mut attempt = attempt(Some(vec![4000, 4001]), WallTime::from_secs(0));
-    actions(&mut attempt);
-    attempt.handle_unavailable(at(0), SocketId(1), "in use");
-    assert_eq!(attempt.outcome(), None);
-    attempt.handle_unavailable(at(0), SocketId(2), "in use");
+    for s in (0..120).step_by(5) {
+        pass(&mut attempt, WallTime::from_secs(0), at(s * 1000));
+        let opened = actions(&mut attempt);
+        for port in [4000, 4001] {
+            assert!(opened.contains(&Action::Listen { port }), "at {s} s");
+            let socket = connecting(&opened, port).expect("the port is tried again");
+            attempt.handle_unavailable(at(s * 1000), socket, "in use");
+        }
+        assert_eq!(attempt.outcome(), None);
+        let ends = [4000, 4001].map(|port| Action::Unlisten { port });
+        assert_eq!(actions(&mut attempt), ends);
+    }
+    pass(&mut attempt, WallTime::from_secs(0), at(120_000));
     assert_eq!(attempt.outcome(), Some(Outcome::Failed(Failure::NothingBound)));
 }
 
@@ -205,23 +222,105 @@ fn strangers_are_not_accepted_and_a_socket_that_met_itself_is_closed() {
 
 /// Whoever shares the peer's address may open connections without end, and say nothing on them.
 #[test]
-fn connections_beyond_any_need_are_not_accepted() {
+fn connections_beyond_any_need_are_closed() {
     let mut attempt = nonce_attempt();
     let from = |port: u16| SocketAddr::new(PEER, port);
-    let accepted: Vec<SocketId> = (0..1000)
-        .filter_map(|port| attempt.handle_accepted(at(0), ends(4000).0, from(port)))
-        .collect();
-    assert!((16..=128).contains(&accepted.len()), "{}", accepted.len());
-    attempt.handle_closed(at(1), accepted[0]);
-    assert!(
-        attempt
-            .handle_accepted(at(1), ends(4000).0, from(1))
-            .is_some(),
-        "room for one"
-    );
+    let accept = |attempt: &mut Attempt, port| {
+        attempt.handle_accepted(at(u64::from(port)), ends(4000).0, from(port))
+    };
+    let hello = |nonce: u8| {
+        let (session, nonce) = (SessionTag::default(), Nonce([nonce; 16]));
+        Frame::Hello(Hello { session, nonce, connection: 1, port: 1 }).encode()
+    };
+    let greet = |attempt: &mut Attempt, socket, nonce| {
+        let (head, rest) = (&hello(nonce)[..6], &hello(nonce)[6..]);
+        attempt.handle_data(at(1000), socket, head);
+        attempt.handle_data(at(1000), socket, rest);
+    };
+    let peer = accept(&mut attempt, 1).unwrap();
+    greet(&mut attempt, peer, 9);
+    actions(&mut attempt);
+    let accepted: Vec<_> = (2..1000).map(|port| accept(&mut attempt, port).unwrap()).collect();
+    let is_close = |action: &Action| matches!(action, Action::Close { .. });
+    let closed: Vec<Action> = actions(&mut attempt).into_iter().filter(is_close).collect();
+    assert!((16..=128).contains(&(accepted.len() - closed.len())), "{} closed", closed.len());
+    assert_eq!(closed[0], Action::Close { socket: accepted[0] }, "the oldest first");
+    assert!(!closed.contains(&Action::Close { socket: peer }), "it has said HELLO");
+    // Where all have said HELLO, nobody makes room.
+    for socket in &accepted {
+        greet(&mut attempt, *socket, 1);
+    }
+    actions(&mut attempt);
+    assert_eq!(accept(&mut attempt, 1000), None);
     let (local, remote) = ends(4000);
-    attempt.handle_connected(at(2), SocketId(1), local, remote);
+    attempt.handle_connected(at(1001), SocketId(1), local, remote);
     assert!(attempt.wants(SocketId(1)) > 0, "its own connects are not hindered");
+}
+
+#[test]
+fn a_socket_that_stays_in_syn_recv_is_reset() {
+    let wall = WallTime::from_secs(0);
+    let mut attempt = attempt(Some((4000..4008).collect()), wall);
+    let opened = actions(&mut attempt);
+    let sockets: Vec<SocketId> =
+        (4000..4008).map(|port| connecting(&opened, port).unwrap()).collect();
+    let mut reset: BTreeMap<SocketId, MonoTime> = BTreeMap::new();
+    let mut now = at(0);
+    while now < at(15_000) {
+        while let Some(action) = attempt.poll_action() {
+            match action {
+                // A SYN in the peer's name came right after the start.
+                Action::Inspect { socket } if sockets.contains(&socket) => {
+                    attempt.handle_half_open(now, socket);
+                }
+                Action::Reset { socket } => {
+                    reset.entry(socket).or_insert(now);
+                    attempt.handle_abandoned(now, socket);
+                }
+                _ => {}
+            }
+        }
+        now = attempt.poll_timeout().unwrap();
+        pass(&mut attempt, wall, now);
+    }
+    let limits: Vec<u64> = sockets.iter().map(|socket| reset[socket].since(at(500)).as_secs()).collect();
+    assert_eq!(limits, [2, 1, 5, 1, 2, 1, 10, 1], "in whole seconds after the first look");
+}
+
+#[test]
+fn ports_follow_a_clock_that_is_put_right() {
+    let mut attempt = attempt(None, WallTime::from_secs(0));
+    let opened = actions(&mut attempt);
+    let right = WallTime::from_secs(1_700_000_000);
+    attempt.handle_timeout(at(200), right);
+    let changes = actions(&mut attempt);
+    for port in ports_at(Rule::Rolling, right) {
+        let known = connecting(&opened, port).is_some();
+        assert!(known || connecting(&changes, port).is_some(), "{port}");
+    }
+    let due = attempt.poll_timeout().unwrap();
+    assert!(due <= at(2_200), "the old ports are given up: {due:?}");
+}
+
+#[test]
+fn a_new_local_address_makes_all_sockets_anew() {
+    let mut attempt = attempt(Some(vec![4000, 4001]), WallTime::from_secs(0));
+    let opened = actions(&mut attempt);
+    let old = connecting(&opened, 4000).unwrap();
+    attempt.handle_refused(at(1), connecting(&opened, 4001).unwrap(), RefusedBy::Host, "gone");
+    attempt.handle_new_local_address(at(2));
+    let expected = [
+        Action::Unlisten { port: 4000 },
+        Action::Reset { socket: old },
+        Action::Unlisten { port: 4001 },
+        Action::Listen { port: 4000 },
+        Action::Listen { port: 4001 },
+    ];
+    assert_eq!(actions(&mut attempt), expected);
+    attempt.handle_abandoned(at(2), old);
+    pass(&mut attempt, WallTime::from_secs(0), at(2));
+    let anew = actions(&mut attempt);
+    assert!(connecting(&anew, 4000).is_some() && connecting(&anew, 4001).is_some());
 }
 
 /// The pauses after refusals on the only port that can be bound, in milliseconds.
@@ -243,7 +342,7 @@ fn pauses_at(index: u16, refusals: usize) -> Vec<f64> {
                 break next;
             }
             now = attempt.poll_timeout().expect("it goes on");
-            attempt.handle_timeout(now);
+            pass(&mut attempt, WallTime::from_secs(0), now);
         };
         socket = next;
         pauses.push(now.since(refused).as_secs_f64() * 1000.0);
@@ -273,7 +372,7 @@ fn pauses_after_refusals_grow_as_the_protocol_says() {
 
 /// When each port sent a SYN, in an attempt of `seconds` that nobody answers.
 fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
-    let mut attempt = attempt(None, WallTime::from_secs(0));
+    let mut attempt = attempt(Some((4000..4016).collect()), WallTime::from_secs(0));
     let mut syns: BTreeMap<u16, Vec<MonoTime>> = BTreeMap::new();
     let mut now = at(0);
     while now < at(seconds * 1000) {
@@ -283,13 +382,15 @@ fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
                 Action::Abandon { socket } => attempt.handle_abandoned(now, socket),
                 Action::Listen { .. }
                 | Action::Unlisten { .. }
+                | Action::Inspect { .. }
+                | Action::Reset { .. }
                 | Action::Send { .. }
                 | Action::Close { .. } => {}
             }
         }
         // The shell is never exactly on time.
         now = attempt.poll_timeout().unwrap() + Duration::from_millis(3);
-        attempt.handle_timeout(now);
+        pass(&mut attempt, WallTime::from_secs(0), now);
     }
     syns
 }

@@ -68,7 +68,7 @@ proptest! {
         let _ = (mono + duration, mono.since(mono + duration), (mono + duration).since(mono));
         for rule in RULES {
             let buckets = Buckets::new(rule, error);
-            let _ = (buckets.window(), buckets.at(wall), buckets.next_change(wall));
+            let _ = (buckets.window(), buckets.at(wall, 0), buckets.next_change(wall));
             for schedule in schedules() {
                 let session = SessionTag::new(&seconds.to_string());
                 let _ = scheduled_ports(buckets, schedule, wall, session);
@@ -116,7 +116,9 @@ proptest! {
                 attempt.handle_connected(now, SocketId(port.into()), ends.0, ends.1);
             }
             now = now + wait;
-            attempt.handle_timeout(now);
+            attempt.handle_half_open(now, SocketId(1));
+            attempt.handle_new_local_address(now);
+            attempt.handle_timeout(now, WallTime::from_nanos(wall));
             let _ = (attempt.poll_timeout(), attempt.poll_action(), attempt.poll_event());
         }
     }

@@ -1,13 +1,15 @@
 //! What an election makes of frames that come when, or from whom, they should not.
 
+use std::time::Duration;
+
 use punch::proto::{
     connection::{Reject, Role, SocketId},
-    election::{Election, GRACE, Output, Scheme},
+    election::{ANSWER_LIMIT, Election, GRACE, HELLO_LIMIT, Output, Scheme, WAIT_LIMIT},
     time::MonoTime,
     wire::{Choice, Frame, Hello, Nonce, SessionTag},
 };
 
-const DEADLINE: MonoTime = MonoTime::from_nanos(30_000_000_000);
+const DEADLINE: MonoTime = MonoTime::from_nanos(60_000_000_000);
 const EARLY: MonoTime = MonoTime::from_nanos(1);
 
 /// Nonce of the side under test, and of peers that follow it, or that it follows.
@@ -41,11 +43,15 @@ impl Side {
 
     /// A frame arrives, and is read as the shell does it.
     fn hear(&mut self, index: u32, frame: Frame) -> Vec<Output> {
+        self.hear_at(EARLY, index, frame)
+    }
+
+    fn hear_at(&mut self, now: MonoTime, index: u32, frame: Frame) -> Vec<Output> {
         let bytes = frame.encode();
         let mut rest = &bytes[..];
         while !rest.is_empty() && self.0.wants(link(index)) > 0 {
             let (piece, left) = rest.split_at(self.0.wants(link(index)).min(rest.len()));
-            self.0.handle_data(EARLY, link(index), piece);
+            self.0.handle_data(now, link(index), piece);
             rest = left;
         }
         self.outputs()
@@ -75,13 +81,23 @@ impl Side {
         side
     }
 
-    fn is_still_waiting(&self) -> bool {
-        self.0.poll_timeout() == Some(DEADLINE + GRACE)
+    /// Whether the side would commit itself to a peer that comes now.
+    fn is_free(&self) -> bool {
+        let mut twin = Self(self.0.clone());
+        twin.0.handle_up(EARLY, link(50), 4000);
+        twin.outputs();
+        !twin.meet(50, Nonce([1; 16])).is_empty()
     }
 }
 
 fn closed(index: u32) -> Vec<Output> {
     vec![Output::Reject(link(index), Reject::Stranger)]
+}
+
+/// These connections are closed, since nobody speaks on them or answers.
+fn silent(indices: &[u32]) -> Vec<Output> {
+    let reject = |&index: &u32| Output::Reject(link(index), Reject::Silent);
+    indices.iter().map(reject).collect()
 }
 
 fn chosen(index: u32) -> Vec<Output> {
@@ -108,7 +124,7 @@ fn an_ack_from_another_run_closes_its_connection_and_no_more() {
     // The right peer, in the name of a former run of its own.
     assert_eq!(side.hear(0, Frame::Ack(named(OTHER, 0))), closed(0));
     for mut side in [side, twin] {
-        assert!(side.is_still_waiting());
+        assert!(!side.is_free());
         assert_eq!(side.hear(1, Frame::Ack(named(FOLLOWER, 1))), chosen(1));
     }
 }
@@ -117,7 +133,7 @@ fn an_ack_from_another_run_closes_its_connection_and_no_more() {
 fn an_ack_before_hello_closes_its_connection_and_no_more() {
     let mut side = Side::committed(1);
     assert_eq!(side.hear(1, Frame::Ack(named(FOLLOWER, 0))), closed(1));
-    assert!(side.is_still_waiting());
+    assert!(!side.is_free());
 }
 
 #[test]
@@ -126,7 +142,7 @@ fn an_ack_elsewhere_tells_which_connection_to_wait_for() {
     let told = side.hear(0, Frame::Ack(named(FOLLOWER, 1)));
     assert_eq!(told, [Output::Decided(link(1), Role::Leader)]);
     assert_eq!(side.0.wants(link(0)), 0, "nothing more is read there");
-    assert!(side.is_still_waiting());
+    assert!(!side.is_free());
     // The same again, elsewhere: nothing new. Another name: a mistake.
     let mut twin = Side(side.0.clone());
     assert_eq!(side.hear(2, Frame::Ack(named(FOLLOWER, 1))), []);
@@ -140,23 +156,79 @@ fn an_ack_elsewhere_tells_which_connection_to_wait_for() {
 }
 
 #[test]
-fn a_chosen_connection_that_is_gone_ends_the_leaders_attempt() {
+fn a_leader_is_free_again_once_the_chosen_connection_is_gone() {
     // Before the ACK tells of it, after, and where what comes on it is no ACK.
-    let mut side = Side::committed(2);
-    side.0.handle_down(link(1));
+    let mut side = Side::committed(3);
+    side.0.handle_down(EARLY, link(1));
     assert_eq!(side.outputs(), []);
-    assert_eq!(side.hear(0, Frame::Ack(named(FOLLOWER, 1))), [Output::Lost]);
+    assert_eq!(side.hear(0, Frame::Ack(named(FOLLOWER, 1))), silent(&[0, 2]));
+    assert!(side.is_free());
 
     let mut side = Side::committed(2);
     side.hear(0, Frame::Ack(named(FOLLOWER, 1)));
-    side.0.handle_down(link(1));
-    assert_eq!(side.outputs(), [Output::Lost]);
+    side.0.handle_down(EARLY, link(1));
+    assert_eq!(side.outputs(), silent(&[0]));
+    assert!(side.is_free());
 
     let mut side = Side::committed(2);
     side.hear(0, Frame::Ack(named(FOLLOWER, 1)));
-    let ended = [closed(1), vec![Output::Lost]].concat();
+    let ended = [closed(1), silent(&[0])].concat();
     assert_eq!(side.hear(1, Frame::Commit(OWN)), ended);
-    assert_eq!(side.0.poll_timeout(), None);
+    assert!(side.is_free());
+}
+
+#[test]
+fn a_leader_is_free_again_once_no_connection_to_its_follower_is_left() {
+    let mut side = Side::committed(2);
+    side.0.handle_down(EARLY, link(0));
+    assert!(!side.is_free());
+    side.0.handle_down(EARLY, link(1));
+    assert!(side.is_free());
+}
+
+#[test]
+fn a_follower_that_does_not_answer_in_time_makes_room_for_the_next() {
+    let mut side = Side::committed(2);
+    assert_eq!(side.meet(2, OTHER), []);
+    assert_eq!(side.0.poll_timeout(), Some(EARLY + ANSWER_LIMIT));
+    side.0.handle_timeout(EARLY + ANSWER_LIMIT);
+    let commit = Output::Send(link(2), Frame::Commit(OTHER).encode());
+    assert_eq!(side.outputs(), [silent(&[0, 1]), vec![commit]].concat());
+}
+
+#[test]
+fn an_ack_gives_the_follower_more_time_once() {
+    let (later, last) = (EARLY + ANSWER_LIMIT / 2, EARLY + ANSWER_LIMIT * 3 / 2);
+    let mut side = Side::committed(3);
+    side.meet(3, LEADER);
+    side.hear_at(later, 0, Frame::Ack(named(FOLLOWER, 1)));
+    side.hear_at(EARLY + ANSWER_LIMIT, 2, Frame::Ack(named(FOLLOWER, 1)));
+    side.0.handle_timeout(EARLY + ANSWER_LIMIT);
+    assert_eq!(side.outputs(), []);
+    side.0.handle_timeout(last);
+    assert_eq!(side.outputs(), silent(&[0, 1, 2]));
+}
+
+#[test]
+fn a_connection_on_which_nobody_says_hello_is_closed() {
+    let mut side = Side::with(2);
+    side.meet(0, LEADER);
+    assert_eq!(side.0.poll_timeout(), Some(EARLY + HELLO_LIMIT));
+    side.0.handle_timeout(EARLY + HELLO_LIMIT);
+    assert_eq!(side.outputs(), silent(&[1]));
+    side.0.handle_timeout(EARLY + WAIT_LIMIT);
+    assert_eq!(side.outputs(), silent(&[0]), "nor has the leader sent COMMIT");
+}
+
+#[test]
+fn the_oldest_silent_connection_makes_room() {
+    let mut side = Side::with(3);
+    side.meet(0, LEADER);
+    side.0.make_room(EARLY);
+    assert_eq!(side.outputs(), silent(&[1]));
+    side.0.make_room(EARLY);
+    side.0.make_room(EARLY);
+    assert_eq!(side.outputs(), silent(&[2]), "one that has said HELLO stays");
 }
 
 #[test]
@@ -186,7 +258,7 @@ fn a_commit_or_ack_that_is_not_for_a_follower_closes_its_connection() {
     // From a lesser nonce: this side leads there, and so follows nobody any more.
     side.meet(4, FOLLOWER);
     assert_eq!(side.hear(4, Frame::Commit(OWN)), closed(4));
-    assert!(side.is_still_waiting());
+    assert!(side.is_free(), "its only follower is gone");
 }
 
 #[test]
@@ -212,10 +284,18 @@ fn no_peer_is_committed_to_at_the_deadline_or_later() {
 
 #[test]
 fn a_follower_waits_longer_only_while_a_leader_is_connected() {
-    let mut side = Side::with(1);
+    let mut side = Side::with(0);
     assert_eq!(side.0.poll_timeout(), Some(DEADLINE));
-    side.meet(0, LEADER);
+    let late = EARLY + Duration::from_secs(55);
+    side.0.handle_up(late, link(0), 4000);
+    side.outputs();
+    let session = SessionTag::default();
+    side.hear_at(late, 0, Frame::Hello(Hello { session, nonce: LEADER, connection: 1, port: 1 }));
     assert_eq!(side.0.poll_timeout(), Some(DEADLINE + GRACE * 2));
-    side.0.handle_down(link(0));
+    side.0.handle_timeout(DEADLINE);
+    assert!(side.outputs().is_empty());
+    side.0.handle_down(DEADLINE, link(0));
     assert_eq!(side.0.poll_timeout(), Some(DEADLINE));
+    side.0.handle_timeout(DEADLINE);
+    assert_eq!(side.outputs(), [Output::Lost]);
 }

@@ -5,8 +5,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use punch::proto::{
     bucket::{Buckets, Rule},
-    schedule::bucket_ports,
-    schedule::{Schedule, boundary},
+    schedule::{Schedule, boundary, bucket_ports, scheduled_ports},
     time::WallTime,
     wire::{Choice, Decoder, Frame, Hello, MAX_FRAME, Nonce, SessionTag, VERSION},
 };
@@ -77,13 +76,27 @@ fn session_tags_are_those_of_the_document() {
 #[test]
 fn buckets_are_those_of_the_document() {
     for row in rows("### Clock to buckets") {
-        let [name, error, clock, in_use, change] = row[..] else { panic!("{row:?}") };
+        let [name, error, clock, first, change] = row[..] else { panic!("{row:?}") };
         let error = Duration::from_nanos(error.parse().unwrap());
         let buckets = Buckets::new(rule(name), error);
         let clock = WallTime::from_nanos(clock.parse().unwrap());
-        assert_eq!(listed(buckets.at(clock)), in_use, "{row:?}");
+        let lanes = (0..buckets.lanes()).map(|lane| *buckets.at(clock, lane).start());
+        assert_eq!(listed(lanes), first, "{row:?}");
         let next = buckets.next_change(clock).map(WallTime::as_nanos);
         assert_eq!(next.map_or("—".to_owned(), |next| next.to_string()), change, "{row:?}");
+    }
+}
+
+#[test]
+fn ports_in_use_are_those_of_the_document() {
+    for row in rows("### Clock to ports") {
+        let [error, clock, width, ports] = row[..] else { panic!("{row:?}") };
+        let error = Duration::from_nanos(error.parse().unwrap());
+        let buckets = Buckets::new(Rule::Rolling, error).with_width(width.parse().unwrap());
+        let clock = WallTime::from_nanos(clock.parse().unwrap());
+        let session = SessionTag::default();
+        let drawn = scheduled_ports(buckets, Schedule::ChaCha20, clock, session);
+        assert_eq!(listed(drawn), ports, "{row:?}");
     }
 }
 
@@ -164,6 +177,7 @@ fn a_reference_written_from_the_document_alone_prints_its_vectors() {
     let headings = [
         "### Session tags",
         "### Clock to buckets",
+        "### Clock to ports",
         "### Bucket to ports\n",
         "### Bucket to ports by",
         "### Frames",

@@ -28,17 +28,21 @@ def window(error):
     return 2 * error + 2 * SECOND
 
 
-def buckets(rule, error, clock):
+def shift(error, lane):
+    return lane * window(error) // 8
+
+
+def first_buckets(rule, error, clock):
     if rule == "article":
         return [(clock - error) // window(error)]
-    first = clock // window(error)
-    return [first, first + 1]
+    return [(clock - shift(error, lane)) // window(error) for lane in range(8)]
 
 
 def next_change(rule, error, clock):
     if rule == "article":
         return None
-    return (clock // window(error) + 1) * window(error)
+    firsts = enumerate(first_buckets(rule, error, clock))
+    return min((first + 1) * window(error) + shift(error, lane) for lane, first in firsts)
 
 
 def boundary(bucket):
@@ -87,6 +91,13 @@ def ports(rule, session, bucket):
             return drawn
 
 
+def ports_in_use(error, clock, width):
+    used = set()
+    for lane, first in list(enumerate(first_buckets("rolling", error, clock)))[:width]:
+        used |= {ports("rolling", "", bucket)[lane] for bucket in (first, first + 1)}
+    return sorted(used)
+
+
 def mt19937_ports(rule, bucket):
     generator = random.Random(boundary(bucket))
     drawn = []
@@ -115,12 +126,16 @@ CLOCKS = [
     ("rolling", E20, 0),
     ("rolling", E20, 42 * SECOND - 1),
     ("rolling", E20, 42 * SECOND),
+    ("rolling", E20, 47_250_000_000 - 1),
+    ("rolling", E20, 47_250_000_000),
+    ("rolling", E20, 78_750_000_000),
     ("rolling", E20, -1),
     ("rolling", E20, -42 * SECOND),
     ("rolling", E20, 1_700_000_000 * SECOND),
     ("rolling", E20, 1_795_000_000_123_456_789),
     ("rolling", 0, 3 * SECOND),
     ("rolling", 1_500_000_000, -7_300_000_000),
+    ("rolling", 3, 1_750_000_003),
     ("article", E20, 0),
     ("article", E20, 20 * SECOND - 1),
     ("article", E20, 20 * SECOND),
@@ -128,6 +143,14 @@ CLOCKS = [
     ("article", E20, -23 * SECOND),
     ("article", E20, 1_700_000_000 * SECOND),
     ("article", 0, 3 * SECOND),
+]
+
+PORTS_IN_USE = [
+    (E20, 0, 8),
+    (E20, 62 * SECOND, 8),
+    (E20, 62 * SECOND, 3),
+    (E20, 1_700_000_000 * SECOND, 8),
+    (E20, 1_700_000_000 * SECOND, 1),
 ]
 
 BUCKETS = [
@@ -186,7 +209,9 @@ def main():
         row(f'"{session}"', tag(session).hex())
     for rule, error, clock in CLOCKS:
         change = next_change(rule, error, clock)
-        row(rule, error, clock, listed(buckets(rule, error, clock)), "—" if change is None else change)
+        row(rule, error, clock, listed(first_buckets(rule, error, clock)), "—" if change is None else change)
+    for error, clock, width in PORTS_IN_USE:
+        row(error, clock, width, listed(ports_in_use(error, clock, width)))
     for rule, session, bucket in BUCKETS:
         row(rule, f'"{session}"', bucket, boundary(bucket), listed(ports(rule, session, bucket)))
     for rule, bucket in MT19937_BUCKETS:

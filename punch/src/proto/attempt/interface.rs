@@ -126,6 +126,21 @@ pub enum Action {
         /// The socket.
         socket: SocketId,
     },
+    /// Look whether a connecting socket is in SYN_RECV, and if so say it with
+    /// [`Attempt::handle_half_open`](super::Attempt::handle_half_open). Do nothing where the state
+    /// cannot be told.
+    Inspect {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// Close a connecting socket in whatever state at once, with a RST if it is in SYN_RECV
+    /// (`SO_LINGER` with a time of 0), and say so with
+    /// [`Attempt::handle_abandoned`](super::Attempt::handle_abandoned). If it has connected, leave it
+    /// alone.
+    Reset {
+        /// The socket.
+        socket: SocketId,
+    },
     /// Send bytes on a connection; they fit into an empty send buffer.
     Send {
         /// The connection.

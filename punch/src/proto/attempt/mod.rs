@@ -5,8 +5,9 @@
 //! [`Attempt::outcome`]; then wait for a socket or for [`Attempt::poll_timeout`], whichever is
 //! first. Every call that may change something takes the monotonic time; time never goes back.
 //!
-//! What always holds: at most one connecting socket a port; a socket that may be in SYN_RECV is
-//! never closed (the shell looks, see [`Action::Abandon`]); no new decision after the deadline.
+//! What always holds: at most one connecting socket a port; a socket in SYN_RECV is left alone for
+//! the time of a handshake (the shell looks, see [`Action::Inspect`]); no new decision after the
+//! deadline.
 //!
 //! Known limit: local port and remote port of a connect are the same, since the ports are the only
 //! thing the peers share. A search for a NAT that gives every destination a new port needs another
@@ -30,22 +31,25 @@ use rand_chacha::{
 pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource, RefusedBy};
 use self::{
     port::{
-        LOCAL_PAUSE, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
+        BIND_PAUSE, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
         SynRetry,
     },
     tally::Tally,
 };
 use super::{
-    bucket::Rule,
+    bucket::Buckets,
     connection::{Failure, Reject, SocketId},
     election::{Election, Output},
     event::{Event, EventKind},
-    schedule::bucket_ports,
+    schedule::numbered_ports,
     time::{MonoTime, WallTime},
 };
 
 /// Time that a SYN has to be answered: two round trips of a second each.
 const HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// Interval at which connecting sockets are inspected for SYN_RECV.
+const INSPECTION_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Maximum number of accepted connections beside the attempt's own. A peer needs one a port; other
 /// hosts that share its address must not take all descriptors of this process.
@@ -61,16 +65,18 @@ pub struct Attempt {
     rng: ChaCha20Rng,
     /// Start of the attempt by the monotonic clock.
     started: MonoTime,
-    /// The wall clock's reading at the start; the monotonic clock advances it.
-    wall_at_start: WallTime,
+    /// The first bucket in use of each lane; empty with fixed ports.
+    lanes: Vec<i64>,
     /// The ports in use, and those that are out of use but still have a socket.
     slots: BTreeMap<u16, Slot>,
     /// The local port of each socket, accepted ones included.
     sockets: BTreeMap<SocketId, u16>,
     /// Number of the next socket.
     next_socket: u32,
-    /// When the buckets in use change.
+    /// When a lane goes on to another bucket, by the latest reading of the wall clock.
     next_ports: Option<MonoTime>,
+    /// When the connecting sockets are inspected next.
+    next_inspection: MonoTime,
     /// Counts from which the reason of a failure follows.
     tally: Tally,
     /// Actions that the caller has not taken yet.
@@ -82,19 +88,19 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Begins an attempt at `now`, when the wall clock (offset included) reads `wall`. The wall
-    /// clock is taken once and advanced by the monotonic one: a step meanwhile changes nothing.
+    /// Begins an attempt at `now`, when the wall clock (offset included) reads `wall`.
     pub fn new(config: Config, now: MonoTime, wall: WallTime) -> Self {
         let mut attempt = Self {
             election: Election::new(config.scheme, now + config.timeout),
             rng: ChaCha20Rng::from_seed(config.seed),
             config,
             started: now,
-            wall_at_start: wall,
+            lanes: Vec::new(),
             slots: BTreeMap::new(),
             sockets: BTreeMap::new(),
             next_socket: 1,
             next_ports: None,
+            next_inspection: now + INSPECTION_INTERVAL,
             tally: Tally::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -106,7 +112,7 @@ impl Attempt {
         };
         let peer = attempt.config.peer.to_string();
         attempt.report(now, EventKind::Started { peer, rule, wall_ns: wall.as_nanos() });
-        attempt.schedule_ports(now);
+        attempt.schedule_ports(now, wall);
         attempt
     }
 
@@ -131,9 +137,12 @@ impl Attempt {
             return None;
         }
         let slots = self.slots.values().filter_map(|slot| match slot.state {
-            SlotState::Connecting { resyn, .. } => resyn,
-            SlotState::Paused { until } => Some(until),
-            SlotState::Up { .. } | SlotState::Unavailable => None,
+            SlotState::Connecting { resyn, .. } => Some(match resyn {
+                Some(resyn) => resyn.min(self.next_inspection),
+                None => self.next_inspection,
+            }),
+            SlotState::Paused { until } | SlotState::Unavailable { until } => Some(until),
+            SlotState::Up { .. } => None,
         });
         slots
             .chain(self.next_ports)
@@ -164,7 +173,7 @@ impl Attempt {
                 EventKind::Rejected { port: local.port(), reason: Reject::SelfConnection },
             );
             self.actions.push_back(Action::Close { socket });
-            return self.drop_socket(now, socket, LOCAL_PAUSE);
+            return self.drop_failed(now, socket);
         }
         if let Some(slot) = self.slots.get_mut(&local.port()) {
             slot.state = SlotState::Up { socket };
@@ -172,17 +181,24 @@ impl Attempt {
         self.connection_up(now, socket, local, remote, false);
     }
 
-    /// A listener accepted a connection. Returns its number, or `None` if it is a stranger's, or one
-    /// too many, and the shell should close it.
+    /// A listener accepted a connection. Returns its number, or `None` if the connection is not from
+    /// the peer's address, or one too many, and the shell should close it. Where there are too many,
+    /// the oldest on which nobody has said HELLO makes room.
     pub fn handle_accepted(
         &mut self,
         now: MonoTime,
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<SocketId> {
-        let crowded = self.sockets.len() >= self.slots.len() + MAX_ACCEPTED;
-        if self.outcome.is_some() || crowded || remote.ip().to_canonical() != self.config.peer {
+        if self.outcome.is_some() || remote.ip().to_canonical() != self.config.peer {
             return None;
+        }
+        if self.sockets.len() >= self.slots.len() + MAX_ACCEPTED {
+            self.election.make_room(now);
+            self.drain_election(now);
+            if self.sockets.len() >= self.slots.len() + MAX_ACCEPTED {
+                return None;
+            }
         }
         let socket = self.new_socket(local.port());
         self.connection_up(now, socket, local, remote, true);
@@ -198,49 +214,88 @@ impl Attempt {
         self.report(now, EventKind::Refused { port, error: error.to_owned() });
         if by == RefusedBy::Host {
             self.tally.local_errors += 1;
-            return self.drop_socket(now, socket, LOCAL_PAUSE);
+            return self.drop_failed(now, socket);
         }
         self.tally.refusals += 1;
-        let in_use = self.slots.values().filter(|slot| slot.scheduled).count();
+        let in_use = self.ports_in_use();
         let slot = self.slots.get_mut(&port);
-        let pause = slot.map_or(LOCAL_PAUSE, |slot| slot.refused(in_use));
+        let pause = slot.map_or(Duration::ZERO, |slot| slot.refused(in_use));
         self.drop_socket(now, socket, pause);
     }
 
-    /// A port could not be bound: it is left out until its bucket comes anew.
+    /// A port could not be bound, since another program holds it: it is left out for some seconds.
+    /// An error that passes, such as a local address that is gone, is a refusal by this host.
     pub fn handle_unavailable(&mut self, now: MonoTime, socket: SocketId, error: &str) {
         if self.outcome.is_some() {
             return;
         }
         let Some(port) = self.sockets.remove(&socket) else { return };
         self.report(now, EventKind::Unavailable { port, error: error.to_owned() });
-        if let Some(slot) = self.slots.get_mut(&port) {
-            slot.state = SlotState::Unavailable;
-        }
-        if self.config.listen {
+        self.tally.unavailable += 1;
+        let Some(slot) = self.slots.get_mut(&port) else { return };
+        slot.state = SlotState::Unavailable { until: now + BIND_PAUSE };
+        if std::mem::take(&mut slot.listening) {
             self.actions.push_back(Action::Unlisten { port });
-        }
-        if self
-            .slots
-            .values()
-            .all(|slot| slot.state == SlotState::Unavailable)
-        {
-            self.fail(now, Failure::NothingBound);
         }
     }
 
     /// A port could not be listened on; it still connects.
     pub fn handle_no_listener(&mut self, now: MonoTime, port: u16, error: &str) {
-        if self.outcome.is_none() {
-            self.report(now, EventKind::NoListener { port, error: error.to_owned() });
+        if self.outcome.is_some() {
+            return;
+        }
+        self.report(now, EventKind::NoListener { port, error: error.to_owned() });
+        if let Some(slot) = self.slots.get_mut(&port) {
+            slot.listening = false;
         }
     }
 
-    /// A connecting socket was closed as [`Action::Abandon`] asked, or given up by the system, having
-    /// sent a SYN that nobody answered.
+    /// A connecting socket was closed as [`Action::Abandon`] or [`Action::Reset`] asked, or given up
+    /// by the system, having sent a SYN that nobody answered.
     pub fn handle_abandoned(&mut self, now: MonoTime, socket: SocketId) {
         if self.outcome.is_none() {
             self.drop_socket(now, socket, Duration::ZERO);
+        }
+    }
+
+    /// A connecting socket is in SYN_RECV: a SYN has come in, and the ACK that completes the
+    /// handshake has not.
+    pub fn handle_half_open(&mut self, now: MonoTime, socket: SocketId) {
+        let Some(&port) = self.sockets.get(&socket) else { return };
+        let Some(slot) = self.slots.get_mut(&port) else { return };
+        let limit = slot.policy.half_open_limit;
+        if let SlotState::Connecting { socket: own, half_open, .. } = &mut slot.state
+            && *own == socket
+            && self.outcome.is_none()
+            && now.since(*half_open.get_or_insert(now)) >= limit
+        {
+            self.actions.push_back(Action::Reset { socket });
+        }
+    }
+
+    /// The local address has changed: listeners and connecting sockets are made anew on the new one.
+    /// Connections that stand are left alone.
+    pub fn handle_new_local_address(&mut self, now: MonoTime) {
+        if self.outcome.is_some() {
+            return;
+        }
+        for (&port, slot) in &mut self.slots {
+            if std::mem::take(&mut slot.listening) {
+                self.actions.push_back(Action::Unlisten { port });
+            }
+            match slot.state {
+                SlotState::Connecting { socket, .. } => {
+                    self.actions.push_back(Action::Reset { socket });
+                }
+                SlotState::Paused { .. } | SlotState::Unavailable { .. } => {
+                    slot.state = SlotState::Paused { until: now };
+                }
+                SlotState::Up { .. } => {}
+            }
+        }
+        let scheduled: Vec<u16> = self.slots.iter().filter(|(_, slot)| slot.scheduled).map(|(&port, _)| port).collect();
+        for port in scheduled {
+            self.listen(port);
         }
     }
 
@@ -261,37 +316,61 @@ impl Attempt {
             self.report(now, EventKind::Disconnected { port });
         }
         self.actions.push_back(Action::Close { socket });
-        self.drop_socket(now, socket, LOCAL_PAUSE);
-        self.election.handle_down(socket);
+        self.drop_failed(now, socket);
+        self.election.handle_down(now, socket);
         self.drain_election(now);
     }
 
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, now: MonoTime) {
+    /// Time has passed; the wall clock (offset included) reads `wall`. It is read anew each time,
+    /// since it may have been stepped: ports follow what it reads.
+    pub fn handle_timeout(&mut self, now: MonoTime, wall: WallTime) {
         if self.outcome.is_some() {
             return;
         }
-        if self.next_ports.is_some_and(|due| now >= due) {
-            self.schedule_ports(now);
+        self.election.handle_timeout(now);
+        self.drain_election(now);
+        if self.outcome.is_some() {
+            return;
+        }
+        self.look_at_clock(now, wall);
+        if now >= self.next_inspection {
+            self.next_inspection = now + INSPECTION_INTERVAL;
+            self.inspect();
         }
         let due: Vec<u16> = self.slots.keys().copied().collect();
         for port in due {
             self.slot_timeout(now, port);
         }
-        self.election.handle_timeout(now);
-        self.drain_election(now);
     }
 
-    /// Brings the ports in use in line with the clock.
-    fn schedule_ports(&mut self, now: MonoTime) {
-        let wall = self.wall_at_start + now.since(self.started);
+    /// Brings the ports in use in line with the clock, if they are not.
+    fn look_at_clock(&mut self, now: MonoTime, wall: WallTime) {
+        let PortSource::Clock { buckets, .. } = &self.config.ports else { return };
+        let Some(change) = buckets.next_change(wall) else { return };
+        self.next_ports = Some(now + change.since(wall));
+        if self.lanes != first_buckets(*buckets, wall) {
+            self.schedule_ports(now, wall);
+        }
+    }
+
+    /// Makes the connecting sockets be inspected.
+    fn inspect(&mut self) {
+        for slot in self.slots.values() {
+            if let SlotState::Connecting { socket, .. } = slot.state {
+                self.actions.push_back(Action::Inspect { socket });
+            }
+        }
+    }
+
+    /// Puts the ports of this reading of the clock into use, and takes the others out of use.
+    fn schedule_ports(&mut self, now: MonoTime, wall: WallTime) {
         let (buckets, ports) = self.ports_at(wall);
-        self.next_ports = match &self.config.ports {
-            PortSource::Clock { buckets, .. } => buckets
+        if let PortSource::Clock { buckets, .. } = &self.config.ports {
+            self.lanes = first_buckets(*buckets, wall);
+            self.next_ports = buckets
                 .next_change(wall)
-                .map(|change| now + change.since(wall)),
-            PortSource::Fixed(_) => None,
-        };
+                .map(|change| now + change.since(wall));
+        }
         self.report(now, EventKind::Ports { buckets, ports: ports.keys().copied().collect() });
 
         let left: Vec<u16> = self
@@ -313,40 +392,35 @@ impl Attempt {
             }
         }
         for port in new {
-            if self.config.listen {
-                self.actions.push_back(Action::Listen { port });
-            }
+            self.listen(port);
             self.connect(now, port);
         }
     }
 
     /// Buckets in use and the policies of their ports.
     fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, PortPolicy>) {
-        let mut policies: BTreeMap<u16, PortPolicy> = BTreeMap::new();
-        let mut add = |ports: &[u16], rule: Option<Rule>| {
-            for (index, &port) in ports.iter().enumerate() {
-                let policy = PortPolicy::new(rule, index);
-                policies
-                    .entry(port)
-                    .and_modify(|other| *other = other.merge(policy))
-                    .or_insert(policy);
-            }
-        };
-        let used = match &self.config.ports {
+        let (buckets, rule, numbered) = match &self.config.ports {
             PortSource::Fixed(ports) => {
-                add(ports, None);
-                Vec::new()
+                (Vec::new(), None, ports.iter().copied().enumerate().collect())
             }
             PortSource::Clock { buckets, schedule } => {
-                let (rule, session) = (buckets.rule(), self.config.session);
-                let used: Vec<i64> = buckets.at(wall).collect();
-                for &bucket in &used {
-                    add(&bucket_ports(rule, *schedule, bucket, session), Some(rule));
-                }
-                used
+                let numbered = numbered_ports(*buckets, *schedule, wall, self.config.session);
+                (buckets.in_use(wall).collect(), Some(buckets.rule()), numbered)
             }
         };
-        (used, policies)
+        let mut policies: BTreeMap<u16, PortPolicy> = BTreeMap::new();
+        for (number, port) in numbered {
+            let policy = PortPolicy::new(rule, number);
+            policies
+                .entry(port)
+                .and_modify(|other| *other = other.merge(policy))
+                .or_insert(policy);
+        }
+        (buckets, policies)
+    }
+
+    fn ports_in_use(&self) -> usize {
+        self.slots.values().filter(|slot| slot.scheduled).count()
     }
 
     /// Takes a port out of use that no bucket in use has. A SYN in flight gets [`HANDSHAKE`] to be
@@ -359,19 +433,32 @@ impl Attempt {
         }
         slot.scheduled = false;
         match slot.state {
-            SlotState::Connecting { socket, .. } => {
-                slot.state = SlotState::Connecting { socket, resyn: Some(now + HANDSHAKE) };
+            SlotState::Connecting { socket, half_open, .. } => {
+                let resyn = Some(now + HANDSHAKE);
+                slot.state = SlotState::Connecting { socket, resyn, half_open };
             }
-            SlotState::Up { .. } => {}
-            SlotState::Paused { .. } | SlotState::Unavailable => self.forget_port(port),
+            SlotState::Up { .. } => self.unlisten(port),
+            SlotState::Paused { .. } | SlotState::Unavailable { .. } => self.forget_port(port),
+        }
+    }
+
+    fn listen(&mut self, port: u16) {
+        if let Some(slot) = self.slots.get_mut(&port).filter(|_| self.config.listen) {
+            slot.listening = true;
+            self.actions.push_back(Action::Listen { port });
+        }
+    }
+
+    fn unlisten(&mut self, port: u16) {
+        let slot = self.slots.get_mut(&port);
+        if slot.is_some_and(|slot| std::mem::take(&mut slot.listening)) {
+            self.actions.push_back(Action::Unlisten { port });
         }
     }
 
     fn forget_port(&mut self, port: u16) {
-        let Some(slot) = self.slots.remove(&port) else { return };
-        if self.config.listen && slot.state != SlotState::Unavailable {
-            self.actions.push_back(Action::Unlisten { port });
-        }
+        self.unlisten(port);
+        self.slots.remove(&port);
     }
 
     fn connect(&mut self, now: MonoTime, port: u16) {
@@ -379,7 +466,7 @@ impl Attempt {
         let socket = self.new_socket(port);
         let resyn = self.resyn(now, port);
         let Some(slot) = self.slots.get_mut(&port) else { return };
-        slot.state = SlotState::Connecting { socket, resyn };
+        slot.state = SlotState::Connecting { socket, resyn, half_open: None };
         self.actions.push_back(Action::Connect { socket, port });
         self.report(now, EventKind::Connect { port });
     }
@@ -410,17 +497,31 @@ impl Attempt {
         let Some(slot) = self.slots.get_mut(&port) else { return };
         match slot.state {
             SlotState::Paused { until } if now >= until => self.connect(now, port),
-            SlotState::Connecting { socket, resyn: Some(due) } if now >= due => {
+            SlotState::Unavailable { until } if now >= until => {
+                self.listen(port);
+                self.connect(now, port);
+            }
+            SlotState::Connecting { socket, resyn: Some(due), half_open } if now >= due => {
                 // Asked again only after another interval, should the socket have to stay.
-                let next = Some(now + RESYN);
-                slot.state = SlotState::Connecting { socket, resyn: next };
+                let resyn = Some(now + RESYN);
+                slot.state = SlotState::Connecting { socket, resyn, half_open };
                 self.actions.push_back(Action::Abandon { socket });
             }
             SlotState::Paused { .. }
             | SlotState::Connecting { .. }
             | SlotState::Up { .. }
-            | SlotState::Unavailable => {}
+            | SlotState::Unavailable { .. } => {}
         }
+    }
+
+    /// Forgets a socket that failed on this machine or whose connection ended, and connects its port
+    /// anew after a pause.
+    fn drop_failed(&mut self, now: MonoTime, socket: SocketId) {
+        let in_use = self.ports_in_use();
+        let port = self.sockets.get(&socket).copied();
+        let slot = port.and_then(|port| self.slots.get_mut(&port));
+        let pause = slot.map_or(Duration::ZERO, |slot| slot.failed_locally(in_use));
+        self.drop_socket(now, socket, pause);
     }
 
     /// Forgets a socket, and connects its port anew after a random pause of the given mean, half
@@ -431,7 +532,7 @@ impl Attempt {
         let Some(slot) = self.slots.get_mut(&port) else { return };
         let own = match slot.state {
             SlotState::Connecting { socket: own, .. } | SlotState::Up { socket: own } => own,
-            SlotState::Paused { .. } | SlotState::Unavailable => return,
+            SlotState::Paused { .. } | SlotState::Unavailable { .. } => return,
         };
         if own != socket {
             return;
@@ -470,7 +571,7 @@ impl Attempt {
                     let port = self.port_of(socket);
                     self.report(now, EventKind::Rejected { port, reason });
                     self.actions.push_back(Action::Close { socket });
-                    self.drop_socket(now, socket, LOCAL_PAUSE);
+                    self.drop_failed(now, socket);
                 }
                 Output::Hello(socket, hello, role) => {
                     self.tally.hellos += 1;
@@ -521,4 +622,11 @@ impl Attempt {
     fn report(&mut self, at: MonoTime, kind: EventKind) {
         self.events.push_back(Event { at, kind });
     }
+}
+
+/// The first bucket in use of each lane.
+fn first_buckets(buckets: Buckets, wall: WallTime) -> Vec<i64> {
+    (0..buckets.lanes())
+        .map(|lane| *buckets.at(wall, lane).start())
+        .collect()
 }

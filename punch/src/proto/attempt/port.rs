@@ -43,8 +43,35 @@ const BACKOFF: Backoff =
 /// Number of ports for which the pauses are made: those of two buckets.
 const USUAL_PORTS: usize = 2 * ROLLING_PORTS;
 
-/// Mean pause after an error of this machine (a 4-tuple in use, no route), which sent nothing.
-pub(super) const LOCAL_PAUSE: Duration = Duration::from_millis(100);
+/// Pauses after errors of this machine (a 4-tuple in use, no route), which sent nothing, and after
+/// connections that ended. As with [`BACKOFF`], the pause grows with the number of ports: a host that
+/// accepts and closes each connection gets no more SYNs than one that refuses them.
+const LOCAL_BACKOFF: Backoff =
+    Backoff { prompt: 0, pause: Duration::from_millis(100), patient: 20, factor: 5 };
+
+/// Time after which a port that could not be bound is tried again: the program that holds it may
+/// have ended.
+pub(super) const BIND_PAUSE: Duration = Duration::from_secs(5);
+
+/// Time that a socket may spend in SYN_RECV before it is reset, by a port's index in its bucket,
+/// modulo 8.
+///
+/// A SYN of anyone in the peer's name brings a socket into SYN_RECV, with a sequence number that
+/// the peer never sent: without a limit the port would be lost for the two minutes that the kernel
+/// waits. A handshake takes one round trip there, and with each lost segment a second more. A reset
+/// destroys the handshake in progress, so that some ports wait for long.
+const HALF_OPEN_LIMITS: [Duration; 8] = {
+    [
+        Duration::from_millis(2_500),
+        Duration::from_millis(1_500),
+        Duration::from_secs(5),
+        Duration::from_millis(1_500),
+        Duration::from_millis(2_500),
+        Duration::from_millis(1_500),
+        Duration::from_secs(10),
+        Duration::from_millis(1_500),
+    ]
+};
 
 /// Minimum time after which a socket in SYN_SENT is replaced by a fresh one, and the random time
 /// that is added to it: together shortly before the kernel would repeat the SYN, since a fresh SYN
@@ -76,8 +103,12 @@ pub(super) struct Slot {
     pub(super) policy: PortPolicy,
     /// Whether a bucket in use has this port. If not, the slot goes with its socket.
     pub(super) scheduled: bool,
+    /// Whether the port is listened on.
+    pub(super) listening: bool,
     /// Number of refusals that arrived on this port.
     pub(super) refusals: u32,
+    /// Number of errors of this machine, and of connections that ended.
+    pub(super) local_errors: u32,
     /// What the port is doing.
     pub(super) state: SlotState,
 }
@@ -86,14 +117,14 @@ pub(super) struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SlotState {
     /// A socket is connecting. At `resyn` it is replaced by a fresh one, or given up if no bucket
-    /// in use has the port.
-    Connecting { socket: SocketId, resyn: Option<MonoTime> },
+    /// in use has the port. `half_open`: when it was first seen in SYN_RECV.
+    Connecting { socket: SocketId, resyn: Option<MonoTime>, half_open: Option<MonoTime> },
     /// The next connect is due at this time.
     Paused { until: MonoTime },
     /// A connection that this port has opened is established.
     Up { socket: SocketId },
-    /// The port cannot be bound.
-    Unavailable,
+    /// The port cannot be bound; the next try is due at this time.
+    Unavailable { until: MonoTime },
 }
 
 /// Retry policy of a port. It follows from the port's index in the list of its bucket, so that both
@@ -104,6 +135,8 @@ pub(super) struct PortPolicy {
     pub(super) retry: SynRetry,
     /// Whether refusals are followed by the next SYN soon.
     eager: bool,
+    /// Time that a socket may spend in SYN_RECV.
+    pub(super) half_open_limit: Duration,
 }
 
 /// Who repeats an unanswered SYN. A port of two buckets has the later of its two values.
@@ -143,7 +176,14 @@ impl Slot {
     /// A port whose first connect is due at `now`.
     pub(super) fn new(policy: PortPolicy, now: MonoTime) -> Self {
         let state = SlotState::Paused { until: now };
-        Self { policy, scheduled: true, refusals: 0, state }
+        Self {
+            policy,
+            scheduled: true,
+            listening: false,
+            refusals: 0,
+            local_errors: 0,
+            state,
+        }
     }
 
     /// Whether the port takes turns with others.
@@ -159,6 +199,13 @@ impl Slot {
             if self.policy.eager { (EAGER_BACKOFF, 1) } else { (BACKOFF, port_load(ports)) };
         backoff.mean_pause(self.refusals, load)
     }
+
+    /// Counts an error of this machine or a connection that ended, and returns the mean pause that
+    /// follows it. `ports` is the number of ports in use.
+    pub(super) fn failed_locally(&mut self, ports: usize) -> Duration {
+        self.local_errors = self.local_errors.saturating_add(1);
+        LOCAL_BACKOFF.mean_pause(self.local_errors, port_load(ports))
+    }
 }
 
 /// Number of ports in use as a multiple of the usual number, rounded up.
@@ -173,12 +220,20 @@ impl PortPolicy {
             Some(Rule::Article) => ARTICLE_ROTATION,
             Some(Rule::Rolling) | None => ROTATION,
         };
-        Self { retry: rotation[index % rotation.len()], eager: index < EAGER_PORTS }
+        Self {
+            retry: rotation[index % rotation.len()],
+            eager: index < EAGER_PORTS,
+            half_open_limit: HALF_OPEN_LIMITS[index % HALF_OPEN_LIMITS.len()],
+        }
     }
 
     /// Policy of a port that two buckets have.
     pub(super) fn merge(self, other: Self) -> Self {
-        Self { retry: self.retry.max(other.retry), eager: self.eager || other.eager }
+        Self {
+            retry: self.retry.max(other.retry),
+            eager: self.eager || other.eager,
+            half_open_limit: self.half_open_limit.max(other.half_open_limit),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use crate::proto::connection::Failure;
 pub(super) struct Tally {
     /// Sockets that were to connect.
     pub(super) connects: u64,
-    /// Connects that failed on this machine.
+    /// Sockets whose port could not be bound.
+    pub(super) unavailable: u64,
+    /// Connects that failed on this machine for another reason.
     pub(super) local_errors: u64,
     /// Refusals from the network.
     pub(super) refusals: u64,
@@ -26,7 +28,9 @@ impl Tally {
             Failure::NoPeer
         } else if self.refusals > 0 {
             Failure::Refused
-        } else if self.local_errors > 0 && self.local_errors == self.connects {
+        } else if self.unavailable > 0 && self.unavailable == self.connects {
+            Failure::NothingBound
+        } else if self.local_errors > 0 && self.local_errors + self.unavailable == self.connects {
             Failure::Unreachable
         } else {
             Failure::NoAnswer

@@ -34,7 +34,9 @@ pub(super) fn peer_of(side: usize) -> IpAddr {
 pub(super) struct Host {
     side: usize,
     pub(super) start: MonoTime,
-    plan: Option<(Config, WallTime)>,
+    plan: Option<Config>,
+    /// What the wall clock reads at the start.
+    wall: WallTime,
     attempt: Option<Attempt>,
     pub(super) kernel: Kernel,
     pub(super) nat: Nat,
@@ -60,7 +62,8 @@ impl Host {
         Self {
             side,
             start,
-            plan: Some((config, wall)),
+            plan: Some(config),
+            wall,
             attempt: None,
             kernel,
             nat,
@@ -91,9 +94,9 @@ impl Host {
     /// Does everything that is due at `now`.
     pub(super) fn wake(&mut self, now: MonoTime) {
         if now >= self.start
-            && let Some((config, wall)) = self.plan.take()
+            && let Some(config) = self.plan.take()
         {
-            self.attempt = Some(Attempt::new(config, now, wall));
+            self.attempt = Some(Attempt::new(config, now, self.wall));
             self.settle(now);
         }
         self.kernel.handle_timeout(now);
@@ -102,7 +105,7 @@ impl Host {
             self.settle(now);
         }
         if let Some(attempt) = &mut self.attempt {
-            attempt.handle_timeout(now);
+            attempt.handle_timeout(now, self.wall + now.since(self.start));
         }
         self.settle(now);
         let due = self.attempt.as_ref().and_then(Attempt::poll_timeout);
@@ -190,6 +193,22 @@ impl Host {
                 let handle = self.sockets.get(&socket).copied();
                 if let Some(handle) = handle.filter(|&handle| self.kernel.is_syn_sent(handle)) {
                     self.kernel.close(now, handle);
+                    self.disown(socket);
+                    attempt.handle_abandoned(now, socket);
+                }
+            }
+            Action::Inspect { socket } => {
+                let handle = self.sockets.get(&socket).copied();
+                if handle.is_some_and(|handle| self.kernel.is_half_open(handle)) {
+                    attempt.handle_half_open(now, socket);
+                }
+            }
+            Action::Reset { socket } => {
+                let handle = self.sockets.get(&socket).copied();
+                let is_connecting =
+                    |&handle: &Handle| self.kernel.is_syn_sent(handle) || self.kernel.is_half_open(handle);
+                if let Some(handle) = handle.filter(is_connecting) {
+                    self.kernel.reset_connecting(handle);
                     self.disown(socket);
                     attempt.handle_abandoned(now, socket);
                 }

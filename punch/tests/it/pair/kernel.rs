@@ -200,6 +200,21 @@ impl Kernel {
             .is_some_and(|socket| socket.state == State::SynSent)
     }
 
+    pub(super) fn is_half_open(&self, handle: Handle) -> bool {
+        self.sockets
+            .get(&handle)
+            .is_some_and(|socket| socket.state == State::SynRecv)
+    }
+
+    /// Closes a connecting socket, with a RST if it is in SYN_RECV.
+    pub(super) fn reset_connecting(&mut self, handle: Handle) {
+        if self.is_half_open(handle) {
+            let isn = self.sockets[&handle].isn;
+            self.push(handle, Kind::RefusesAck { isn });
+        }
+        self.remove(handle);
+    }
+
     /// Local and remote port.
     pub(super) fn ports(&self, handle: Handle) -> Option<(u16, u16)> {
         self.sockets

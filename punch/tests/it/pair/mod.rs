@@ -151,19 +151,20 @@ proptest! {
 }
 
 #[test]
-fn a_bucket_that_begins_while_running_is_used_at_once() {
-    // A's clock reads 30 s into its window, B's 63 s more: no bucket is common until A's next.
-    let wall = BUCKET_BEGINS + 30 * SECOND_NS;
-    let trial = trial(1, 50, [0; 2], [wall, wall + 63 * SECOND_NS]);
+fn a_lane_that_goes_on_while_running_is_used_at_once() {
+    // B's clock is 80 s ahead. A bucket is common to a lane only in the first 4 s after it goes on
+    // at A: lane 0 has done so 4.5 s ago, and lane 1 will in 0.75 s.
+    let wall = BUCKET_BEGINS + 4_500_000_000;
+    let trial = trial(1, 50, [0; 2], [wall, wall + 80 * SECOND_NS]);
     let report = trial.run();
     let connected = report.connected_after().expect("connected");
-    let bounds = Duration::from_millis(12_050)..=Duration::from_millis(12_080);
+    let bounds = Duration::from_millis(800)..=Duration::from_millis(830);
     assert!(bounds.contains(&connected), "{connected:?}");
     let changes: Vec<MonoTime> = (report.events[0].iter())
         .filter(|event| matches!(event.kind, EventKind::Ports { .. }))
         .map(|event| event.at)
         .collect();
-    assert_eq!(changes, [0, 12_000].map(|ms| MonoTime::default() + millis(ms)));
+    assert_eq!(changes, [0, 750].map(|ms| MonoTime::default() + millis(ms)));
 }
 
 /// A's clock is 40 s ahead, so that one bucket is common, or two for 2 s in each window: the
