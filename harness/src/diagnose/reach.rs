@@ -148,7 +148,7 @@ impl PeerSide<'_> {
 fn port_range(rule: Rule) -> RangeInclusive<u16> {
     match rule {
         Rule::Article => 30_000..=49_999,
-        _ => 2024..=32_767,
+        Rule::Rolling | _ => 2024..=32_767,
     }
 }
 

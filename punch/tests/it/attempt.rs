@@ -58,7 +58,7 @@ fn touching(actions: &[Action], port: u16, socket: Option<SocketId>) -> Vec<&Act
         Action::Listen { port: of } | Action::Unlisten { port: of } => of == port,
         Action::Connect { port: of, .. } => of == port,
         Action::Abandon { socket: of } => Some(of) == socket,
-        _ => false,
+        Action::Send { .. } | Action::Close { .. } | _ => false,
     };
     actions.iter().filter(touches).collect()
 }
@@ -281,7 +281,11 @@ fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
             match action {
                 Action::Connect { port, .. } => syns.entry(port).or_default().push(now),
                 Action::Abandon { socket } => attempt.handle_abandoned(now, socket),
-                _ => {}
+                Action::Listen { .. }
+                | Action::Unlisten { .. }
+                | Action::Send { .. }
+                | Action::Close { .. }
+                | _ => {}
             }
         }
         // The shell is never exactly on time.
