@@ -67,6 +67,7 @@ impl Sockets {
             Action::Close { socket } => drop(self.links.remove(&socket)),
             // They need the TCP state; unanswered SYNs are left to the kernel.
             Action::Abandon { .. } | Action::Inspect { .. } | Action::Reset { .. } => {}
+            action => return Err(io::Error::other(format!("unknown to this loop: {action:?}"))),
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ pub const LANES: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Rule {
     /// In lane j buckets {i, i+1} with i = ⌊(clock − j·W/8) / W⌋, re-evaluated while running.
     #[default]

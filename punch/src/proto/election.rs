@@ -68,6 +68,7 @@ pub enum Scheme {
 
 /// What the election wants done, or has found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Output {
     /// Send these bytes on this connection.
     Send(SocketId, Vec<u8>),
@@ -108,26 +109,27 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Link {
     decoder: Decoder,
-    reading: Reading,
+    awaited: Awaited,
     /// When the connection is closed, if it has not been of use by then.
     limit: MonoTime,
 }
 
+/// The frame that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Reading {
-    ExpectHello,
-    /// COMMIT or ACK of the peer that named this connection so.
-    ExpectChoice(Choice),
-    /// Nothing more, from the follower of this nonce, which has sent its ACK.
-    Complete(Nonce),
+enum Awaited {
+    Hello,
+    /// COMMIT or ACK. The peer has given this name to the connection.
+    Choice(Choice),
+    /// None: the bytes that follow belong to the user of this follower.
+    Nothing(Nonce),
 }
 
 impl Link {
     /// Whether this nonce has said HELLO on the connection.
     fn is_with(&self, peer: Nonce) -> bool {
-        match self.reading {
-            Reading::ExpectHello => false,
-            Reading::ExpectChoice(Choice { nonce, .. }) | Reading::Complete(nonce) => nonce == peer,
+        match self.awaited {
+            Awaited::Hello => false,
+            Awaited::Choice(Choice { nonce, .. }) | Awaited::Nothing(nonce) => nonce == peer,
         }
     }
 }
@@ -159,8 +161,12 @@ impl Election {
             State::AwaitAck { limit, .. } => Some(limit),
             State::Undecided | State::Over => None,
         };
-        self.end()
-            .map(|end| [links, answer].into_iter().flatten().fold(end, MonoTime::min))
+        self.end().map(|end| {
+            [links, answer]
+                .into_iter()
+                .flatten()
+                .fold(end, MonoTime::min)
+        })
     }
 
     /// When the election fails; `None` once over.
@@ -180,18 +186,18 @@ impl Election {
             return 0;
         }
         let Some(link) = self.links.get(&id) else { return 0 };
-        match (self.scheme, link.reading) {
+        match (self.scheme, link.awaited) {
             (Scheme::WanIp { leads }, _) => usize::from(!leads),
-            (Scheme::Nonce { .. }, Reading::Complete(_)) => 0,
+            (Scheme::Nonce { .. }, Awaited::Nothing(_)) => 0,
             (Scheme::Nonce { .. }, _) => link.decoder.wants(),
         }
     }
 
     /// A connection stands; `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
-        let (reading, limit) = (Reading::ExpectHello, now + HELLO_LIMIT);
+        let (awaited, limit) = (Awaited::Hello, now + HELLO_LIMIT);
         self.links
-            .insert(id, Link { decoder: Decoder::default(), reading, limit });
+            .insert(id, Link { decoder: Decoder::default(), awaited, limit });
         match self.scheme {
             Scheme::Nonce { own, session } => {
                 let hello = Hello { session, nonce: own, connection: id.0, port };
@@ -278,7 +284,7 @@ impl Election {
         let silent = self
             .links
             .iter()
-            .filter(|(_, link)| link.reading == Reading::ExpectHello)
+            .filter(|(_, link)| link.awaited == Awaited::Hello)
             .min_by_key(|(id, link)| (link.limit, **id));
         if let Some((&id, _)) = silent {
             self.reject(now, id, Reject::Silent);
@@ -300,10 +306,15 @@ impl Election {
     fn commit_to_next(&mut self, now: MonoTime) {
         self.state = State::Undecided;
         let Scheme::Nonce { own, .. } = self.scheme else { return };
-        let waiting = self.links.iter().filter_map(|(&id, link)| match link.reading {
-            Reading::ExpectChoice(Choice { nonce, .. }) if nonce < own => Some((link.limit, id, nonce)),
-            Reading::ExpectChoice(_) | Reading::ExpectHello | Reading::Complete(_) => None,
-        });
+        let waiting = self
+            .links
+            .iter()
+            .filter_map(|(&id, link)| match link.awaited {
+                Awaited::Choice(Choice { nonce, .. }) if nonce < own => {
+                    Some((link.limit, id, nonce))
+                }
+                Awaited::Choice(_) | Awaited::Hello | Awaited::Nothing(_) => None,
+            });
         if let Some((_, _, follower)) = waiting.min().filter(|_| now < self.deadline) {
             self.commit_to(now, follower);
         }
@@ -333,11 +344,11 @@ impl Election {
             return self.reject(now, id, Reject::SelfConnection);
         }
         let peer = hello.nonce;
-        if link.reading != Reading::ExpectHello || hello.session != session {
+        if link.awaited != Awaited::Hello || hello.session != session {
             return self.reject(now, id, Reject::Stranger);
         }
         let choice = Choice { nonce: peer, connection: hello.connection };
-        link.reading = Reading::ExpectChoice(choice);
+        link.awaited = Awaited::Choice(choice);
         link.limit = now + WAIT_LIMIT;
         let role = if own > peer { Role::Leader } else { Role::Follower };
         self.outputs.push_back(Output::Hello(id, hello, role));
@@ -354,8 +365,8 @@ impl Election {
     }
 
     fn on_commit(&mut self, now: MonoTime, id: SocketId, own: Nonce, follower: Nonce) {
-        match self.links.get(&id).map(|link| link.reading) {
-            Some(Reading::ExpectChoice(Choice { nonce: peer, .. }))
+        match self.links.get(&id).map(|link| link.awaited) {
+            Some(Awaited::Choice(Choice { nonce: peer, .. }))
                 if self.state == State::Undecided && peer > own && follower == own => {}
             // Among others: this side leads another follower, and has said so.
             _ => return self.reject(now, id, Reject::Stranger),
@@ -372,8 +383,8 @@ impl Election {
         let State::AwaitAck { follower, chosen, .. } = self.state else {
             return self.reject(now, id, Reject::Stranger);
         };
-        let from_follower = matches!(self.links.get(&id).map(|link| link.reading),
-            Some(Reading::ExpectChoice(peer)) if peer.nonce == follower);
+        let from_follower = matches!(self.links.get(&id).map(|link| link.awaited),
+            Some(Awaited::Choice(peer)) if peer.nonce == follower);
         let named = self.link_named(answer);
         if !from_follower || answer.nonce != follower || (chosen.is_some() && named != chosen) {
             return self.reject(now, id, Reject::Stranger);
@@ -396,7 +407,7 @@ impl Election {
             (*chosen, *until) = (Some(named), limit.unwrap_or(*until));
         }
         if let Some(link) = self.links.get_mut(&id) {
-            link.reading = Reading::Complete(follower);
+            link.awaited = Awaited::Nothing(follower);
         }
     }
 
@@ -404,16 +415,16 @@ impl Election {
     fn link_named(&self, choice: Choice) -> Option<SocketId> {
         let mut links = self.links.iter();
         links
-            .find(|(_, link)| link.reading == Reading::ExpectChoice(choice))
+            .find(|(_, link)| link.awaited == Awaited::Choice(choice))
             .map(|(&id, _)| id)
     }
 
     /// Whether a peer that leads has said HELLO on a standing connection.
     fn has_leader(&self) -> bool {
         let Scheme::Nonce { own, .. } = self.scheme else { return false };
-        self.links.values().any(|link| match link.reading {
-            Reading::ExpectChoice(Choice { nonce: peer, .. }) => peer > own,
-            Reading::ExpectHello | Reading::Complete(_) => false,
+        self.links.values().any(|link| match link.awaited {
+            Awaited::Choice(Choice { nonce: peer, .. }) => peer > own,
+            Awaited::Hello | Awaited::Nothing(_) => false,
         })
     }
 

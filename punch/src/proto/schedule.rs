@@ -141,9 +141,7 @@ pub fn numbered_ports(
     let rule = buckets.rule();
     let uses = |bucket: i64, number: usize| match rule {
         // The port of number j is that of lane j.
-        Rule::Rolling => {
-            number < buckets.lanes() && buckets.at(wall, number).contains(&bucket)
-        }
+        Rule::Rolling => number < buckets.lanes() && buckets.at(wall, number).contains(&bucket),
         Rule::Article => true,
     };
     let ports = |bucket: i64| {

@@ -63,7 +63,7 @@ fn touching(actions: &[Action], port: u16, socket: Option<SocketId>) -> Vec<&Act
         Action::Listen { port: of } | Action::Unlisten { port: of } => of == port,
         Action::Connect { port: of, .. } => of == port,
         Action::Abandon { socket: of } | Action::Reset { socket: of } => Some(of) == socket,
-        Action::Inspect { .. } | Action::Send { .. } | Action::Close { .. } => false,
+        Action::Inspect { .. } | Action::Send { .. } | Action::Close { .. } | _ => false,
     };
     actions.iter().filter(touches).collect()
 }
@@ -240,7 +240,9 @@ fn connections_beyond_any_need_are_closed() {
     let peer = accept(&mut attempt, 1).unwrap();
     greet(&mut attempt, peer, 9);
     actions(&mut attempt);
-    let accepted: Vec<_> = (2..1000).map(|port| accept(&mut attempt, port).unwrap()).collect();
+    let accepted: Vec<_> = (2..1000)
+        .map(|port| accept(&mut attempt, port).unwrap())
+        .collect();
     let is_close = |action: &Action| matches!(action, Action::Close { .. });
     let closed: Vec<Action> = actions(&mut attempt).into_iter().filter(is_close).collect();
     assert!((16..=128).contains(&(accepted.len() - closed.len())), "{} closed", closed.len());
@@ -262,8 +264,9 @@ fn a_socket_that_stays_in_syn_recv_is_reset() {
     let wall = WallTime::from_secs(0);
     let mut attempt = attempt(Some((4000..4008).collect()), wall);
     let opened = actions(&mut attempt);
-    let sockets: Vec<SocketId> =
-        (4000..4008).map(|port| connecting(&opened, port).unwrap()).collect();
+    let sockets: Vec<SocketId> = (4000..4008)
+        .map(|port| connecting(&opened, port).unwrap())
+        .collect();
     let mut reset: BTreeMap<SocketId, MonoTime> = BTreeMap::new();
     let mut now = at(0);
     while now < at(15_000) {
@@ -277,13 +280,23 @@ fn a_socket_that_stays_in_syn_recv_is_reset() {
                     reset.entry(socket).or_insert(now);
                     attempt.handle_abandoned(now, socket);
                 }
-                _ => {}
+                Action::Listen { .. }
+                | Action::Unlisten { .. }
+                | Action::Connect { .. }
+                | Action::Abandon { .. }
+                | Action::Inspect { .. }
+                | Action::Send { .. }
+                | Action::Close { .. }
+                | _ => {}
             }
         }
         now = attempt.poll_timeout().unwrap();
         pass(&mut attempt, wall, now);
     }
-    let limits: Vec<u64> = sockets.iter().map(|socket| reset[socket].since(at(500)).as_secs()).collect();
+    let limits: Vec<u64> = sockets
+        .iter()
+        .map(|socket| reset[socket].since(at(500)).as_secs())
+        .collect();
     assert_eq!(limits, [2, 1, 5, 1, 2, 1, 10, 1], "in whole seconds after the first look");
 }
 
@@ -385,7 +398,8 @@ fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
                 | Action::Inspect { .. }
                 | Action::Reset { .. }
                 | Action::Send { .. }
-                | Action::Close { .. } => {}
+                | Action::Close { .. }
+                | _ => {}
             }
         }
         // The shell is never exactly on time.

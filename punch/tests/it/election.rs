@@ -38,9 +38,6 @@ const COMMIT: u8 = 2;
 /// have passed, the deadline, and its two grace periods.
 const CLOCK_S: [u64; 5] = [0, 10, 60, 62, 64];
 
-/// The phase after the first limits, before the deadline.
-const AFTER_LIMITS: usize = 1;
-
 /// More connections than any setting has.
 const MAX_CONNECTIONS: usize = 8;
 
@@ -55,7 +52,7 @@ struct Setting {
     ends: Vec<[usize; 2]>,
     /// How many connections may be noticed to be gone, and clocks advance, in all.
     faults: u8,
-    /// Whether clocks stop at [`AFTER_LIMITS`], or go on to the deadline at once.
+    /// Whether clocks stop at the second reading of [`CLOCK_S`], or go on to the deadline at once.
     limits: bool,
 }
 
@@ -267,6 +264,7 @@ impl World {
                     assert_eq!(election.poll_output(), None, "nothing follows the end");
                     self.over(setting, party, End::Lost);
                 }
+                unknown => panic!("{unknown:?} is not explored"),
             }
         }
     }
@@ -337,10 +335,9 @@ impl World {
         for _ in 0..3 {
             let connection = setting.ends.len();
             setting.ends.push([0, 1]);
-            world.connections.push(Connection {
-                standing: [Standing::NotYet; 2],
-                towards: Default::default(),
-            });
+            world
+                .connections
+                .push(Connection { standing: [Standing::NotYet; 2], towards: Default::default() });
             for end in 0..2 {
                 world.take(&setting, Step::Up { connection, end });
             }
@@ -375,9 +372,9 @@ impl World {
     /// Whether parties 0 and 1 still run, with time for all limits before their deadlines.
     fn has_time(&self) -> bool {
         let in_time = |party: &Party| match party {
-            Party::Running { phase: 0, election, .. } => {
-                election.poll_timeout().is_some_and(|due| due > MonoTime::default())
-            }
+            Party::Running { phase: 0, election, .. } => election
+                .poll_timeout()
+                .is_some_and(|due| due > MonoTime::default()),
             Party::Running { .. } | Party::Over(_) => false,
         };
         self.parties[..2].iter().all(in_time)

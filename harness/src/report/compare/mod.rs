@@ -410,7 +410,7 @@ impl Judge<'_> {
     }
 
     fn rate(&self, pair: &Pair<'_>) -> RateComparison {
-        let [first, second] = pair.cells.map(|cell| (cell.successes, cell.judged()));
+        let [first, second] = pair.cells.map(|cell| (cell.successes, cell.rated()));
         let common = self.common(pair).into_iter();
         let pairs: Pairs = common
             .map(|[one, other]| (one.is_success, other.is_success))

@@ -293,7 +293,12 @@ impl Attempt {
                 SlotState::Up { .. } => {}
             }
         }
-        let scheduled: Vec<u16> = self.slots.iter().filter(|(_, slot)| slot.scheduled).map(|(&port, _)| port).collect();
+        let scheduled: Vec<u16> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.scheduled)
+            .map(|(&port, _)| port)
+            .collect();
         for port in scheduled {
             self.listen(port);
         }

@@ -176,14 +176,7 @@ impl Slot {
     /// A port whose first connect is due at `now`.
     pub(super) fn new(policy: PortPolicy, now: MonoTime) -> Self {
         let state = SlotState::Paused { until: now };
-        Self {
-            policy,
-            scheduled: true,
-            listening: false,
-            refusals: 0,
-            local_errors: 0,
-            state,
-        }
+        Self { policy, scheduled: true, listening: false, refusals: 0, local_errors: 0, state }
     }
 
     /// Whether the port takes turns with others.

@@ -205,8 +205,9 @@ impl Host {
             }
             Action::Reset { socket } => {
                 let handle = self.sockets.get(&socket).copied();
-                let is_connecting =
-                    |&handle: &Handle| self.kernel.is_syn_sent(handle) || self.kernel.is_half_open(handle);
+                let is_connecting = |&handle: &Handle| {
+                    self.kernel.is_syn_sent(handle) || self.kernel.is_half_open(handle)
+                };
                 if let Some(handle) = handle.filter(is_connecting) {
                     self.kernel.reset_connecting(handle);
                     self.disown(socket);
@@ -223,6 +224,7 @@ impl Host {
                     self.kernel.close(now, handle);
                 }
             }
+            unknown => panic!("{unknown:?} is not simulated"),
         }
     }
 
