@@ -11,6 +11,7 @@ mod event;
 mod exit;
 mod isolate;
 mod lab;
+mod moments;
 mod named;
 mod nat;
 mod packet;

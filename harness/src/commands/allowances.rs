@@ -2,7 +2,7 @@
 
 use crate::{
     event::ExpectationPlan,
-    report::judge::{Allowance, rate_allowance, time_allowance},
+    report::expectation::{Allowance, rate_allowance, time_allowance},
     scenario::{Bound, Criterion, MAX_TRIALS, Scenario},
     stats::least,
     ui::plural::{Noun, count},

@@ -9,7 +9,7 @@ mod cause;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::cause::CauseKind;
-use crate::{named::Named, peers::Pair};
+use crate::{moments::PerMoment, named::Named, peers::Pair};
 
 /// Version of the event format; a reader refuses a newer one.
 pub(crate) const SCHEMA: u32 = 1;
@@ -282,6 +282,14 @@ pub(crate) struct Times {
     pub(crate) chosen_ms: Option<f64>,
     /// Connection returned on both sides: bytes may flow.
     pub(crate) returned_ms: Option<f64>,
+}
+
+impl Times {
+    /// The time until each moment, in milliseconds.
+    pub(crate) fn per_moment(self) -> PerMoment<Option<f64>> {
+        let Self { up_ms, connected_ms, chosen_ms, returned_ms } = self;
+        PerMoment { up: up_ms, connected: connected_ms, chosen: chosen_ms, returned: returned_ms }
+    }
 }
 
 /// How late the bench itself was.

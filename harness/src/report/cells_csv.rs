@@ -3,9 +3,9 @@
 use csv::{Terminator, WriterBuilder};
 
 use crate::{
-    report::summary::{
-        CellSummary, CostSummary, Judgement, ScenarioSummary, Summary, TimesSummary,
-    },
+    moments::Moment,
+    named::Named,
+    report::summary::{CellSummary, CostSummary, ScenarioSummary, Summary, Verdict},
     stats::{Bounds, Quantiles},
 };
 
@@ -68,13 +68,11 @@ pub(crate) fn render(summary: &Summary) -> String {
         out.write_record(record)
             .expect("all lines have the columns of the first, in memory");
     };
-    let times = ["up_ms", "connected_ms", "chosen_ms", "returned_ms"]
-        .into_iter()
-        .flat_map(|figure| {
-            ["p50", "p90", "p99"].into_iter().flat_map(move |quantile| {
-                ["", "_low", "_high"].map(|end| format!("{figure}_{quantile}{end}"))
-            })
-        });
+    let times = Moment::ALL.into_iter().flat_map(|moment| {
+        ["p50", "p90", "p99"].into_iter().flat_map(move |quantile| {
+            ["", "_low", "_high"].map(|end| format!("{}_ms_{quantile}{end}", moment.name()))
+        })
+    });
     let names = FIRST
         .iter()
         .chain(&paths)
@@ -109,7 +107,7 @@ fn line(
                 .map_or_else(|| it.value.to_string(), str::to_owned)
         })
     }));
-    let judged = (cell.judged() > 0).then_some(cell.interval);
+    let judged = (cell.rated() > 0).then_some(cell.interval);
     let theory = &cell.theory;
     let cause = cell.failure_causes.first();
     line.extend([
@@ -129,12 +127,11 @@ fn line(
         theory.unexpected_successes.count.to_string(),
         cause.map_or_else(String::new, |cause| cause.kind.clone()),
         cause.map_or_else(String::new, |cause| cause.count.to_string()),
-        cell.verdict.map_or("", word).to_owned(),
+        cell.verdict.map_or("", Verdict::name).to_owned(),
         figure(cell.spawn_to_syn_p50_ms),
     ]);
-    let TimesSummary { up_ms, connected_ms, chosen_ms, returned_ms } = cell.times;
-    let times = [up_ms, connected_ms, chosen_ms, returned_ms];
-    line.extend(times.into_iter().flat_map(quantiles));
+    let times = cell.times.per_moment().into_iter();
+    line.extend(times.flat_map(|(_, all)| quantiles(all)));
     line.extend(
         [cell.cost, cell.cost_of_failures]
             .into_iter()
@@ -165,14 +162,6 @@ fn costs(of: CostSummary) -> [String; 4] {
 
 fn figure(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
-}
-
-fn word(judgement: Judgement) -> &'static str {
-    match judgement {
-        Judgement::Pass => "pass",
-        Judgement::Fail => "fail",
-        Judgement::Inconclusive => "inconclusive",
-    }
 }
 
 #[cfg(test)]

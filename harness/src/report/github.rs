@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use crate::{
     report::{
-        finding::Finding,
+        expectation::ExpectationText,
         labels::{Labels, replay},
-        summary::{CauseSummary, Judgement, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, RunState, ScenarioSummary, Summary, Verdict},
         text::CUT_SHORT,
     },
     ui::plural::count,
@@ -72,17 +72,17 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
         all.push(Annotation { level, file: scenario.file.clone(), line, title, text });
     };
     for expectation in &scenario.expectations {
-        let finding = Finding::of(expectation, labels);
+        let finding = ExpectationText::of(expectation, labels);
         let (level, title) = match finding.verdict {
-            Judgement::Pass => continue,
-            Judgement::Fail => (Level::Error, "expectation failed"),
-            Judgement::Inconclusive => (Level::Warning, "expectation inconclusive"),
+            Verdict::Pass => continue,
+            Verdict::Fail => (Level::Error, "expectation failed"),
+            Verdict::Inconclusive => (Level::Warning, "expectation inconclusive"),
         };
         let mut text = finding.sentence();
         if !finding.remark.is_empty() {
             let _infallible = write!(text, ". {}", finding.remark);
         }
-        if let (Judgement::Fail, Some(cell)) = (finding.verdict, finding.cell) {
+        if let (Verdict::Fail, Some(cell)) = (finding.verdict, finding.cell) {
             let causes = scenario
                 .cells
                 .get(cell)
@@ -90,7 +90,7 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
             if let Some(CauseSummary { kind, count, evidence, .. }) = causes.first() {
                 let _infallible = write!(text, "\n{count} × {kind}: {evidence}");
             }
-            if let Some(trial) = labels.telling_trial_of(cell) {
+            if let Some(trial) = labels.example_trial_of(cell) {
                 let _infallible = write!(text, "\n{}", replay(None, &trial));
             }
         }
@@ -106,9 +106,9 @@ fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
     let otherwise: u64 = scenario
         .cells
         .iter()
-        .map(|cell| cell.theory.otherwise())
+        .map(|cell| cell.theory.unexpected())
         .sum();
-    if let (false, 1.., Some(trial)) = (expected, otherwise, labels.telling_trial()) {
+    if let (false, 1.., Some(trial)) = (expected, otherwise, labels.example_trial()) {
         let title = format!("{} against theory", count(otherwise, "trial"));
         add(Level::Warning, None, title, replay(None, &trial));
     }
@@ -119,7 +119,7 @@ fn spoiled(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, S
     let cells = scenario
         .cells
         .iter()
-        .filter(|cell| cell.is_spoiled())
+        .filter(|cell| cell.has_only_errors())
         .count();
     let cause = labels.causes(|cell| &cell.error_causes);
     let cause = cause.first().filter(|_| cells > 0)?;

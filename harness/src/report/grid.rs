@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::summary::{CellSummary, Judgement, ScenarioSummary};
+use crate::report::summary::{CellSummary, ScenarioSummary, Verdict};
 
 /// A two-dimensional sweep.
 #[derive(Debug, PartialEq)]
@@ -107,9 +107,9 @@ impl Mark {
             Self::SucceededAgainstTheory
         } else {
             match cell.verdict {
-                Some(Judgement::Fail) => Self::Failed,
-                Some(Judgement::Inconclusive) => Self::Inconclusive,
-                Some(Judgement::Pass) | None => Self::None,
+                Some(Verdict::Fail) => Self::Failed,
+                Some(Verdict::Inconclusive) => Self::Inconclusive,
+                Some(Verdict::Pass) | None => Self::None,
             }
         }
     }

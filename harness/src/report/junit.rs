@@ -11,10 +11,11 @@ use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{
+    named::Named,
     report::{
-        finding::Finding,
+        expectation::ExpectationText,
         labels::{Labels, replay},
-        summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary, Verdict},
         text::{CUT_SHORT, milliseconds, rate},
     },
     stats::Quantiles,
@@ -70,11 +71,11 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
     for expectation in &scenario.expectations {
         for verdict in &expectation.cells {
             let Some(cell) = scenario.cells.get(verdict.cell) else { continue };
-            let status = match Finding::in_cell(expectation, *verdict, cell) {
+            let status = match ExpectationText::in_cell(expectation, *verdict, cell) {
                 Some(finding) => status(&labels, verdict.cell, &finding),
                 None => {
                     let mut status = TestCaseStatus::skipped();
-                    let trials = count(cell.judged(), "trial");
+                    let trials = count(cell.rated(), "trial");
                     status.set_message(format!("theory decides none of the {trials}"));
                     status
                 }
@@ -83,7 +84,7 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
             suite.add_test_case(case(&labels, verdict.cell, &name, status));
         }
         if expectation.cells.is_empty() {
-            let finding = Finding::of(expectation, &labels);
+            let finding = ExpectationText::of(expectation, &labels);
             let name = [finding.condition.clone(), subject(&finding.expected)];
             let mut case = TestCase::new(joined(&name), inconclusive(&finding));
             case.set_classname(&*scenario.name);
@@ -158,7 +159,7 @@ fn case(labels: &Labels<'_>, index: usize, name: &[String], status: TestCaseStat
 /// An error, if a cell saw nothing but errors of the bench.
 fn spoiled(labels: &Labels<'_>, index: usize) -> Option<TestCaseStatus> {
     let cell = &labels.scenario.cells[index];
-    if !cell.is_spoiled() {
+    if !cell.has_only_errors() {
         return None;
     }
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -168,11 +169,11 @@ fn spoiled(labels: &Labels<'_>, index: usize) -> Option<TestCaseStatus> {
     Some(status)
 }
 
-fn status(labels: &Labels<'_>, index: usize, finding: &Finding) -> TestCaseStatus {
+fn status(labels: &Labels<'_>, index: usize, finding: &ExpectationText) -> TestCaseStatus {
     spoiled(labels, index).unwrap_or_else(|| match finding.verdict {
-        Judgement::Pass => TestCaseStatus::success(),
-        Judgement::Inconclusive => inconclusive(finding),
-        Judgement::Fail => {
+        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Inconclusive => inconclusive(finding),
+        Verdict::Fail => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_type("expectation");
             status.set_message(finding.sentence());
@@ -183,7 +184,7 @@ fn status(labels: &Labels<'_>, index: usize, finding: &Finding) -> TestCaseStatu
 }
 
 /// Not met is not met: a case that is skipped would look well where the exit code says otherwise.
-fn inconclusive(finding: &Finding) -> TestCaseStatus {
+fn inconclusive(finding: &ExpectationText) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status.set_type("inconclusive");
     let remark = &finding.remark;
@@ -200,7 +201,7 @@ fn why(labels: &Labels<'_>, index: usize) -> String {
         let _infallible = writeln!(out, "{count} × {what}: {trials}");
     }
     out.push_str(&causes(labels, index, &cell.failure_causes));
-    if let Some(trial) = labels.telling_trial_of(index) {
+    if let Some(trial) = labels.example_trial_of(index) {
         let _infallible = writeln!(out, "{}", replay(None, &trial));
     }
     out
@@ -215,21 +216,16 @@ fn causes(labels: &Labels<'_>, index: usize, causes: &[CauseSummary]) -> String 
 
 /// What was measured in a cell, one figure a line.
 fn figures(cell: &CellSummary) -> String {
-    let mut out = format!("successes {}\n", rate(cell.successes, cell.judged()));
+    let mut out = format!("successes {}\n", rate(cell.successes, cell.rated()));
     for (what, number) in [("bench errors", cell.errors), ("disturbed", cell.disturbed)] {
         if number > 0 {
             let _infallible = writeln!(out, "{what} {number}");
         }
     }
-    let times = [
-        ("up", cell.times.up_ms),
-        ("connected", cell.times.connected_ms),
-        ("chosen", cell.times.chosen_ms),
-        ("returned", cell.times.returned_ms),
-    ];
-    for (what, quantiles) in times {
+    for (moment, quantiles) in cell.times.per_moment() {
         if let Some(Quantiles { p50, p90, p99, .. }) = quantiles {
             let [p50, p90, p99] = [p50, p90, p99].map(milliseconds);
+            let what = moment.name();
             let _infallible = writeln!(out, "{what} ms p50 {p50} p90 {p90} p99 {p99}");
         }
     }

@@ -27,7 +27,7 @@ pub(super) struct Labels<'a> {
 
 /// A cause in all cells of a scenario.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found<'a> {
+pub(super) struct CauseCount<'a> {
     /// How many trials.
     pub count: u64,
     /// The first cell that has it.
@@ -148,12 +148,12 @@ impl<'a> Labels<'a> {
     }
 
     /// The causes of all cells together, most frequent first.
-    pub(super) fn causes(&self, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> Vec<Found<'a>> {
-        let mut all: BTreeMap<&str, Found<'a>> = BTreeMap::new();
+    pub(super) fn causes(&self, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> Vec<CauseCount<'a>> {
+        let mut all: BTreeMap<&str, CauseCount<'a>> = BTreeMap::new();
         for (cell, summary) in self.scenario.cells.iter().enumerate() {
             for first in of(summary) {
                 all.entry(&first.kind)
-                    .or_insert(Found { count: 0, cell, first })
+                    .or_insert(CauseCount { count: 0, cell, first })
                     .count += first.count;
             }
         }
@@ -164,16 +164,16 @@ impl<'a> Labels<'a> {
 
     /// The trial to look at first: one that failed against theory, else one that succeeded against
     /// it, else any that failed.
-    pub(super) fn telling_trial(&self) -> Option<String> {
-        self.telling_trial_among(0..self.scenario.cells.len())
+    pub(super) fn example_trial(&self) -> Option<String> {
+        self.example_trial_among(0..self.scenario.cells.len())
     }
 
     /// The trial of a cell to look at first.
-    pub(super) fn telling_trial_of(&self, cell: usize) -> Option<String> {
-        self.telling_trial_among(cell..cell + 1)
+    pub(super) fn example_trial_of(&self, cell: usize) -> Option<String> {
+        self.example_trial_among(cell..cell + 1)
     }
 
-    fn telling_trial_among(&self, cells: Range<usize>) -> Option<String> {
+    fn example_trial_among(&self, cells: Range<usize>) -> Option<String> {
         let first = |of: fn(&CellSummary) -> Option<u32>| {
             let mut cells = cells.clone();
             cells.find_map(|index| Some((index, of(self.scenario.cells.get(index)?)?)))

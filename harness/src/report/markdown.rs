@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use crate::{
     report::{
-        finding::Finding,
+        expectation::ExpectationText,
         grid::{Grid, Mark, short_percent},
+        headline,
         labels::{Labels, replay},
-        outcome,
-        summary::{CauseSummary, CellSummary, Judgement, RunState, ScenarioSummary, Summary},
+        summary::{CauseSummary, CellSummary, RunState, ScenarioSummary, Summary, Verdict},
         text::{CUT_SHORT, milliseconds, rate, short_values},
     },
     stats::Quantiles,
@@ -37,18 +37,18 @@ pub(crate) fn render(summary: &Summary) -> String {
 
 /// The verdict, and how much was run.
 fn headline(summary: &Summary) -> String {
-    let facts = outcome::facts(summary).join(" · ");
-    if outcome::is_open(summary) {
+    let facts = headline::facts(summary).join(" · ");
+    if headline::has_no_verdict(summary) {
         return format!("harness: {facts}");
     }
     format!("{} harness: {facts}", sign(summary.verdict))
 }
 
-fn sign(judgement: Judgement) -> &'static str {
+fn sign(judgement: Verdict) -> &'static str {
     match judgement {
-        Judgement::Pass => "✅",
-        Judgement::Fail => "❌",
-        Judgement::Inconclusive => "❔",
+        Verdict::Pass => "✅",
+        Verdict::Fail => "❌",
+        Verdict::Inconclusive => "❔",
     }
 }
 
@@ -97,7 +97,7 @@ impl ScenarioSection<'_> {
 
     fn expectations(&self) -> String {
         let rows = self.scenario.expectations.iter().map(|expectation| {
-            let finding = Finding::of(expectation, &self.labels);
+            let finding = ExpectationText::of(expectation, &self.labels);
             let remark = if finding.remark.is_empty() {
                 String::new()
             } else {
@@ -169,10 +169,10 @@ impl ScenarioSection<'_> {
                 let label = has_labels.then(|| escaped(&self.labels.cell(index)));
                 let mut row = Vec::from_iter(label);
                 row.extend([
-                    escaped(&rate(cell.successes, cell.judged())),
+                    escaped(&rate(cell.successes, cell.rated())),
                     match cell.theory.decided() {
                         0 => "–".to_owned(),
-                        _ => cell.theory.otherwise().to_string(),
+                        _ => cell.theory.unexpected().to_string(),
                     },
                     cell.errors.to_string(),
                     connected,
@@ -223,7 +223,7 @@ impl ScenarioSection<'_> {
 
     fn replay(&self) -> String {
         self.labels
-            .telling_trial()
+            .example_trial()
             .map_or_else(String::new, |trial| {
                 format!("To see a trial again, packet by packet: {}\n", code(&replay(None, &trial)))
             })

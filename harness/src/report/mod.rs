@@ -1,23 +1,21 @@
-//! Reports: what a run has shown, for people and for programs.
+//! Reports of a run, for people and for programs.
 //!
-//! Everything here is a function of the events in [`crate::event`]: whoever holds `events.jsonl`
-//! can make each report again. A report adds no judgement of its own beyond the rules in
-//! [`judge`], reads no clock, and never drops a trial: what is not in a rate is shown beside it.
+//! Every report is a function of the events in [`crate::event`] and can be made again from
+//! `events.jsonl`. All verdicts follow the rules in [`expectation`]. A report reads no clock and
+//! drops no trial: a trial that is in no rate is shown beside the rate.
 
 pub(crate) mod cells_csv;
 pub(crate) mod compare;
-mod finding;
+pub(crate) mod expectation;
 pub(crate) mod folder;
 pub(crate) mod github;
 mod grid;
-pub(crate) mod judge;
+mod headline;
 pub(crate) mod junit;
 mod labels;
 pub(crate) mod ladder;
 pub(crate) mod log;
 pub(crate) mod markdown;
-mod measured;
-mod outcome;
 pub(crate) mod progress;
 pub(crate) mod sink;
 pub(crate) mod summary;

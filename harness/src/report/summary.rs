@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{Assignment, BenchLateness, Filter, PrecisionPlan},
     exit::Exit,
+    moments::PerMoment,
+    named::Named,
     stats::{Bounds, Interval, Quantiles, quantile},
 };
 
@@ -33,7 +35,7 @@ pub(crate) struct Summary {
     /// How often building a lab had to be tried again; unknown if the run was killed.
     pub lab_retries: Option<u32>,
     /// All expectations of all scenarios together.
-    pub verdict: Judgement,
+    pub verdict: Verdict,
     /// The scenarios, in the order of the command line.
     pub scenarios: Vec<ScenarioSummary>,
 }
@@ -43,10 +45,10 @@ impl Summary {
     /// were not run might have gone otherwise.
     pub(crate) fn exit(&self) -> Exit {
         match (self.verdict, self.state) {
-            (Judgement::Fail, _) => Exit::Failed,
-            (Judgement::Inconclusive, _) => Exit::Inconclusive,
-            (Judgement::Pass, RunState::Interrupted | RunState::Unfinished) => Exit::Inconclusive,
-            (Judgement::Pass, RunState::Finished) => Exit::Success,
+            (Verdict::Fail, _) => Exit::Failed,
+            (Verdict::Inconclusive, _) => Exit::Inconclusive,
+            (Verdict::Pass, RunState::Interrupted | RunState::Unfinished) => Exit::Inconclusive,
+            (Verdict::Pass, RunState::Finished) => Exit::Success,
         }
     }
 }
@@ -55,7 +57,7 @@ impl Summary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) enum Judgement {
+pub(crate) enum Verdict {
     /// It holds.
     Pass,
     /// The trials do not decide it.
@@ -64,8 +66,13 @@ pub(crate) enum Judgement {
     Fail,
 }
 
-impl Judgement {
-    /// The judgement of a whole from those of its parts: one failure fails it, else one
+impl Named for Verdict {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("pass", Self::Pass), ("inconclusive", Self::Inconclusive), ("fail", Self::Fail)];
+}
+
+impl Verdict {
+    /// The verdict of a whole from those of its parts: one failure fails it, else one
     /// inconclusive part leaves it open. `None` without parts.
     pub(crate) fn of_all(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
         parts.into_iter().max()
@@ -104,7 +111,7 @@ pub(crate) struct ScenarioSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<PrecisionPlan>,
     /// Its expectations together. Without any it passes, unless a cell gave nothing but errors.
-    pub verdict: Judgement,
+    pub verdict: Verdict,
     /// Cells in the order of the sweep.
     pub cells: Vec<CellSummary>,
     /// Expectations in the order of the file.
@@ -156,7 +163,7 @@ pub(crate) struct CellSummary {
     /// The worst lateness of the bench in any trial.
     pub worst_lateness: BenchLateness,
     /// The expectations that apply to this cell together; absent if none does.
-    pub verdict: Option<Judgement>,
+    pub verdict: Option<Verdict>,
 }
 
 impl CellSummary {
@@ -164,13 +171,13 @@ impl CellSummary {
     pub(crate) const MAX_DISTURBANCES: usize = 10;
 
     /// Trials with a verdict: those in the rate.
-    pub(crate) fn judged(&self) -> u64 {
+    pub(crate) fn rated(&self) -> u64 {
         self.successes + self.failures
     }
 
     /// Whether trials were run, but every one ended in an error of the bench.
-    pub(crate) fn is_spoiled(&self) -> bool {
-        self.trials > 0 && self.judged() == 0
+    pub(crate) fn has_only_errors(&self) -> bool {
+        self.trials > 0 && self.rated() == 0
     }
 }
 
@@ -188,6 +195,21 @@ pub(crate) struct TimesSummary {
     pub chosen_ms: Option<Quantiles>,
     /// Bytes may flow on both sides.
     pub returned_ms: Option<Quantiles>,
+}
+
+impl TimesSummary {
+    /// The quantiles of the time until each moment.
+    pub(crate) fn per_moment(self) -> PerMoment<Option<Quantiles>> {
+        let Self { up_ms, connected_ms, chosen_ms, returned_ms } = self;
+        PerMoment { up: up_ms, connected: connected_ms, chosen: chosen_ms, returned: returned_ms }
+    }
+}
+
+impl From<PerMoment<Option<Quantiles>>> for TimesSummary {
+    fn from(times: PerMoment<Option<Quantiles>>) -> Self {
+        let PerMoment { up, connected, chosen, returned } = times;
+        Self { up_ms: up, connected_ms: connected, chosen_ms: chosen, returned_ms: returned }
+    }
 }
 
 /// What trials cost the busier peer of each; errors of the bench are left out.
@@ -248,7 +270,7 @@ impl TheorySummary {
     }
 
     /// Trials that went otherwise than theory says.
-    pub(crate) fn otherwise(&self) -> u64 {
+    pub(crate) fn unexpected(&self) -> u64 {
         self.unexpected_failures.count + self.unexpected_successes.count
     }
 }
@@ -297,21 +319,21 @@ pub(crate) struct ExpectationSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// Over all its cells; inconclusive if it applies to none.
-    pub verdict: Judgement,
+    pub verdict: Verdict,
     /// The cells it applies to.
-    pub cells: Vec<CellVerdict>,
+    pub cells: Vec<JudgedCell>,
 }
 
 /// Verdict of an expectation on one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct CellVerdict {
+pub(crate) struct JudgedCell {
     /// Index into [`ScenarioSummary::cells`].
     pub cell: usize,
     /// Whether the expectation holds there; absent where it is on theory, which decides none of the
     /// cell's trials though it does decide others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Judgement>,
+    pub verdict: Option<Verdict>,
     /// The figure that was judged; absent where there was none, or each trial was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,

@@ -3,7 +3,7 @@
 use crate::{
     event::Assignment,
     report::{
-        summary::{CellSummary, Judgement, Typical},
+        summary::{CellSummary, Typical, Verdict},
         text::{milliseconds, percent, rate_parts, rtt, short_names, short_values, two_lines},
     },
     stats::{Bounds, Quantiles},
@@ -105,7 +105,7 @@ fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
         let predictions = cells.iter().map(prediction).collect();
         columns.push(Column::right(["theory", "says"], predictions));
     }
-    let otherwise = cells.iter().map(|cell| cell.theory.otherwise());
+    let otherwise = cells.iter().map(|cell| cell.theory.unexpected());
     columns.extend(count_column(["against", "theory"], otherwise));
     columns
 }
@@ -124,7 +124,7 @@ fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option
 fn rates(cells: &[CellSummary]) -> Vec<String> {
     let parts: Vec<_> = cells
         .iter()
-        .map(|cell| (cell.judged() > 0).then(|| rate_parts(cell.successes, cell.judged())))
+        .map(|cell| (cell.rated() > 0).then(|| rate_parts(cell.successes, cell.rated())))
         .collect();
     let width = |part: usize| {
         parts
@@ -147,7 +147,7 @@ fn rates(cells: &[CellSummary]) -> Vec<String> {
 
 /// The rate theory predicts: from the trials that should succeed to those that may.
 fn prediction(cell: &CellSummary) -> String {
-    let judged = cell.judged() as f64;
+    let judged = cell.rated() as f64;
     let theory = &cell.theory;
     match (theory.decided(), theory.depends) {
         (0, 0) => NONE.to_owned(),
@@ -256,26 +256,26 @@ fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
 }
 
 /// A judgement in one word; the one that matters most stands out without colours too.
-pub(super) fn word(judgement: Judgement) -> &'static str {
+pub(super) fn word(judgement: Verdict) -> &'static str {
     match judgement {
-        Judgement::Pass => "pass",
-        Judgement::Fail => "FAIL",
-        Judgement::Inconclusive => "inconclusive",
+        Verdict::Pass => "pass",
+        Verdict::Fail => "FAIL",
+        Verdict::Inconclusive => "inconclusive",
     }
 }
 
 /// The ink of a judgement.
-pub(super) fn ink(judgement: Judgement) -> Ink {
+pub(super) fn ink(judgement: Verdict) -> Ink {
     match judgement {
-        Judgement::Pass => Ink::Good,
-        Judgement::Fail => Ink::Bad,
-        Judgement::Inconclusive => Ink::Doubtful,
+        Verdict::Pass => Ink::Good,
+        Verdict::Fail => Ink::Bad,
+        Verdict::Inconclusive => Ink::Doubtful,
     }
 }
 
 /// Colours the verdict, which is the last word of its line.
 fn painted_verdict(line: &str, style: Style) -> Option<String> {
-    let verdicts = [Judgement::Pass, Judgement::Fail, Judgement::Inconclusive];
+    let verdicts = [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive];
     verdicts.into_iter().find_map(|verdict| {
         let rest = line.strip_suffix(word(verdict))?;
         rest.ends_with(' ')

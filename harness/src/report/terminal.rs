@@ -10,10 +10,10 @@ use std::path::Path;
 
 use crate::{
     report::{
-        finding::Finding,
+        expectation::ExpectationText,
         grid::Mark,
-        labels::{Found, Labels, replay},
-        outcome,
+        headline,
+        labels::{CauseCount, Labels, replay},
         summary::{
             CauseSummary, CellSummary, ExpectationSummary, RunState, ScenarioSummary, Summary,
         },
@@ -215,7 +215,7 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn expectation(&self, expectation: &ExpectationSummary) -> String {
-        let finding = Finding::of(expectation, &self.labels);
+        let finding = ExpectationText::of(expectation, &self.labels);
         let verdict = word(finding.verdict);
         let indent = format!("  {:14}", "");
         let first = format!("  {verdict:14}");
@@ -243,7 +243,7 @@ impl<'a> ScenarioReport<'a> {
             .labels
             .causes(of)
             .into_iter()
-            .map(|Found { count, cell, first }| {
+            .map(|CauseCount { count, cell, first }| {
                 let CauseSummary { kind, trial, evidence, .. } = first;
                 let trial = self.labels.trial(cell, *trial);
                 let example = format!("trial {trial}{}", self.labels.at_cell(cell));
@@ -297,7 +297,7 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn replay(&self) -> String {
-        let Some(trial) = self.labels.telling_trial() else { return String::new() };
+        let Some(trial) = self.labels.example_trial() else { return String::new() };
         let command = replay(self.view.folder, &trial);
         // Not wrapped: it is there to be copied.
         format!("{}  {command}\n", self.title("To see a trial again, packet by packet"))
@@ -327,9 +327,9 @@ fn trials(number: u64) -> String {
 }
 
 fn last_line(summary: &Summary, folder: Option<&Path>, style: Style) -> String {
-    let mut facts = outcome::facts(summary);
+    let mut facts = headline::facts(summary);
     facts.extend(folder.map(|folder| folder.display().to_string()));
-    let verdict = if outcome::is_open(summary) {
+    let verdict = if headline::has_no_verdict(summary) {
         "no verdict".to_owned()
     } else {
         style.paint(ink(summary.verdict), word(summary.verdict))

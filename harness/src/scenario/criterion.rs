@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::moments::Moment;
+
 /// A criterion for the trials of a cell; `events.jsonl` holds it in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Criterion {
@@ -67,31 +69,6 @@ pub(crate) struct Time {
     pub unit: TimeUnit,
 }
 
-/// End of a measured time; see [`crate::event::Times`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// The first port up on either side.
-    Up,
-    /// The first port up on both sides.
-    Connected,
-    /// Both sides know the chosen connection.
-    Chosen,
-    /// Bytes may flow on both sides.
-    Returned,
-}
-
-impl Moment {
-    /// Description that continues "the time until".
-    pub(crate) fn event(self) -> &'static str {
-        match self {
-            Self::Up => "the first port is up on either side",
-            Self::Connected => "the first port is up on both sides",
-            Self::Chosen => "both sides know which connection it is",
-            Self::Returned => "bytes may flow on both sides",
-        }
-    }
-}
-
 /// The unit of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeUnit {
@@ -111,7 +88,7 @@ impl fmt::Display for TimeUnit {
 }
 
 impl Time {
-    /// Keys of an expectation with a bound on a time.
+    /// Keys of an expectation with a bound on a time: the names of the moment and of the unit.
     pub(crate) const KEYS: &'static [(&'static str, Self)] = &[
         ("up_ms", Self::new(Moment::Up, TimeUnit::Milliseconds)),
         ("up_rtt", Self::new(Moment::Up, TimeUnit::RoundTrips)),
@@ -307,6 +284,7 @@ impl fmt::Display for Criterion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named::Named;
 
     #[test]
     fn each_comparison_is_read_with_and_without_blanks() {
@@ -319,6 +297,18 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Criterion::Success(Bound { sign, value })), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_has_a_key_for_every_moment_in_either_unit() {
+        let units = [("ms", TimeUnit::Milliseconds), ("rtt", TimeUnit::RoundTrips)];
+        let keys = Moment::ALL.into_iter().flat_map(|moment| {
+            let key =
+                move |(unit, of)| (format!("{}_{unit}", moment.name()), Time::new(moment, of));
+            units.map(key)
+        });
+        let listed = Time::KEYS.iter().map(|&(key, time)| (key.to_owned(), time));
+        assert!(keys.eq(listed));
     }
 
     #[test]

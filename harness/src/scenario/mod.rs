@@ -46,7 +46,7 @@ use crate::{
 
 pub(crate) use crate::nat::Nat;
 pub(crate) use command::{Placeholder, expand};
-pub(crate) use criterion::{Bound, Criterion, Moment, Quantile, Sign, Time, TimeUnit};
+pub(crate) use criterion::{Bound, Criterion, Quantile, Sign, Time, TimeUnit};
 pub(crate) use distribution::Distribution;
 pub(crate) use error::{did_you_mean, list};
 pub(crate) use expect::selects;

@@ -425,7 +425,7 @@ impl Comparer<'_> {
     }
 
     fn rate(&self, common: &CommonCell<'_>) -> RateComparison {
-        let [first, second] = common.cells.map(|cell| (cell.successes, cell.judged()));
+        let [first, second] = common.cells.map(|cell| (cell.successes, cell.rated()));
         let pairs: Pairs = self
             .paired_results(common)
             .into_iter()

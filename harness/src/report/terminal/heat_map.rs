@@ -120,7 +120,7 @@ impl<'a> Layout<'a> {
 
     /// What the figures stand on: without it, 100 of few trials looks like 100 of many.
     fn basis(&self) -> String {
-        let judged = || self.labels.scenario.cells.iter().map(CellSummary::judged);
+        let judged = || self.labels.scenario.cells.iter().map(CellSummary::rated);
         match (judged().min(), judged().max()) {
             (Some(least @ 1..), Some(most)) if least == most => {
                 let proven = percent(wilson(most, most).low);

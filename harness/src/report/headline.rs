@@ -2,19 +2,19 @@
 
 use crate::{
     report::{
-        summary::{Judgement, RunState, Summary},
+        summary::{RunState, Summary, Verdict},
         text::duration,
     },
     ui::plural::count,
 };
 
 /// Whether a run has no verdict: nothing was expected, and nothing went wrong.
-pub(super) fn is_open(summary: &Summary) -> bool {
+pub(super) fn has_no_verdict(summary: &Summary) -> bool {
     let mut expectations = summary
         .scenarios
         .iter()
         .flat_map(|scenario| &scenario.expectations);
-    expectations.next().is_none() && summary.verdict == Judgement::Pass
+    expectations.next().is_none() && summary.verdict == Verdict::Pass
 }
 
 /// The expectations, and how much was run: `1 of 3 expectations failed`, `2000 trials in 34.2 s`.
@@ -30,7 +30,7 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
             .filter(|it| it.verdict == verdict)
             .count()
     };
-    let (failed, open) = (number(Judgement::Fail), number(Judgement::Inconclusive));
+    let (failed, open) = (number(Verdict::Fail), number(Verdict::Inconclusive));
     let result = match (expectations.len(), failed, open) {
         (0, ..) => "nothing was expected".to_owned(),
         (all, 0, 0) => format!("{all} of {all} expectations met"),
@@ -47,7 +47,7 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
             .flat_map(|scenario| &scenario.cells)
     };
     let mut facts = vec![result];
-    let only_errors = cells().filter(|cell| cell.is_spoiled()).count();
+    let only_errors = cells().filter(|cell| cell.has_only_errors()).count();
     if only_errors > 0 {
         facts.push(format!("{} with errors only", count(only_errors, "cell")));
     }

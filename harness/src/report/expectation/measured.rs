@@ -2,7 +2,7 @@
 
 use crate::{
     report::{
-        summary::{CellSummary, CellVerdict, Measured},
+        summary::{CellSummary, JudgedCell, Measured},
         text::rate,
     },
     scenario::{Criterion, TimeUnit},
@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// What a cell showed of what a criterion is on.
-pub(super) fn words(criterion: &Criterion, verdict: &CellVerdict, cell: &CellSummary) -> String {
+pub(super) fn words(criterion: &Criterion, verdict: &JudgedCell, cell: &CellSummary) -> String {
     match criterion {
-        Criterion::Success(_) | Criterion::Theory => match cell.judged() {
+        Criterion::Success(_) | Criterion::Theory => match cell.rated() {
             0 => "no result".to_owned(),
             judged => format!("{} succeeded", rate(cell.successes, judged)),
         },
-        Criterion::AsTheorySays(_) => match (cell.theory.decided(), cell.theory.otherwise()) {
+        Criterion::AsTheorySays(_) => match (cell.theory.decided(), cell.theory.unexpected()) {
             (0, _) => "no trial that theory decides".to_owned(),
             (decided, otherwise) => {
                 format!("{} as theory says", rate(decided - otherwise, decided))

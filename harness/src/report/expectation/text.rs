@@ -1,11 +1,10 @@
 //! What an expectation says, and what was found: the measured value first.
 
+use super::{allowance::trials_to_decide, measured};
 use crate::{
     report::{
-        judge::trials_to_decide,
         labels::Labels,
-        measured,
-        summary::{CellSummary, CellVerdict, ExpectationSummary, Judgement},
+        summary::{CellSummary, ExpectationSummary, JudgedCell, Verdict},
     },
     scenario::Criterion,
     ui::plural::count,
@@ -13,9 +12,9 @@ use crate::{
 
 /// An expectation and what was measured, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(in crate::report) struct ExpectationText {
     /// Whether it holds.
-    pub verdict: Judgement,
+    pub verdict: Verdict,
     /// What was measured: in the cell that decides, or in all.
     pub measured: String,
     /// What was expected: `>= 0.95`.
@@ -28,9 +27,9 @@ pub(super) struct Finding {
     pub cell: Option<usize>,
 }
 
-impl Finding {
+impl ExpectationText {
     /// What was found of an expectation in all its cells.
-    pub(super) fn of(expectation: &ExpectationSummary, labels: &Labels<'_>) -> Self {
+    pub(in crate::report) fn of(expectation: &ExpectationSummary, labels: &Labels<'_>) -> Self {
         let worst = worst_cell(expectation, &labels.scenario.cells);
         let (measured, remark) = match worst {
             None => ("nothing measured".to_owned(), "No cell of the sweep has these values".into()),
@@ -50,15 +49,15 @@ impl Finding {
     }
 
     /// What was found of an expectation in one cell; `None` where there was nothing to judge.
-    pub(super) fn in_cell(
+    pub(in crate::report) fn in_cell(
         expectation: &ExpectationSummary,
-        at: CellVerdict,
+        at: JudgedCell,
         cell: &CellSummary,
     ) -> Option<Self> {
         let verdict = at.verdict?;
         let (measured, remark) = if criterion(expectation) == Criterion::Theory {
             against_theory(&[cell])
-        } else if verdict == Judgement::Inconclusive {
+        } else if verdict == Verdict::Inconclusive {
             (measured_in(expectation, at, cell), how_to_decide(expectation, at, cell))
         } else {
             (measured_in(expectation, at, cell), String::new())
@@ -68,7 +67,7 @@ impl Finding {
     }
 
     /// `197/200 98.5 % [95.7–99.5] succeeded, expected >= 0.95 where rule = rolling`.
-    pub(super) fn sentence(&self) -> String {
+    pub(in crate::report) fn sentence(&self) -> String {
         let Self { measured, expected, condition, .. } = self;
         let expected = if expected == "theory" { "of all" } else { expected };
         let condition =
@@ -96,10 +95,10 @@ fn cells_of<'a>(expectation: &ExpectationSummary, labels: &Labels<'a>) -> Vec<&'
 /// How the trials went that theory decides, and how many there were of others.
 fn against_theory(cells: &[&CellSummary]) -> (String, String) {
     let sum = |of: fn(&CellSummary) -> u64| cells.iter().map(|cell| of(cell)).sum::<u64>();
-    let (decided, otherwise) = (sum(|it| it.theory.decided()), sum(|it| it.theory.otherwise()));
+    let (decided, otherwise) = (sum(|it| it.theory.decided()), sum(|it| it.theory.unexpected()));
     let measured = format!("{} of {} as theory says", decided - otherwise, trials(decided));
     let mut remarks = Vec::from_iter(left_open(cells));
-    let without = cells.iter().filter(|cell| cell.judged() == 0).count();
+    let without = cells.iter().filter(|cell| cell.rated() == 0).count();
     if without > 0 {
         remarks.push(format!("There is no result of {}", count(without, "cell")));
     }
@@ -119,7 +118,7 @@ fn left_open(cells: &[&CellSummary]) -> Option<String> {
 
 fn by_rate(
     expectation: &ExpectationSummary,
-    worst: CellVerdict,
+    worst: JudgedCell,
     labels: &Labels<'_>,
 ) -> (String, String) {
     let Some(cell) = labels.scenario.cells.get(worst.cell) else { return Default::default() };
@@ -136,18 +135,18 @@ fn by_rate(
             .filter(|it| it.verdict == worst.verdict)
             .count();
         let verb = match (worst.verdict, alike) {
-            (Some(Judgement::Pass), 1) => "passes",
-            (Some(Judgement::Pass), _) => "pass",
-            (Some(Judgement::Fail), 1) => "fails",
-            (Some(Judgement::Fail), _) => "fail",
-            (Some(Judgement::Inconclusive) | None, 1) => "is inconclusive",
-            (Some(Judgement::Inconclusive) | None, _) => "are inconclusive",
+            (Some(Verdict::Pass), 1) => "passes",
+            (Some(Verdict::Pass), _) => "pass",
+            (Some(Verdict::Fail), 1) => "fails",
+            (Some(Verdict::Fail), _) => "fail",
+            (Some(Verdict::Inconclusive) | None, 1) => "is inconclusive",
+            (Some(Verdict::Inconclusive) | None, _) => "are inconclusive",
         };
         let at_cell = labels.at_cell(worst.cell);
         let worst = if alike == 1 { "" } else { " the worst" };
         remarks.push(format!("{alike} of {all} cells {verb},{worst}{at_cell}"));
     }
-    if worst.verdict == Some(Judgement::Inconclusive) {
+    if worst.verdict == Some(Verdict::Inconclusive) {
         remarks.push(how_to_decide(expectation, worst, cell));
     }
     if matches!(criterion(expectation), Criterion::AsTheorySays(_)) {
@@ -157,7 +156,7 @@ fn by_rate(
 }
 
 /// What was measured in a cell, in the terms of the expectation.
-fn measured_in(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
+fn measured_in(expectation: &ExpectationSummary, at: JudgedCell, cell: &CellSummary) -> String {
     measured::words(&criterion(expectation), &at, cell)
 }
 
@@ -167,14 +166,14 @@ fn trials(number: u64) -> String {
 
 /// The cell that decides an expectation: the worst verdict, then the rate farthest on the wrong
 /// side; the first of equals.
-fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<CellVerdict> {
+fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<JudgedCell> {
     let upper_bound = expectation.expected.contains('<');
-    let badness = |verdict: &CellVerdict| {
+    let badness = |verdict: &JudgedCell| {
         let rate = cells.get(verdict.cell).and_then(|cell| cell.rate);
         let figure = verdict.measured.map(|it| it.value).or(rate).unwrap_or(0.0);
         if upper_bound { figure } else { -figure }
     };
-    let worse = |one: &&CellVerdict, other: &&CellVerdict| {
+    let worse = |one: &&JudgedCell, other: &&JudgedCell| {
         let by_verdict = one.verdict.cmp(&other.verdict);
         by_verdict
             .then(badness(one).total_cmp(&badness(other)))
@@ -184,12 +183,12 @@ fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option
 }
 
 /// What to do about an expectation that the trials of the cell leave open.
-fn how_to_decide(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellSummary) -> String {
+fn how_to_decide(expectation: &ExpectationSummary, at: JudgedCell, cell: &CellSummary) -> String {
     let is_measured = at.measured.is_some();
     if cell.trials == 0 {
         return "No trial was run there".to_owned();
     }
-    if cell.is_spoiled() {
+    if cell.has_only_errors() {
         return "Every trial there ended in an error of the bench".to_owned();
     }
     let criterion = criterion(expectation);
@@ -199,7 +198,7 @@ fn how_to_decide(expectation: &ExpectationSummary, at: CellVerdict, cell: &CellS
     let Criterion::Success(bound) = criterion else {
         return "More trials may decide it".to_owned();
     };
-    let enough = trials_to_decide(bound, cell.successes, cell.judged());
+    let enough = trials_to_decide(bound, cell.successes, cell.rated());
     match enough {
         Some(enough) => {
             format!("The interval spans the bound: at this rate, --trials {enough} would decide it")
