@@ -7,8 +7,8 @@
 //! cargo run -p punch --example chat -- 127.0.0.1 127.0.0.2   # in another
 //! ```
 //!
-//! Between two hosts the peer's WAN address is enough: the operating system chooses the own address.
-//! Ctrl-D ends the input; the program ends when both sides have ended theirs.
+//! Between two hosts the peer's WAN address is enough: the operating system chooses the own
+//! address. Ctrl-D ends the input; the program ends when both sides have ended theirs.
 
 use std::{
     error::Error,

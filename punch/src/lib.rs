@@ -25,7 +25,7 @@
 //! | part | content |
 //! |---|---|
 //! | [`Puncher`] | options and [`connect`](Puncher::connect), which blocks the calling thread |
-//! | [`Connection`] | the connection to the peer, as a stream or as a [`TcpStream`](std::net::TcpStream) |
+//! | [`Connection`] | the TCP connection to the peer |
 //! | [`Canceller`] | ends the wait from another thread |
 //! | [`Error`], [`Failure`] | reasons for which there is no connection |
 //! | [`Event`] | progress, for [`Puncher::connect_observed`] |

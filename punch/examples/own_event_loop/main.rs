@@ -5,10 +5,10 @@
 //! cargo run -p punch --example own_event_loop -- 127.0.0.1 127.0.0.2   # in another
 //! ```
 //!
-//! An attempt does no I/O. It is told what happens (`handle_*`), and says what to do (`poll_action`)
-//! and when it wants to be woken (`poll_timeout`). This loop does without fresh SYNs in place of
-//! unanswered ones, and without an orderly end of the connections that are not chosen;
-//! `punch::driver` has both.
+//! An attempt does no I/O. It is told what happens (`handle_*`), and says what to do
+//! (`poll_action`) and when it wants to be woken (`poll_timeout`). This loop does without fresh
+//! SYNs in place of unanswered ones, and without an orderly end of the connections that are not
+//! chosen; `punch::driver` has both.
 
 mod sockets;
 

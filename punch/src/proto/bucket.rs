@@ -1,15 +1,16 @@
-//! From the clock to buckets: the number both peers share without a word.
+//! From the clock to buckets: numbers that both peers compute without exchanging a message.
 //!
-//! Time is cut into windows of W seconds; a bucket is the index of a window. With one bucket in
-//! use, two clocks that differ by d agree with probability 1 − |d|/W only. With two neighbouring
-//! buckets in use and W ≥ D + H (D the largest skew, H the time a handshake needs) at least one is
-//! common whenever both peers run, and stays so for at least H more.
+//! Time is divided into windows of W seconds, and a bucket is the index of a window. With one
+//! bucket in use, two clocks that differ by d agree with probability 1 − |d|/W only. Therefore two
+//! neighbouring buckets are in use, and W ≥ D + H, where D is the largest difference of the clocks
+//! and H the time that a handshake needs. Then the peers always have a common bucket that both use
+//! for H or longer.
 //!
-//! Each of the ports of a bucket belongs to a lane, and each lane cuts time at other instants:
-//! lane j looks at the clock of j · W / 8 ago. The guarantee holds for each lane alone, so that half
-//! of the ports in use are always common; and a new port comes into use every W / 8. A port can be
-//! spoilt for as long as it is in use: a NAT that remembers the sequence number of an earlier run
-//! takes every SYN of a later one for invalid.
+//! Each port of a bucket belongs to one of eight lanes, and lane j follows the clock with a delay of
+//! j · W / 8. The guarantee holds for each lane, so that half of the ports in use are always common.
+//! Every W / 8, one port is replaced by a new one. This matters if the ports in use are of no use:
+//! a NAT that remembers the sequence number of an earlier attempt drops all SYNs of a later one on
+//! the same port.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -18,27 +19,28 @@ use super::{
     time::WallTime,
 };
 
-/// Time left for a handshake in the window: H in the module's words.
+/// Time for a handshake: H in the documentation of this module.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 
 /// Number of lanes of the `rolling` rule: one for each port of a bucket.
 pub const LANES: usize = 8;
 
-/// How buckets follow from the clock.
+/// Rule by which buckets follow from the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Rule {
-    /// In lane j buckets {i, i+1} with i = ⌊(clock − j·W/8) / W⌋, re-evaluated while running.
+    /// In lane j the two buckets i and i + 1, where i = ⌊(clock − j·W/8) / W⌋. They are followed
+    /// while the attempt runs.
     #[default]
     Rolling,
-    /// The article's: one bucket, ⌊(clock − max_clock_error) / W⌋, chosen once.
+    /// The article's: the one bucket ⌊(clock − max_clock_error) / W⌋, taken once, at the start.
     Article,
 }
 
 impl Rule {
-    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    /// Every rule with its name, which [`Display`](fmt::Display) writes and [`FromStr`] reads.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("rolling", Self::Rolling), ("article", Self::Article)];
 }
@@ -57,7 +59,7 @@ impl FromStr for Rule {
     }
 }
 
-/// A rule, the clock error it allows for, and how many lanes are in use.
+/// Buckets by a rule, for a maximum clock error, in some or all lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Buckets {
     rule: Rule,
@@ -95,15 +97,15 @@ impl Buckets {
         }
     }
 
-    /// W: twice the clock error plus 2 s; 42 s for the article's 20 s.
+    /// W: twice the clock error plus 2 s. It is 42 s by default.
     pub fn window(self) -> Duration {
         self.max_clock_error
             .saturating_mul(2)
             .saturating_add(HANDSHAKE)
     }
 
-    /// The buckets of which this lane uses a port when the clock reads `wall`: two for `rolling`,
-    /// one for `article`.
+    /// The buckets of which this lane uses a port when the clock reads `wall`: two under `rolling`,
+    /// one under `article`.
     pub fn at(self, wall: WallTime, lane: usize) -> RangeInclusive<i64> {
         match self.rule {
             Rule::Rolling => {
@@ -118,12 +120,13 @@ impl Buckets {
     }
 
     /// The buckets of which any lane uses a port when the clock reads `wall`: two, or three while
-    /// some lanes have gone on to the next bucket and others have not.
+    /// only some of the lanes have changed to the next bucket.
     pub fn in_use(self, wall: WallTime) -> RangeInclusive<i64> {
         *self.at(wall, self.lanes() - 1).start()..=*self.at(wall, 0).end()
     }
 
-    /// When a lane next goes on to another bucket after `wall`; `None` if none ever does.
+    /// The first reading of the clock after `wall` at which a lane changes to another bucket; `None`
+    /// if none ever does.
     pub fn next_change(self, wall: WallTime) -> Option<WallTime> {
         match self.rule {
             Rule::Rolling => {
@@ -148,7 +151,7 @@ impl Buckets {
         i128::try_from(self.window().as_nanos()).unwrap_or(i128::MAX)
     }
 
-    /// How much later than lane 0 a lane goes on: lane · W / 8, rounded down.
+    /// Delay of a lane: lane · W / 8, rounded down.
     fn shift_nanos(self, lane: usize) -> i128 {
         let lanes = i128::try_from(LANES).expect("a small number");
         let lane = i128::try_from(lane.min(LANES)).expect("a small number");
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_of_clocks_and_errors_have_buckets() {
+    fn extreme_clocks_and_clock_errors_have_buckets() {
         for rule in [Rule::Rolling, Rule::Article] {
             for error in [Duration::ZERO, Duration::MAX] {
                 for width in [0, 1, usize::MAX] {
@@ -238,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn a_common_bucket_of_each_lane_lasts_for_a_whole_handshake(
+        fn a_common_bucket_of_each_lane_lasts_for_a_handshake(
             wall in clocks(), skew in -40_000_000_000_i64..=40_000_000_000, lane in 0..LANES,
         ) {
             let buckets = Buckets::new(Rule::Rolling, ERROR);
@@ -251,7 +254,7 @@ mod tests {
         }
 
         #[test]
-        fn one_lane_goes_on_when_the_buckets_say(
+        fn one_lane_changes_at_the_predicted_time(
             wall in clocks(), width in 1..=LANES, error_ms in 0_u64..100_000,
         ) {
             let error = Duration::from_millis(error_ms);

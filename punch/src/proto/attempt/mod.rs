@@ -1,17 +1,22 @@
 //! One attempt to reach one peer, as a state machine.
 //!
-//! Order of calls: after [`Attempt::new`] and after every `handle_*`, drain
-//! [`Attempt::poll_action`] (do what it says, in order) and [`Attempt::poll_event`]; then look at
-//! [`Attempt::outcome`]; then wait for a socket or for [`Attempt::poll_timeout`], whichever is
-//! first. Every call that may change something takes the monotonic time; time never goes back.
+//! Order of calls, after [`Attempt::new`] and after every `handle_*`:
 //!
-//! What always holds: at most one connecting socket a port; a socket in SYN_RECV is left alone for
-//! the time of a handshake (the shell looks, see [`Action::Inspect`]); no new decision after the
+//! 1. Call [`Attempt::poll_action`] until it returns `None`, and perform each action.
+//! 2. Call [`Attempt::poll_event`] until it returns `None`.
+//! 3. Look at [`Attempt::outcome`].
+//! 4. Wait for a socket or for [`Attempt::poll_timeout`], whichever comes first, and report it by
+//!    the `handle_*` that belongs to it.
+//!
+//! Every call that may change something takes the monotonic time. Time never goes back.
+//!
+//! Invariants: each port has at most one connecting socket. A socket that may be in SYN_RECV is
+//! never closed (the caller checks, see [`Action::Abandon`]). No decision is taken after the
 //! deadline.
 //!
-//! Known limit: local port and remote port of a connect are the same, since the ports are the only
-//! thing the peers share. A search for a NAT that gives every destination a new port needs another
-//! source of [`Action::Connect`].
+//! Known limit: local port and remote port of a connect are the same, since the peers share nothing
+//! but the ports. To search the ports of a NAT that maps every destination to a new port, another
+//! source of [`Action::Connect`] would be needed.
 
 mod interface;
 mod port;
@@ -51,11 +56,11 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 /// Interval at which connecting sockets are inspected for SYN_RECV.
 const INSPECTION_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Maximum number of accepted connections beside the attempt's own. A peer needs one a port; other
-/// hosts that share its address must not take all descriptors of this process.
+/// Maximum number of accepted connections beside the attempt's own. A peer needs one for each port.
+/// Other hosts that share its address must not use up the descriptors of this process.
 const MAX_ACCEPTED: usize = 64;
 
-/// One attempt. The module states the order of calls.
+/// One attempt. The [module](self) states the order of calls.
 #[derive(Debug)]
 pub struct Attempt {
     config: Config,
@@ -73,7 +78,7 @@ pub struct Attempt {
     sockets: BTreeMap<SocketId, u16>,
     /// Number of the next socket.
     next_socket: u32,
-    /// When a lane goes on to another bucket, by the latest reading of the wall clock.
+    /// Time at which a lane changes to another bucket, by the latest reading of the wall clock.
     next_ports: Option<MonoTime>,
     /// When the connecting sockets are inspected next.
     next_inspection: MonoTime,
@@ -83,7 +88,7 @@ pub struct Attempt {
     actions: VecDeque<Action>,
     /// Events that the caller has not taken yet.
     events: VecDeque<Event>,
-    /// The end of the attempt, once it has ended.
+    /// The result, once the attempt has ended.
     outcome: Option<Outcome>,
 }
 
@@ -116,22 +121,22 @@ impl Attempt {
         attempt
     }
 
-    /// What to do next, in order.
+    /// The next action. Actions must be performed in order.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// What happened, in order.
+    /// The next event, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// How it ended; `None` while it runs. Afterwards no `handle_*` does anything.
+    /// The result; `None` while the attempt runs. After the end no `handle_*` does anything.
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
 
-    /// When [`Self::handle_timeout`] is due at the latest.
+    /// Time at which [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
         if self.outcome.is_some() {
             return None;
@@ -150,12 +155,12 @@ impl Attempt {
             .min()
     }
 
-    /// How many bytes may be read from a connection; 0 when it is not to be read at all.
+    /// Number of bytes that may be read from a connection; 0 if it must not be read.
     pub fn wants(&self, socket: SocketId) -> usize {
         self.election.wants(socket)
     }
 
-    /// A connect succeeded.
+    /// Handles a connect that succeeded.
     pub fn handle_connected(
         &mut self,
         now: MonoTime,
@@ -167,7 +172,7 @@ impl Attempt {
             return;
         }
         if local == remote {
-            // Port and address are one's own: a socket that met itself.
+            // The socket has connected to itself.
             self.report(
                 now,
                 EventKind::Rejected { port: local.port(), reason: Reject::SelfConnection },
@@ -181,9 +186,9 @@ impl Attempt {
         self.connection_up(now, socket, local, remote, false);
     }
 
-    /// A listener accepted a connection. Returns its number, or `None` if the connection is not from
-    /// the peer's address, or one too many, and the shell should close it. Where there are too many,
-    /// the oldest on which nobody has said HELLO makes room.
+    /// Handles a connection that a listener has accepted. Returns its number, or `None` if the
+    /// caller must close it: it is not from the peer's address, or there are too many. If there are
+    /// too many, the oldest one without a HELLO is closed first.
     pub fn handle_accepted(
         &mut self,
         now: MonoTime,
@@ -223,8 +228,9 @@ impl Attempt {
         self.drop_socket(now, socket, pause);
     }
 
-    /// A port could not be bound, since another program holds it: it is left out for some seconds.
-    /// An error that passes, such as a local address that is gone, is a refusal by this host.
+    /// Handles a port that could not be bound, since another program holds it. It is tried again
+    /// after some seconds. An error that passes sooner, such as a local address that is gone, is a
+    /// refusal by this host.
     pub fn handle_unavailable(&mut self, now: MonoTime, socket: SocketId, error: &str) {
         if self.outcome.is_some() {
             return;
@@ -239,7 +245,7 @@ impl Attempt {
         }
     }
 
-    /// A port could not be listened on; it still connects.
+    /// Handles a port that could not be listened on. It still connects.
     pub fn handle_no_listener(&mut self, now: MonoTime, port: u16, error: &str) {
         if self.outcome.is_some() {
             return;
@@ -250,16 +256,16 @@ impl Attempt {
         }
     }
 
-    /// A connecting socket was closed as [`Action::Abandon`] or [`Action::Reset`] asked, or given up
-    /// by the system, having sent a SYN that nobody answered.
+    /// Handles the end of a connecting socket without a connection: it was closed as
+    /// [`Action::Abandon`] or [`Action::Reset`] asked, or the system has given up.
     pub fn handle_abandoned(&mut self, now: MonoTime, socket: SocketId) {
         if self.outcome.is_none() {
             self.drop_socket(now, socket, Duration::ZERO);
         }
     }
 
-    /// A connecting socket is in SYN_RECV: a SYN has come in, and the ACK that completes the
-    /// handshake has not.
+    /// Handles a connecting socket that is in SYN_RECV: a SYN has arrived, and the ACK that completes
+    /// the handshake has not.
     pub fn handle_half_open(&mut self, now: MonoTime, socket: SocketId) {
         let Some(&port) = self.sockets.get(&socket) else { return };
         let Some(slot) = self.slots.get_mut(&port) else { return };
@@ -273,8 +279,8 @@ impl Attempt {
         }
     }
 
-    /// The local address has changed: listeners and connecting sockets are made anew on the new one.
-    /// Connections that stand are left alone.
+    /// Handles a change of the local address: listeners and connecting sockets are opened again.
+    /// Established connections are left alone.
     pub fn handle_new_local_address(&mut self, now: MonoTime) {
         if self.outcome.is_some() {
             return;
@@ -304,7 +310,7 @@ impl Attempt {
         }
     }
 
-    /// Bytes came in on a connection, at most [`Self::wants`].
+    /// Handles bytes that were read from a connection, at most [`Self::wants`].
     pub fn handle_data(&mut self, now: MonoTime, socket: SocketId, bytes: &[u8]) {
         if self.outcome.is_none() {
             self.election.handle_data(now, socket, bytes);
@@ -312,7 +318,7 @@ impl Attempt {
         }
     }
 
-    /// A connection ended, or failed.
+    /// Handles a connection that ended or failed.
     pub fn handle_closed(&mut self, now: MonoTime, socket: SocketId) {
         if self.outcome.is_some() {
             return;
@@ -326,8 +332,8 @@ impl Attempt {
         self.drain_election(now);
     }
 
-    /// Time has passed; the wall clock (offset included) reads `wall`. It is read anew each time,
-    /// since it may have been stepped: ports follow what it reads.
+    /// Does what is due at `now`, when the wall clock (offset included) reads `wall`. The ports
+    /// follow this reading, also after a step of the wall clock.
     pub fn handle_timeout(&mut self, now: MonoTime, wall: WallTime) {
         if self.outcome.is_some() {
             return;
@@ -348,7 +354,7 @@ impl Attempt {
         }
     }
 
-    /// Brings the ports in use in line with the clock, if they are not.
+    /// Changes the ports in use to those of the clock, if these are others.
     fn look_at_clock(&mut self, now: MonoTime, wall: WallTime) {
         let PortSource::Clock { buckets, .. } = &self.config.ports else { return };
         let Some(change) = buckets.next_change(wall) else { return };
@@ -358,7 +364,7 @@ impl Attempt {
         }
     }
 
-    /// Makes the connecting sockets be inspected.
+    /// Has the connecting sockets inspected.
     fn inspect(&mut self) {
         for slot in self.slots.values() {
             if let SlotState::Connecting { socket, .. } = slot.state {
@@ -476,7 +482,7 @@ impl Attempt {
         self.report(now, EventKind::Connect { port });
     }
 
-    /// When the SYN that a port sends at `now` is followed by a fresh one.
+    /// Time at which the SYN that a port sends at `now` is followed by a fresh one.
     fn resyn(&mut self, now: MonoTime, port: u16) -> Option<MonoTime> {
         let since = now.since(self.started);
         match self.slots.get(&port)?.policy.retry {
@@ -507,7 +513,7 @@ impl Attempt {
                 self.connect(now, port);
             }
             SlotState::Connecting { socket, resyn: Some(due), half_open } if now >= due => {
-                // Asked again only after another interval, should the socket have to stay.
+                // If the socket has to stay, the action is repeated after another interval.
                 let resyn = Some(now + RESYN);
                 slot.state = SlotState::Connecting { socket, resyn, half_open };
                 self.actions.push_back(Action::Abandon { socket });
@@ -529,8 +535,8 @@ impl Attempt {
         self.drop_socket(now, socket, pause);
     }
 
-    /// Forgets a socket, and connects its port anew after a random pause of the given mean, half
-    /// as long at least and half as long again at most.
+    /// Forgets a socket, and connects its port again after a random pause, which is uniform between
+    /// half and one and a half times `mean`.
     fn drop_socket(&mut self, now: MonoTime, socket: SocketId, mean: Duration) {
         let Some(port) = self.sockets.remove(&socket) else { return };
         let pause = mean / 2 + self.uniform(mean);
@@ -608,7 +614,7 @@ impl Attempt {
     }
 
     fn new_socket(&mut self, port: u16) -> SocketId {
-        // After four thousand million sockets the numbers begin anew.
+        // The numbers wrap after 2³² sockets.
         while self.sockets.contains_key(&SocketId(self.next_socket)) {
             self.next_socket = self.next_socket.wrapping_add(1);
         }
@@ -618,9 +624,9 @@ impl Attempt {
         socket
     }
 
-    /// Uniform in [0, `most`), to the nanosecond.
-    fn uniform(&mut self, most: Duration) -> Duration {
-        let nanos = (u128::from(self.rng.next_u64()) * most.as_nanos()) >> 64;
+    /// A random time, uniform in [0, `end`), in nanoseconds.
+    fn uniform(&mut self, end: Duration) -> Duration {
+        let nanos = (u128::from(self.rng.next_u64()) * end.as_nanos()) >> 64;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
