@@ -54,15 +54,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn clocks_in_one_window_give_the_same_ports(
-        wall in clock(), other in 0..WINDOW_S * 1_000_000_000,
+    fn clocks_between_two_changes_give_the_same_ports(
+        wall in clock(), place in 0.0..0.999,
     ) {
-        for rule in [Rule::Rolling, Rule::Article] {
-            let shift = if rule == Rule::Article { 20_000_000_000 } else { 0 };
-            let window = WINDOW_S * 1_000_000_000;
-            let begin = (wall - shift).div_euclid(window) * window + shift;
-            let [a, b] = [wall, begin + other].map(WallTime::from_nanos);
-            prop_assert_eq!(ports_at(rule, a), ports_at(rule, b));
+        let window = WINDOW_S * 1_000_000_000;
+        for (rule, length, shift) in
+            [(Rule::Rolling, window / 8, 0), (Rule::Article, window, 20_000_000_000)]
+        {
+            let other = Duration::from_nanos(length.unsigned_abs()).mul_f64(place);
+            let begin = (wall - shift).div_euclid(length) * length + shift;
+            let b = WallTime::from_nanos(begin) + other;
+            prop_assert_eq!(ports_at(rule, WallTime::from_nanos(wall)), ports_at(rule, b));
         }
     }
 
