@@ -250,18 +250,18 @@ fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
     vec![Column::left(["verdict", ""], words)]
 }
 
-/// A judgement in one word; the one that matters most stands out without colours too.
-pub(super) fn word(judgement: Verdict) -> &'static str {
-    match judgement {
+/// Word for a verdict; a failure stands out without colours too.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
         Verdict::Inconclusive => "inconclusive",
     }
 }
 
-/// The ink of a judgement.
-pub(super) fn ink(judgement: Verdict) -> Ink {
-    match judgement {
+/// The ink of a verdict.
+pub(super) fn ink(verdict: Verdict) -> Ink {
+    match verdict {
         Verdict::Pass => Ink::Good,
         Verdict::Fail => Ink::Bad,
         Verdict::Inconclusive => Ink::Doubtful,
