@@ -1,18 +1,43 @@
-//! TCP hole punching between two computers that know nothing but each other's address.
+//! TCP hole punching between two computers, each of which knows only the other's address.
 //!
-//! Both derive the same ports from the clock, and simultaneous open does the rest: no server, no
-//! signalling. It works behind NATs that preserve ports, as most home routers do.
+//! Both sides derive the same ports from the clock and connect to each other at the same time
+//! (simultaneous open). There is no server and no signalling. Both NATs must preserve ports, as
+//! most home routers do.
+//!
+//! [`Puncher::connect`] returns a [`Connection`], which implements [`Read`](std::io::Read) and
+//! [`Write`](std::io::Write):
 //!
 //! ```no_run
-//! use std::io::Write;
+//! use std::io::{Read, Write};
 //!
-//! // On the other side the same, with this side's address.
-//! let mut connection = punch::Puncher::new().connect("203.0.113.7".parse()?)?;
+//! use punch::Puncher;
+//!
+//! // The other side runs the same program with this side's WAN address.
+//! let mut connection = Puncher::new().connect("203.0.113.7".parse()?)?;
 //! connection.write_all(b"hello")?;
+//! let mut greeting = [0; 5];
+//! connection.read_exact(&mut greeting)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From another thread, [`Puncher::canceller`] ends the wait:
+//! # Parts
+//!
+//! | part | content |
+//! |---|---|
+//! | [`Puncher`] | options and [`connect`](Puncher::connect), which blocks the calling thread |
+//! | [`Connection`] | the connection to the peer, as a stream or as a [`TcpStream`](std::net::TcpStream) |
+//! | [`Canceller`] | ends the wait from another thread |
+//! | [`Error`], [`Failure`] | reasons for which there is no connection |
+//! | [`Event`] | progress, for [`Puncher::connect_observed`] |
+//! | [`proto`] | the algorithm alone, without I/O and clock, for simulators and other event loops |
+//! | [`driver`] | the clock, sockets and event loop around it |
+//!
+//! `PROTOCOL.md` in this package states the exact rules. The folder `examples` has a chat, a
+//! program for tokio, and [`proto`] in an event loop of its own.
+//!
+//! # Cancellation
+//!
+//! A [`Canceller`] ends [`Puncher::connect`] from another thread:
 //!
 //! ```
 //! use std::thread;
@@ -25,7 +50,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! From tokio, wait on a thread for blocking work and go on with the plain stream:
+//! # Tokio
+//!
+//! The attempt runs on a thread for blocking work. Afterwards the plain stream is given to tokio:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -47,8 +74,11 @@
 //! # }
 //! ```
 //!
-//! [`Puncher`] is the way in. [`proto`] is the algorithm alone, without I/O and without clock, for
-//! simulators and other event loops. `PROTOCOL.md` beside this crate states the exact rules.
+//! # Features
+//!
+//! None is on by default. `mt19937` adds the port schedule of the article's published program,
+//! `ntp` the module `driver::ntp` (offset of the clock, from a time server), and `serde`
+//! `Serialize` and `Deserialize` for events and other plain types.
 
 #![deny(missing_docs)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -56,17 +86,17 @@
 pub mod driver;
 pub mod proto;
 
-pub use crate::{
-    driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher},
-    proto::{
-        UnknownName,
-        attempt::MAX_FIXED_PORTS,
-        bucket::Rule,
-        connection::{Failure, Role},
-        event::{Event, EventKind},
-        schedule::Schedule,
-        time::ClockOffset,
-    },
+#[doc(inline)]
+pub use crate::driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher};
+#[doc(inline)]
+pub use crate::proto::{
+    UnknownName,
+    attempt::MAX_FIXED_PORTS,
+    bucket::Rule,
+    connection::{Failure, Role},
+    event::{Event, EventKind},
+    schedule::Schedule,
+    time::ClockOffset,
 };
 
 /// The example of the README, compiled and run as a documentation test.

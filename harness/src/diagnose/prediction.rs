@@ -138,7 +138,7 @@ fn common_ports(
                 (false, _) => CommonPorts::Never,
             }
         }
-        Rule::Rolling => rolling(buckets, epoch, peers, (from, until), needed),
+        Rule::Rolling | _ => rolling(buckets, epoch, peers, (from, until), needed),
     }
 }
 

@@ -147,8 +147,8 @@ impl PeerSide<'_> {
 /// The range of a rule's ports, holes included.
 fn port_range(rule: Rule) -> RangeInclusive<u16> {
     match rule {
-        Rule::Rolling => 2024..=32_767,
         Rule::Article => 30_000..=49_999,
+        Rule::Rolling | _ => 2024..=32_767,
     }
 }
 

@@ -70,6 +70,7 @@ fn run(mut attempt: Attempt, sockets: &mut Sockets) -> Result<TcpStream, Box<dyn
                 return Ok(stream.into());
             }
             Some(Outcome::Failed(failure)) => return Err(failure.into()),
+            Some(outcome) => return Err(format!("unknown to this loop: {outcome:?}").into()),
             None => {}
         }
         let timeout = attempt.poll_timeout().map(|due| due.since(monotonic_now()));

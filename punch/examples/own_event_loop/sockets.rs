@@ -67,6 +67,7 @@ impl Sockets {
             Action::Close { socket } => drop(self.links.remove(&socket)),
             // It needs the TCP state; unanswered SYNs are left to the kernel.
             Action::Abandon { .. } => {}
+            action => return Err(io::Error::other(format!("unknown to this loop: {action:?}"))),
         }
         Ok(())
     }

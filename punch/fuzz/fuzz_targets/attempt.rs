@@ -122,7 +122,7 @@ fuzz_target!(|input: Input| {
                     assert!(known.contains(&socket) && !connecting.contains_key(&socket));
                     assert!(bytes.len() <= MAX_FRAME);
                 }
-                Action::Listen { .. } | Action::Unlisten { .. } | Action::Abandon { .. } => {}
+                _ => {}
             }
         }
         while let Some(event) = attempt.poll_event() {

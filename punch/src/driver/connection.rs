@@ -5,6 +5,11 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsSocket, BorrowedSocket};
+
 use super::{closing::ClosingSockets, event_loop::Elected};
 use crate::proto::connection::Role;
 
@@ -102,6 +107,20 @@ impl Write for Connection {
 
     fn flush(&mut self) -> io::Result<()> {
         (&*self).flush()
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+#[cfg(windows)]
+impl AsSocket for Connection {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.stream.as_socket()
     }
 }
 

@@ -1,6 +1,10 @@
 //! The reasons for which [`Puncher::connect`](super::Puncher::connect) returns no connection.
 
-use std::{error, fmt, io, net::IpAddr};
+use std::{
+    error, fmt,
+    io::{self, ErrorKind},
+    net::IpAddr,
+};
 
 use crate::proto::{attempt::MAX_FIXED_PORTS, connection::Failure};
 
@@ -88,6 +92,32 @@ impl fmt::Display for Error {
             Self::Cancelled => write!(f, "cancelled"),
             Self::Io(_) => write!(f, "system error"),
         }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// An error of the system keeps its kind, and the whole [`Error`] is inside.
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::InvalidPeer(_)
+            | Error::NoScope(_)
+            | Error::OwnAddress(_)
+            | Error::MixedFamilies { .. }
+            | Error::FixedPorts
+            | Error::EqualWanAddresses(_) => ErrorKind::InvalidInput,
+            Error::NotLocal(_) => ErrorKind::AddrNotAvailable,
+            Error::Failed(failure) => match failure {
+                Failure::NothingBound => ErrorKind::AddrInUse,
+                Failure::Unreachable => ErrorKind::HostUnreachable,
+                Failure::Refused => ErrorKind::ConnectionRefused,
+                Failure::NoAnswer | Failure::NoPeer | Failure::ElectionLost => ErrorKind::TimedOut,
+                Failure::ConnectionLost => ErrorKind::ConnectionReset,
+            },
+            // Not `Interrupted`, after which many callers try again.
+            Error::Cancelled => ErrorKind::Other,
+            Error::NoRoute(error) | Error::Io(error) => error.kind(),
+        };
+        Self::new(kind, error)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr, SocketAddrV6},
+    str::FromStr,
     time::Duration,
 };
 
@@ -17,6 +18,7 @@ use super::{
     socket,
 };
 use crate::proto::{
+    UnknownName,
     attempt::{Attempt, Config, MAX_FIXED_PORTS, PortSource},
     bucket::{Buckets, Rule},
     election::Scheme,
@@ -41,12 +43,28 @@ pub enum ElectionKind {
 }
 
 impl fmt::Display for ElectionKind {
-    /// The name of the election, `nonce` or `wan-ip`, without the address.
+    /// `nonce`, or `wan-ip:` and the address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Nonce => "nonce",
-            Self::WanIp { .. } => "wan-ip",
-        })
+        match self {
+            Self::Nonce => f.pad("nonce"),
+            Self::WanIp { own } => f.pad(&format!("wan-ip:{own}")),
+        }
+    }
+}
+
+impl FromStr for ElectionKind {
+    type Err = UnknownName;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let address = text
+            .strip_prefix("wan-ip:")
+            .and_then(|own| own.parse().ok());
+        match (text, address) {
+            ("nonce", _) => Ok(Self::Nonce),
+            (_, Some(own)) => Ok(Self::WanIp { own }),
+            _ => Err(UnknownName::new(text, &["nonce", "wan-ip:ADDRESS"])),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ const HANDSHAKE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Rule {
     /// Buckets {i, i+1} with i = ⌊clock / W⌋, re-evaluated while running.
     #[default]

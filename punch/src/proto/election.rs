@@ -51,6 +51,7 @@ pub enum Scheme {
 
 /// What the election wants done, or has found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Output {
     /// Send these bytes on this connection.
     Send(SocketId, Vec<u8>),
@@ -91,15 +92,17 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Link {
     decoder: Decoder,
-    reading: Reading,
+    awaited: Awaited,
 }
 
+/// The frame that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Reading {
-    ExpectHello,
-    /// COMMIT or ACK of the peer that named this connection so.
-    ExpectChoice(Choice),
-    Complete,
+enum Awaited {
+    Hello,
+    /// COMMIT or ACK. The peer has given this name to the connection.
+    Choice(Choice),
+    /// None: the bytes that follow belong to the user.
+    Nothing,
 }
 
 impl Election {
@@ -136,18 +139,18 @@ impl Election {
             return 0;
         }
         let Some(link) = self.links.get(&id) else { return 0 };
-        match (self.scheme, link.reading) {
+        match (self.scheme, link.awaited) {
             (Scheme::WanIp { leads }, _) => usize::from(!leads),
-            (Scheme::Nonce { .. }, Reading::Complete) => 0,
+            (Scheme::Nonce { .. }, Awaited::Nothing) => 0,
             (Scheme::Nonce { .. }, _) => link.decoder.wants(),
         }
     }
 
     /// A connection stands; `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
-        let reading = Reading::ExpectHello;
+        let awaited = Awaited::Hello;
         self.links
-            .insert(id, Link { decoder: Decoder::default(), reading });
+            .insert(id, Link { decoder: Decoder::default(), awaited });
         match self.scheme {
             Scheme::Nonce { own, session } => {
                 let hello = Hello { session, nonce: own, connection: id.0, port };
@@ -215,12 +218,12 @@ impl Election {
         if hello.nonce == own {
             return self.reject(id, Reject::SelfConnection);
         }
-        if link.reading != Reading::ExpectHello || hello.session != session {
+        if link.awaited != Awaited::Hello || hello.session != session {
             return self.reject(id, Reject::Stranger);
         }
         let peer = hello.nonce;
         let choice = Choice { nonce: peer, connection: hello.connection };
-        link.reading = Reading::ExpectChoice(choice);
+        link.awaited = Awaited::Choice(choice);
         let role = if own > peer { Role::Leader } else { Role::Follower };
         self.outputs.push_back(Output::Hello(id, hello, role));
         if role == Role::Follower {
@@ -235,8 +238,8 @@ impl Election {
     }
 
     fn on_commit(&mut self, id: SocketId, own: Nonce, follower: Nonce) {
-        match self.links.get(&id).map(|link| link.reading) {
-            Some(Reading::ExpectChoice(Choice { nonce: peer, .. }))
+        match self.links.get(&id).map(|link| link.awaited) {
+            Some(Awaited::Choice(Choice { nonce: peer, .. }))
                 if self.state == State::Undecided && peer > own && follower == own => {}
             // Among others: this side leads another follower, and has said so.
             _ => return self.reject(id, Reject::Stranger),
@@ -253,8 +256,8 @@ impl Election {
         let State::AwaitAck { follower, chosen } = self.state else {
             return self.reject(id, Reject::Stranger);
         };
-        let from_follower = matches!(self.links.get(&id).map(|link| link.reading),
-            Some(Reading::ExpectChoice(peer)) if peer.nonce == follower);
+        let from_follower = matches!(self.links.get(&id).map(|link| link.awaited),
+            Some(Awaited::Choice(peer)) if peer.nonce == follower);
         let named = self.link_named(answer);
         if !from_follower || answer.nonce != follower || (chosen.is_some() && named != chosen) {
             return self.reject(id, Reject::Stranger);
@@ -271,7 +274,7 @@ impl Election {
         }
         self.state = State::AwaitAck { follower, chosen: Some(named) };
         if let Some(link) = self.links.get_mut(&id) {
-            link.reading = Reading::Complete;
+            link.awaited = Awaited::Nothing;
         }
     }
 
@@ -279,16 +282,16 @@ impl Election {
     fn link_named(&self, choice: Choice) -> Option<SocketId> {
         let mut links = self.links.iter();
         links
-            .find(|(_, link)| link.reading == Reading::ExpectChoice(choice))
+            .find(|(_, link)| link.awaited == Awaited::Choice(choice))
             .map(|(&id, _)| id)
     }
 
     /// Whether a peer that leads has said HELLO on a standing connection.
     fn has_leader(&self) -> bool {
         let Scheme::Nonce { own, .. } = self.scheme else { return false };
-        self.links.values().any(|link| match link.reading {
-            Reading::ExpectChoice(Choice { nonce: peer, .. }) => peer > own,
-            Reading::ExpectHello | Reading::Complete => false,
+        self.links.values().any(|link| match link.awaited {
+            Awaited::Choice(Choice { nonce: peer, .. }) => peer > own,
+            Awaited::Hello | Awaited::Nothing => false,
         })
     }
 

@@ -9,6 +9,13 @@ pub struct UnknownName {
     names: Vec<&'static str>,
 }
 
+impl UnknownName {
+    /// The text `given`, where one of `names` was expected.
+    pub(crate) fn new(given: &str, names: &[&'static str]) -> Self {
+        Self { given: given.to_owned(), names: names.to_owned() }
+    }
+}
+
 impl fmt::Display for UnknownName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} is none of {}", self.given, self.names.join(", "))
@@ -26,8 +33,8 @@ pub(super) fn name<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -
 /// The value that `given` names.
 pub(super) fn parse<T: Copy>(table: &[(&'static str, T)], given: &str) -> Result<T, UnknownName> {
     let entry = table.iter().find(|(name, _)| *name == given);
-    entry.map(|(_, value)| *value).ok_or_else(|| UnknownName {
-        given: given.to_owned(),
-        names: table.iter().map(|(name, _)| *name).collect(),
+    entry.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+        UnknownName::new(given, &names)
     })
 }

@@ -88,6 +88,7 @@ pub struct Choice {
 
 /// A frame of the election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Frame {
     /// Who speaks.
     Hello(Hello),

@@ -340,6 +340,24 @@ fn errors_name_their_source_and_do_not_repeat_it() {
     }
 }
 
+#[test]
+fn an_error_as_an_error_of_io_keeps_kind_text_and_source() {
+    let in_use = || std::io::Error::from(ErrorKind::AddrInUse);
+    for (error, kind) in [
+        (Error::Io(in_use()), ErrorKind::AddrInUse),
+        (Error::Failed(Failure::Refused), ErrorKind::ConnectionRefused),
+        (Error::FixedPorts, ErrorKind::InvalidInput),
+        (Error::Cancelled, ErrorKind::Other),
+    ] {
+        let (text, has_source) = (error.to_string(), error.source().is_some());
+        let error = std::io::Error::from(error);
+        assert_eq!(error.kind(), kind, "{text}");
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.source().is_some(), has_source, "{text}");
+        assert!(error.downcast::<Error>().is_ok(), "{text}");
+    }
+}
+
 /// The nonces of a peer that leads, and of one that follows.
 const LEADER: Nonce = Nonce([0xff; 16]);
 const FOLLOWER: Nonce = Nonce([0; 16]);

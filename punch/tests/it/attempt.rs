@@ -58,7 +58,7 @@ fn touching(actions: &[Action], port: u16, socket: Option<SocketId>) -> Vec<&Act
         Action::Listen { port: of } | Action::Unlisten { port: of } => of == port,
         Action::Connect { port: of, .. } => of == port,
         Action::Abandon { socket: of } => Some(of) == socket,
-        Action::Send { .. } | Action::Close { .. } => false,
+        Action::Send { .. } | Action::Close { .. } | _ => false,
     };
     actions.iter().filter(touches).collect()
 }
@@ -284,7 +284,8 @@ fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
                 Action::Listen { .. }
                 | Action::Unlisten { .. }
                 | Action::Send { .. }
-                | Action::Close { .. } => {}
+                | Action::Close { .. }
+                | _ => {}
             }
         }
         // The shell is never exactly on time.

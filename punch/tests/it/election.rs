@@ -253,6 +253,7 @@ impl World {
                     assert_eq!(election.poll_output(), None, "nothing follows the end");
                     self.over(setting, party, End::Lost);
                 }
+                unknown => panic!("{unknown:?} is not explored"),
             }
         }
     }

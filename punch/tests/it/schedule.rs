@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
+use punch::ElectionKind;
 use punch::proto::{
     bucket::{Buckets, Rule},
     schedule::{Schedule, bucket_ports, scheduled_ports},
@@ -122,13 +123,20 @@ fn a_port_that_two_buckets_share_is_counted_once() {
 }
 
 #[test]
-fn rules_and_schedules_are_read_by_the_names_that_they_print() {
+fn rules_schedules_and_elections_are_read_by_the_names_that_they_print() {
     for (name, rule) in Rule::NAMES {
         assert_eq!((rule.to_string(), name.parse()), ((*name).to_owned(), Ok(*rule)));
     }
     for (name, schedule) in Schedule::NAMES {
         assert_eq!((schedule.to_string(), name.parse()), ((*name).to_owned(), Ok(*schedule)));
     }
+    for name in ["nonce", "wan-ip:203.0.113.7", "wan-ip:2001:db8::7"] {
+        assert_eq!(name.parse::<ElectionKind>().unwrap().to_string(), name);
+    }
     let unknown = "Rolling".parse::<Rule>().unwrap_err();
     assert_eq!(unknown.to_string(), "\"Rolling\" is none of rolling, article");
+    for text in ["wan-ip", "wan-ip:", "wan-ip:home", "Nonce"] {
+        let unknown = text.parse::<ElectionKind>().unwrap_err();
+        assert_eq!(unknown.to_string(), format!("{text:?} is none of nonce, wan-ip:ADDRESS"));
+    }
 }

@@ -96,6 +96,7 @@ impl Config {
 
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Listen on a port of the local address. Answer failure with
     /// [`Attempt::handle_no_listener`](super::Attempt::handle_no_listener), each accepted connection with
@@ -142,6 +143,7 @@ pub enum Action {
 
 /// Origin of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RefusedBy {
     /// The network: a RST or an ICMP error has answered the SYN.
     Network,
@@ -151,6 +153,7 @@ pub enum RefusedBy {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// This connection was chosen; all frames on it are read. Close everything else.
     Elected {

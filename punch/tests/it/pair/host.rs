@@ -204,6 +204,7 @@ impl Host {
                     self.kernel.close(now, handle);
                 }
             }
+            unknown => panic!("{unknown:?} is not simulated"),
         }
     }
 

@@ -301,6 +301,7 @@ impl Pair {
             let result = match outcome {
                 Outcome::Elected { role, .. } => Ok((link(side, host, host.elected?), role)),
                 Outcome::Failed(failure) => Err(failure),
+                unknown => panic!("{unknown:?} is not simulated"),
             };
             Some(End { at, result })
         });
