@@ -352,12 +352,12 @@ mod tests {
     proptest! {
         #[test]
         fn opposite_bounds_never_both_pass((successes, trials) in counts(), limit in 0.0..=1.0) {
-            let at_least = judge_rate(Bound { sign: Sign::AtLeast, value: limit }, successes, trials);
-            let less = judge_rate(Bound { sign: Sign::LessThan, value: limit }, successes, trials);
-            prop_assert!(!(at_least == Verdict::Pass && less == Verdict::Pass));
-            let at_most = judge_rate(Bound { sign: Sign::AtMost, value: limit }, successes, trials);
-            let more = judge_rate(Bound { sign: Sign::MoreThan, value: limit }, successes, trials);
-            prop_assert!(!(at_most == Verdict::Pass && more == Verdict::Pass));
+            let passes = |sign| {
+                let bound = Bound { sign, value: limit };
+                judge_rate(bound, successes, trials) == Verdict::Pass
+            };
+            prop_assert!(!(passes(Sign::AtLeast) && passes(Sign::LessThan)));
+            prop_assert!(!(passes(Sign::AtMost) && passes(Sign::MoreThan)));
         }
     }
 }

@@ -66,7 +66,8 @@ impl ExpectationText {
         Some(Self { verdict, measured, expected, condition, remark, cell: Some(at.cell) })
     }
 
-    /// The text in one sentence: `197/200 98.5 % [95.7–99.5] succeeded, expected >= 0.95 where rule = rolling`.
+    /// The text without the remark:
+    /// `197/200 98.5 % [95.7–99.5] succeeded, expected >= 0.95 where rule = rolling`.
     pub(in crate::report) fn sentence(&self) -> String {
         let Self { measured, expected, condition, .. } = self;
         let bound = if expected == "theory" { "of all" } else { expected };
