@@ -32,7 +32,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{
     cli::{Cli, Command},
-    commands::Problem,
+    commands::CommandError,
 };
 
 /// Runs the command of the process's arguments; returns the exit code.
@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
         Some(Command::Doctor) => commands::doctor(),
         Some(Command::Peer(args)) => return punch_cli::main(args.args),
     };
-    let exit = ended.unwrap_or_else(|Problem { exit, message }| {
+    let exit = ended.unwrap_or_else(|CommandError { exit, message }| {
         eprintln!("harness: {message}");
         exit
     });

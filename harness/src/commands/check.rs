@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    Problem, allowances, print_line,
+    CommandError, allowances, print_line,
     scenarios::{ScenarioArgs, read},
 };
 use crate::{exit::Exit, scenario::Scenario, ui::plural::count};
@@ -20,7 +20,7 @@ pub(crate) struct CheckArgs {
 }
 
 /// `harness check`.
-pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Problem> {
+pub(crate) fn check(args: &CheckArgs) -> Result<Exit, CommandError> {
     for mut scenario in read(&args.scenarios)? {
         if let Some(trials) = args.trials {
             scenario.fix_trials(trials);

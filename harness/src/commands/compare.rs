@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Problem, output};
+use super::{CommandError, output};
 use crate::{
     exit::Exit,
     report::{
@@ -61,10 +61,11 @@ fn milliseconds(text: &str) -> Result<f64, String> {
 }
 
 /// `harness compare`.
-pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, Problem> {
-    let read = |run| log::read(run).map_err(Problem::usage);
+pub(crate) fn compare(args: &CompareArgs) -> Result<Exit, CommandError> {
+    let read = |run| log::read(run).map_err(CommandError::usage);
     let (first, second) = (read(&args.first)?, read(&args.second)?);
-    let comparison = compare::compare(&first, &second, args.least_ms).map_err(Problem::usage)?;
+    let comparison =
+        compare::compare(&first, &second, args.least_ms).map_err(CommandError::usage)?;
     output::write_stdout(&rendered(args, &comparison))?;
     Ok(match comparison.verdict {
         Change::Worse => Exit::Failed,

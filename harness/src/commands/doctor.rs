@@ -1,6 +1,6 @@
 //! `harness doctor`.
 
-use super::{Problem, prepare, print_line};
+use super::{CommandError, prepare, print_line};
 use crate::{
     doctor::{self, Missing},
     exit::Exit,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// `harness doctor`.
-pub(crate) fn doctor() -> Result<Exit, Problem> {
+pub(crate) fn doctor() -> Result<Exit, CommandError> {
     let (needed, tables) = nats(Family::V4);
     prepare::machine(&needed)?;
     print_line("this machine can run scenarios: namespaces, TUN devices and NAT rules work");

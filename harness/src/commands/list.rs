@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Problem,
+    CommandError,
     check::size,
     print_line,
     scenarios::{ScenarioArgs, read},
@@ -31,7 +31,7 @@ pub(crate) struct ListArgs {
 }
 
 /// `harness list`.
-pub(crate) fn list(args: &ListArgs) -> Result<Exit, Problem> {
+pub(crate) fn list(args: &ListArgs) -> Result<Exit, CommandError> {
     let scenarios = read(&args.scenarios)?;
     if args.json {
         let listed: Vec<_> = scenarios
@@ -39,7 +39,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Problem> {
             .map(|scenario| Listed::new(scenario, args.cells))
             .collect();
         let json = serde_json::to_string_pretty(&listed)
-            .map_err(|error| Problem::incapable(format!("no JSON: {error}")))?;
+            .map_err(|error| CommandError::incapable(format!("no JSON: {error}")))?;
         print_line(&json);
         return Ok(Exit::Success);
     }

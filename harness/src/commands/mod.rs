@@ -4,11 +4,11 @@ mod allowances;
 mod check;
 mod compare;
 mod doctor;
+mod error;
 mod list;
 mod nats;
 mod output;
 mod prepare;
-mod problem;
 mod replay;
 mod report;
 mod run;
@@ -25,9 +25,9 @@ pub(crate) use self::{
     check::{CheckArgs, check},
     compare::{CompareArgs, compare},
     doctor::doctor,
+    error::CommandError,
     list::{ListArgs, list},
     nats::{NatsArgs, nats},
-    problem::Problem,
     replay::{ReplayArgs, replay},
     report::{ReportArgs, report},
     run::{RunArgs, run},

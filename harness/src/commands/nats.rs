@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{
-    Problem,
+    CommandError,
     prepare::{self, NatKind},
     print_line,
 };
@@ -86,7 +86,7 @@ pub(crate) struct VerifyNatsArgs {
 }
 
 /// `harness nats`.
-pub(crate) fn nats(args: &NatsArgs) -> Result<Exit, Problem> {
+pub(crate) fn nats(args: &NatsArgs) -> Result<Exit, CommandError> {
     match &args.command {
         None if args.json => {
             print_json(&show::list_json());
@@ -101,7 +101,7 @@ pub(crate) fn nats(args: &NatsArgs) -> Result<Exit, Problem> {
     }
 }
 
-fn show_one(args: &ShowNatArgs) -> Result<Exit, Problem> {
+fn show_one(args: &ShowNatArgs) -> Result<Exit, CommandError> {
     let nat = find(&args.nat)?;
     let family = family(args.ipv6);
     if let Some(nat) = nat.spec() {
@@ -116,7 +116,7 @@ fn show_one(args: &ShowNatArgs) -> Result<Exit, Problem> {
     Ok(Exit::Success)
 }
 
-fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
+fn verify(args: &VerifyNatsArgs) -> Result<Exit, CommandError> {
     let family = family(args.ipv6);
     let built = args.built.as_deref().map(find_behind).transpose()?;
     let nats = if args.nats.is_empty() {
@@ -157,7 +157,7 @@ fn verify(args: &VerifyNatsArgs) -> Result<Exit, Problem> {
 
 /// Looks for the tools of verification and isolates this process. Tools that only some of the NATs
 /// need become the errors of these NATs.
-fn prepare_for(subjects: &[NatUnderTest]) -> Result<(), Problem> {
+fn prepare_for(subjects: &[NatUnderTest]) -> Result<(), CommandError> {
     let needed: Vec<NatKind> = subjects
         .iter()
         .map(|subject| (subject.family, subject.built))
@@ -165,7 +165,7 @@ fn prepare_for(subjects: &[NatUnderTest]) -> Result<(), Problem> {
     let has_tool = |(family, nat): &&NatKind| doctor::tool_of(*family, nat).is_none();
     let buildable: Vec<NatKind> = needed.iter().filter(has_tool).copied().collect();
     let required = if buildable.is_empty() { &needed } else { &buildable };
-    doctor::prepare(required).map_err(|missing| Problem::missing(&missing))?;
+    doctor::prepare(required).map_err(|missing| CommandError::missing(&missing))?;
     for missing in doctor::missing_tools(&needed) {
         eprintln!("warning: {missing}");
     }
@@ -176,36 +176,39 @@ fn family(ipv6: bool) -> Family {
     if ipv6 { Family::V6 } else { Family::V4 }
 }
 
-fn possible_with(family: Family, nat: &NatSpec) -> Result<(), Problem> {
+fn possible_with(family: Family, nat: &NatSpec) -> Result<(), CommandError> {
     match (family, impossible_with_ipv6(nat)) {
         (Family::V6, Some(contradiction)) => {
-            Err(Problem::usage(format!("{nat}: {}", contradiction.reason)))
+            Err(CommandError::usage(format!("{nat}: {}", contradiction.reason)))
         }
         _ => Ok(()),
     }
 }
 
 /// A NAT from the command line, or a message with the nearest name.
-fn find(text: &str) -> Result<Nat, Problem> {
+fn find(text: &str) -> Result<Nat, CommandError> {
     if text.trim_start().starts_with('{') {
         return nat_from_text(text).map_err(|error| {
             eprintln!("{:?}", miette::Report::new(error));
-            Problem::usage("that is not a NAT")
+            CommandError::usage("that is not a NAT")
         });
     }
     Nat::named(text).ok_or_else(|| {
         let names = catalogue::names();
         let help = did_you_mean(text, &names);
-        Problem::usage(format!("there is no NAT {text:?}: {help}the NATs are {}", list(&names)))
+        CommandError::usage(format!(
+            "there is no NAT {text:?}: {help}the NATs are {}",
+            list(&names)
+        ))
     })
 }
 
 /// A NAT from the command line that is no public host.
-fn find_behind(text: &str) -> Result<NatSpec, Problem> {
+fn find_behind(text: &str) -> Result<NatSpec, CommandError> {
     match find(text)? {
         Nat::Behind(nat) => Ok(nat),
         Nat::Public => {
-            Err(Problem::usage(format!("{text:?} is no NAT: there is nothing to verify")))
+            Err(CommandError::usage(format!("{text:?} is no NAT: there is nothing to verify")))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::Problem;
+use super::CommandError;
 use crate::{
     report::{
         cells_csv, github, junit,
@@ -78,16 +78,16 @@ fn json(summary: &Summary) -> String {
 /// # Errors
 ///
 /// Standard output cannot be written for another reason, such as a full disk.
-pub(super) fn print(format: Format, summary: &Summary, folder: &Path) -> Result<(), Problem> {
+pub(super) fn print(format: Format, summary: &Summary, folder: &Path) -> Result<(), CommandError> {
     write_stdout(&rendered(format, summary, folder))
 }
 
 /// Writes text to standard output; see [`print()`].
-pub(super) fn write_stdout(text: &str) -> Result<(), Problem> {
+pub(super) fn write_stdout(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Problem::incapable(format!("cannot write to standard output: {error}")))
+            Err(CommandError::incapable(format!("cannot write to standard output: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -126,9 +126,9 @@ impl Files {
     /// # Errors
     ///
     /// One of the files cannot be written.
-    pub(super) fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self) -> Result<(), CommandError> {
         for (_, path) in &self.0 {
-            check_writable(path).map_err(Problem::usage)?;
+            check_writable(path).map_err(CommandError::usage)?;
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Files {
     /// # Errors
     ///
     /// One of the files cannot be written; the others are.
-    pub(super) fn write(&self, summary: &Summary) -> Result<(), Problem> {
+    pub(super) fn write(&self, summary: &Summary) -> Result<(), CommandError> {
         first_problem(
             self.0
                 .iter()
@@ -153,7 +153,7 @@ impl Files {
 /// # Errors
 ///
 /// One of the files cannot be written; the others are.
-pub(super) fn write_run_files(folder: &Path, summary: &Summary) -> Result<(), Problem> {
+pub(super) fn write_run_files(folder: &Path, summary: &Summary) -> Result<(), CommandError> {
     let files = [
         (SUMMARY_FILE, json(summary)),
         ("junit.xml", junit::render(summary)),
@@ -167,14 +167,14 @@ pub(super) fn write_run_files(folder: &Path, summary: &Summary) -> Result<(), Pr
     )
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), Problem> {
-    write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(Problem::incapable)
+fn write_text(path: &Path, text: &str) -> Result<(), CommandError> {
+    write_atomically(path, |out| out.write_all(text.as_bytes())).map_err(CommandError::incapable)
 }
 
 /// The first of several problems, after every one was tried.
 pub(super) fn first_problem(
-    results: impl IntoIterator<Item = Result<(), Problem>>,
-) -> Result<(), Problem> {
+    results: impl IntoIterator<Item = Result<(), CommandError>>,
+) -> Result<(), CommandError> {
     let problems: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     problems.into_iter().next().map_or(Ok(()), Err)
 }
@@ -186,7 +186,7 @@ pub(super) fn first_problem(
 /// # Errors
 ///
 /// The job's summary cannot be written.
-pub(super) fn annotate_github(summary: &Summary) -> Result<(), Problem> {
+pub(super) fn annotate_github(summary: &Summary) -> Result<(), CommandError> {
     if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
         eprint!("{}", github::render(summary));
         append_to_step_summary(summary)?;
@@ -199,7 +199,7 @@ pub(super) fn annotate_github(summary: &Summary) -> Result<(), Problem> {
 /// # Errors
 ///
 /// The summary of the step cannot be written.
-pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), Problem> {
+pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), CommandError> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());
     };
@@ -208,6 +208,6 @@ pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), Problem> {
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| {
             let path = Path::new(&path).display();
-            Problem::incapable(format!("cannot write the step's summary, {path}: {error}"))
+            CommandError::incapable(format!("cannot write the step's summary, {path}: {error}"))
         })
 }

@@ -3,7 +3,7 @@
 //! A run leaves out the cells whose NATs this machine cannot build or that do not do what they say:
 //! their trials become errors of the bench. The rest of the run goes on, unless nothing is left.
 
-use super::Problem;
+use super::CommandError;
 use crate::{
     doctor::{self, Missing},
     event::NatVerified,
@@ -23,19 +23,19 @@ pub(super) type NatKind = (Family, NatSpec);
 ///
 /// # Errors
 /// The machine lacks something.
-pub(super) fn machine(nats: &[NatKind]) -> Result<(), Problem> {
-    doctor::prepare(nats).map_err(|missing| Problem::missing(&missing))?;
-    doctor::probe(nats).map_err(|missing| Problem::missing(&[missing]))
+pub(super) fn machine(nats: &[NatKind]) -> Result<(), CommandError> {
+    doctor::prepare(nats).map_err(|missing| CommandError::missing(&missing))?;
+    doctor::probe(nats).map_err(|missing| CommandError::missing(&[missing]))
 }
 
 /// Prepares the machine for one setup.
 ///
 /// # Errors
 /// The machine lacks something.
-pub(super) fn for_setup(setup: &Setup) -> Result<RunContext, Problem> {
-    doctor::programs([setup].into_iter()).map_err(Problem::incapable)?;
+pub(super) fn for_setup(setup: &Setup) -> Result<RunContext, CommandError> {
+    doctor::programs([setup].into_iter()).map_err(CommandError::incapable)?;
     machine(&nat_kinds([setup].into_iter()))?;
-    RunContext::new().map_err(Problem::incapable)
+    RunContext::new().map_err(CommandError::incapable)
 }
 
 /// Result of the preparation for a run.
@@ -57,8 +57,8 @@ pub(super) struct Prepared {
 pub(super) fn for_run<'a>(
     setups: &(impl Iterator<Item = &'a Setup> + Clone),
     verify: bool,
-) -> Result<Prepared, Problem> {
-    doctor::programs(setups.clone()).map_err(Problem::incapable)?;
+) -> Result<Prepared, CommandError> {
+    doctor::programs(setups.clone()).map_err(CommandError::incapable)?;
     let all = nat_kinds(setups.clone());
     let mut messages = Vec::new();
     let (mut refused, buildable) = by_tools(&all);
@@ -69,12 +69,12 @@ pub(super) fn for_run<'a>(
     };
     if !is_measurable(&refused) {
         // This message names everything else that is missing as well.
-        doctor::prepare(&all).map_err(|missing| Problem::missing(&missing))?;
+        doctor::prepare(&all).map_err(|missing| CommandError::missing(&missing))?;
     }
     for missing in doctor::missing_tools(&all) {
         messages.push(format!("warning: {missing}"));
     }
-    doctor::prepare(&buildable).map_err(|missing| Problem::missing(&missing))?;
+    doctor::prepare(&buildable).map_err(|missing| CommandError::missing(&missing))?;
     let verified = if verify {
         let (subjects, results) = verify_all(buildable.into_iter().map(subject).collect())?;
         refused.extend(subjects.iter().zip(&results).filter_map(refused_nat));
@@ -90,7 +90,7 @@ pub(super) fn for_run<'a>(
     messages.extend(refused.iter().map(|RefusedNat { nat, reason, .. }| {
         format!("warning: nothing is measured on NAT {nat}: {reason}")
     }));
-    let context = RunContext::new().map_err(Problem::incapable)?;
+    let context = RunContext::new().map_err(CommandError::incapable)?;
     Ok(Prepared { context: RunContext { refused, ..context }, verified, messages })
 }
 
@@ -100,15 +100,15 @@ pub(super) fn for_run<'a>(
 /// A signal came, or the verification could not begin.
 pub(super) fn verify_all(
     subjects: Vec<NatUnderTest>,
-) -> Result<(Vec<NatUnderTest>, Vec<Verified>), Problem> {
+) -> Result<(Vec<NatUnderTest>, Vec<Verified>), CommandError> {
     let work = move || Ok::<_, std::io::Error>((verify::verify_all(&subjects)?, subjects));
-    match interruptible(work).map_err(Problem::incapable)? {
+    match interruptible(work).map_err(CommandError::incapable)? {
         Interruptible::Done(verified) => {
-            let (results, subjects) = verified.map_err(Problem::incapable)?;
+            let (results, subjects) = verified.map_err(CommandError::incapable)?;
             Ok((subjects, results))
         }
         Interruptible::Interrupted(signal) => {
-            Err(Problem::interrupted(signal, "nothing was measured"))
+            Err(CommandError::interrupted(signal, "nothing was measured"))
         }
     }
 }
@@ -191,12 +191,12 @@ fn nat_verified((subject, result): (&NatUnderTest, &Verified)) -> NatVerified {
     }
 }
 
-fn nothing_measurable(refused: &[RefusedNat]) -> Problem {
+fn nothing_measurable(refused: &[RefusedNat]) -> CommandError {
     let missing = refused
         .iter()
         .map(|RefusedNat { nat, reason, .. }| Missing {
             what: format!("NAT {nat}: {reason}"),
             remedy: doctor::MODULES.to_owned(),
         });
-    Problem::missing(&missing.collect::<Vec<_>>())
+    CommandError::missing(&missing.collect::<Vec<_>>())
 }

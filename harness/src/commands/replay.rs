@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Problem, prepare, print_line};
+use super::{CommandError, prepare, print_line};
 use crate::{
     event::{Event, Outcome, RunStarted, ScenarioPlan, TrialFinished},
     exit::Exit,
@@ -73,28 +73,28 @@ impl FromStr for TrialId {
 }
 
 /// `harness replay`.
-pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, Problem> {
-    let events = log::read(&args.run).map_err(Problem::usage)?;
+pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CommandError> {
+    let events = log::read(&args.run).map_err(CommandError::usage)?;
     let RecordedTrial { spec, recorded } = find(&events, args.trial)
-        .map_err(|message| Problem::usage(format!("{}: {message}", args.run.display())))?;
+        .map_err(|message| CommandError::usage(format!("{}: {message}", args.run.display())))?;
 
     let prepared = prepare::for_setup(&spec.setup)?;
     let captures =
         Captures { folder: folder(args)?, failed_only: false, ladders_of_successes: true };
     let context = RunContext { captures: Some(captures.clone()), ..prepared };
     let ended = runtime()
-        .map_err(Problem::incapable)?
+        .map_err(CommandError::incapable)?
         .block_on(run_alone(&context, &spec));
-    let again = match ended.map_err(Problem::incapable)? {
+    let again = match ended.map_err(CommandError::incapable)? {
         Interruptible::Done(again) => again,
         Interruptible::Interrupted(signal) => {
-            return Err(Problem::interrupted(signal, "nothing can be said of the trial"));
+            return Err(CommandError::interrupted(signal, "nothing can be said of the trial"));
         }
     };
     if again.outcome != Outcome::Error {
         let ladder = captures.ladder(&spec.slug);
         let text = fs::read_to_string(&ladder)
-            .map_err(|error| Problem::incapable(format!("{}: {error}", ladder.display())))?;
+            .map_err(|error| CommandError::incapable(format!("{}: {error}", ladder.display())))?;
         print_line(&text);
         print_line(&format!("packets: {}", captures.packets(&spec.slug).display()));
         print_line(&format!("ladder:  {}", ladder.display()));
@@ -209,7 +209,7 @@ fn scenario(started: &RunStarted, plan: &ScenarioPlan) -> Result<Scenario, Strin
 }
 
 /// Creates the folder for the packets and the ladder.
-fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
+fn folder(args: &ReplayArgs) -> Result<PathBuf, CommandError> {
     let run =
         if args.run.is_dir() { &args.run } else { args.run.parent().unwrap_or(Path::new(".")) };
     let folder = args.out.clone().unwrap_or_else(|| run.join("replays"));
@@ -217,7 +217,7 @@ fn folder(args: &ReplayArgs) -> Result<PathBuf, Problem> {
         .and_then(|()| tempfile::NamedTempFile::new_in(&folder))
         .map_err(|error| {
             let folder = folder.display();
-            Problem::incapable(format!(
+            CommandError::incapable(format!(
                 "cannot write to {folder}: {error}; choose another folder with --out"
             ))
         })?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    Problem,
+    CommandError,
     output::{self, Files, Format},
     runs_folder,
 };
@@ -57,13 +57,13 @@ pub(crate) struct ReportArgs {
 }
 
 /// `harness report`.
-pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Problem> {
+pub(crate) fn report(args: &ReportArgs) -> Result<Exit, CommandError> {
     if args.schema {
         output::write_stdout(JSON_SCHEMA)?;
         return Ok(Exit::Success);
     }
     let run = args.run.clone().map_or_else(latest, Ok)?;
-    let summary = log::read_summary(&run).map_err(Problem::usage)?;
+    let summary = log::read_summary(&run).map_err(CommandError::usage)?;
     let files = Files::junit(args.junit.as_deref());
     files.check()?;
     output::print(format(args), &summary, &run)?;
@@ -74,7 +74,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Problem> {
     Ok(summary.exit())
 }
 
-fn latest() -> Result<PathBuf, Problem> {
+fn latest() -> Result<PathBuf, CommandError> {
     let runs = runs_folder();
     let latest = runs.join("latest");
     if latest.exists() {
@@ -82,7 +82,7 @@ fn latest() -> Result<PathBuf, Problem> {
     }
     let message =
         format!("there is no run in {}: run a scenario, or name a folder", runs.display());
-    Err(Problem::usage(message))
+    Err(CommandError::usage(message))
 }
 
 fn format(args: &ReportArgs) -> Format {

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use punch::driver::clock::wall_now;
 
 use super::{
-    Problem,
+    CommandError,
     allowances::undecidable,
     check::size,
     output::{self, Files, Format, ReportFiles},
@@ -95,7 +95,7 @@ pub(crate) enum Capture {
 const JOBS: usize = 48;
 
 /// `harness run`.
-pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let scenarios = selected(args)?;
     let files = Files::new(&args.reports);
     files.check()?;
@@ -110,10 +110,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
     let captures = captures(args.capture, folder.path())?;
     let context = Arc::new(RunContext { captures, ..context });
     let started = RunStarted { nats: verified, ..plan(&scenarios, jobs) };
-    let mut tally = Tally::new(&started).map_err(Problem::usage)?;
-    let mut log = EventLog::create(&folder.events()).map_err(Problem::incapable)?;
+    let mut tally = Tally::new(&started).map_err(CommandError::usage)?;
+    let mut log = EventLog::create(&folder.events()).map_err(CommandError::incapable)?;
     log.append(&Event::RunStarted(started))
-        .map_err(Problem::incapable)?;
+        .map_err(CommandError::incapable)?;
 
     let mut progress = Progress::on_stderr(counts(&scenarios), io::stderr().is_terminal());
     if let Some(warning) = folder.warning() {
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
     }
     announce(&mut progress, &messages, &scenarios);
     let dispatch = Dispatch { scenarios: &scenarios, jobs, context };
-    let runtime = runtime().map_err(Problem::incapable)?;
+    let runtime = runtime().map_err(CommandError::incapable)?;
     let sinks: &mut [&mut dyn Sink] = &mut [&mut log, &mut tally, &mut progress];
     let ended = runtime.block_on(crate::run::run(&dispatch, sinks));
     progress.finish();
@@ -134,7 +134,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
         files.write(&summary),
         output::annotate_github(&summary),
     ];
-    let ended = ended.map_err(Problem::incapable)?;
+    let ended = ended.map_err(CommandError::incapable)?;
     output::first_problem(reported)?;
     Ok(match ended {
         Interruptible::Done(()) => summary.exit(),
@@ -143,7 +143,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Problem> {
 }
 
 /// The scenarios with the options of the command line, and their run seeds.
-fn selected(args: &RunArgs) -> Result<Vec<(Scenario, u64)>, Problem> {
+fn selected(args: &RunArgs) -> Result<Vec<(Scenario, u64)>, CommandError> {
     let mut scenarios = Vec::new();
     for mut scenario in read(&args.scenarios)? {
         if let Some(trials) = args.trials {
@@ -169,29 +169,29 @@ fn announce(progress: &mut impl Sink, messages: &[String], scenarios: &[(Scenari
     }
 }
 
-fn random_seed() -> Result<u64, Problem> {
+fn random_seed() -> Result<u64, CommandError> {
     // Short enough to be typed again.
-    let random =
-        getrandom::u32().map_err(|error| Problem::incapable(format!("no random seed: {error}")))?;
+    let random = getrandom::u32()
+        .map_err(|error| CommandError::incapable(format!("no random seed: {error}")))?;
     Ok(u64::from(random))
 }
 
 /// Creates the folder of the run.
-fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Problem> {
+fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, CommandError> {
     let name = match scenarios {
         [(only, _)] => only.name.clone(),
         several => format!("{}-scenarios", several.len()),
     };
     let now = timestamp(UNIX_EPOCH + since_epoch());
-    RunFolder::create(args.out.as_deref(), &runs_folder(), &name, &now).map_err(Problem::usage)
+    RunFolder::create(args.out.as_deref(), &runs_folder(), &name, &now).map_err(CommandError::usage)
 }
 
 /// Creates the folder for captures, if they are asked for.
-fn captures(which: Option<Capture>, run_folder: &Path) -> Result<Option<Captures>, Problem> {
+fn captures(which: Option<Capture>, run_folder: &Path) -> Result<Option<Captures>, CommandError> {
     let Some(which) = which else { return Ok(None) };
     let folder = run_folder.join("captures");
     fs::create_dir_all(&folder)
-        .map_err(|error| Problem::incapable(format!("{}: {error}", folder.display())))?;
+        .map_err(|error| CommandError::incapable(format!("{}: {error}", folder.display())))?;
     let failed_only = which == Capture::Failed;
     Ok(Some(Captures { folder, failed_only, ladders_of_successes: false }))
 }

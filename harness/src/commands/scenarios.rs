@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::Args;
 
-use super::Problem;
+use super::CommandError;
 use crate::{
     exit::Exit,
     scenario::{CellFilter, Overrides, Scenario},
@@ -35,7 +35,7 @@ pub(crate) struct ScenarioArgs {
 }
 
 /// Reads all files, and prints the mistakes in all of them.
-pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {
+pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, CommandError> {
     let overrides = Overrides { set: args.set.clone(), many_cells: args.yes };
     let mut scenarios: Vec<Scenario> = Vec::new();
     let (mut wrong, mut problems) = (0, 0);
@@ -55,12 +55,14 @@ pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {
         let all = args.files.len();
         let problems =
             if problems > wrong { format!(", {problems} problems") } else { String::new() };
-        return Err(Problem::usage(format!("{wrong} of {all} scenarios are invalid{problems}")));
+        return Err(CommandError::usage(format!(
+            "{wrong} of {all} scenarios are invalid{problems}"
+        )));
     }
     let mut names = BTreeSet::new();
     for scenario in &scenarios {
         if !names.insert(&scenario.name) {
-            return Err(Problem::usage(format!(
+            return Err(CommandError::usage(format!(
                 "two scenarios are named {:?}: give one another `name`",
                 scenario.name
             )));
@@ -73,12 +75,12 @@ pub(super) fn read(args: &ScenarioArgs) -> Result<Vec<Scenario>, Problem> {
 fn filtered(
     mut scenarios: Vec<Scenario>,
     filters: &[CellFilter],
-) -> Result<Vec<Scenario>, Problem> {
+) -> Result<Vec<Scenario>, CommandError> {
     if filters.is_empty() {
         return Ok(scenarios);
     }
     for filter in filters {
-        filter.check(&scenarios).map_err(Problem::usage)?;
+        filter.check(&scenarios).map_err(CommandError::usage)?;
     }
     for scenario in &mut scenarios {
         scenario.retain(|name, cell| filters.iter().any(|filter| filter.selects(name, cell)));
@@ -86,7 +88,7 @@ fn filtered(
     scenarios.retain(|scenario| !scenario.cells.is_empty());
     if scenarios.is_empty() {
         let message = "--filter selects no cell: `harness list --cells FILE…` shows what there is";
-        return Err(Problem { exit: Exit::NothingSelected, message: message.to_owned() });
+        return Err(CommandError { exit: Exit::NothingSelected, message: message.to_owned() });
     }
     Ok(scenarios)
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use clap::Args;
 
-use super::{Problem, print_line};
+use super::{CommandError, print_line};
 use crate::{exit::Exit, scenario};
 
 /// Options of `completions`.
@@ -16,13 +16,16 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// `harness schema`.
-pub(crate) fn schema() -> Result<Exit, Problem> {
+pub(crate) fn schema() -> Result<Exit, CommandError> {
     print_line(scenario::schema::text().trim_end());
     Ok(Exit::Success)
 }
 
 /// `harness completions`, of this command line.
-pub(crate) fn completions(args: &CompletionsArgs, mut cli: clap::Command) -> Result<Exit, Problem> {
+pub(crate) fn completions(
+    args: &CompletionsArgs,
+    mut cli: clap::Command,
+) -> Result<Exit, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut cli, "harness", &mut script);
     // A closed pipe is the reader's decision.

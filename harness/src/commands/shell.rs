@@ -5,7 +5,7 @@ use std::{os::unix::process::ExitStatusExt, path::PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{
-    Problem, prepare,
+    CommandError, prepare,
     scenarios::{ScenarioArgs, read},
 };
 use crate::{
@@ -69,12 +69,12 @@ pub(crate) enum PeerName {
 const MAX_LISTED: usize = 20;
 
 /// `harness shell`.
-pub(crate) fn shell(args: &ShellArgs) -> Result<Exit, Problem> {
+pub(crate) fn shell(args: &ShellArgs) -> Result<Exit, CommandError> {
     let scenarios = read(&args.scenarios())?;
     let scenario = scenarios.first().expect("one was read");
     let cell = scenario.cells.get(args.cell).ok_or_else(|| {
         let cells = listed(scenario);
-        Problem::usage(format!("{} has no cell {}; {cells}", scenario.name, args.cell))
+        CommandError::usage(format!("{} has no cell {}; {cells}", scenario.name, args.cell))
     })?;
     let context = prepare::for_setup(&cell.setup)?;
     let side = match args.peer {
@@ -85,9 +85,9 @@ pub(crate) fn shell(args: &ShellArgs) -> Result<Exit, Problem> {
     let session = ShellSession { cell, title, side, command: command(args) };
     let banner = |text: &str| eprint!("{text}");
     let ended = runtime()
-        .map_err(Problem::incapable)?
+        .map_err(CommandError::incapable)?
         .block_on(open_shell(&context, &session, banner))
-        .map_err(Problem::incapable)?;
+        .map_err(CommandError::incapable)?;
     Ok(match ended {
         Interruptible::Interrupted(signal) => Exit::Interrupted(signal),
         Interruptible::Done(status) => {

@@ -30,7 +30,7 @@ pub(crate) fn render(summary: &Summary) -> String {
         let _infallible = writeln!(out, "\nIncomplete: {CUT_SHORT}");
     }
     for (index, scenario) in summary.scenarios.iter().enumerate() {
-        out.push_str(&ScenarioReport { labels: Labels::new(index, scenario), scenario }.render());
+        out.push_str(&ScenarioSection { labels: Labels::new(index, scenario), scenario }.render());
     }
     out
 }
@@ -52,12 +52,13 @@ fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
-struct ScenarioReport<'a> {
+/// Section of a scenario.
+struct ScenarioSection<'a> {
     labels: Labels<'a>,
     scenario: &'a ScenarioSummary,
 }
 
-impl ScenarioReport<'_> {
+impl ScenarioSection<'_> {
     fn render(&self) -> String {
         let ScenarioSummary { name, file, seed, .. } = self.scenario;
         let question = self

@@ -161,8 +161,8 @@ fn prediction(cell: &CellSummary) -> String {
     }
 }
 
-/// A time figure of a cell.
-type Figure = fn(&CellSummary) -> Option<Quantiles>;
+/// Selects the quantiles of a time.
+type SelectQuantiles = fn(&CellSummary) -> Option<Quantiles>;
 
 /// How much is told of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,22 +176,27 @@ enum Detail {
 }
 
 fn time_columns(cells: &[CellSummary], detail: Detail) -> Vec<Column> {
-    let figures: [(&str, Figure); 2] = [
+    let figures: [(&str, SelectQuantiles); 2] = [
         ("connected ms", |cell| cell.times.connected_ms),
         ("returned ms", |cell| cell.times.returned_ms),
     ];
     let shown = figures
         .iter()
-        .filter(|(_, of)| cells.iter().any(|cell| of(cell).is_some()));
+        .filter(|(_, select)| cells.iter().any(|cell| select(cell).is_some()));
     shown
-        .map(|(name, of)| time_column(name, *of, cells, detail))
+        .map(|(name, select)| time_column(name, *select, cells, detail))
         .collect()
 }
 
 /// Quantiles side by side, aligned under their names, with the median in RTTs if wanted.
-fn time_column(name: &str, of: Figure, cells: &[CellSummary], detail: Detail) -> Column {
+fn time_column(
+    name: &str,
+    select: SelectQuantiles,
+    cells: &[CellSummary],
+    detail: Detail,
+) -> Column {
     let parts = |cell: &CellSummary| -> Vec<String> {
-        let Some(figure) = of(cell) else { return Vec::new() };
+        let Some(figure) = select(cell) else { return Vec::new() };
         let quantiles = [
             (figure.p50, figure.p50_interval),
             (figure.p90, figure.p90_interval),

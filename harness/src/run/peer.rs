@@ -38,12 +38,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// File for the events of a peer: without a name, so that nothing is left behind.
 #[derive(Debug)]
-pub(crate) struct EventFile {
+pub(crate) struct PeerEventFile {
     file: File,
     path: PathBuf,
 }
 
-impl EventFile {
+impl PeerEventFile {
     /// Creates a file; `process` is the folder of this process in the mounted `/proc`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::observation::{Observation, TrialSpec, skew};
 use crate::{
     event::{Outcome, TrialFinished},
     nat::Nat,
-    report::ladder::{self, Story},
+    report::ladder::{self, LadderInput},
     scenario::Setup,
     wan::capture::{self, CaptureHeader},
 };
@@ -61,22 +61,23 @@ impl Captures {
             file.flush()?;
         }
         if !success || self.ladders_of_successes {
-            let text = ladder::render(&story(spec, epoch, observation, finished, title));
+            let text = ladder::render(&ladder_input(spec, epoch, observation, finished, title));
             fs::write(self.ladder(&spec.slug), text)?;
         }
         Ok(())
     }
 }
 
-fn story<'a>(
+/// The trial as its ladder shows it.
+fn ladder_input<'a>(
     spec: &TrialSpec,
     epoch: WallTime,
     observation: &'a Observation,
     finished: &'a TrialFinished,
     title: Vec<String>,
-) -> Story<'a> {
+) -> LadderInput<'a> {
     let peers = observation.peers.as_ref();
-    Story {
+    LadderInput {
         title,
         begin: observation.begin,
         epoch,
@@ -84,16 +85,14 @@ fn story<'a>(
             .setup
             .peers
             .as_ref()
-            .map(|peer| skew(peer.clock_offset_s))
-            .into_array(),
-        places: observation.locations,
+            .map(|peer| skew(peer.clock_offset_s)),
+        locations: observation.locations,
         traffic: &observation.traffic,
-        events: observation.events.as_ref().map(Vec::as_slice).into_array(),
-        started: peers.map(|peer| peer.started).into_array(),
+        events: observation.events.as_ref().map(Vec::as_slice),
+        started: peers.map(|peer| peer.started),
         ended: peers
             .zip(finished.peers.as_ref())
-            .map(|(peer, report)| (peer.ended, report.exit.as_str()))
-            .into_array(),
+            .map(|(peer, report)| (peer.ended, report.exit.as_str())),
     }
 }
 

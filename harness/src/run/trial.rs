@@ -26,7 +26,7 @@ use super::{
     lab_slots::with_one_lab,
     live_lab::{BenchError, LiveLab},
     observation::{Observation, TrialSpec, skew},
-    peer::{self, EventFile, PeerExit, PeerRun},
+    peer::{self, PeerEventFile, PeerExit, PeerRun},
     randomness::Randomness,
     subject::{self, PeerSettings},
 };
@@ -167,7 +167,8 @@ impl Stage<'_> {
         let Self { setup, randomness, lab, .. } = *self;
         let start = self.began + self.starts[side];
         sleep(start.saturating_duration_since(Instant::now())).await;
-        let events = EventFile::new(&self.context.process).map_err(BenchError::at("event file"))?;
+        let events =
+            PeerEventFile::new(&self.context.process).map_err(BenchError::at("event file"))?;
         let peer_setup = &setup.peers[side];
         let clock_offset = peer_clock(randomness, self.begin, peer_setup.clock_offset_s);
         let host = &lab.peers[side];

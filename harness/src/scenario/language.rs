@@ -7,7 +7,7 @@
 use super::criterion::{Bound, Time, TimeUnit};
 use super::key::{DefaultValue, KEY, Key, Kind, NumberRange, Section, names};
 use super::precision::MAX_TRIALS;
-use super::{Election, Family, Rule};
+use super::{ElectionScheme, Family, Rule};
 use crate::nat::possible::DELTAS;
 use crate::nat::{Allocation, Filtering, Hairpin, Mapping, Unsolicited, keys};
 
@@ -157,7 +157,7 @@ static PUNCH: Section = Section {
         },
         Key {
             name: "election",
-            kind: Kind::Choice(names::<Election>),
+            kind: Kind::Choice(names::<ElectionScheme>),
             default: DefaultValue::Name("nonce"),
             about: "how both sides agree on one connection",
             ..KEY

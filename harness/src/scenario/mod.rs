@@ -221,7 +221,7 @@ pub(crate) struct PunchSetup {
     /// Rule that selects the buckets of the ports.
     pub rule: Rule,
     /// Agreement of both sides on one connection.
-    pub election: Election,
+    pub election: ElectionScheme,
     /// Duration of an attempt, in seconds from the start of the peer.
     pub timeout_s: f64,
     /// The clock error that the buckets are made for, in seconds.
@@ -232,7 +232,7 @@ pub(crate) struct PunchSetup {
 
 /// Agreement of both sides on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Election {
+pub(crate) enum ElectionScheme {
     /// HELLO, COMMIT and ACK; the greater nonce leads.
     Nonce,
     /// The greater WAN address leads: the election of the article.

@@ -11,8 +11,8 @@ use super::language::{ARGUMENTS, HOST};
 use super::nat;
 use super::tree::{Table, Value, type_name};
 use super::{
-    Distribution, Election, HostSetup, Nat, PeerSetup, PunchSetup, RandomKey, Rule, Setup, Subject,
-    WanSetup,
+    Distribution, ElectionScheme, HostSetup, Nat, PeerSetup, PunchSetup, RandomKey, Rule, Setup,
+    Subject, WanSetup,
 };
 use crate::{
     named::Named,
@@ -24,7 +24,7 @@ impl Named for Rule {
     const NAMES: &'static [(&'static str, Self)] = Self::NAMES;
 }
 
-impl Named for Election {
+impl Named for ElectionScheme {
     const NAMES: &'static [(&'static str, Self)] =
         &[("nonce", Self::Nonce), ("wan-ip", Self::WanIp)];
 }

@@ -23,8 +23,8 @@ pub(crate) struct Difference {
     pub high: Option<f64>,
 }
 
-/// Successes and trials with a verdict.
-pub(crate) type Counts = (u64, u64);
+/// Number of successes, and number of successes and failures.
+pub(crate) type Proportion = (u64, u64);
 
 /// How pairs came out: whether the first had it, and whether the second had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,8 +89,8 @@ impl FromIterator<(bool, bool)> for Pairs {
 ///
 /// If there are more successes than trials.
 pub(crate) fn of_rates(
-    first: Counts,
-    second: Counts,
+    first: Proportion,
+    second: Proportion,
     pairs: Pairs,
     confidence: f64,
 ) -> Option<Difference> {

@@ -68,7 +68,7 @@ pub(super) fn probe(rig: &mut NatRig, nat: &NatSpec) -> io::Result<Vec<Remembere
     for (index, (state, seconds)) in short.iter().enumerate() {
         let timeout = Duration::from_secs((*seconds).into());
         for (late, after) in [(false, timeout / 2), (true, timeout + MARGIN)] {
-            let (connection, since) = Connection::open(rig, *state, port)?;
+            let (connection, since) = ProbeConnection::open(rig, *state, port)?;
             port += 1;
             probes.push(TimeoutProbe { index, late, at: since + after, connection });
         }
@@ -94,11 +94,11 @@ struct TimeoutProbe {
     /// Whether the time is after the time-out.
     late: bool,
     at: MonoTime,
-    connection: Connection,
+    connection: ProbeConnection,
 }
 
 /// A connection, and the segment that shows whether the NAT knows it.
-struct Connection {
+struct ProbeConnection {
     /// Held open; a closed connection has no socket.
     _socket: Option<ProbeFlow>,
     inside: SocketAddr,
@@ -107,7 +107,7 @@ struct Connection {
     probe: Segment,
 }
 
-impl Connection {
+impl ProbeConnection {
     /// Brings a connection into a state; returns it with the time since when it has been in it.
     fn open(rig: &mut NatRig, state: ConnectionState, port: u16) -> io::Result<(Self, MonoTime)> {
         let flow = rig.open(0, Transport::Tcp, port)?;

@@ -1,11 +1,10 @@
-//! Two runs side by side, cell by cell: is the second one better, worse, or not shown to differ?
+//! Comparison of two runs, cell by cell: the second run is better, worse, or not shown to differ.
 //!
-//! A difference is judged by its interval alone: shown if the interval lies wholly on one side. With
-//! a hundred cells, five of a hundred 95 % intervals would lie so by mere chance; therefore each
-//! interval is as wide as it takes for all of them together to hold with 95 % (Bonferroni). Trials
-//! that both runs have, with the same seed, are pairs: how far they go together is measured, and
-//! narrows the interval. Trials with errors of the bench are in no figure, and times are those of
-//! successes.
+//! A difference counts as shown if its confidence interval lies wholly on one side of zero. Of 100
+//! cells, about five 95 % intervals would do so by chance. Each interval is therefore widened until
+//! all of them together hold with 95 % (Bonferroni correction). Trials with the same seed in both
+//! runs are pairs; their correlation is measured, and narrows the interval. Trials with errors of
+//! the bench are in no figure. Times are those of successes.
 
 mod terminal;
 #[cfg(test)]
@@ -35,17 +34,16 @@ pub(crate) use self::terminal::render;
 /// Version of the comparison's format.
 const SCHEMA: u32 = 1;
 
-/// Medians that differ by less are not told apart: that is about as exact as the bench itself is,
-/// in milliseconds.
+/// Least difference of two medians that counts, in milliseconds: about the accuracy of the bench.
 pub(crate) const MIN_MS: f64 = 1.0;
 
-/// What a comparison shows of the second run.
+/// Result of a comparison, for the second run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Change {
-    /// There is nothing to compare.
+    /// One of the runs has no figure.
     NotComparable,
-    /// The interval of the difference contains none, or too small a one.
+    /// The interval contains zero, or a difference that is too small to count.
     NoDifferenceShown,
     /// A higher rate, a shorter time.
     Better,
@@ -53,16 +51,16 @@ pub(crate) enum Change {
     Worse,
 }
 
-/// A run that is compared.
+/// Description of a compared run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RunLabel {
-    /// Version of the harness that ran it.
+    /// Version of the harness.
     pub harness: String,
     /// Start of the run, in Unix seconds.
     pub started_unix_s: f64,
-    /// How many labs could stand at once: times depend on it.
+    /// Maximum number of labs at once. Times depend on it.
     pub jobs: usize,
-    /// Whether it came to its end: the rates of one that did not are too high.
+    /// Whether the run was completed. The rates of an incomplete run are too high.
     pub state: RunState,
 }
 
@@ -73,37 +71,38 @@ pub(crate) struct Comparison {
     pub schema: u32,
     /// The two runs; differences are the second less the first.
     pub runs: [RunLabel; 2],
-    /// How often all intervals together contain the true differences.
+    /// Probability that all intervals together contain the true differences.
     pub confidence: f64,
-    /// How many differences were judged.
+    /// Number of compared figures.
     pub differences: usize,
-    /// Smaller differences of medians are not told apart, in milliseconds.
+    /// Least difference of two medians that counts, in milliseconds.
     pub least_ms: f64,
-    /// The worst of all.
+    /// The worst result of all figures.
     pub verdict: Change,
     /// Scenarios of both runs.
     pub scenarios: Vec<ScenarioComparison>,
-    /// Scenarios, and cells of common scenarios, that only one of the runs has.
+    /// Scenarios, and cells of common scenarios, in the first run only and in the second only.
     pub only_in: [Vec<String>; 2],
 }
 
 /// A scenario of both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ScenarioComparison {
-    /// Its name, by which it was found.
+    /// Name of the scenario, which is the same in both runs.
     pub name: String,
-    /// Its seeds: the same trials were run if they are equal, and if the scenario is the same.
+    /// Seeds of the scenario in the two runs. With equal seeds and equal texts, the trials are the
+    /// same.
     pub seeds: [u64; 2],
-    /// Whether the text of the scenario is the same; absent if one run does not have it.
+    /// Whether the text of the scenario is the same; absent if a log does not contain the text.
     pub same_text: Option<bool>,
-    /// Cells of both, by their swept values.
+    /// Cells with the same swept values in both runs.
     pub cells: Vec<CellComparison>,
 }
 
 /// A cell of both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct CellComparison {
-    /// Swept path and its value.
+    /// Swept paths and their values.
     pub values: Vec<Assignment>,
     /// Success rates.
     pub rate: RateComparison,
@@ -114,7 +113,7 @@ pub(crate) struct CellComparison {
 }
 
 impl CellComparison {
-    /// What all its figures show.
+    /// Results of all figures of the cell.
     fn changes(&self) -> [Change; 3] {
         [self.rate.change, self.connected.change, self.returned.change]
     }
@@ -125,47 +124,47 @@ impl CellComparison {
 pub(crate) struct RateComparison {
     /// Successes in the two runs.
     pub successes: [u64; 2],
-    /// Trials with a verdict in the two runs.
+    /// Successes and failures in the two runs.
     pub trials: [u64; 2],
-    /// Trials with a verdict that are the same in both: their seeds are.
+    /// Number of trials, without errors of the bench, that have the same seed in both runs.
     pub pairs: u64,
-    /// Second less first; absent if one has no trials.
+    /// Second less first; absent if one of the runs has no trials.
     pub difference: Option<Difference>,
-    /// What it shows.
+    /// Result for this figure.
     pub change: Change,
 }
 
 /// Two medians, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct TimeComparison {
-    /// The medians in the two runs, where there were successes that tell.
+    /// Medians in the two runs; absent without a success that reports this time.
     pub p50_ms: [Option<f64>; 2],
-    /// Second less first; absent if one has no median, or if the delays of the cells differ.
+    /// Second less first; absent if one of the runs has no median, or if the delays differ.
     pub difference: Option<Difference>,
-    /// What it shows.
+    /// Result for this figure.
     pub change: Change,
 }
 
-/// Runs that have nothing in common, or are none.
+/// Reason why two runs cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CompareError {
-    /// The events of one are not those of a run.
+    /// The events of one run are inconsistent.
     #[error("{run} run: {source}", run = if *.second { "second" } else { "first" })]
     Events {
-        /// Whether it is the second.
+        /// Whether the second run is meant.
         second: bool,
-        /// Why.
+        /// Reason.
         source: TallyError,
     },
-    /// No cell is in both.
+    /// No cell is in both runs.
     #[error(
         "the runs have no cell in common, so nothing can be compared: the first has {first}, the \
          second {second}; cells are matched by the scenario's name and their swept values"
     )]
     NothingInCommon {
-        /// What the first has.
+        /// Contents of the first run.
         first: String,
-        /// What the second has.
+        /// Contents of the second run.
         second: String,
     },
 }
@@ -174,37 +173,35 @@ pub(crate) enum CompareError {
 ///
 /// # Errors
 ///
-/// If one of them is no run, or if they have no cell in common.
+/// The events of one run are inconsistent, or the runs have no cell in common.
 pub(crate) fn compare(
     first: &[Event],
     second: &[Event],
     least_ms: f64,
 ) -> Result<Comparison, CompareError> {
     let [first, second] = [Run::new(first, false)?, Run::new(second, true)?];
-    let pairs = pairs(&first.summary, &second.summary);
-    let figures: usize = pairs
+    let common_cells = common_cells(&first.summary, &second.summary);
+    let figures: usize = common_cells
         .iter()
-        .map(|pair| 1 + 2 * usize::from(pair.cells[0].rtt_ms == pair.cells[1].rtt_ms))
+        .map(|cell| 1 + 2 * usize::from(cell.has_equal_rtts()))
         .sum();
-    if pairs.is_empty() {
+    if common_cells.is_empty() {
         let [first, second] = [&first, &second].map(|run| contents(&run.summary));
         return Err(CompareError::NothingInCommon { first, second });
     }
     #[expect(clippy::cast_precision_loss, reason = "not so many cells")]
-    let each = 1.0 - (1.0 - CONFIDENCE) / figures as f64;
-    let judge = Judge { runs: [&first, &second], confidence: each, least_ms };
+    let confidence_of_each = 1.0 - (1.0 - CONFIDENCE) / figures as f64;
+    let comparer = Comparer { runs: [&first, &second], confidence: confidence_of_each, least_ms };
     let mut scenarios: Vec<ScenarioComparison> = Vec::new();
-    for pair in &pairs {
-        let cell = judge.cell(pair);
-        match scenarios
-            .iter_mut()
-            .find(|scenario| scenario.name == *name(pair))
-        {
+    for common in &common_cells {
+        let cell = comparer.cell(common);
+        let name = common.scenario_name();
+        match scenarios.iter_mut().find(|scenario| scenario.name == name) {
             Some(scenario) => scenario.cells.push(cell),
             None => scenarios.push(ScenarioComparison {
-                name: name(pair).clone(),
-                seeds: pair.scenarios.map(|scenario| scenario.seed),
-                same_text: match [&first, &second].map(|run| run.texts.get(name(pair))) {
+                name: name.to_owned(),
+                seeds: common.scenarios.map(|scenario| scenario.seed),
+                same_text: match [&first, &second].map(|run| run.texts.get(name)) {
                     [Some(first), Some(second)] => Some(first == second),
                     _ => None,
                 },
@@ -214,7 +211,7 @@ pub(crate) fn compare(
     }
     let changes = scenarios
         .iter()
-        .flat_map(|it| &it.cells)
+        .flat_map(|scenario| &scenario.cells)
         .flat_map(CellComparison::changes);
     Ok(Comparison {
         schema: SCHEMA,
@@ -231,23 +228,23 @@ pub(crate) fn compare(
     })
 }
 
-/// A run and how its trials went.
+/// A run with the results of its trials.
 struct Run<'a> {
     summary: Summary,
-    /// Trials with a verdict, by scenario and cell.
+    /// Successes and failures, by scenario and cell.
     trials: BTreeMap<(usize, usize), TrialResults<'a>>,
-    /// What the scenarios say, by their names.
+    /// Texts of the scenarios, by name.
     texts: BTreeMap<String, String>,
 }
 
-/// How the trials of a cell went, by their indices and seeds.
+/// Results of the trials of a cell, by index and seed.
 type TrialResults<'a> = BTreeMap<(u32, &'a str), TrialResult>;
 
-/// How a trial went.
+/// Result of a trial.
 #[derive(Debug, Clone, Copy)]
 struct TrialResult {
     is_success: bool,
-    /// Times until connected and returned, of a success that has them.
+    /// Times until connected and until returned; absent without a success that reports them.
     times_ms: [Option<f64>; 2],
 }
 
@@ -261,8 +258,9 @@ impl<'a> Run<'a> {
             match event {
                 Event::RunStarted(started) => {
                     let plans = started.scenarios.iter();
-                    texts
-                        .extend(plans.filter_map(|it| Some((it.name.clone(), it.source.clone()?))));
+                    texts.extend(
+                        plans.filter_map(|plan| Some((plan.name.clone(), plan.source.clone()?))),
+                    );
                 }
                 Event::TrialFinished(trial) => {
                     if trial.outcome == Outcome::Error {
@@ -285,25 +283,35 @@ impl<'a> Run<'a> {
     }
 
     fn label(&self) -> RunLabel {
-        let Summary { harness, started_unix_s, jobs, state, .. } = &self.summary;
-        let (started_unix_s, jobs, state) = (*started_unix_s, *jobs, *state);
+        let Summary { ref harness, started_unix_s, jobs, state, .. } = self.summary;
         RunLabel { harness: harness.clone(), started_unix_s, jobs, state }
     }
 }
 
-/// A cell of both runs, and where it is.
-struct Pair<'a> {
+/// A cell of both runs, with its scenario and its indices in each.
+struct CommonCell<'a> {
     scenarios: [&'a ScenarioSummary; 2],
     cells: [&'a CellSummary; 2],
-    places: [(usize, usize); 2],
+    /// Index of the scenario and index of the cell, as in [`Run::trials`].
+    indices: [(usize, usize); 2],
 }
 
-fn name<'a>(pair: &Pair<'a>) -> &'a String {
-    &pair.scenarios[0].name
+impl<'a> CommonCell<'a> {
+    /// Name of the scenario in both runs.
+    fn scenario_name(&self) -> &'a str {
+        &self.scenarios[0].name
+    }
+
+    /// Whether the round-trip times are equal. Other delays give other times, whatever the subject
+    /// does, so that times are compared only then.
+    fn has_equal_rtts(&self) -> bool {
+        self.cells[0].rtt_ms == self.cells[1].rtt_ms
+    }
 }
 
-fn pairs<'a>(first: &'a Summary, second: &'a Summary) -> Vec<Pair<'a>> {
-    let mut pairs = Vec::new();
+/// The cells of both runs, matched by the scenario's name and the swept values.
+fn common_cells<'a>(first: &'a Summary, second: &'a Summary) -> Vec<CommonCell<'a>> {
+    let mut common_cells = Vec::new();
     for (index, scenario) in first.scenarios.iter().enumerate() {
         let found = second
             .scenarios
@@ -311,26 +319,26 @@ fn pairs<'a>(first: &'a Summary, second: &'a Summary) -> Vec<Pair<'a>> {
             .position(|other| other.name == scenario.name);
         let Some(other_index) = found else { continue };
         let other = &second.scenarios[other_index];
-        let labels: BTreeMap<String, usize> = other
+        let other_cells: BTreeMap<String, usize> = other
             .cells
             .iter()
             .enumerate()
             .map(|(index, cell)| (key(cell), index))
             .collect();
-        for (place, cell) in scenario.cells.iter().enumerate() {
-            if let Some(&other_place) = labels.get(&key(cell)) {
-                pairs.push(Pair {
+        for (cell_index, cell) in scenario.cells.iter().enumerate() {
+            if let Some(&other_cell_index) = other_cells.get(&key(cell)) {
+                common_cells.push(CommonCell {
                     scenarios: [scenario, other],
-                    cells: [cell, &other.cells[other_place]],
-                    places: [(index, place), (other_index, other_place)],
+                    cells: [cell, &other.cells[other_cell_index]],
+                    indices: [(index, cell_index), (other_index, other_cell_index)],
                 });
             }
         }
     }
-    pairs
+    common_cells
 }
 
-/// The swept values of a cell whatever their order, with 5 and 5.0 the same.
+/// The swept values of a cell, independent of their order; 5 and 5.0 are equal.
 fn key(cell: &CellSummary) -> String {
     let value = |value: &serde_json::Value| match value.as_f64() {
         Some(number) => number.to_string(),
@@ -339,17 +347,21 @@ fn key(cell: &CellSummary) -> String {
     let mut parts: Vec<_> = cell
         .values
         .iter()
-        .map(|it| format!("{}={}", it.path, value(&it.value)))
+        .map(|assignment| format!("{}={}", assignment.path, value(&assignment.value)))
         .collect();
     parts.sort();
     parts.join("\n")
 }
 
-/// What a run has that the other has not.
+/// Scenarios and cells of a run that the other run lacks.
 fn missing(run: &Summary, other: &Summary) -> Vec<String> {
     let mut missing = Vec::new();
     for scenario in &run.scenarios {
-        match other.scenarios.iter().find(|it| it.name == scenario.name) {
+        let found = other
+            .scenarios
+            .iter()
+            .find(|other| other.name == scenario.name);
+        match found {
             None => missing.push(scenario.name.clone()),
             Some(other) => {
                 let known: Vec<_> = other.cells.iter().map(key).collect();
@@ -367,41 +379,44 @@ fn missing(run: &Summary, other: &Summary) -> Vec<String> {
     missing
 }
 
-/// `skew (10 cells), hello (1 cell)`.
+/// Scenarios of a run with their numbers of cells: `skew (10 cells), hello (1 cell)`.
 fn contents(summary: &Summary) -> String {
-    let scenario =
-        |it: &ScenarioSummary| format!("{} ({})", it.name, count(it.cells.len(), "cell"));
+    let text = |scenario: &ScenarioSummary| {
+        format!("{} ({})", scenario.name, count(scenario.cells.len(), "cell"))
+    };
     match summary.scenarios.len() {
         0 => "none".to_owned(),
         _ => summary
             .scenarios
             .iter()
-            .map(scenario)
+            .map(text)
             .collect::<Vec<_>>()
             .join(", "),
     }
 }
 
-struct Judge<'a> {
+/// Compares the figures of a cell.
+struct Comparer<'a> {
     runs: [&'a Run<'a>; 2],
-    /// Of each interval.
+    /// Confidence of each single interval.
     confidence: f64,
+    /// See [`Comparison::least_ms`].
     least_ms: f64,
 }
 
-impl Judge<'_> {
-    fn cell(&self, pair: &Pair<'_>) -> CellComparison {
+impl Comparer<'_> {
+    fn cell(&self, common: &CommonCell<'_>) -> CellComparison {
         CellComparison {
-            values: pair.cells[0].values.clone(),
-            rate: self.rate(pair),
-            connected: self.time(pair, 0),
-            returned: self.time(pair, 1),
+            values: common.cells[0].values.clone(),
+            rate: self.rate(common),
+            connected: self.time(common, 0),
+            returned: self.time(common, 1),
         }
     }
 
-    /// The results of the trials that both cells have.
-    fn common(&self, pair: &Pair<'_>) -> Vec<[TrialResult; 2]> {
-        let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&pair.places[run]));
+    /// Results of the pairs: trials with the same index and seed in both runs.
+    fn paired_results(&self, common: &CommonCell<'_>) -> Vec<[TrialResult; 2]> {
+        let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&common.indices[run]));
         let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
         first
             .iter()
@@ -409,10 +424,11 @@ impl Judge<'_> {
             .collect()
     }
 
-    fn rate(&self, pair: &Pair<'_>) -> RateComparison {
-        let [first, second] = pair.cells.map(|cell| (cell.successes, cell.rated()));
-        let common = self.common(pair).into_iter();
-        let pairs: Pairs = common
+    fn rate(&self, common: &CommonCell<'_>) -> RateComparison {
+        let [first, second] = common.cells.map(|cell| (cell.successes, cell.rated()));
+        let pairs: Pairs = self
+            .paired_results(common)
+            .into_iter()
             .map(|[one, other]| (one.is_success, other.is_success))
             .collect();
         let difference = difference::of_rates(first, second, pairs, self.confidence);
@@ -425,23 +441,26 @@ impl Judge<'_> {
         }
     }
 
-    fn time(&self, pair: &Pair<'_>, figure: usize) -> TimeComparison {
+    /// Compares the medians of a time; `figure` is its index in [`TrialResult::times_ms`].
+    fn time(&self, common: &CommonCell<'_>, figure: usize) -> TimeComparison {
         let medians: [Option<Median>; 2] = [0, 1].map(|run| {
-            let trials = self.runs[run].trials.get(&pair.places[run])?.values();
+            let trials = self.runs[run].trials.get(&common.indices[run])?.values();
             let mut sample: Vec<_> = trials.filter_map(|trial| trial.times_ms[figure]).collect();
             sample.sort_by(f64::total_cmp);
             let bounds = quantile_bounds(&sample, 0.5, self.confidence);
             Some((quantile(&sample, 0.5)?, bounds, sample.len() as u64))
         });
-        // Other delays give other times, whatever the subject does.
-        let alike = pair.cells[0].rtt_ms == pair.cells[1].rtt_ms;
         let difference = match medians {
-            [Some(first), Some(second)] if alike => {
-                let common = self.common(pair).into_iter();
-                let is_slow = |[one, other]: [TrialResult; 2]| {
+            [Some(first), Some(second)] if common.has_equal_rtts() => {
+                let are_above_median = |[one, other]: [TrialResult; 2]| {
                     Some((one.times_ms[figure]? > first.0, other.times_ms[figure]? > second.0))
                 };
-                Some(difference::of_medians(first, second, common.filter_map(is_slow).collect()))
+                let pairs = self
+                    .paired_results(common)
+                    .into_iter()
+                    .filter_map(are_above_median)
+                    .collect();
+                Some(difference::of_medians(first, second, pairs))
             }
             _ => None,
         };
@@ -453,7 +472,7 @@ impl Judge<'_> {
     }
 }
 
-/// What a difference shows: `more` or `less` if its interval lies beyond `least` on that side.
+/// Result for a difference: `more` if its interval lies above `least`, `less` if below `-least`.
 fn change(difference: Option<Difference>, least: f64, more: Change, less: Change) -> Change {
     match difference {
         None | Some(Difference { low: None, high: None, .. }) => Change::NotComparable,

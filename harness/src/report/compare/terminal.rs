@@ -1,4 +1,4 @@
-//! A comparison for people.
+//! Text of a comparison for a terminal.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use crate::{
         table::value_columns,
         text::{CUT_SHORT, milliseconds, rate_parts},
     },
+    stats::difference::Difference,
     ui::{
         plural::count,
         style::{Ink, Style},
@@ -17,12 +18,12 @@ use crate::{
     },
 };
 
-/// Cells that are listed before those without a difference are left out.
+/// Number of cells up to which the table also lists those without a difference.
 const MAX_ROWS: usize = 40;
-/// What only one run has, listed before `and n more`.
+/// Number of entries in a list of what only one run has; the rest is `and n more`.
 const MAX_LISTED: usize = 5;
 
-/// The whole comparison; `full` lists every cell, however many.
+/// Text of a comparison; `full` lists all cells.
 pub(crate) fn render(
     comparison: &Comparison,
     folders: [&Path; 2],
@@ -59,11 +60,13 @@ pub(crate) fn render(
                 .cloned()
                 .collect::<Vec<_>>()
                 .join("; ");
-            let more = only.len().saturating_sub(MAX_LISTED);
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let more = match only.len().saturating_sub(MAX_LISTED) {
+                0 => String::new(),
+                unlisted => format!("; and {unlisted} more"),
+            };
             out.push('\n');
-            let first = format!("Only in the {which} run: ");
-            out.push_str(&paragraph(&first, &format!("{listed}{more}"), style.width));
+            let beginning = format!("Only in the {which} run: ");
+            out.push_str(&paragraph(&beginning, &format!("{listed}{more}"), style.width));
         }
     }
     out.push('\n');
@@ -71,11 +74,12 @@ pub(crate) fn render(
     style.encode(out)
 }
 
+/// Explanation of differences and intervals, with the number of pairs.
 fn intervals(comparison: &Comparison) -> String {
     let Comparison { confidence, differences, least_ms, scenarios, .. } = comparison;
     let pairs: u64 = scenarios
         .iter()
-        .flat_map(|it| &it.cells)
+        .flat_map(|scenario| &scenario.cells)
         .map(|cell| cell.rate.pairs)
         .sum();
     let paired = match pairs {
@@ -100,8 +104,8 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
             let differs = cell
                 .changes()
                 .iter()
-                .any(|it| *it > Change::NoDifferenceShown);
-            // Where nothing succeeds there are no times to compare, which is no news.
+                .any(|change| *change > Change::NoDifferenceShown);
+            // Times alone are often not comparable: a cell without a success has none.
             differs || cell.rate.change == Change::NotComparable
         });
     }
@@ -124,30 +128,29 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
     out
 }
 
-/// A time figure of a cell.
-type Figure = fn(&CellComparison) -> &TimeComparison;
+/// Selects the comparison of a time.
+type SelectTime = fn(&CellComparison) -> &TimeComparison;
 
-/// Rates, and times where there are any.
+/// A table of rates, and one for each time that any cell has.
 fn tables(cells: &[&CellComparison], style: Style) -> String {
     let swept: Vec<_> = cells.iter().map(|cell| &cell.values[..]).collect();
     let values = value_columns(&swept);
-    let rates = |percents| [values.clone(), rate_columns(cells, percents)].concat();
-    let rates = [true, false].map(rates);
-    let [rich, plain] = &rates;
-    let rates = if fits(rich, style) { rich } else { plain };
-    let mut tables = vec![lay_out(rates, style, paint)];
-    let figures: [(&str, Figure); 2] =
+    let [with_percents, without] =
+        [true, false].map(|percents| [values.clone(), rate_columns(cells, percents)].concat());
+    let rates = if fits(&with_percents, style) { with_percents } else { without };
+    let mut tables = vec![lay_out(&rates, style, paint)];
+    let times: [(&str, SelectTime); 2] =
         [("connected", |cell| &cell.connected), ("returned", |cell| &cell.returned)];
-    for (name, of) in figures {
-        if cells.iter().any(|cell| of(cell).p50_ms != [None, None]) {
-            let columns = [values.clone(), time_columns(name, cells, of)].concat();
+    for (name, select) in times {
+        if cells.iter().any(|cell| select(cell).p50_ms != [None, None]) {
+            let columns = [values.clone(), time_columns(name, cells, select)].concat();
             tables.push(lay_out(&columns, style, paint));
         }
     }
     tables.join("\n")
 }
 
-/// The rates of the runs, as counts alone or with percents too.
+/// The rates of both runs as counts, and as percentages too if `percents` is set.
 fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
     let run = |run: usize| {
         let rate = |cell: &&CellComparison| {
@@ -160,13 +163,9 @@ fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
         };
         cells.iter().map(rate).collect()
     };
-    let difference = cells.iter().map(|cell| {
-        let shown = |rate: f64| signed(rate * 100.0, 1);
-        cell.rate.difference.map_or_else(
-            || NONE.to_owned(),
-            |it| format!("{} {}", shown(it.value), interval(it.low, it.high, shown)),
-        )
-    });
+    let difference = cells
+        .iter()
+        .map(|cell| difference_text(cell.rate.difference, |rate| signed(rate * 100.0, 1)));
     let changes = cells.iter().map(|cell| word(cell.rate.change).to_owned());
     vec![
         Column::right(["successes", "first"], run(0)),
@@ -176,21 +175,19 @@ fn rate_columns(cells: &[&CellComparison], percents: bool) -> Vec<Column> {
     ]
 }
 
-fn time_columns(name: &str, cells: &[&CellComparison], of: Figure) -> Vec<Column> {
+fn time_columns(name: &str, cells: &[&CellComparison], select: SelectTime) -> Vec<Column> {
     let run = |run: usize| {
         let median = |cell: &&CellComparison| {
-            of(cell).p50_ms[run].map_or_else(|| NONE.to_owned(), milliseconds)
+            select(cell).p50_ms[run].map_or_else(|| NONE.to_owned(), milliseconds)
         };
         cells.iter().map(median).collect()
     };
-    let difference = cells.iter().map(|cell| {
-        let shown = |ms: f64| signed(ms, 1);
-        of(cell).difference.map_or_else(
-            || NONE.to_owned(),
-            |it| format!("{} {}", shown(it.value), interval(it.low, it.high, shown)),
-        )
-    });
-    let changes = cells.iter().map(|cell| word(of(cell).change).to_owned());
+    let difference = cells
+        .iter()
+        .map(|cell| difference_text(select(cell).difference, |ms| signed(ms, 1)));
+    let changes = cells
+        .iter()
+        .map(|cell| word(select(cell).change).to_owned());
     vec![
         Column::right([name, "first"], run(0)),
         Column::right(["p50 ms", "second"], run(1)),
@@ -199,19 +196,21 @@ fn time_columns(name: &str, cells: &[&CellComparison], of: Figure) -> Vec<Column
     ]
 }
 
-/// A number that always has its sign; a rounded zero has none.
+/// A number with its sign; a number that is rounded to zero has none.
 fn signed(value: f64, digits: usize) -> String {
     let text = format!("{value:+.digits$}");
     let zero = text.chars().all(|character| "+-0.".contains(character));
     if zero { text.trim_start_matches(['+', '-']).to_owned() } else { text }
 }
 
-fn interval(low: Option<f64>, high: Option<f64>, shown: impl Fn(f64) -> String) -> String {
-    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), &shown);
-    format!("[{}, {}]", end(low), end(high))
+/// A difference with its interval: `+2.0 [-1.5, +5.5]`; `?` is an end that the samples leave open.
+fn difference_text(difference: Option<Difference>, number: impl Fn(f64) -> String) -> String {
+    let Some(Difference { value, low, high }) = difference else { return NONE.to_owned() };
+    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), &number);
+    format!("{} [{}, {}]", number(value), end(low), end(high))
 }
 
-/// What a comparison shows, in a word or three.
+/// Result of a comparison in one to three words.
 fn word(change: Change) -> &'static str {
     match change {
         Change::Worse => "WORSE",
@@ -230,7 +229,7 @@ fn ink(change: Change) -> Ink {
     }
 }
 
-/// Colours what a line of a table ends in.
+/// Colours the result at the end of a table's line.
 fn paint(line: &str, style: Style) -> Option<String> {
     let all = [Change::Worse, Change::Better, Change::NoDifferenceShown, Change::NotComparable];
     all.into_iter().find_map(|change| {
@@ -240,6 +239,7 @@ fn paint(line: &str, style: Style) -> Option<String> {
     })
 }
 
+/// The last line: the worst result, then the number of figures with each result.
 fn last_line(comparison: &Comparison, style: Style) -> String {
     let cells = || {
         comparison
@@ -248,19 +248,25 @@ fn last_line(comparison: &Comparison, style: Style) -> String {
             .flat_map(|scenario| &scenario.cells)
     };
     let number = |change: Change, of: fn(&CellComparison) -> Vec<Change>| {
-        cells().flat_map(of).filter(|it| *it == change).count()
+        cells()
+            .flat_map(of)
+            .filter(|of_cell| *of_cell == change)
+            .count()
     };
     let rate = |cell: &CellComparison| vec![cell.rate.change];
     let times = |cell: &CellComparison| vec![cell.connected.change, cell.returned.change];
     let part = |change: Change| {
         let (rates, times) = (number(change, rate), number(change, times));
         let all = [(rates, "rate"), (times, "median")];
-        let named = all.into_iter().filter(|(number, _)| *number > 0);
-        let named: Vec<_> = named.map(|(number, what)| count(number, what)).collect();
-        (!named.is_empty()).then(|| format!("{} {}", named.join(" and "), lower(change)))
+        let named: Vec<_> = all
+            .into_iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, noun)| count(number, noun))
+            .collect();
+        (!named.is_empty()).then(|| format!("{} {}", named.join(" and "), in_sentence(change)))
     };
-    let parts = [Change::Worse, Change::Better, Change::NoDifferenceShown, Change::NotComparable];
-    let parts: Vec<_> = parts.into_iter().filter_map(part).collect();
+    let all = [Change::Worse, Change::Better, Change::NoDifferenceShown, Change::NotComparable];
+    let parts: Vec<_> = all.into_iter().filter_map(part).collect();
     let verdict = comparison.verdict;
     let word = match verdict {
         Change::NoDifferenceShown => "no difference shown",
@@ -270,7 +276,8 @@ fn last_line(comparison: &Comparison, style: Style) -> String {
     line.replacen(word, &style.paint(ink(verdict), word), 1)
 }
 
-fn lower(change: Change) -> String {
+/// Result of a comparison within a sentence.
+fn in_sentence(change: Change) -> String {
     match change {
         Change::NoDifferenceShown => "not shown to differ".to_owned(),
         Change::Worse | Change::Better | Change::NotComparable => word(change).to_lowercase(),

@@ -87,7 +87,7 @@ fn a_run_does_not_differ_from_itself() {
     assert_eq!(comparison.verdict, Change::NoDifferenceShown);
 }
 
-/// The run with other seeds.
+/// The same run with other seeds.
 fn reseeded(mut events: Vec<Event>) -> Vec<Event> {
     for event in &mut events {
         if let Event::TrialFinished(trial) = event {
@@ -143,7 +143,7 @@ fn times_of_other_delays_are_not_compared() {
 }
 
 #[test]
-fn a_hundred_cells_take_a_greater_difference_than_one() {
+fn a_hundred_cells_need_a_greater_difference_than_one() {
     let change = |cells: i64| {
         let delays: Vec<i64> = (0..cells).collect();
         let of = |successes: u32| {
@@ -159,7 +159,7 @@ fn a_hundred_cells_take_a_greater_difference_than_one() {
 }
 
 #[test]
-fn cells_are_found_by_their_values_wherever_they_stand() {
+fn cells_are_matched_by_their_values_in_any_order() {
     let values = |pairs: [(&str, serde_json::Value); 2]| cell(&pairs);
     let one = [values([("a", 5.into()), ("b", "x".into())]), cell(&[("a", 6.into())])];
     let other: Vec<CellPlan> = vec![values([("b", "x".into()), ("a", 5.0.into())])];
@@ -195,14 +195,13 @@ fn errors_of_the_bench_are_in_no_figure() {
 }
 
 #[test]
-fn what_makes_runs_differ_besides_the_subject_is_said() {
+fn differing_seeds_texts_and_jobs_are_reported() {
     let text = |first: Option<&str>, second: Option<&str>, jobs: usize| {
-        let [first, second] = [first, second].map(|source| {
+        let [first, mut second] = [first, second].map(|source| {
             let mut plan = plan("x", &[1]);
             plan.source = source.map(str::to_owned);
-            plan
+            run(plan, slower(0.0))
         });
-        let (first, mut second) = (run(first, slower(0.0)), run(second, slower(0.0)));
         let Event::RunStarted(started) = &mut second[0] else { panic!("the start") };
         started.jobs = jobs;
         shown(&compared(&first, &second), PLAIN)
@@ -214,7 +213,8 @@ fn what_makes_runs_differ_besides_the_subject_is_said() {
     assert!(text(None, None, 2).contains("Up to 8 labs stood at once in the first run, 2 in the"));
 }
 
-/// The skew sweep with two cells changed, a scenario more, and the last one missing.
+/// The skew sweep with a lower rate in one cell, later times in another, other values in the last
+/// cell, and a further scenario.
 fn changed() -> Vec<Event> {
     let mut events = skew();
     let change = |trial: &mut TrialFinished| {
@@ -255,7 +255,7 @@ fn what_is_printed() {
 }
 
 #[test]
-fn of_many_cells_those_that_differ_are_listed() {
+fn of_many_cells_only_those_that_differ_are_listed() {
     let mut events = matrix();
     for event in &mut events {
         if let Event::TrialFinished(trial) = event
@@ -278,7 +278,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn nothing_is_better_one_way_and_not_worse_the_other(
+    fn exchanging_the_runs_exchanges_better_and_worse(
         one in 0..=200_u32,
         other in 0..=200_u32,
     ) {

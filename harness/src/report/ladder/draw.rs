@@ -1,4 +1,4 @@
-//! Rows as text.
+//! Text of the ladder's rows.
 
 use punch::{
     ClockOffset,
@@ -6,132 +6,136 @@ use punch::{
 };
 
 use super::{
-    Story,
-    fold::Line,
-    rows::{Column, Row, Shape},
+    LadderInput,
+    fold::LadderLine,
+    rows::{Lifeline, Row, Shape},
 };
 use crate::{
     diagnose::{flow::PeerLocation, times},
     peers::{Pair, Side},
 };
 
-/// Width of the part with the columns.
+/// Width of the part with the lifelines.
 const WIDTH: usize = 71;
 
-const fn position(column: Column) -> usize {
-    match column {
-        Column::PeerA => 0,
-        Column::NatA => 14,
-        Column::Wan => 35,
-        Column::NatB => 56,
-        Column::PeerB => WIDTH - 1,
+/// Column of a lifeline, in characters.
+const fn position(lifeline: Lifeline) -> usize {
+    match lifeline {
+        Lifeline::PeerA => 0,
+        Lifeline::NatA => 14,
+        Lifeline::Wan => 35,
+        Lifeline::NatB => 56,
+        Lifeline::PeerB => WIDTH - 1,
     }
 }
 
-/// Names of the columns.
-pub(super) fn head(places: Pair<PeerLocation>) -> String {
+/// Line with the names of the lifelines.
+pub(super) fn head(locations: Pair<PeerLocation>) -> String {
     let mut canvas = Canvas::blank();
     canvas.write(0, "peer a");
-    canvas.write(position(Column::Wan) - 1, "WAN");
+    canvas.write(position(Lifeline::Wan) - 1, "WAN");
     canvas.write(WIDTH - "peer b".len(), "peer b");
-    for (column, place, name) in
-        [(Column::NatA, places[Side::A], "NAT a"), (Column::NatB, places[Side::B], "NAT b")]
-    {
-        if place.nats > 0 {
-            canvas.write(position(column) - 2, name);
+    for (side, name) in [(Side::A, "NAT a"), (Side::B, "NAT b")] {
+        if locations[side].nats > 0 {
+            canvas.write(position(Lifeline::nat(side)) - 2, name);
         }
     }
     format!("{:>9} {:>12} {}  {}\n", "ms", "a's clock", canvas.text(), "b's clock")
 }
 
-/// One line.
-pub(super) fn line(story: &Story<'_>, line: &Line) -> String {
+/// Text of one line.
+pub(super) fn line(input: &LadderInput<'_>, line: &LadderLine) -> String {
     match line {
-        Line::Row(row) => {
-            let canvas = drawn(story.places, row);
-            let [a, b] = story.skews.map(|skew| clock(story, row.at, skew));
-            format!("{:>9} {a} {}  {b}\n", milliseconds(story, row.at), canvas.text())
+        LadderLine::Row(row) => {
+            let canvas = draw(input.locations, row);
+            let [a, b] = input
+                .skews
+                .map(|skew| clock(input, row.at, skew))
+                .into_array();
+            format!("{:>9} {a} {}  {b}\n", milliseconds(input, row.at), canvas.text())
         }
-        Line::Repeats { from, until, counts } => {
+        LadderLine::Repeats { from, until, counts } => {
             let counts: Vec<String> = counts
                 .iter()
-                .map(|(shape, count)| format!("{count} × {}", words(shape)))
+                .map(|(shape, count)| format!("{count} × {}", shape_text(shape)))
                 .collect();
             format!(
                 "{:>9} to {} ms, as above: {}\n",
-                milliseconds(story, *from),
-                milliseconds(story, *until),
+                milliseconds(input, *from),
+                milliseconds(input, *until),
                 counts.join(", ")
             )
         }
     }
 }
 
-fn milliseconds(story: &Story<'_>, at: MonoTime) -> String {
-    format!("{:.1}", times::milliseconds(at.since(story.begin)))
+fn milliseconds(input: &LadderInput<'_>, at: MonoTime) -> String {
+    format!("{:.1}", times::milliseconds(at.since(input.begin)))
 }
 
-/// The time of day that a peer's clock reads.
-fn clock(story: &Story<'_>, at: MonoTime, skew: ClockOffset) -> String {
-    let wall: WallTime = story.epoch + at.since(story.begin) + skew;
+/// Time of day on a peer's clock.
+fn clock(input: &LadderInput<'_>, at: MonoTime, skew: ClockOffset) -> String {
+    let wall: WallTime = input.epoch + at.since(input.begin) + skew;
     const DAY_MS: i64 = 86_400_000;
-    let ms = (wall.as_nanos() / 1_000_000).rem_euclid(DAY_MS);
-    let (seconds, ms) = (ms / 1000, ms % 1000);
+    let ms_of_day = (wall.as_nanos() / 1_000_000).rem_euclid(DAY_MS);
+    let (seconds, ms) = (ms_of_day / 1000, ms_of_day % 1000);
     format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-fn words(shape: &Shape) -> String {
+fn shape_text(shape: &Shape) -> String {
     match shape {
         Shape::Note { side, text } => format!("{side} {text}"),
-        Shape::Arrow { from, to, says, end } => {
-            let end = if end.is_empty() { String::new() } else { format!(" {end}") };
-            format!("{says} {}→{}{end}", name(*from), name(*to))
+        Shape::Arrow { from, to, text, stop } => {
+            let space = if stop.is_empty() { "" } else { " " };
+            format!("{text} {}→{}{space}{stop}", name(*from), name(*to))
         }
     }
 }
 
-fn name(column: Column) -> &'static str {
-    match column {
-        Column::PeerA => "a",
-        Column::NatA => "NAT a",
-        Column::Wan => "WAN",
-        Column::NatB => "NAT b",
-        Column::PeerB => "b",
+fn name(lifeline: Lifeline) -> &'static str {
+    match lifeline {
+        Lifeline::PeerA => "a",
+        Lifeline::NatA => "NAT a",
+        Lifeline::Wan => "WAN",
+        Lifeline::NatB => "NAT b",
+        Lifeline::PeerB => "b",
     }
 }
 
-fn drawn(places: Pair<PeerLocation>, row: &Row) -> Canvas {
+fn draw(locations: Pair<PeerLocation>, row: &Row) -> Canvas {
     let mut canvas = Canvas::blank();
-    let nats = [(Column::NatA, places[Side::A]), (Column::NatB, places[Side::B])];
-    for (column, _) in nats.iter().filter(|(_, place)| place.nats > 0) {
-        canvas.write(position(*column), "│");
+    for side in Side::BOTH
+        .into_iter()
+        .filter(|&side| locations[side].nats > 0)
+    {
+        canvas.write(position(Lifeline::nat(side)), "│");
     }
-    canvas.write(position(Column::Wan), "│");
+    canvas.write(position(Lifeline::Wan), "│");
     match &row.shape {
         Shape::Note { side, text } => {
-            let text = label(text, row, WIDTH / 2 - 2);
+            let label = label(text, row, WIDTH / 2 - 2);
             match side {
-                Side::A => canvas.write(0, &text),
-                Side::B => canvas.write(WIDTH - text.chars().count(), &text),
+                Side::A => canvas.write(0, &label),
+                Side::B => canvas.write(WIDTH - label.chars().count(), &label),
             }
         }
-        Shape::Arrow { from, to, says, end } => {
-            canvas.arrow(*from, *to, end);
-            // Between the NAT and the WAN, where every arrow passes.
-            let (left, right) = if from.max(to) <= &Column::Wan {
-                (position(Column::NatA), position(Column::Wan))
+        Shape::Arrow { from, to, text, stop } => {
+            canvas.arrow(*from, *to, stop);
+            // The label is between NAT and WAN, where every arrow passes.
+            let (left, right) = if from.max(to) <= &Lifeline::Wan {
+                (position(Lifeline::NatA), position(Lifeline::Wan))
             } else {
-                (position(Column::Wan), position(Column::NatB))
+                (position(Lifeline::Wan), position(Lifeline::NatB))
             };
-            let text = label(says, row, right - left - 3);
-            let free = right - left - 1 - text.chars().count();
-            canvas.write(left + 1 + free / 2, &text);
+            let label = label(text, row, right - left - 3);
+            let free = right - left - 1 - label.chars().count();
+            canvas.write(left + 1 + free / 2, &label);
         }
     }
     canvas
 }
 
-/// The text with the row's ports, or their number where they do not fit.
+/// The text with the ports of the row, or with their number if they do not fit.
 fn label(text: &str, row: &Row, room: usize) -> String {
     let ports: Vec<&str> = row.ports.iter().map(String::as_str).collect();
     let mut candidates = vec![format!("{text} {}", ports.join(" "))];
@@ -146,11 +150,11 @@ fn label(text: &str, row: &Row, room: usize) -> String {
     let fits = candidates
         .iter()
         .position(|label| label.chars().count() <= room);
-    let label = candidates.swap_remove(fits.unwrap_or(candidates.len() - 1));
-    label.chars().take(room).collect()
+    let best = candidates.swap_remove(fits.unwrap_or(candidates.len() - 1));
+    best.chars().take(room).collect()
 }
 
-/// A line of characters.
+/// The characters of a row between the clocks.
 struct Canvas(Vec<char>);
 
 impl Canvas {
@@ -164,19 +168,19 @@ impl Canvas {
         }
     }
 
-    /// An arrow between two columns, and behind its head what ends it there.
-    fn arrow(&mut self, from: Column, to: Column, end: &str) {
+    /// Draws an arrow between two lifelines, and the reason for its stop behind its head.
+    fn arrow(&mut self, from: Lifeline, to: Lifeline, stop: &str) {
         let (tail, head) = (position(from), position(to));
         let rightwards = head > tail;
         let (left, right) = (tail.min(head), tail.max(head));
         for cell in &mut self.0[left..=right] {
             *cell = if *cell == '│' { '┼' } else { '─' };
         }
-        self.0[tail] = if from == Column::Wan { '├' } else { '●' };
-        if from == Column::Wan && !rightwards {
+        self.0[tail] = if from == Lifeline::Wan { '├' } else { '●' };
+        if from == Lifeline::Wan && !rightwards {
             self.0[tail] = '┤';
         }
-        let stopped = !end.is_empty();
+        let stopped = !stop.is_empty();
         self.0[head] = match (stopped, rightwards) {
             (true, _) => '✗',
             (false, true) => '▶',
@@ -186,10 +190,10 @@ impl Canvas {
             return;
         }
         if rightwards {
-            self.write(head + 2, end);
+            self.write(head + 2, stop);
         } else {
-            let at = head.saturating_sub(end.chars().count() + 1);
-            self.write(at, end);
+            let at = head.saturating_sub(stop.chars().count() + 1);
+            self.write(at, stop);
         }
     }
 

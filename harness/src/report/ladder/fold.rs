@@ -1,4 +1,4 @@
-//! Making a long ladder short.
+//! Folding of a long ladder: rows of the same shape are merged, and repeats are counted.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,74 +6,75 @@ use punch::proto::time::MonoTime;
 
 use super::rows::{Row, Shape};
 
-/// Equal rows within this time become one, with all their ports.
-const TOGETHER: Duration = Duration::from_millis(2);
+/// Rows of the same shape within this time become one, with all their ports.
+const MERGE_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How often a row is shown before repeats of it are only counted.
-const SHOWN: u32 = 3;
+/// Number of rows of a shape that are shown before further ones are only counted.
+const MAX_SHOWN: u32 = 3;
 
-/// Fewer repeats in a row than these are shown after all.
+/// A sequence of at most this number of repeats is shown all the same.
 const MAX_REPEATS_SHOWN: usize = 3;
 
 /// A line of the folded ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum LadderLine {
     Row(Row),
-    /// Rows that are all of shapes shown before.
+    /// Consecutive rows, all of shapes that were shown before.
     Repeats {
         from: MonoTime,
         until: MonoTime,
-        /// How many of each shape.
+        /// Number of rows, or of their ports, by shape.
         counts: BTreeMap<Shape, usize>,
     },
 }
 
-/// Puts rows of the same shape that are close in time into one.
-pub(super) fn together(rows: Vec<Row>) -> Vec<Row> {
-    let mut folded: Vec<Row> = Vec::new();
+/// Merges rows of the same shape that are close in time.
+pub(super) fn merged(rows: Vec<Row>) -> Vec<Row> {
+    let mut merged: Vec<Row> = Vec::new();
     for row in rows {
-        let near = |earlier: &&mut Row| row.at.since(earlier.at) <= TOGETHER;
-        let alike = folded
+        let near = |earlier: &&mut Row| row.at.since(earlier.at) <= MERGE_INTERVAL;
+        let alike = merged
             .iter_mut()
             .rev()
             .take_while(near)
             .find(|earlier| earlier.shape == row.shape && !row.ports.is_empty());
         match alike {
             Some(earlier) => earlier.ports.extend(row.ports),
-            None => folded.push(row),
+            None => merged.push(row),
         }
     }
-    folded
+    merged
 }
 
-/// Counts rows whose shapes have been shown often enough.
-pub(super) fn repeats(rows: Vec<Row>) -> Vec<Line> {
+/// Replaces repeats by their numbers.
+pub(super) fn folded(rows: Vec<Row>) -> Vec<LadderLine> {
     let mut shown: BTreeMap<Shape, u32> = BTreeMap::new();
     let mut lines = Vec::new();
     let mut hidden: Vec<Row> = Vec::new();
     for row in rows {
         let times = shown.entry(row.shape.clone()).or_default();
         *times += 1;
-        if *times > SHOWN {
+        if *times > MAX_SHOWN {
             hidden.push(row);
         } else {
-            lines.extend(counted(std::mem::take(&mut hidden)));
-            lines.push(Line::Row(row));
+            lines.extend(fold_repeats(std::mem::take(&mut hidden)));
+            lines.push(LadderLine::Row(row));
         }
     }
-    lines.extend(counted(hidden));
+    lines.extend(fold_repeats(hidden));
     lines
 }
 
-fn counted(hidden: Vec<Row>) -> Vec<Line> {
+/// Lines for consecutive repeats: one with their numbers, or the rows themselves if they are few.
+fn fold_repeats(hidden: Vec<Row>) -> Vec<LadderLine> {
     let (Some(first), Some(last)) = (hidden.first(), hidden.last()) else { return Vec::new() };
     if hidden.len() <= MAX_REPEATS_SHOWN {
-        return hidden.into_iter().map(Line::Row).collect();
+        return hidden.into_iter().map(LadderLine::Row).collect();
     }
     let (from, until) = (first.at, last.at);
     let mut counts = BTreeMap::new();
     for row in hidden {
         *counts.entry(row.shape).or_default() += row.ports.len().max(1);
     }
-    vec![Line::Repeats { from, until, counts }]
+    vec![LadderLine::Repeats { from, until, counts }]
 }

@@ -1,12 +1,12 @@
-//! The packets of one trial as a ladder: peers, NATs and WAN as columns, packets as arrows, the
-//! time of the trial and both peers' clocks on every line.
+//! Ladder diagram of the packets of one trial: a lifeline for each peer, each NAT and the WAN, an
+//! arrow for each packet, and on every row the time of the trial and the clocks of both peers.
 //!
-//! Each packet stands twice: where it comes to the WAN, and where it arrives. What is on the WAN is
-//! seen; whether a NAT lets a packet in is inferred from what the peer behind it sent before and
-//! what it answers. Peers of our own show what they report as well.
+//! A packet has two arrows: one to the WAN, and one from the WAN to its destination. Packets on the
+//! WAN are recorded. Whether a NAT let a packet in is inferred from the packets that the peer behind
+//! the NAT sent before, and from its answers. Events of a peer that is `punch` are shown as notes.
 //!
-//! `SYN remapped 7 as 9` is a SYN from port 7 that its NAT sent from port 9; `raw` is a packet that a
-//! NAT let out without translating it; `× 16` is so many ports at once.
+//! `SYN remapped 7 as 9` is a SYN from port 7 that its NAT sent from port 9. `raw` marks a packet
+//! that a NAT let out untranslated. `× 16` stands for 16 ports.
 
 mod draw;
 mod fold;
@@ -19,51 +19,51 @@ use punch::{
 
 use crate::{diagnose::flow::PeerLocation, peers::Pair, wan::Traffic};
 
-/// What there is to tell of a trial.
+/// A trial as a ladder shows it.
 #[derive(Debug)]
-pub(crate) struct Story<'a> {
-    /// Lines above the ladder: which trial this is.
+pub(crate) struct LadderInput<'a> {
+    /// Lines above the ladder: the identity of the trial.
     pub(crate) title: Vec<String>,
-    /// When it began.
+    /// Start of the trial.
     pub(crate) begin: MonoTime,
-    /// What an exact clock read then.
+    /// Time of an exact clock at the start of the trial.
     pub(crate) epoch: WallTime,
-    /// The peers' clocks minus true time.
-    pub(crate) skews: [ClockOffset; 2],
-    /// Where the peers are.
-    pub(crate) places: Pair<PeerLocation>,
-    /// What passed the WAN.
+    /// Offsets of the peers' clocks from true time.
+    pub(crate) skews: Pair<ClockOffset>,
+    /// The peers as the WAN knows them.
+    pub(crate) locations: Pair<PeerLocation>,
+    /// Packets on the WAN.
     pub(crate) traffic: &'a Traffic,
-    /// What the peers report.
-    pub(crate) events: [&'a [Event]; 2],
-    /// When the peers were started.
-    pub(crate) started: [MonoTime; 2],
-    /// When and how they ended.
-    pub(crate) ended: [(MonoTime, &'a str); 2],
+    /// Events that the peers report.
+    pub(crate) events: Pair<&'a [Event]>,
+    /// Starts of the peers.
+    pub(crate) started: Pair<MonoTime>,
+    /// Ends of the peers, each with the time and the exit in words.
+    pub(crate) ended: Pair<(MonoTime, &'a str)>,
 }
 
-/// Packets that a ladder shows: beyond these, the capture is the better place to look.
+/// Number of packets that a ladder shows. For longer trials, the capture is the better tool.
 const MAX_PACKETS: usize = 20_000;
 
-/// The ladder as text, each line at most some 110 characters long.
-pub(crate) fn render(story: &Story<'_>) -> String {
-    let traffic = story.traffic;
+/// Text of the ladder, with lines of at most about 110 characters.
+pub(crate) fn render(whole: &LadderInput<'_>) -> String {
+    let traffic = whole.traffic;
     let shown = Traffic {
         ports: traffic.ports.clone(),
         packets: traffic.packets.iter().take(MAX_PACKETS).cloned().collect(),
         ..Traffic::default()
     };
     let left_out = traffic.packets.len() - shown.packets.len();
-    let story = &Story { traffic: &shown, title: story.title.clone(), ..*story };
-    let rows = fold::together(rows::rows(story));
+    let input = &LadderInput { traffic: &shown, title: whole.title.clone(), ..*whole };
+    let rows = fold::merged(rows::rows(input));
     let mut text = String::new();
-    for line in &story.title {
+    for line in &input.title {
         text += &format!("{line}\n");
     }
     text.push('\n');
-    text += &draw::head(story.places);
-    for line in fold::repeats(rows) {
-        text += &draw::line(story, &line);
+    text += &draw::head(input.locations);
+    for line in fold::folded(rows) {
+        text += &draw::line(input, &line);
     }
     if left_out > 0 {
         text += &format!("{left_out} more packets are in the capture only\n");

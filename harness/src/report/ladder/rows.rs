@@ -1,20 +1,20 @@
-//! From packets and events to rows in the order of time.
+//! Rows of the ladder, made of packets and events and sorted by time.
 
 use std::collections::BTreeSet;
 
 use punch::{Event, EventKind, proto::time::MonoTime};
 
-use super::Story;
+use super::LadderInput;
 use crate::{
     diagnose::flow::{self, Flow, FlowPacket, PacketKind, PacketSender},
     packet::{self, IcmpErrorKind, Packet, Payload},
-    peers::Side,
+    peers::{Pair, Side},
     wan::{Fate, RecordedPacket},
 };
 
-/// A column of the ladder, from left to right.
+/// Vertical line of the ladder that stands for one host or network, from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Column {
+pub(super) enum Lifeline {
     PeerA,
     NatA,
     Wan,
@@ -22,7 +22,7 @@ pub(super) enum Column {
     PeerB,
 }
 
-impl Column {
+impl Lifeline {
     pub(super) fn peer(side: Side) -> Self {
         if side == Side::A { Self::PeerA } else { Self::PeerB }
     }
@@ -32,31 +32,31 @@ impl Column {
     }
 }
 
-/// Rows with the same shape differ in time and ports only.
+/// Content of a row, apart from time and ports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shape {
-    /// Something that a peer did.
+    /// Action or event of a peer.
     Note { side: Side, text: String },
-    /// A packet on its way.
+    /// Way of a packet from one lifeline to another.
     Arrow {
-        from: Column,
-        to: Column,
-        says: String,
-        /// Why it goes no further; empty where it does.
-        end: &'static str,
+        from: Lifeline,
+        to: Lifeline,
+        text: String,
+        /// Reason why the packet goes no further; empty if the packet goes on or arrives.
+        stop: &'static str,
     },
 }
 
-/// A line of the ladder.
+/// A row of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) at: MonoTime,
     pub(super) shape: Shape,
-    /// Ports in words, `7` or `7>8`; none for most notes.
+    /// Ports as text, `7` or `7>8`; none for most notes.
     pub(super) ports: BTreeSet<String>,
 }
 
-pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
+pub(super) fn rows(input: &LadderInput<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     for side in Side::BOTH {
         let note = |at, text: String| Row {
@@ -64,103 +64,103 @@ pub(super) fn rows(story: &Story<'_>) -> Vec<Row> {
             shape: Shape::Note { side, text },
             ports: BTreeSet::new(),
         };
-        let index = side.index();
-        rows.push(note(story.started[index], "started".to_owned()));
+        rows.push(note(input.started[side], "started".to_owned()));
         rows.extend(
-            story.events[index]
+            input.events[side]
                 .iter()
-                .filter_map(|event| reported(side, event)),
+                .filter_map(|event| event_note(side, event)),
         );
-        let (at, how) = story.ended[index];
-        rows.push(note(at, how.to_owned()));
+        let (at, exit) = input.ended[side];
+        rows.push(note(at, exit.to_owned()));
     }
-    let flows = flow::flows(story.traffic, &story.places);
+    let flows = flow::flows(input.traffic, &input.locations);
     for flow in &flows {
-        let spoke = Side::BOTH.map(|side| spoke(flow, side));
-        for seen in &flow.packets {
-            between_peers(&mut rows, story, flow, spoke, seen);
+        let open_since = Pair::from_fn(|side| open_since(flow, side));
+        for packet in &flow.packets {
+            push_peer_packet(&mut rows, input, flow, open_since, packet);
         }
     }
-    for packet in &story.traffic.packets {
-        if flow::flow_packet(packet, &story.places).is_none() {
-            rows.extend(other(packet, story));
+    for packet in &input.traffic.packets {
+        if flow::flow_packet(packet, &input.locations).is_none() {
+            rows.extend(other_packet(packet, input));
         }
     }
     rows.sort_by_key(|row| row.at);
     rows
 }
 
-/// A packet from one peer to the other: where it comes to the WAN, and where it arrives. `spoke` is
-/// since when each side's NAT had reason to let the other in.
-fn between_peers(
+/// Adds the rows of a packet from one peer to the other: to the WAN, and from the WAN to the other
+/// side if it is delivered. `open_since` is the result of [`open_since`] for each side.
+fn push_peer_packet(
     rows: &mut Vec<Row>,
-    story: &Story<'_>,
+    input: &LadderInput<'_>,
     flow: &Flow,
-    spoke: [Option<MonoTime>; 2],
-    seen: &FlowPacket,
+    open_since: Pair<Option<MonoTime>>,
+    packet: &FlowPacket,
 ) {
-    let (side, other) = (seen.from, seen.from.other());
+    let (side, other) = (packet.from, packet.from.other());
     let [own, others] = [flow.port(side), flow.port(other)];
     let mut ports = if own == others { own.to_string() } else { format!("{own}>{others}") };
-    let mut says = if seen.data > 0 { "data".to_owned() } else { short(seen.kind).to_owned() };
-    if !seen.translated {
-        says += " raw";
-    } else if seen.kind == PacketKind::Syn && own != others && aims_at(story, side, others) {
-        says += " remapped";
+    let mut text = if packet.data > 0 { "data" } else { short(packet.kind) }.to_owned();
+    if !packet.translated {
+        text += " raw";
+    } else if packet.kind == PacketKind::Syn && own != others && uses_port(input, side, others) {
+        text += " remapped";
         ports = format!("{others} as {own}");
     }
-    let row = |at, from, to, end| Row {
+    let row = |at, from, to, stop| Row {
         at,
-        shape: Shape::Arrow { from, to, says: says.clone(), end },
+        shape: Shape::Arrow { from, to, text: text.clone(), stop },
         ports: [ports.clone()].into(),
     };
-    let from = match seen.sender {
-        PacketSender::Host(side) => Column::peer(side),
-        PacketSender::Nat(side, _) => Column::nat(side),
+    let from = match packet.sender {
+        PacketSender::Host(side) => Lifeline::peer(side),
+        PacketSender::Nat(side, _) => Lifeline::nat(side),
     };
-    rows.push(row(seen.at, from, Column::Wan, fate(seen.fate)));
-    if let Some(at) = seen.delivered() {
+    rows.push(row(packet.at, from, Lifeline::Wan, stop(packet.fate)));
+    if let Some(at) = packet.delivered() {
         let open =
-            story.places[other].nats == 0 || spoke[other.index()].is_some_and(|since| since <= at);
-        let (to, end) = if gets_in(flow, seen, open) {
-            (Column::peer(other), "")
+            input.locations[other].nats == 0 || open_since[other].is_some_and(|since| since <= at);
+        let (to, stop) = if passes_nat(flow, packet, open) {
+            (Lifeline::peer(other), "")
         } else {
-            (Column::nat(other), "not let in")
+            (Lifeline::nat(other), "not let in")
         };
-        rows.push(row(at, Column::Wan, to, end));
+        rows.push(row(at, Lifeline::Wan, to, stop));
     }
 }
 
-/// Whether a peer of ours uses that port: then its SYNs leave it by that port as well.
-fn aims_at(story: &Story<'_>, side: Side, wanted: u16) -> bool {
-    story.events[side.index()].iter().any(
+/// Whether a peer reports this port as one of its own. `punch` sends from the port that it sends to.
+fn uses_port(input: &LadderInput<'_>, side: Side, wanted: u16) -> bool {
+    input.events[side].iter().any(
         |event| matches!(&event.kind, EventKind::Ports { ports, .. } if ports.contains(&wanted)),
     )
 }
 
-/// Since when a side's NAT lets the other side's packets in, as far as can be told: since its first
-/// packet, or from the beginning where its host accepts what it did not ask for.
-fn spoke(flow: &Flow, side: Side) -> Option<MonoTime> {
-    let first = flow.packets.iter().find(|seen| seen.from == side)?;
+/// Time from which the NAT of a side probably lets packets of the other side in: the first packet of
+/// the side, or the beginning if that packet is a SYN-ACK, which answers an unsolicited SYN.
+fn open_since(flow: &Flow, side: Side) -> Option<MonoTime> {
+    let first = flow.packets.iter().find(|packet| packet.from == side)?;
     Some(if first.kind == PacketKind::SynAck { MonoTime::from_nanos(0) } else { first.at })
 }
 
-/// Whether the receiver's NAT, open or not, passes a packet on: what answers it tells.
-fn gets_in(flow: &Flow, seen: &FlowPacket, open: bool) -> bool {
-    match seen.refusal.map(|refusal| flow.packets[refusal].sender) {
+/// Whether the receiver's NAT passes a packet on. The sender of a refusal decides; without a
+/// refusal, `open` tells whether the NAT lets packets of this flow in.
+fn passes_nat(flow: &Flow, packet: &FlowPacket, open: bool) -> bool {
+    match packet.refusal.map(|refusal| flow.packets[refusal].sender) {
         Some(PacketSender::Nat(..)) => false,
         Some(PacketSender::Host(_)) => true,
-        None => open && seen.translated,
+        None => open && packet.translated,
     }
 }
 
-/// A packet to or from a public host, or to nobody.
-fn other(packet: &RecordedPacket, story: &Story<'_>) -> Vec<Row> {
-    // What systems say to their neighbours (MLD, RFC 3810) tells nothing of the peers.
+/// Rows of a packet to or from a public host, or to an address that no host has.
+fn other_packet(packet: &RecordedPacket, input: &LadderInput<'_>) -> Vec<Row> {
+    // Multicast between neighbours, such as MLD (RFC 3810), has nothing to do with the peers.
     if packet::destination(&packet.bytes).is_some_and(|to| to.is_multicast()) {
         return Vec::new();
     }
-    let says = match Packet::parse(&packet.bytes).map(|packet| packet.payload) {
+    let kind = match Packet::parse(&packet.bytes).map(|packet| packet.payload) {
         Some(Payload::Tcp(segment)) => match (segment.rst, segment.syn, segment.ack) {
             (true, _, _) => "RST",
             (_, true, None) => "SYN",
@@ -173,14 +173,14 @@ fn other(packet: &RecordedPacket, story: &Story<'_>) -> Vec<Row> {
     };
     let side = |port: usize| Side::BOTH.into_iter().find(|side| side.index() == port);
     let name = |port: usize| {
-        let name = story.traffic.ports.get(port).map_or("?", String::as_str);
+        let name = input.traffic.ports.get(port).map_or("?", String::as_str);
         name.strip_prefix("host-").unwrap_or(name)
     };
     let address =
         || packet::destination(&packet.bytes).map_or_else(String::new, |to| to.to_string());
-    let row = |at, from, to, says: String, end| Row {
+    let row = |at, from, to, text: String, stop| Row {
         at,
-        shape: Shape::Arrow { from, to, says, end },
+        shape: Shape::Arrow { from, to, text, stop },
         ports: BTreeSet::new(),
     };
     let mut rows = Vec::new();
@@ -189,19 +189,20 @@ fn other(packet: &RecordedPacket, story: &Story<'_>) -> Vec<Row> {
             Fate::Delivered { to, .. } | Fate::InFlight { to } => name(to).to_owned(),
             Fate::Lost | Fate::NoRoute | Fate::Refused => address(),
         };
-        let says = format!("{says} to {to}");
-        rows.push(row(packet.at, Column::peer(sender), Column::Wan, says, fate(packet.fate)));
+        let text = format!("{kind} to {to}");
+        rows.push(row(packet.at, Lifeline::peer(sender), Lifeline::Wan, text, stop(packet.fate)));
     }
     if let Fate::Delivered { to, at } = packet.fate
         && let Some(receiver) = side(to)
     {
-        let says = format!("{says} from {}", name(packet.from));
-        rows.push(row(at, Column::Wan, Column::peer(receiver), says, ""));
+        let text = format!("{kind} from {}", name(packet.from));
+        rows.push(row(at, Lifeline::Wan, Lifeline::peer(receiver), text, ""));
     }
     rows
 }
 
-fn fate(fate: Fate) -> &'static str {
+/// Reason why a packet with this fate stops at the WAN; empty if it is delivered.
+fn stop(fate: Fate) -> &'static str {
     match fate {
         Fate::Delivered { .. } => "",
         Fate::InFlight { .. } => "on its way at the end",
@@ -211,7 +212,7 @@ fn fate(fate: Fate) -> &'static str {
     }
 }
 
-/// Short enough for an arrow.
+/// Name of a kind of packet that is short enough for an arrow.
 fn short(kind: PacketKind) -> &'static str {
     match kind {
         PacketKind::Syn => "SYN",
@@ -226,9 +227,9 @@ fn short(kind: PacketKind) -> &'static str {
     }
 }
 
-/// What a peer reports, where the packets do not show it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "of all the rest, the packets say as much")]
-fn reported(side: Side, event: &Event) -> Option<Row> {
+/// Note for an event of a peer, unless the packets show the same.
+#[expect(clippy::wildcard_enum_match_arm, reason = "packets show all other events")]
+fn event_note(side: Side, event: &Event) -> Option<Row> {
     let (text, port) = match &event.kind {
         EventKind::Ports { buckets, ports } => {
             let buckets: Vec<String> = buckets.iter().map(i64::to_string).collect();

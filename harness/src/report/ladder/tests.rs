@@ -6,22 +6,22 @@ use punch::{ClockOffset, EventKind, proto::time::WallTime};
 use super::*;
 use crate::{
     diagnose::traffic_builder::{self, Flags, TrafficBuilder, at},
-    peers::Side::{self, A, B},
+    peers::Side::{A, B},
     wan::{Fate, RecordedPacket},
 };
 
 fn rendered(trial: &TrafficBuilder) -> String {
     let skew = |seconds| ClockOffset::from_secs_f64(seconds).unwrap();
-    render(&Story {
+    render(&LadderInput {
         title: vec!["trial 0.0.0 of a test".to_owned()],
         begin: at(0),
         epoch: WallTime::from_secs(1_700_000_000) - Duration::from_millis(1),
-        skews: [skew(0.0), skew(-3600.0)],
-        places: trial.locations,
+        skews: Pair::new(skew(0.0), skew(-3600.0)),
+        locations: trial.locations,
         traffic: &trial.traffic,
-        events: trial.events.as_ref().map(Vec::as_slice).into_array(),
-        started: [at(0), at(30)],
-        ended: Side::BOTH.map(|side| (at(trial.ends_ms[side]), trial.exits[side])),
+        events: trial.events.as_ref().map(Vec::as_slice),
+        started: Pair::new(at(0), at(30)),
+        ended: Pair::from_fn(|side| (at(trial.ends_ms[side]), trial.exits[side])),
     })
 }
 

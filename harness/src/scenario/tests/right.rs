@@ -21,7 +21,7 @@ fn the_shortest_scenario_has_one_cell_with_all_defaults() {
     };
     let punch = PunchSetup {
         rule: Rule::Rolling,
-        election: Election::Nonce,
+        election: ElectionScheme::Nonce,
         timeout_s: 10.0,
         max_clock_error_s: 20.0,
         listen: true,
@@ -83,7 +83,7 @@ fn all_keys_setup(loss: f64, delay_ms: u64, timeout_s: f64) -> Setup {
         peers: Pair::new(peer_a, peer_b),
         punch: PunchSetup {
             rule: Rule::Article,
-            election: Election::WanIp,
+            election: ElectionScheme::WanIp,
             timeout_s,
             max_clock_error_s: 5.0,
             listen: false,
@@ -301,7 +301,7 @@ fn every_value_with_a_name_can_be_written_by_that_name() {
         T::NAMES.iter().map(|(_, value)| value.name()).collect()
     }
     assert_eq!(names::<Rule>(), ["rolling", "article"]);
-    assert_eq!(names::<Election>(), ["nonce", "wan-ip"]);
+    assert_eq!(names::<ElectionScheme>(), ["nonce", "wan-ip"]);
     let answers = ["drop", "reset", "icmp-port", "icmp-admin", "icmp-host", "open"];
     assert_eq!(names::<Unsolicited>(), answers);
     let written: Vec<_> = Allocation::NAMES.iter().map(|(name, _)| *name).collect();

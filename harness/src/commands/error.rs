@@ -8,14 +8,14 @@ use crate::{doctor::Missing, exit::Exit};
 
 /// Failure of a command.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct CommandError {
     /// Exit code.
     pub(crate) exit: Exit,
     /// Message for the user.
     pub(crate) message: String,
 }
 
-impl Problem {
+impl CommandError {
     /// The arguments or the files that they name are wrong.
     pub(super) fn usage(message: impl Display) -> Self {
         Self { exit: Exit::Usage, message: message.to_string() }
