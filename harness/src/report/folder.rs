@@ -134,7 +134,9 @@ fn link_latest(base: &Path, run: &str) -> Result<(), String> {
 
 fn path_segment(name: &str) -> String {
     let allowed = |character: char| character.is_alphanumeric() || "-_.+".contains(character);
-    let characters = name.chars().map(|it| if allowed(it) { it } else { '-' });
+    let characters = name
+        .chars()
+        .map(|character| if allowed(character) { character } else { '-' });
     characters.take(MAX_NAME).collect()
 }
 
@@ -157,8 +159,8 @@ mod tests {
 
     #[test]
     fn runs_of_the_same_second_get_folders_of_their_own_and_latest_is_the_last() {
-        let base = tempfile::tempdir().unwrap();
-        let base = base.path().join("target/harness");
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("target/harness");
         let create = || RunFolder::create(None, &base, "skew", NOW).unwrap();
         let folders = [create(), create(), create()];
         let names = ["skew", "skew-2", "skew-3"].map(|name| base.join(format!("{NOW}-{name}")));

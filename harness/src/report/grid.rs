@@ -172,7 +172,7 @@ fn merged<'a>(rows: &[&'a Value], columns: &[&'a Value]) -> Vec<&'a Value> {
     let mut all = rows.to_vec();
     let mut after = 0;
     for value in columns {
-        if let Some(known) = all.iter().position(|it| it == value) {
+        if let Some(known) = all.iter().position(|other| other == value) {
             after = known + 1;
         } else {
             all.insert(after, value);
@@ -243,8 +243,8 @@ mod tests {
     fn what_is_swept_in_one_dimension_or_three_has_no_grid() {
         let line = [1, 2].map(|delay| cell(&[("delay", delay.into()), ("rule", "x".into())]));
         assert_eq!(Grid::of(&summary(line.to_vec())), None);
-        let zipped = [(1, 0.1), (2, 0.2)];
-        let zipped = zipped.map(|(delay, loss)| cell(&[("a", delay.into()), ("b", loss.into())]));
+        let pairs = [(1, 0.1), (2, 0.2)];
+        let zipped = pairs.map(|(delay, loss)| cell(&[("a", delay.into()), ("b", loss.into())]));
         assert_eq!(Grid::of(&summary(zipped.to_vec())), None);
         let cube = (0..8).map(|number| {
             let bit = |bit: u32| Value::from((number >> bit) & 1);

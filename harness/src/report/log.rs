@@ -121,8 +121,8 @@ impl EventLog {
     ///
     /// If it exists already or cannot be created.
     pub(crate) fn create(path: &Path) -> Result<Self, LogError> {
-        let file = OpenOptions::new().append(true).create_new(true).open(path);
-        let file = file.map_err(|source| LogError::Write { path: path.to_owned(), source })?;
+        let opened = OpenOptions::new().append(true).create_new(true).open(path);
+        let file = opened.map_err(|source| LogError::Write { path: path.to_owned(), source })?;
         Ok(Self { file, path: path.to_owned(), complete: 0 })
     }
 

@@ -1,5 +1,5 @@
-//! The report as Markdown, for a pull request or the summary of a CI job: what holds, what does not,
-//! and why; every cell below a fold.
+//! The report as Markdown, for a pull request or the summary of a CI job: what holds, what does
+//! not, and why; every cell below a fold.
 
 use std::fmt::Write as _;
 
@@ -44,8 +44,8 @@ fn headline(summary: &Summary) -> String {
     format!("{} harness: {facts}", sign(summary.verdict))
 }
 
-fn sign(judgement: Verdict) -> &'static str {
-    match judgement {
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "✅",
         Verdict::Fail => "❌",
         Verdict::Inconclusive => "❔",
@@ -73,11 +73,11 @@ impl ScenarioSection<'_> {
         let map = self.heat_map();
         let cells = self.cells();
         let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
-        let overview = match (&*map, self.scenario.cells.len()) {
+        let parts = match (&*map, self.scenario.cells.len()) {
             ("", 0..=MAX_LISTED) => [cells, String::new()],
             _ => [map, folded],
         };
-        let [overview, folded] = overview;
+        let [overview, folded] = parts;
         let sections = [
             self.expectations(),
             overview,
@@ -97,22 +97,23 @@ impl ScenarioSection<'_> {
 
     fn expectations(&self) -> String {
         let rows = self.scenario.expectations.iter().map(|expectation| {
-            let finding = ExpectationText::of(expectation, &self.labels);
-            let remark = if finding.remark.is_empty() {
+            let text = ExpectationText::of(expectation, &self.labels);
+            let remark = if text.remark.is_empty() {
                 String::new()
             } else {
-                format!("<br>{}", escaped(&finding.remark))
+                format!("<br>{}", escaped(&text.remark))
             };
-            let measured = format!("{}{remark}", escaped(&finding.measured));
-            let expected = code(&finding.expected);
-            [sign(finding.verdict).to_owned(), measured, expected, escaped(&finding.condition)]
+            let measured = format!("{}{remark}", escaped(&text.measured));
+            let expected = code(&text.expected);
+            [sign(text.verdict).to_owned(), measured, expected, escaped(&text.condition)]
         });
         table(&["", "measured", "expected", "where"], rows.collect())
     }
 
     fn heat_map(&self) -> String {
-        let Some(grid) = Grid::of(self.scenario) else { return String::new() };
-        let grid = if grid.columns.len() > MAX_COLUMNS { grid.transposed() } else { grid };
+        let Some(upright) = Grid::of(self.scenario) else { return String::new() };
+        let is_wide = upright.columns.len() > MAX_COLUMNS;
+        let grid = if is_wide { upright.transposed() } else { upright };
         if grid.columns.len() > MAX_COLUMNS {
             return String::new();
         }
@@ -120,7 +121,11 @@ impl ScenarioSection<'_> {
         let corner = format!("{} ↓ {} →", names[grid.row_path], names[grid.column_path]);
         let heads: Vec<_> = [escaped(&corner)]
             .into_iter()
-            .chain(short_values(&grid.columns).iter().map(|it| escaped(it)))
+            .chain(
+                short_values(&grid.columns)
+                    .iter()
+                    .map(|value| escaped(value)),
+            )
             .collect();
         let row_names = short_values(&grid.rows);
         let rows = row_names.iter().zip(&grid.cells).map(|(row, cells)| {
@@ -213,9 +218,9 @@ impl ScenarioSection<'_> {
             let at = self.labels.at_cell(cause.cell);
             let trial = self.labels.trial(cause.cell, cause.first.trial);
             let CauseSummary { kind, evidence, .. } = cause.first;
-            let evidence = evidence.trim_end_matches('.');
-            let colon = if evidence.is_empty() { "" } else { ": " };
-            let text = escaped(&format!("{colon}{evidence} (trial {trial}{at})"));
+            let proof = evidence.trim_end_matches('.');
+            let colon = if proof.is_empty() { "" } else { ": " };
+            let text = escaped(&format!("{colon}{proof} (trial {trial}{at})"));
             format!("{} × **{}**{text}", cause.count, escaped(kind))
         });
         list(title, lines.collect())
@@ -300,7 +305,7 @@ fn escaped(text: &str) -> String {
 fn code(text: &str) -> String {
     let text: String = text
         .chars()
-        .filter(|it| *it != '`' && !it.is_control())
+        .filter(|character| *character != '`' && !character.is_control())
         .collect();
     format!("`{}`", text.replace('|', "\\|"))
 }

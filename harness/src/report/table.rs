@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Cells of a scenario in the richest layout that fits: one table, with intervals of the quantiles
-/// and medians in RTTs or without, else one of rates and one of times. Each line ends in a line feed.
+/// and medians in RTTs or without, else one of rates and one of times. Each line ends in a line
+/// feed.
 pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
     let mut values = value_columns(&swept);
@@ -22,7 +23,7 @@ pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     let (values, rates, verdicts) =
         (&values[..], &rate_columns(cells)[..], &verdict_columns(cells)[..]);
     let [full, rich, plain] = [Detail::Intervals, Detail::RoundTrips, Detail::Quantiles]
-        .map(|it| time_columns(cells, it));
+        .map(|moment| time_columns(cells, moment));
     let layouts = [
         vec![[values, rates, &full, verdicts].concat()],
         vec![[values, rates, &rich, verdicts].concat()],
@@ -73,12 +74,12 @@ type Show = fn(f64) -> String;
 /// A column for each swept path.
 pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
     let Some(first) = cells.first() else { return Vec::new() };
-    let paths: Vec<_> = first.iter().map(|it| it.path.as_str()).collect();
+    let paths: Vec<_> = first.iter().map(|axis| axis.path.as_str()).collect();
     let names = short_names(&paths);
     let column = |(index, name): (usize, &String)| {
         let values = || cells.iter().filter_map(|cell| cell.get(index));
-        let numeric = values().all(|it| it.value.is_number());
-        let cells = short_values(&values().map(|it| &it.value).collect::<Vec<_>>());
+        let numeric = values().all(|axis| axis.value.is_number());
+        let cells = short_values(&values().map(|axis| &axis.value).collect::<Vec<_>>());
         let column = if numeric { Column::right } else { Column::left };
         column(two_lines(name), cells)
     };
@@ -110,7 +111,8 @@ fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
     columns
 }
 
-/// A column of what should not be; none if all is well, which is the common case and needs the room.
+/// A column of what should not be; none if all is well, which is the common case and needs the
+/// room.
 fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option<Column> {
     let counts: Vec<_> = counts.collect();
     let cells = counts.iter().map(u64::to_string).collect();
@@ -213,8 +215,8 @@ fn time_column(
         }
         parts
     };
-    let names = ["p50", "p90", "p99", "p50/RTT"].map(str::to_owned);
-    let names = names[..if detail >= Detail::RoundTrips { 4 } else { 3 }].to_vec();
+    let all_names = ["p50", "p90", "p99", "p50/RTT"].map(str::to_owned);
+    let names = all_names[..if detail >= Detail::RoundTrips { 4 } else { 3 }].to_vec();
     let rows: Vec<_> = [names].into_iter().chain(cells.iter().map(parts)).collect();
     let width = |index: usize| {
         rows.iter()
@@ -255,18 +257,18 @@ fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
     vec![Column::left(["verdict", ""], words)]
 }
 
-/// A judgement in one word; the one that matters most stands out without colours too.
-pub(super) fn word(judgement: Verdict) -> &'static str {
-    match judgement {
+/// Word for a verdict; a failure stands out without colours too.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
         Verdict::Inconclusive => "inconclusive",
     }
 }
 
-/// The ink of a judgement.
-pub(super) fn ink(judgement: Verdict) -> Ink {
-    match judgement {
+/// The ink of a verdict.
+pub(super) fn ink(verdict: Verdict) -> Ink {
+    match verdict {
         Verdict::Pass => Ink::Good,
         Verdict::Fail => Ink::Bad,
         Verdict::Inconclusive => Ink::Doubtful,

@@ -103,8 +103,8 @@ impl<'a> ScenarioReport<'a> {
         out
     }
 
-    /// The table, and what it leaves out: where a heat map shows all cells and they are many, it has
-    /// those alone that call for attention.
+    /// The table, and what it leaves out: where a heat map shows all cells and they are many, it
+    /// has those alone that call for attention.
     fn table(&self, has_map: bool) -> (String, String) {
         let cells = &self.scenario.cells;
         let all = || table::render(cells, self.style);
@@ -146,7 +146,7 @@ impl<'a> ScenarioReport<'a> {
     fn costs(&self) -> String {
         let cells = &self.scenario.cells;
         let swept = cells.first().map_or(&[][..], |cell| &cell.values);
-        if !self.view.full && swept.iter().all(|it| it.path != "subject.command") {
+        if !self.view.full && swept.iter().all(|axis| axis.path != "subject.command") {
             return String::new();
         }
         match table::costs(cells, self.style) {
@@ -209,21 +209,21 @@ impl<'a> ScenarioReport<'a> {
             .scenario
             .expectations
             .iter()
-            .map(|it| self.expectation(it))
+            .map(|expectation| self.expectation(expectation))
             .collect();
         if all.is_empty() { all } else { self.title("Expectations") + &all }
     }
 
     fn expectation(&self, expectation: &ExpectationSummary) -> String {
-        let finding = ExpectationText::of(expectation, &self.labels);
-        let verdict = word(finding.verdict);
+        let text = ExpectationText::of(expectation, &self.labels);
+        let verdict = word(text.verdict);
         let indent = format!("  {:14}", "");
         let first = format!("  {verdict:14}");
-        let mut out = paragraph(&first, &finding.sentence(), self.style.width);
-        if !finding.remark.is_empty() {
-            out.push_str(&paragraph(&indent, &finding.remark, self.style.width));
+        let mut out = paragraph(&first, &text.sentence(), self.style.width);
+        if !text.remark.is_empty() {
+            out.push_str(&paragraph(&indent, &text.remark, self.style.width));
         }
-        out.replacen(verdict, &self.style.paint(ink(finding.verdict), verdict), 1)
+        out.replacen(verdict, &self.style.paint(ink(text.verdict), verdict), 1)
     }
 
     fn against_theory(&self) -> String {
@@ -245,8 +245,8 @@ impl<'a> ScenarioReport<'a> {
             .into_iter()
             .map(|CauseCount { count, cell, first }| {
                 let CauseSummary { kind, trial, evidence, .. } = first;
-                let trial = self.labels.trial(cell, *trial);
-                let example = format!("trial {trial}{}", self.labels.at_cell(cell));
+                let name = self.labels.trial(cell, *trial);
+                let example = format!("trial {name}{}", self.labels.at_cell(cell));
                 let text = match evidence.trim_end_matches('.') {
                     "" => format!("{kind} ({example})"),
                     evidence => format!("{kind}: {evidence} ({example})"),
@@ -267,13 +267,14 @@ impl<'a> ScenarioReport<'a> {
             .iter()
             .map(|cell| cell.theory.predicted_failures())
             .sum();
-        let parts = [
+        let counts = [
             (against, "against theory"),
             (predicted, "as theory says"),
             (all - against - predicted, "that it leaves open"),
         ];
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<_> = parts
+        let parts: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
             .map(|(count, which)| format!("{count} {which}"))
             .collect();
         let title = match &parts[..] {

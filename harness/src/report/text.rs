@@ -21,8 +21,9 @@ pub(super) fn percent(rate: f64) -> String {
         return format!("{:.0}", rate * 100.0);
     }
     let text = |digits: usize| format!("{:.digits$}", rate * 100.0);
-    let rounded_away =
-        |text: &String| text.starts_with("100.") || text.chars().all(|it| "0.".contains(it));
+    let rounded_away = |text: &String| {
+        text.starts_with("100.") || text.chars().all(|character| "0.".contains(character))
+    };
     let shown = (1..MAX_DIGITS).map(text).find(|text| !rounded_away(text));
     shown.unwrap_or_else(|| text(MAX_DIGITS))
 }
@@ -73,7 +74,7 @@ pub(super) fn value(value: &Value) -> String {
 
 /// Values of a swept path as [`value`], but as long as it takes to tell them apart.
 pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
-    let texts: Vec<String> = values.iter().map(|it| whole(it)).collect();
+    let texts: Vec<String> = values.iter().map(|value| whole(value)).collect();
     let distinct = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len();
     let all = distinct(&texts);
     let longest = texts
@@ -81,7 +82,12 @@ pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
         .map(|text| text.chars().count())
         .max()
         .unwrap_or(0);
-    let cut_to = |length| texts.iter().map(|it| cut(it, length)).collect::<Vec<_>>();
+    let cut_to = |length| {
+        texts
+            .iter()
+            .map(|text| cut(text, length))
+            .collect::<Vec<_>>()
+    };
     let lengths = (MAX_VALUE..longest).step_by(MAX_VALUE / 2).map(cut_to);
     lengths
         .into_iter()
@@ -94,8 +100,8 @@ fn whole(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Object(table) => {
             let name = table.get("name").map(whole);
-            let rest = table.iter().filter(|(key, _)| *key != "name");
-            let rest = rest.map(|(key, value)| format!("{key}={}", whole(value)));
+            let others = table.iter().filter(|(key, _)| *key != "name");
+            let rest = others.map(|(key, value)| format!("{key}={}", whole(value)));
             name.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
@@ -151,7 +157,7 @@ pub(super) fn two_lines(name: &str) -> [String; 2] {
 pub(super) fn cell_label(values: &[Assignment], names: &[String]) -> String {
     let pairs = values.iter().zip(names);
     pairs
-        .map(|(it, name)| format!("{name} = {}", value(&it.value)))
+        .map(|(axis, name)| format!("{name} = {}", value(&axis.value)))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -205,8 +211,8 @@ mod tests {
 
     #[test]
     fn values_are_as_long_as_it_takes_to_tell_them_apart() {
-        let tables = ["endpoint-dependent and random", "endpoint-dependent and sequential"];
-        let tables = tables.map(|mapping| serde_json::json!({"mapping": mapping}));
+        let names = ["endpoint-dependent and random", "endpoint-dependent and sequential"];
+        let tables = names.map(|mapping| serde_json::json!({"mapping": mapping}));
         let [one, other] = &tables;
         assert_eq!(
             short_values(&[one, other]),

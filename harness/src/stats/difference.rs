@@ -46,7 +46,7 @@ impl Pairs {
     /// one sample only correlates with nothing.
     fn correlation(self, sizes: [u64; 2]) -> f64 {
         let [both, only_first, only_second, neither] =
-            [self.both, self.only_first, self.only_second, self.neither].map(|it| it as f64);
+            [self.both, self.only_first, self.only_second, self.neither].map(|count| count as f64);
         let margins = (both + only_first)
             * (only_second + neither)
             * (both + only_second)
@@ -57,7 +57,7 @@ impl Pairs {
         let count = self.count() as f64;
         let product = both * neither - only_first * only_second;
         let corrected = if product > 0.0 { (product - count / 2.0).max(0.0) } else { product };
-        let [first, second] = sizes.map(|it| it as f64);
+        let [first, second] = sizes.map(|count| count as f64);
         corrected / margins.sqrt() * count / (first * second).sqrt()
     }
 }
@@ -77,13 +77,13 @@ impl FromIterator<(bool, bool)> for Pairs {
     }
 }
 
-/// The difference of two rates with its score interval; `pairs` are those trials of both that belong
-/// together. `None` if one of them has no trials.
+/// The difference of two rates with its score interval; `pairs` are those trials of both that
+/// belong together. `None` if one of them has no trials.
 ///
 /// Without pairs it is method 10 of Newcombe, "Interval estimation for the difference between
-/// independent proportions: comparison of eleven methods", Statistics in Medicine 17 (1998) 873–890;
-/// of nothing but pairs method 10 of "Improved confidence intervals for the difference between
-/// binomial proportions based on paired data", the same volume, 2635–2650.
+/// independent proportions: comparison of eleven methods", Statistics in Medicine 17 (1998)
+/// 873–890; of nothing but pairs method 10 of "Improved confidence intervals for the difference
+/// between binomial proportions based on paired data", the same volume, 2635–2650.
 ///
 /// # Panics
 ///
@@ -108,8 +108,8 @@ pub(crate) fn of_rates(
 /// A median, its interval, and the size of its sample.
 pub(crate) type Median = (f64, Bounds, u64);
 
-/// The difference of two medians, with intervals of the same confidence; `pairs` are those values of
-/// both samples that belong together, by whether they lie above their median.
+/// The difference of two medians, with intervals of the same confidence; `pairs` are those values
+/// of both samples that belong together, by whether they lie above their median.
 pub(crate) fn of_medians(first: Median, second: Median, pairs: Pairs) -> Difference {
     let ((one, one_bounds, one_size), (other, other_bounds, other_size)) = (first, second);
     let correlation = pairs.correlation([one_size, other_size]);

@@ -87,8 +87,8 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     Some(sorted[below] + (sorted[above] - sorted[below]) * weight)
 }
 
-/// What a sample tells of a quantile of all trials there could be. An end is absent where the sample
-/// is too small to tell.
+/// What a sample tells of a quantile of all trials there could be. An end is absent where the
+/// sample is too small to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Bounds {
@@ -102,9 +102,9 @@ pub(crate) struct Bounds {
 /// the values are distributed.
 ///
 /// Its ends are order statistics: the number of values below the true quantile is binomial with
-/// probability `q`, so that ranks `l` and `u` can be had with P(l <= B < u) >= `confidence`, at most
-/// half of the rest on either side (Conover, *Practical Nonparametric Statistics*, 3rd edition,
-/// 3.2). Six values bound the median on both sides; it takes 36 for p90 and 368 for p99.
+/// probability `q`, so that ranks `l` and `u` can be had with P(l <= B < u) >= `confidence`, at
+/// most half of the rest on either side (Conover, *Practical Nonparametric Statistics*, 3rd
+/// edition, 3.2). Six values bound the median on both sides; it takes 36 for p90 and 368 for p99.
 ///
 /// # Panics
 ///

@@ -55,7 +55,7 @@ impl<'a> Layout<'a> {
     /// Names the columns by their values if they fit, else by keys; `None` if nothing fits.
     fn new(grid: &'a Grid<'a>, labels: &'a Labels<'a>, width: usize) -> Option<Self> {
         let (rows, columns) = (short_values(&grid.rows), short_values(&grid.columns));
-        let longest = |names: &[String]| names.iter().map(|it| it.chars().count()).max();
+        let longest = |names: &[String]| names.iter().map(|name| name.chars().count()).max();
         let path = labels.names[grid.row_path].chars().count();
         let row_width = longest(&rows)?.max(path);
         let widest = longest(&columns)? + 1;
@@ -65,15 +65,15 @@ impl<'a> Layout<'a> {
         let by_value = widths.clone().map(|column| column.max(widest));
         if let Some(column_width) = by_value
             .into_iter()
-            .find(|&it| used(row_width, it) <= width)
+            .find(|&column| used(row_width, column) <= width)
         {
             let heads = Heads::Values(columns);
             return Some(Self { grid, labels, row_names: rows, row_width, heads, column_width });
         }
         let (keys, rows) = if grid.is_square() {
             let digits = rows.len().to_string().len();
-            let keyed = rows.iter().enumerate();
-            let keyed = keyed.map(|(index, name)| format!("{:>digits$} {name}", index + 1));
+            let numbered = rows.iter().enumerate();
+            let keyed = numbered.map(|(index, name)| format!("{:>digits$} {name}", index + 1));
             ((1..=columns.len()).map(|key| key.to_string()).collect(), keyed.collect())
         } else {
             ((0..columns.len()).map(letters).collect::<Vec<_>>(), rows)
@@ -81,8 +81,8 @@ impl<'a> Layout<'a> {
         let row_width = longest(&rows)?.max(path);
         let column_width = widths
             .into_iter()
-            .find(|&column| used(row_width, column) <= width);
-        let column_width = column_width.unwrap_or(FIGURE);
+            .find(|&column| used(row_width, column) <= width)
+            .unwrap_or(FIGURE);
         let room = width.checked_sub(used(0, column_width))?;
         if room < row_width.min(MIN_NAME) {
             return None;
@@ -136,13 +136,13 @@ impl<'a> Layout<'a> {
         let Some(cell) = cell.and_then(|index| self.labels.scenario.cells.get(index)) else {
             return " ".repeat(self.column_width);
         };
-        let text = match cell.rate {
+        let figure = match cell.rate {
             Some(rate) => short_percent(rate),
             None if cell.errors > 0 => "err".to_owned(),
             None => "–".to_owned(),
         };
         let text =
-            format!("{text:>width$}{}", Mark::of(cell).sign(), width = self.column_width - 1);
+            format!("{figure:>width$}{}", Mark::of(cell).sign(), width = self.column_width - 1);
         match cell.rate {
             Some(rate) => style.shade(rate, Mark::of(cell) != Mark::None, &text),
             None => text,

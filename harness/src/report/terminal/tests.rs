@@ -284,7 +284,7 @@ fn what_trials_cost_is_told_in_full_reports() {
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     insta::assert_snapshot!(
         text.split("\n\n")
-            .find(|it| it.starts_with("Cost"))
+            .find(|line| line.starts_with("Cost"))
             .unwrap()
     );
 }
