@@ -112,7 +112,10 @@ impl From<Error> for io::Error {
                 Failure::NothingBound => ErrorKind::AddrInUse,
                 Failure::Unreachable => ErrorKind::HostUnreachable,
                 Failure::Refused => ErrorKind::ConnectionRefused,
-                Failure::NoAnswer | Failure::NoPeer | Failure::ElectionLost => ErrorKind::TimedOut,
+                Failure::NoAnswer
+                | Failure::NoHandshake
+                | Failure::NoPeer
+                | Failure::ElectionLost => ErrorKind::TimedOut,
                 Failure::ConnectionLost => ErrorKind::ConnectionReset,
             },
             // Not `Interrupted`, after which many callers try again.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{
     bucket::Rule,
     connection::{Failure, Reject, Role},
+    statistics::Statistics,
     time::MonoTime,
 };
 
@@ -122,6 +123,8 @@ pub enum EventKind {
         /// This side's role.
         role: Role,
     },
+    /// What the attempt has sent and received, right before it fails.
+    Statistics(Statistics),
     /// The attempt ends without a connection.
     Failed {
         /// Reason.

@@ -21,7 +21,6 @@
 mod interface;
 mod port;
 mod scheduling;
-mod tally;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -35,14 +34,12 @@ use rand_chacha::{
 };
 
 pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource, RefusedBy};
-use self::{
-    port::{BIND_PAUSE, Slot, SlotState},
-    tally::Tally,
-};
+use self::port::{BIND_PAUSE, Slot, SlotState};
 use super::{
     connection::{Failure, Reject, SocketId},
     election::{Election, Output},
     event::{Event, EventKind},
+    statistics::Statistics,
     time::{MonoTime, WallTime},
 };
 
@@ -78,8 +75,8 @@ pub struct Attempt {
     next_ports: Option<MonoTime>,
     /// When the connecting sockets are inspected next.
     next_inspection: MonoTime,
-    /// Counts from which the reason of a failure follows.
-    tally: Tally,
+    /// What was sent and received, from which the reason of a failure follows.
+    statistics: Statistics,
     /// Actions that the caller has not taken yet.
     actions: VecDeque<Action>,
     /// Events that the caller has not taken yet.
@@ -102,7 +99,7 @@ impl Attempt {
             next_socket: 1,
             next_ports: None,
             next_inspection: now + INSPECTION_INTERVAL,
-            tally: Tally::default(),
+            statistics: Statistics::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
             outcome: None,
@@ -214,10 +211,12 @@ impl Attempt {
         let Some(&port) = self.sockets.get(&socket) else { return };
         self.report(now, EventKind::Refused { port, error: error.to_owned() });
         if by == RefusedBy::Host {
-            self.tally.local_errors += 1;
+            self.statistics.local_errors += 1;
             return self.drop_failed(now, socket);
         }
-        self.tally.refusals += 1;
+        let began = self.slots.get(&port).and_then(|slot| slot.connected_at);
+        self.statistics
+            .count_refusal(began.map_or(Duration::MAX, |began| now.since(began)));
         let in_use = self.ports_in_use();
         let slot = self.slots.get_mut(&port);
         let pause = slot.map_or(Duration::ZERO, |slot| slot.refused(in_use));
@@ -233,7 +232,7 @@ impl Attempt {
         }
         let Some(port) = self.sockets.remove(&socket) else { return };
         self.report(now, EventKind::Unavailable { port, error: error.to_owned() });
-        self.tally.unavailable += 1;
+        self.statistics.unavailable += 1;
         let Some(slot) = self.slots.get_mut(&port) else { return };
         slot.state = SlotState::Unavailable { until: now + BIND_PAUSE };
         if std::mem::take(&mut slot.listening) {
@@ -271,6 +270,7 @@ impl Attempt {
             && self.outcome.is_none()
             && now.since(*half_open.get_or_insert(now)) >= limit
         {
+            self.statistics.half_open += 1;
             self.actions.push_back(Action::Reset { socket });
         }
     }
@@ -358,7 +358,7 @@ impl Attempt {
         remote: SocketAddr,
         accepted: bool,
     ) {
-        self.tally.connections += 1;
+        self.statistics.connections += 1;
         let port = local.port();
         self.report(now, EventKind::Connected { port, local, remote, accepted });
         self.election.handle_up(now, socket, port);
@@ -373,12 +373,13 @@ impl Attempt {
                 }
                 Output::Reject(socket, reason) => {
                     let port = self.port_of(socket);
+                    self.statistics.count_rejection(reason);
                     self.report(now, EventKind::Rejected { port, reason });
                     self.actions.push_back(Action::Close { socket });
                     self.drop_failed(now, socket);
                 }
                 Output::Hello(socket, hello, role) => {
-                    self.tally.hellos += 1;
+                    self.statistics.hellos += 1;
                     let port = self.port_of(socket);
                     self.report(now, EventKind::Hello { port, peer_port: hello.port, role });
                 }
@@ -390,7 +391,7 @@ impl Attempt {
                     self.outcome = Some(Outcome::Elected { socket, role });
                 }
                 Output::Lost => {
-                    let reason = self.tally.failure();
+                    let reason = self.statistics.failure();
                     self.fail(now, reason);
                 }
             }
@@ -398,6 +399,7 @@ impl Attempt {
     }
 
     fn fail(&mut self, now: MonoTime, reason: Failure) {
+        self.report(now, EventKind::Statistics(self.statistics));
         self.report(now, EventKind::Failed { reason });
         self.outcome = Some(Outcome::Failed(reason));
     }

@@ -135,11 +135,12 @@ impl Attempt {
     }
 
     fn connect(&mut self, now: MonoTime, port: u16) {
-        self.tally.connects += 1;
+        self.statistics.connects += 1;
         let socket = self.new_socket(port);
         let resyn = self.resyn(now, port);
         let Some(slot) = self.slots.get_mut(&port) else { return };
         slot.state = SlotState::Connecting { socket, resyn, half_open: None };
+        slot.connected_at = Some(now);
         self.actions.push_back(Action::Connect { socket, port });
         self.report(now, EventKind::Connect { port });
     }
