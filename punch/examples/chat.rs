@@ -7,8 +7,8 @@
 //! cargo run -p punch --example chat -- 127.0.0.1 127.0.0.2   # in another
 //! ```
 //!
-//! Between two hosts the peer's WAN address is enough: the operating system chooses the own address.
-//! Ctrl-D ends the input; the program ends when both sides have ended theirs.
+//! Between two hosts the peer's WAN address is enough: the operating system chooses the own
+//! address. Ctrl-D ends the input; the program ends when both sides have ended theirs.
 
 use std::{
     error::Error,
@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(talk(connection.stream())?)
 }
 
-/// Copies both ways. The end of standard input becomes a half close, so that each side may go on
-/// alone.
+/// Copies in both directions. The end of standard input becomes a half close, so that the other
+/// direction can go on.
 fn talk(stream: &TcpStream) -> io::Result<()> {
     thread::scope(|scope| {
         let sending = scope.spawn(|| {

@@ -25,7 +25,7 @@
 //! | part | content |
 //! |---|---|
 //! | [`Puncher`] | options and [`connect`](Puncher::connect), which blocks the calling thread |
-//! | [`Connection`] | the connection to the peer, as a stream or as a [`TcpStream`](std::net::TcpStream) |
+//! | [`Connection`] | the TCP connection to the peer |
 //! | [`Canceller`] | ends the wait from another thread |
 //! | [`Error`], [`Failure`] | reasons for which there is no connection |
 //! | [`Event`] | progress, for [`Puncher::connect_observed`] |
@@ -65,9 +65,9 @@
 //! # let other = std::thread::spawn(move || other.connect(near).map(|c| c.into_stream()));
 //! let puncher = punch::Puncher::new().session(session).bind(near);
 //! let connection = tokio::task::spawn_blocking(move || puncher.connect(far)).await??;
-//! let stream = connection.into_stream();
-//! stream.set_nonblocking(true)?;
-//! let mut stream = tokio::net::TcpStream::from_std(stream)?;
+//! let plain = connection.into_stream();
+//! plain.set_nonblocking(true)?;
+//! let mut stream = tokio::net::TcpStream::from_std(plain)?;
 //! stream.write_all(b"hello").await?;
 //! # drop(other.join().unwrap()?);
 //! # Ok(())

@@ -1,5 +1,5 @@
-//! Markdown report of a run, for a pull request or the summary of a CI job: expectations, unexpected
-//! results with their causes, and all cells in a folded section.
+//! Markdown report of a run, for a pull request or the summary of a CI job: expectations,
+//! unexpected results with their causes, and all cells in a folded section.
 
 use std::fmt::Write as _;
 
@@ -44,8 +44,8 @@ fn headline(summary: &Summary) -> String {
     format!("{} harness: {facts}", sign(summary.verdict))
 }
 
-fn sign(judgement: Verdict) -> &'static str {
-    match judgement {
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "✅",
         Verdict::Fail => "❌",
         Verdict::Inconclusive => "❔",
@@ -96,15 +96,15 @@ impl ScenarioSection<'_> {
 
     fn expectations(&self) -> String {
         let rows = self.scenario.expectations.iter().map(|expectation| {
-            let finding = ExpectationText::of(expectation, &self.labels);
-            let remark = if finding.remark.is_empty() {
+            let text = ExpectationText::of(expectation, &self.labels);
+            let remark = if text.remark.is_empty() {
                 String::new()
             } else {
-                format!("<br>{}", escaped(&finding.remark))
+                format!("<br>{}", escaped(&text.remark))
             };
-            let measured = format!("{}{remark}", escaped(&finding.measured));
-            let expected = code(&finding.expected);
-            [sign(finding.verdict).to_owned(), measured, expected, escaped(&finding.condition)]
+            let measured = format!("{}{remark}", escaped(&text.measured));
+            let expected = code(&text.expected);
+            [sign(text.verdict).to_owned(), measured, expected, escaped(&text.condition)]
         });
         table(&["", "measured", "expected", "where"], rows.collect())
     }
@@ -300,8 +300,8 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Text as inline code. Backticks, which would end the code, and control characters are left out; the
-/// bar of tables is escaped.
+/// Text as inline code. Backticks, which would end the code, and control characters are left out;
+/// the bar of tables is escaped.
 fn code(text: &str) -> String {
     let text: String = text
         .chars()

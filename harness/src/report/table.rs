@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Table of a scenario's cells in the most detailed layout that fits. One table is preferred; two,
-/// one of rates and one of times, are used if one is too wide. Intervals of the quantiles and medians
-/// in RTTs are left out first. Each line ends in a line feed.
+/// one of rates and one of times, are used if one is too wide. Intervals of the quantiles and
+/// medians in RTTs are left out first. Each line ends in a line feed.
 pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
     let mut values = value_columns(&swept);

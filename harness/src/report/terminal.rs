@@ -219,15 +219,15 @@ impl<'a> ScenarioReport<'a> {
     }
 
     fn expectation(&self, expectation: &ExpectationSummary) -> String {
-        let finding = ExpectationText::of(expectation, &self.labels);
-        let verdict = word(finding.verdict);
+        let text = ExpectationText::of(expectation, &self.labels);
+        let verdict = word(text.verdict);
         let indent = format!("  {:14}", "");
         let first = format!("  {verdict:14}");
-        let mut out = paragraph(&first, &finding.sentence(), self.style.width);
-        if !finding.remark.is_empty() {
-            out.push_str(&paragraph(&indent, &finding.remark, self.style.width));
+        let mut out = paragraph(&first, &text.sentence(), self.style.width);
+        if !text.remark.is_empty() {
+            out.push_str(&paragraph(&indent, &text.remark, self.style.width));
         }
-        out.replacen(verdict, &self.style.paint(ink(finding.verdict), verdict), 1)
+        out.replacen(verdict, &self.style.paint(ink(text.verdict), verdict), 1)
     }
 
     fn against_theory(&self) -> String {

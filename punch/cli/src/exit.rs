@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_has_the_reason_of_the_system_and_of_the_attempt() {
+    fn a_message_includes_the_reason_of_the_system_or_of_the_attempt() {
         let gone = || io::Error::other("it is gone");
         for (error, message) in [
             (Error::NoRoute(gone()), "this machine has no route to the peer: it is gone"),

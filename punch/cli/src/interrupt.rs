@@ -39,7 +39,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Has a signal shut this connection down: the next one, or one that has come already.
+    /// Makes a signal shut this connection down: the next one, or one that has come already.
     pub(crate) fn connected(&self, stream: &TcpStream) -> io::Result<()> {
         let stream = stream.try_clone()?;
         *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);

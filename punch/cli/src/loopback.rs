@@ -17,9 +17,9 @@ const SIDES: [(&str, [u8; 4], [u8; 4]); 2] =
     [("a", [127, 0, 0, 1], [127, 0, 0, 2]), ("b", [127, 0, 0, 2], [127, 0, 0, 1])];
 
 pub(crate) fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
-    let puncher = args.puncher().map_err(Problem::usage)?;
     // The process id keeps two demonstrations at the same time apart.
-    let puncher = puncher.session(format!("loopback {}", std::process::id()));
+    let session = format!("loopback {}", std::process::id());
+    let puncher = args.puncher().map_err(Problem::usage)?.session(session);
     let started = monotonic_now();
     let results = thread::scope(|scope| {
         let sides = SIDES.map(|side| {

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_may_stand_in_brackets() {
+    fn an_address_may_be_in_brackets() {
         let expected = Peer { address: "2001:db8::1".parse().unwrap(), scope_id: 0 };
         assert_eq!(resolve("[2001:db8::1]", None).unwrap(), expected);
         assert_eq!(resolve("2001:db8::1", None).unwrap(), expected);

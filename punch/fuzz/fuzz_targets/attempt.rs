@@ -1,6 +1,7 @@
-//! The whole state machine, fed with events in any order, frames of several peers among them: it
-//! never panics, never asks for a connect on a port that is connecting, hands over no connection
-//! but one that stands, and does nothing after its end.
+//! The state machine of an attempt, with events in any order and frames of several peers.
+//!
+//! It never panics, never connects on a port that is connecting, hands over only an established
+//! connection, and does nothing after its end.
 #![no_main]
 
 use std::{
@@ -72,7 +73,7 @@ impl Said {
     }
 }
 
-/// This side's nonce, or one of four others, of which two follow and two lead.
+/// The nonce of this side, or one of four others, of which two follow and two lead.
 fn some_nonce(index: u8) -> Nonce {
     Nonce([OWN.0[0] - 2 + index % 5; 16])
 }

@@ -1,13 +1,13 @@
-//! The bytes of a peer: whatever comes, in pieces of any size, the decoder takes no more than it
-//! wants, and what it takes for a frame is one.
+//! Bytes of a peer, in pieces of any size: the decoder takes no more than it wants, and every frame
+//! that it returns is encoded to the same bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use punch::proto::wire::{Decoder, MAX_FRAME};
 
 fuzz_target!(|input: (u8, &[u8])| {
-    let (piece, stream) = input;
-    let piece = usize::from(piece).max(1);
+    let (size, stream) = input;
+    let piece = usize::from(size).max(1);
     let mut decoder = Decoder::default();
     let mut rest = stream;
     let mut frame = Vec::new();

@@ -1,5 +1,5 @@
-//! Two elections joined by connections whose bytes an adversary delays, drops for ever or replaces
-//! by garbage: never do they choose different connections, and a leader never succeeds alone.
+//! Two elections and the connections between them, whose bytes an adversary delays, drops or
+//! replaces: they never choose different connections, and a leader never succeeds alone.
 #![no_main]
 
 use std::{
@@ -46,8 +46,8 @@ impl Side {
     }
 }
 
-/// Lets a side speak. Garbage proves nothing about agreement, only that nothing panics: agreement
-/// is checked while everything was `honest`.
+/// Performs the outputs of a side. After garbage the sides need not agree, and only must not panic:
+/// agreement is checked while everything was `honest`.
 fn drain(sides: &mut [Side; 2], speaker: usize, honest: bool) {
     while let Some(output) = sides[speaker].election.poll_output() {
         match output {
@@ -81,7 +81,7 @@ fn drain(sides: &mut [Side; 2], speaker: usize, honest: bool) {
 fuzz_target!(|steps: Vec<Step>| {
     let mut sides = [Side::new(1), Side::new(2)];
     let mut up = [[false; 4]; 2];
-    // Numbers differ between the sides, as they do in life.
+    // The two sides have different numbers for a connection.
     let id = |side: usize, link: u8| SocketId(u32::from(link % 4) + 8 * (1 + side as u32));
     let mut honest = true;
     for step in steps.into_iter().take(400) {

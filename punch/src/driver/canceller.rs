@@ -7,7 +7,7 @@ use std::sync::{
 
 use polling::Poller;
 
-/// A handle that ends a [`Puncher::connect`](super::Puncher::connect) from another thread.
+/// A handle that ends [`Puncher::connect`](super::Puncher::connect) from another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Canceller {
     shared: Arc<Shared>,
@@ -22,8 +22,8 @@ struct Shared {
 }
 
 impl Canceller {
-    /// Makes `connect` return [`Error::Cancelled`](super::Error::Cancelled): every call in
-    /// progress, and every later one.
+    /// Makes every call of `connect`, in progress or later, return
+    /// [`Error::Cancelled`](super::Error::Cancelled).
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
         for poller in self.pollers().iter() {

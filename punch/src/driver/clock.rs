@@ -1,11 +1,13 @@
-//! The only file that reads a clock.
+//! The readings of both clocks. No other file of the library reads a clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::proto::time::{MonoTime, WallTime};
 
-/// Reads the monotonic clock: `CLOCK_MONOTONIC` on Unix, so that readings of several processes on
-/// one machine compare; elsewhere the time since the first call.
+/// Reads the monotonic clock.
+///
+/// On Unix this is `CLOCK_MONOTONIC`: readings of several processes on one machine are comparable.
+/// On other systems it is the time since the first call.
 #[cfg(unix)]
 pub fn monotonic_now() -> MonoTime {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -17,8 +19,10 @@ pub fn monotonic_now() -> MonoTime {
     MonoTime::default() + Duration::from_secs(seconds) + Duration::from_nanos(nanos)
 }
 
-/// Reads the monotonic clock: `CLOCK_MONOTONIC` on Unix, so that readings of several processes on
-/// one machine compare; elsewhere the time since the first call.
+/// Reads the monotonic clock.
+///
+/// On Unix this is `CLOCK_MONOTONIC`: readings of several processes on one machine are comparable.
+/// On other systems it is the time since the first call.
 #[cfg(not(unix))]
 #[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
 pub fn monotonic_now() -> MonoTime {

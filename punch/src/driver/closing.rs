@@ -38,7 +38,7 @@ const MAX_READS: usize = 64;
 /// Interval at which the chosen connection is checked for unacknowledged bytes.
 const ACK_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The connections that were not chosen, while they are closed in the background.
+/// The connections that were not chosen, which are being closed in the background.
 #[derive(Debug)]
 pub struct ClosingSockets(Option<JoinHandle<()>>);
 
@@ -50,9 +50,9 @@ pub(crate) struct UnacknowledgedAck {
 }
 
 impl ClosingSockets {
-    /// Closes `sockets` on a thread of its own, within 4 s. Whatever can be done without waiting is
-    /// done before this function returns: if the process ends before the thread, the kernel has
-    /// nothing to reset.
+    /// Closes `sockets` on a new thread, within 4 s. Everything that needs no waiting is done
+    /// before this function returns: if the process ends before the thread, the kernel has nothing
+    /// to reset.
     pub(crate) fn start(
         sockets: Vec<Socket>,
         role: Role,
@@ -74,7 +74,7 @@ impl ClosingSockets {
         )
     }
 
-    /// Waits until all of them are closed, 4 s at most.
+    /// Waits until all connections are closed, 4 s at most.
     pub fn wait(self) {
         if let Some(thread) = self.0 {
             let _ = thread.join();
@@ -175,9 +175,10 @@ impl ClosingSocket {
         Self { socket, fin_sent: false }
     }
 
-    /// Reads what has arrived, up to [`MAX_READS`] times; true once the connection is at its end.
+    /// Reads and discards what has arrived, up to [`MAX_READS`] times. True once the connection is
+    /// at its end.
     fn advance(&mut self, role: Role) -> bool {
-        // Repeated for a handshake that has just ended: the FIN could not be sent before.
+        // Tried each time: during a handshake, no FIN can be sent.
         if role == Role::Leader {
             self.send_fin();
         }

@@ -1,4 +1,4 @@
-//! A connection to the peer.
+//! [`Connection`], a TCP connection to the peer.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
@@ -13,10 +13,11 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 use super::{closing::ClosingSockets, event_loop::Elected};
 use crate::proto::connection::Role;
 
-/// A connection to the peer.
+/// A TCP connection to the peer.
 ///
-/// It is read and written as a [`TcpStream`] is, through `&Connection` as well, so that one thread
-/// may read while another writes. [`Self::stream`] has the other methods of a stream.
+/// It implements [`Read`] and [`Write`] as a [`TcpStream`] does. `&Connection` implements them as
+/// well, so that one thread may read while another writes. [`Self::stream`] gives the stream
+/// itself, for the other methods of a [`TcpStream`].
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -27,8 +28,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The TCP connection. It is blocking and has the system's default options, except that on
-    /// Linux a segment that is lost while few are in flight is repeated at a constant interval
+    /// The TCP connection as a stream.
+    ///
+    /// It is blocking and has the system's default options, with one exception on Linux: while few
+    /// segments are in flight, a lost one is repeated at a constant interval
     /// (`TCP_THIN_LINEAR_TIMEOUTS`).
     pub fn stream(&self) -> &TcpStream {
         &self.stream
@@ -44,19 +47,20 @@ impl Connection {
         self.remote
     }
 
-    /// Role of this side in the election. Exactly one side leads: a ready-made tie-breaker.
+    /// Role of this side in the election. Exactly one side leads, so that the role can decide which
+    /// side speaks first.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The TCP connection alone. The connections that were not chosen are closed in the
-    /// background, within 4 s; a process that ends sooner may reset them.
+    /// The stream alone. The connections that were not chosen are closed in the background, within
+    /// 4 s. If the process ends sooner, they may be reset.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    /// The TCP connection, and the connections that were not chosen. A process that is about to
-    /// end waits for the latter ([`ClosingSockets::wait`]).
+    /// The stream, and the connections that were not chosen. A process that is about to end should
+    /// wait for the latter ([`ClosingSockets::wait`]).
     pub fn into_parts(self) -> (TcpStream, ClosingSockets) {
         (self.stream, self.closing)
     }

@@ -1,4 +1,4 @@
-//! The reasons for which [`Puncher::connect`](super::Puncher::connect) returns no connection.
+//! [`Error`]: why [`Puncher::connect`](super::Puncher::connect) has returned no connection.
 
 use std::{
     error, fmt,
@@ -10,13 +10,15 @@ use crate::proto::{attempt::MAX_FIXED_PORTS, connection::Failure};
 
 /// Reason for which there is no connection.
 ///
-/// The text of an error does not contain that of its [`source`](error::Error::source): print both.
+/// The text of an error does not contain that of its [`source`](error::Error::source). A program
+/// that prints an error should print its sources too.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be a peer's: it is unspecified, multicast or broadcast.
     InvalidPeer(IpAddr),
-    /// The address is link-local, and [`Puncher::scope_id`](super::Puncher::scope_id) names no link.
+    /// The address is link-local, and [`Puncher::scope_id`](super::Puncher::scope_id) names no
+    /// interface.
     NoScope(IpAddr),
     /// The peer's address is the one from which this machine would punch.
     OwnAddress(IpAddr),
@@ -96,7 +98,7 @@ impl fmt::Display for Error {
 }
 
 impl From<Error> for io::Error {
-    /// An error of the system keeps its kind, and the whole [`Error`] is inside.
+    /// Wraps the error. Its kind follows from the reason; an error of the system keeps its kind.
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::InvalidPeer(_)

@@ -1,4 +1,6 @@
-//! The driver of the protocol: clock, sockets, and one thread that waits for events.
+//! The driver of [`proto`](crate::proto): clock, sockets, and an event loop on the calling thread.
+//!
+//! Its main types, [`Puncher`] and [`Connection`], are at the root of the crate as well.
 
 mod canceller;
 pub mod clock;

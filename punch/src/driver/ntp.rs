@@ -1,4 +1,4 @@
-//! How far this machine's clock is off, by an SNTP server (RFC 4330). Feature `ntp`.
+//! The offset of this machine's clock, measured with an SNTP server (RFC 4330). Feature `ntp`.
 
 use std::{
     io,
@@ -10,27 +10,28 @@ use rsntp::SntpClient;
 
 use crate::proto::time::ClockOffset;
 
-/// Where a server listens unless it is said.
+/// The default port of a server.
 const PORT: u16 = 123;
 
-/// How long an answer may take.
+/// Maximum time until the answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a server said.
+/// One measurement of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// What to add to this machine's clock so that it agrees with the server's.
+    /// The offset that, added to this machine's clock, gives the server's time.
     pub offset: ClockOffset,
-    /// Time from the question to the answer; the offset is right to within half of it.
+    /// Time from the question to the answer. The error of the offset is at most half of it.
     pub round_trip: Duration,
 }
 
-/// Asks a server: a name or an address, with its port where that is not 123 (`name:port`,
-/// `[address]:port`). Waits for its answer for 3 s at most.
+/// Asks a time server, and waits for its answer for 3 s at most.
+///
+/// `server` is a name or an address, with a port if that is not 123: `name:port`, `[address]:port`.
 ///
 /// # Errors
-/// The name does not resolve, the server does not answer, or it says that it does not know.
+/// The name does not resolve, the server does not answer, or its clock is not synchronised.
 pub fn ask(server: &str) -> io::Result<Reading> {
     let server = resolve(server)?;
     let any: IpAddr = match server {
@@ -44,13 +45,13 @@ pub fn ask(server: &str) -> io::Result<Reading> {
     let seconds = result.clock_offset().as_secs_f64();
     let offset = ClockOffset::from_secs_f64(seconds)
         .ok_or_else(|| io::Error::other(format!("an offset of {seconds} s is not a clock's")))?;
-    let round_trip = result.round_trip_delay().as_secs_f64();
-    // A server that claims to have taken longer than the round trip makes it negative.
-    let round_trip = Duration::try_from_secs_f64(round_trip).unwrap_or_default();
+    let delay_s = result.round_trip_delay().as_secs_f64();
+    // Negative if the server claims to have taken longer than the whole exchange.
+    let round_trip = Duration::try_from_secs_f64(delay_s).unwrap_or_default();
     Ok(Reading { offset, round_trip })
 }
 
-/// The address that the system prefers.
+/// The address of a server, the first one of a name.
 fn resolve(server: &str) -> io::Result<SocketAddr> {
     let bare = server
         .strip_prefix('[')
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
     use crate::driver::clock::wall_now;
 
-    /// Seconds from the NTP era's begin (1900) to the Unix epoch.
+    /// Seconds from the start of the NTP era (1900) to the Unix epoch.
     const ERA: i128 = 2_208_988_800;
 
     /// Answers one question with the time of a clock that is `ahead_s` ahead of this machine's.
@@ -84,8 +85,8 @@ mod tests {
             let mut packet = [0; 48];
             let (_, client) = socket.recv_from(&mut packet).unwrap();
             let nanos = i128::from(wall_now().as_nanos()) + i128::from(ahead_s) * 1_000_000_000;
-            let stamp = ((ERA * 1_000_000_000 + nanos) << 32) / 1_000_000_000;
-            let stamp = u64::try_from(stamp).unwrap().to_be_bytes();
+            let fixed_point = ((ERA * 1_000_000_000 + nanos) << 32) / 1_000_000_000;
+            let stamp = u64::try_from(fixed_point).unwrap().to_be_bytes();
             let originate: [u8; 8] = packet[40..48].try_into().unwrap();
             packet[0] = 0b00_100_100; // no leap second, version 4, server
             packet[1] = 2; // stratum
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_is_put_forward_and_one_ahead_back() {
+    fn the_offset_is_positive_for_a_clock_that_is_behind() {
         for (address, ahead_s) in [("127.0.0.1", 37), ("127.0.0.1", -37), ("::1", 37)] {
             let reading = ask(&server(address, ahead_s)).unwrap();
             let error = reading.offset.as_nanos() - ahead_s * 1_000_000_000;
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_may_be_given_with_a_port_or_without() {
+    fn a_server_is_given_with_or_without_its_port() {
         for (given, address) in [
             ("192.0.2.1", "192.0.2.1:123"),
             ("192.0.2.1:9", "192.0.2.1:9"),
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_not_there_is_an_error() {
+    fn a_server_that_does_not_answer_is_an_error() {
         let nobody = UdpSocket::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

@@ -28,14 +28,14 @@ use crate::proto::{
     wire::{Nonce, SessionTag},
 };
 
-/// How the connection is chosen among several.
+/// The election: the choice of one connection among several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ElectionKind {
-    /// HELLO / COMMIT / ACK: no address needed, and both sides know.
+    /// HELLO / COMMIT / ACK. It needs no address, and both sides know the result.
     #[default]
     Nonce,
-    /// The article's: the greater WAN address leads, one `$`, no answer.
+    /// The article's: the side with the greater WAN address sends one `$`, without an answer.
     WanIp {
         /// This side's WAN address.
         own: IpAddr,
@@ -68,10 +68,10 @@ impl FromStr for ElectionKind {
     }
 }
 
-/// Connects to a peer behind NATs: options, then [`Puncher::connect`].
+/// Options of an attempt, and [`connect`](Self::connect), which makes it.
 ///
-/// Both peers need the same rule, clock error, session and election, and clocks that are right
-/// within the clock error.
+/// Both peers need the same rule, schedule, clock error, session and election, and clocks that are
+/// right within the clock error.
 ///
 /// ```no_run
 /// use std::{io::Write, time::Duration};
@@ -105,7 +105,7 @@ impl Default for Puncher {
 }
 
 impl Puncher {
-    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, 30 s.
+    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 30 s.
     pub fn new() -> Self {
         Self {
             rule: Rule::default(),
@@ -124,101 +124,110 @@ impl Puncher {
         }
     }
 
-    /// How buckets follow from the clock.
+    /// Sets the rule by which buckets follow from the clock.
     #[must_use]
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rule = rule;
         self
     }
 
-    /// The generator that turns buckets into ports.
+    /// Sets the generator that turns buckets into ports.
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// These ports instead of those of the clock, for callers who have signalling: both peers need
-    /// the same ones, in the same order (the first two are tried most often, every other one leaves
-    /// repeats to the kernel), and at most [`MAX_FIXED_PORTS`].
+    /// Sets ports to use instead of those of the clock, for callers who have signalling.
+    ///
+    /// Both peers need the same ports in the same order, since the order decides how a port is
+    /// tried: the first two are tried most often, and every other one leaves repeats of a SYN to
+    /// the kernel. There may be 1 to [`MAX_FIXED_PORTS`] of them.
     #[must_use]
     pub fn fixed_ports(mut self, ports: impl Into<Vec<u16>>) -> Self {
         self.fixed_ports = Some(ports.into());
         self
     }
 
-    /// How far each clock may be from true time; the window is twice that plus 2 s.
+    /// Sets the maximum difference of each clock from true time. A window is twice that plus 2 s
+    /// long.
     #[must_use]
     pub fn max_clock_error(mut self, error: Duration) -> Self {
         self.max_clock_error = error;
         self
     }
 
-    /// What to add to the system's wall clock.
+    /// Sets the offset that is added to the system's wall clock.
     #[must_use]
     pub fn clock_offset(mut self, offset: ClockOffset) -> Self {
         self.clock_offset = offset;
         self
     }
 
-    /// A name that both peers share, so that several pairs can punch between the same addresses.
+    /// Sets a name that both peers share. It keeps several pairs on the same addresses apart.
     #[must_use]
     pub fn session(mut self, name: impl Into<String>) -> Self {
         self.session = name.into();
         self
     }
 
-    /// How the connection is chosen.
+    /// Sets the election of the connection.
     #[must_use]
     pub fn election(mut self, election: ElectionKind) -> Self {
         self.election = election;
         self
     }
 
-    /// The local address to punch from; by default the one the system would use for the peer.
+    /// Sets the local address to punch from. By default it is the one from which the system would
+    /// send to the peer.
     #[must_use]
     pub fn bind(mut self, address: IpAddr) -> Self {
         self.bind = Some(address.to_canonical());
         self
     }
 
-    /// The interface index through which a link-local IPv6 peer is reached (its scope).
+    /// Sets the scope of a link-local IPv6 peer: the index of the interface that reaches it.
     #[must_use]
     pub fn scope_id(mut self, scope_id: u32) -> Self {
         self.scope_id = scope_id;
         self
     }
 
-    /// Whether to listen on each port as well (default). The `article` rule never listens.
+    /// Sets whether each port is listened on as well, which is the default. Under the `article`
+    /// rule no port ever is.
     #[must_use]
     pub fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
         self
     }
 
-    /// How long to try: no new decision is taken after that. Where the peer has been met by then,
-    /// a side that leads waits for its answer for [`GRACE`](crate::proto::election::GRACE) more, and one
-    /// that follows for its decision for twice as long; and whatever connections there are have a
-    /// second to be closed in order.
+    /// Sets the time after which no new decision is taken.
+    ///
+    /// The attempt may end later. If the peer was met in time, a side that leads waits for the
+    /// peer's answer for [`GRACE`](crate::proto::election::GRACE) more, and a side that follows
+    /// waits for the peer's decision for twice that time. Then closing the connections takes one
+    /// second at most.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Makes nonce and pauses reproducible, for tests. By default they come from the system.
+    /// Sets the seed of the nonce and of the random pauses, for tests. By default both are random
+    /// numbers of the system.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// A handle that ends [`Self::connect`] from another thread, also those of clones.
+    /// A handle that ends [`Self::connect`] from another thread, of this puncher and of its clones.
     pub fn canceller(&self) -> Canceller {
         self.cancel.clone()
     }
 
-    /// Punches until connected to `peer` or the time is over. Blocks the calling thread.
+    /// Connects to `peer`, given by its address as seen from here. Blocks the calling thread until
+    /// there is a connection or the time is over.
     ///
     /// # Errors
     /// See [`Error`].
@@ -226,7 +235,7 @@ impl Puncher {
         self.connect_observed(peer, |_| {})
     }
 
-    /// As [`Self::connect`], telling `observer` of everything that happens.
+    /// Connects as [`Self::connect`] does, and calls `observer` with each event.
     ///
     /// # Errors
     /// See [`Error`].
@@ -274,7 +283,7 @@ impl Puncher {
         if local == peer { Err(Error::OwnAddress(peer)) } else { Ok(local) }
     }
 
-    /// An address with the scope that link-local IPv6 needs.
+    /// The socket address of `address`, with the scope that link-local IPv6 needs.
     fn scoped(&self, address: IpAddr) -> SocketAddr {
         match address {
             IpAddr::V4(_) => SocketAddr::new(address, 0),

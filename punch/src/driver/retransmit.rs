@@ -103,8 +103,8 @@ mod tests {
 
     /// The congestion controls of this machine; BBR is the one that needs replacing.
     fn congestion_controls() -> Vec<String> {
-        let list = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
-        let list = list.expect("Linux lists them");
+        let list = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
+            .expect("Linux lists them");
         list.split_whitespace().map(str::to_owned).collect()
     }
 

@@ -16,7 +16,7 @@ pub(crate) const DEFAULT_RTO_MIN_US: i32 = 200_000;
 /// Length of a listener's queue of connections that have not been accepted.
 const BACKLOG: i32 = 16;
 
-/// Destination port of the route lookup; any would do, since nothing is sent (RFC 863).
+/// Destination port of the route lookup (RFC 863). Any port would do, since nothing is sent.
 const DISCARD_PORT: u16 = 9;
 
 /// The step at which opening a socket failed.
@@ -24,7 +24,7 @@ const DISCARD_PORT: u16 = 9;
 pub(crate) enum OpenError {
     /// The port cannot be used on this machine.
     Bind(io::Error),
-    /// No socket is left or no route is known on this machine; a later try may succeed.
+    /// This machine has no socket left, or knows no route. A later try may succeed.
     Connect(io::Error),
 }
 
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use crate::driver::testing::wait;
 
-    /// Otherwise a peer that was never there would look like one whose NAT refuses.
+    /// A time-out that counted as a refusal would report an absent peer as one whose NAT refuses.
     #[test]
     fn a_syn_that_nobody_answers_times_out_and_is_not_refused() {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

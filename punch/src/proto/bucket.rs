@@ -1,9 +1,10 @@
-//! From the clock to buckets: the number both peers share without a word.
+//! From the clock to buckets: numbers that both peers compute without exchanging a message.
 //!
-//! Time is cut into windows of W seconds; a bucket is the index of a window. With one bucket in
-//! use, two clocks that differ by d agree with probability 1 − |d|/W only. With two neighbouring
-//! buckets in use and W ≥ D + H (D the largest skew, H the time a handshake needs) at least one is
-//! common whenever both peers run, and stays so for at least H more.
+//! Time is divided into windows of W seconds, and a bucket is the index of a window. With one
+//! bucket in use, two clocks that differ by d agree with probability 1 − |d|/W only. Therefore two
+//! neighbouring buckets are in use, and W ≥ D + H, where D is the largest difference of the clocks
+//! and H the time that a handshake needs. Then the peers always have a common bucket that both use
+//! for H or longer.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -12,24 +13,25 @@ use super::{
     time::WallTime,
 };
 
-/// Time left for a handshake in the window: H in the module's words.
+/// Time for a handshake: H in the documentation of this module.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 
-/// How buckets follow from the clock.
+/// Rule by which buckets follow from the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Rule {
-    /// Buckets {i, i+1} with i = ⌊clock / W⌋, re-evaluated while running.
+    /// The two buckets i and i + 1, where i = ⌊clock / W⌋. They are followed while the attempt
+    /// runs.
     #[default]
     Rolling,
-    /// The article's: one bucket, ⌊(clock − max_clock_error) / W⌋, chosen once.
+    /// The article's: the one bucket ⌊(clock − max_clock_error) / W⌋, taken once, at the start.
     Article,
 }
 
 impl Rule {
-    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    /// Every rule with its name, which [`Display`](fmt::Display) writes and [`FromStr`] reads.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("rolling", Self::Rolling), ("article", Self::Article)];
 }
@@ -48,7 +50,7 @@ impl FromStr for Rule {
     }
 }
 
-/// A rule and the clock error it allows for.
+/// Buckets by a rule, for a maximum clock error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Buckets {
     rule: Rule,
@@ -69,14 +71,14 @@ impl Buckets {
         self.rule
     }
 
-    /// W: twice the clock error plus 2 s; 42 s for the article's 20 s.
+    /// W: twice the clock error plus 2 s. It is 42 s by default.
     pub fn window(self) -> Duration {
         self.max_clock_error
             .saturating_mul(2)
             .saturating_add(HANDSHAKE)
     }
 
-    /// The buckets in use when the clock reads `wall`: two for `rolling`, one for `article`.
+    /// The buckets in use when the clock reads `wall`: two under `rolling`, one under `article`.
     pub fn at(self, wall: WallTime) -> RangeInclusive<i64> {
         match self.rule {
             Rule::Rolling => {
@@ -90,7 +92,8 @@ impl Buckets {
         }
     }
 
-    /// When the buckets in use change after `wall`; `None` if they never do.
+    /// The first reading of the clock after `wall` at which the buckets in use change; `None` if
+    /// they never do.
     pub fn next_change(self, wall: WallTime) -> Option<WallTime> {
         match self.rule {
             Rule::Rolling => {
@@ -134,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_of_clocks_and_errors_have_buckets() {
+    fn extreme_clocks_and_clock_errors_have_buckets() {
         for rule in [Rule::Rolling, Rule::Article] {
             for error in [Duration::ZERO, Duration::MAX] {
                 let buckets = Buckets::new(rule, error);
@@ -159,7 +162,7 @@ mod tests {
         }
 
         #[test]
-        fn some_common_bucket_lasts_for_a_whole_handshake(
+        fn a_common_bucket_lasts_for_a_handshake(
             wall in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000,
             skew in -40_000_000_000_i64..=40_000_000_000,
         ) {
@@ -173,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn buckets_change_when_they_say(
+        fn buckets_change_at_the_predicted_time(
             wall in -4_000_000_000_000_000_000_i64..4_000_000_000_000_000_000,
         ) {
             let buckets = Buckets::new(Rule::Rolling, ERROR);

@@ -1,4 +1,4 @@
-//! Terms that the state machines share: number of a socket, role, reasons.
+//! Types that the state machines share: number of a socket, role, reasons.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Role {
     /// Decides with which peer to connect: the side with the larger nonce, or with the greater WAN
     /// address.
     Leader,
-    /// Accepts the leader's decision. By the `nonce` election it then chooses the connection.
+    /// Accepts the leader's decision. In the `nonce` election it then chooses the connection.
     Follower,
 }
 
@@ -24,12 +24,12 @@ pub enum Role {
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Reject {
-    /// The other end is this very process.
+    /// The other end is this attempt itself.
     #[cfg_attr(feature = "serde", serde(rename = "oneself"))]
     SelfConnection,
     /// The bytes belong to another protocol, or to another version of this one.
     Garbage,
-    /// The peer belongs to another session, or sent a frame that has no place in this run.
+    /// The peer belongs to another session, or has sent a frame that this run does not expect.
     Stranger,
 }
 

@@ -1,15 +1,19 @@
-//! Choosing one connection among several, so that both peers choose the same.
+//! The choice of one connection among several, the same on both sides.
 //!
-//! `nonce` (default): the side with the larger nonce leads. The leader decides once with whom it
-//! will connect: with the first peer that said HELLO; it says so by the same COMMIT on every
-//! connection with that peer. The follower takes the connection on which the first COMMIT arrives,
-//! so that a lost one costs nothing, and answers with the same ACK on all. The leader takes the
-//! connection that the ACK names, once it has read the ACK there. Never do the two end with
-//! different connections, and if the leader succeeds so has the follower. A lost ACK can leave the
-//! follower with a connection that closes at once: two generals, unavoidable.
+//! The election `nonce` (default): the side with the larger nonce leads.
 //!
-//! `wan-ip`: the article's: the peer with the greater WAN address sends one `$` on its first
-//! connection; there is no answer.
+//! 1. The leader decides once with whom it connects: with the first peer whose HELLO it reads. It
+//!    sends the same COMMIT on every connection with that peer.
+//! 2. The follower takes the connection on which the first COMMIT arrives, so that a lost COMMIT
+//!    costs no time. It sends the same ACK on every connection.
+//! 3. The leader takes the connection that the ACK names, once it has read the ACK there.
+//!
+//! The two never end with different connections, and if the leader succeeds, the follower has
+//! succeeded. If the ACK is lost, the follower may have a connection that closes at once. No
+//! protocol can exclude this (two generals' problem).
+//!
+//! The election `wan-ip`, which is the article's: the peer with the greater WAN address sends one
+//! `$` on its first connection. There is no answer.
 //!
 //! Order of calls: any `handle_*`, then [`Election::poll_output`] until it returns `None`.
 
@@ -24,22 +28,22 @@ use super::{
     wire::{Choice, Decoder, Frame, Hello, Nonce, SessionTag},
 };
 
-/// G: how much longer than the deadline a leader that has sent COMMIT waits for the ACK. A follower
-/// that has exchanged HELLOs waits 2 G.
+/// G: time after the deadline for which a leader that has sent COMMIT waits for the ACK. A follower
+/// that has read the leader's HELLO waits for 2 G.
 pub const GRACE: Duration = Duration::from_secs(2);
 
 /// The article's success byte.
 const DOLLAR: u8 = b'$';
 
-/// How the connection is chosen.
+/// The election, with what this side needs for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// HELLO / COMMIT / ACK; the larger nonce leads.
+    /// HELLO / COMMIT / ACK. The side with the larger nonce leads.
     Nonce {
         /// Nonce of this run.
         own: Nonce,
-        /// Only peers with the same tag are talked to.
+        /// Session of this side. A peer with another tag is rejected.
         session: SessionTag,
     },
     /// The article's single `$`.
@@ -49,21 +53,22 @@ pub enum Scheme {
     },
 }
 
-/// What the election wants done, or has found.
+/// An action that the election asks for, or a result.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Output {
-    /// Send these bytes on this connection.
+    /// Asks to send these bytes on this connection.
     Send(SocketId, Vec<u8>),
-    /// This connection is not with the peer: close it.
+    /// Asks to close this connection, which is of no use.
     Reject(SocketId, Reject),
-    /// The peer said HELLO.
+    /// The HELLO of the peer has arrived. The role is that of this side.
     Hello(SocketId, Hello, Role),
-    /// It is this connection: the follower has taken it, or the leader has learnt so.
+    /// This connection is chosen: the follower takes it, or the leader has read an ACK that names
+    /// it.
     Decided(SocketId, Role),
-    /// The connection is free of frames and may be handed over.
+    /// All frames on the chosen connection are read: it may be handed over.
     Elected(SocketId, Role),
-    /// No connection will be chosen any more.
+    /// The election has ended without a connection.
     Lost,
 }
 
@@ -79,16 +84,16 @@ pub struct Election {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum State {
-    /// This side has neither committed itself nor taken a connection.
+    /// This side has neither sent COMMIT nor taken a connection.
     Undecided,
-    /// This side leads, and has sent COMMIT to this peer; waits for the ACK on the chosen
-    /// connection. `chosen`: an ACK on another has named it.
+    /// This side leads, has sent COMMIT to `follower`, and waits for the ACK on the chosen
+    /// connection. `chosen` is that connection, once an ACK on another one has named it.
     AwaitAck { follower: Nonce, chosen: Option<SocketId> },
-    /// Over, well or not.
+    /// The election has ended.
     Over,
 }
 
-/// One standing connection. Each direction carries HELLO, then COMMIT or ACK, then user data.
+/// An established connection. Each direction carries HELLO, then COMMIT or ACK, then user data.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Link {
     decoder: Decoder,
@@ -117,12 +122,12 @@ impl Election {
         }
     }
 
-    /// What to do next; call until `None` after each `handle_*`.
+    /// The next output. To be called after each `handle_*`, until it returns `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`]; `None` once over.
+    /// Time at which to call [`Self::handle_timeout`]; `None` once the election has ended.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
         match self.state {
             State::Undecided if self.has_leader() => Some(self.deadline + GRACE * 2),
@@ -132,8 +137,8 @@ impl Election {
         }
     }
 
-    /// How many bytes may be read from a connection: never more than the frame that is expected,
-    /// 0 when what follows belongs to the user.
+    /// Number of bytes that may be read from a connection: never beyond the expected frame, and 0
+    /// if the next byte belongs to the user.
     pub fn wants(&self, id: SocketId) -> usize {
         if self.state == State::Over {
             return 0;
@@ -146,7 +151,7 @@ impl Election {
         }
     }
 
-    /// A connection stands; `port` is its local port.
+    /// Handles a connection that is established. `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
         let awaited = Awaited::Hello;
         self.links
@@ -167,7 +172,7 @@ impl Election {
         }
     }
 
-    /// Bytes came in, at most [`Self::wants`].
+    /// Handles bytes that were read from a connection, at most [`Self::wants`].
     pub fn handle_data(&mut self, now: MonoTime, id: SocketId, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         match self.scheme {
@@ -190,16 +195,16 @@ impl Election {
         }
     }
 
-    /// A connection is gone.
+    /// Handles the end of a connection.
     pub fn handle_down(&mut self, id: SocketId) {
         self.links.remove(&id);
         if matches!(self.state, State::AwaitAck { chosen: Some(chosen), .. } if chosen == id) {
-            // The follower has taken it: there is no second choice.
+            // The follower has taken this connection, and chooses no other.
             self.conclude(Output::Lost);
         }
     }
 
-    /// Time has passed.
+    /// Ends the election if its time is over at `now`.
     pub fn handle_timeout(&mut self, now: MonoTime) {
         if self.poll_timeout().is_some_and(|due| now >= due) {
             self.conclude(Output::Lost);
@@ -241,7 +246,7 @@ impl Election {
         match self.links.get(&id).map(|link| link.awaited) {
             Some(Awaited::Choice(Choice { nonce: peer, .. }))
                 if self.state == State::Undecided && peer > own && follower == own => {}
-            // Among others: this side leads another follower, and has said so.
+            // One of the reasons: this side leads, and has sent COMMIT to another peer.
             _ => return self.reject(id, Reject::Stranger),
         }
         self.outputs.push_back(Output::Decided(id, Role::Follower));
@@ -278,7 +283,8 @@ impl Election {
         }
     }
 
-    /// The connection that the peer named so in its HELLO, if nothing has come on it since.
+    /// The connection to which the peer's HELLO has given this name, if no further frame has
+    /// arrived on it.
     fn link_named(&self, choice: Choice) -> Option<SocketId> {
         let mut links = self.links.iter();
         links
@@ -286,7 +292,7 @@ impl Election {
             .map(|(&id, _)| id)
     }
 
-    /// Whether a peer that leads has said HELLO on a standing connection.
+    /// Whether the HELLO of a peer that leads has arrived on an established connection.
     fn has_leader(&self) -> bool {
         let Scheme::Nonce { own, .. } = self.scheme else { return false };
         self.links.values().any(|link| match link.awaited {

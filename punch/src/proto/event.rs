@@ -1,4 +1,4 @@
-//! What an attempt reports of itself: for progress messages, for `--events` and for the harness.
+//! Events by which an attempt reports its progress.
 
 use std::net::SocketAddr;
 
@@ -8,19 +8,19 @@ use super::{
     time::MonoTime,
 };
 
-/// Something that happened, and when.
+/// An event of an attempt, with its time.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
     /// Monotonic time in nanoseconds (`CLOCK_MONOTONIC` where there is one).
     #[cfg_attr(feature = "serde", serde(rename = "t_ns"))]
     pub at: MonoTime,
-    /// What happened. Flattened so that a line is one flat object: easy to filter.
+    /// The event. As JSON its fields stand beside `t_ns`, in one flat object.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub kind: EventKind,
 }
 
-/// What happened.
+/// Kind of an event, with its details.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(
@@ -36,43 +36,44 @@ pub enum EventKind {
         /// The rule in use; absent with fixed ports.
         #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none", default))]
         rule: Option<Rule>,
-        /// What the (offset) wall clock reads, in nanoseconds since the Unix epoch.
+        /// Reading of the wall clock, offset included, in nanoseconds since the Unix epoch.
         wall_ns: i64,
     },
-    /// The ports in use from here on.
+    /// The ports in use change.
     Ports {
-        /// Buckets they come from; empty with fixed ports.
+        /// Buckets in use; empty with fixed ports.
         buckets: Vec<i64>,
-        /// The ports.
+        /// All ports in use.
         ports: Vec<u16>,
     },
-    /// A port is left out, since it could not be bound.
+    /// A port cannot be bound, and is left out.
     Unavailable {
         /// The port.
         port: u16,
-        /// What the system said.
+        /// Error text of the system.
         error: String,
     },
-    /// No listener on this port: it only connects.
+    /// A port cannot be listened on. It still connects.
     NoListener {
         /// The port.
         port: u16,
-        /// What the system said.
+        /// Error text of the system.
         error: String,
     },
-    /// A connect: a SYN leaves with a fresh socket.
+    /// A fresh socket connects: a SYN leaves.
     Connect {
         /// The port, local and remote.
         port: u16,
     },
-    /// A connect was answered by a RST or an ICMP error, or failed at once.
+    /// A connect is refused: a RST or an ICMP error has arrived, or the connect failed on this
+    /// machine.
     Refused {
         /// The port.
         port: u16,
-        /// What the system said.
+        /// Error text of the system.
         error: String,
     },
-    /// A connection stands.
+    /// A connection is established.
     Connected {
         /// Its local port.
         port: u16,
@@ -80,10 +81,10 @@ pub enum EventKind {
         local: SocketAddr,
         /// Remote address and port.
         remote: SocketAddr,
-        /// Whether it came in at a listener.
+        /// Whether a listener has accepted it.
         accepted: bool,
     },
-    /// The peer said HELLO on a connection.
+    /// The HELLO of the peer has arrived on a connection.
     Hello {
         /// Its local port.
         port: u16,
@@ -92,27 +93,27 @@ pub enum EventKind {
         /// This side's role.
         role: Role,
     },
-    /// A connection was given up.
+    /// The election rejects a connection.
     Rejected {
         /// Its local port.
         port: u16,
-        /// Why.
+        /// Reason.
         reason: Reject,
     },
-    /// A connection ended before one was chosen.
+    /// A connection ends before one is chosen.
     Disconnected {
         /// Its local port.
         port: u16,
     },
-    /// It is this connection: the follower has taken it, or the leader has read the answer to its
-    /// COMMIT.
+    /// The connection is chosen: this side, the follower, takes it, or this side, the leader, has
+    /// read an ACK that names it.
     Decided {
         /// Local port of the chosen connection.
         port: u16,
         /// This side's role.
         role: Role,
     },
-    /// The connection is handed over.
+    /// The chosen connection is handed over to the user.
     Returned {
         /// Local address and port.
         local: SocketAddr,
@@ -121,9 +122,9 @@ pub enum EventKind {
         /// This side's role.
         role: Role,
     },
-    /// The attempt is over without a connection.
+    /// The attempt ends without a connection.
     Failed {
-        /// Why.
+        /// Reason.
         reason: Failure,
     },
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text that names none of the values of a type.
+/// The error of a text that names none of the values of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownName {
     given: String,

@@ -1,4 +1,4 @@
-//! From a bucket to ports: the list both peers derive alike. `PROTOCOL.md` states it exactly.
+//! From a bucket to ports: both peers derive the same list. `PROTOCOL.md` states it exactly.
 
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive, str::FromStr};
 
@@ -14,8 +14,8 @@ use super::{
     wire::SessionTag,
 };
 
-/// Number of ports of one bucket under the `rolling` rule: with loss of 30 % the first of 8 is up
-/// as early as without loss, and two buckets make the article's 16.
+/// Number of ports of one bucket under the `rolling` rule. Two buckets have as many as the one of
+/// the article. At a loss of 30 %, the first of 8 ports is connected as early as without loss.
 pub(super) const ROLLING_PORTS: usize = 8;
 
 /// Number of ports of the one bucket under the `article` rule.
@@ -27,7 +27,7 @@ const LARGE_PRIME: i128 = 2_654_435_761;
 /// The article's modulus: 2³² − 1.
 const BOUNDARY_MODULUS: i128 = 0xFFFF_FFFF;
 
-/// The ports that a schedule draws from: a range without some holes.
+/// The ports from which a schedule draws: a range, except some ports in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortSpace {
     /// In ascending order, and apart from each other.
@@ -35,8 +35,9 @@ pub struct PortSpace {
 }
 
 impl PortSpace {
-    /// The range of the `rolling` rule, a constant of the protocol: 2024 to 32767, below Linux's
-    /// usual ephemeral range, without 5060, 5061 and 10000 to 20000 (SIP and RTP helpers in NATs).
+    /// The range of the `rolling` rule, a constant of the protocol: 2024 to 32767, which is below
+    /// Linux's default ephemeral range. It leaves out 5060, 5061 and 10000 to 20000, where NATs may
+    /// have application level gateways for SIP and RTP.
     pub fn rolling() -> Self {
         Self { parts: vec![2024..=5059, 5062..=9999, 20_001..=32_767] }
     }
@@ -46,12 +47,12 @@ impl PortSpace {
         Self { parts: vec![30_000..=49_999] }
     }
 
-    /// How many ports there are.
+    /// Number of ports.
     fn size(&self) -> u32 {
         self.parts.iter().map(size).sum()
     }
 
-    /// The port at this index, counted from 0 in ascending order.
+    /// The port with this index, in ascending order from 0.
     fn port(&self, mut index: u32) -> Option<u16> {
         for part in &self.parts {
             if index < size(part) {
@@ -71,17 +72,17 @@ fn size(part: &RangeInclusive<u16>) -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// ChaCha20, as `PROTOCOL.md` states.
+    /// ChaCha20. `PROTOCOL.md` states how.
     #[default]
     ChaCha20,
-    /// Python's `random.Random(boundary)`, as in the article's published program. It knows no
-    /// sessions, and its ports are always those of [`PortSpace::article`].
+    /// Python's `random.Random(boundary)`, as in the article's published program. It ignores the
+    /// session and the port space: its ports are always those of [`PortSpace::article`].
     #[cfg(feature = "mt19937")]
     Mt19937,
 }
 
 impl Schedule {
-    /// Every value and its name, as [`Display`](fmt::Display) and [`FromStr`] have it.
+    /// Every schedule with its name, which [`Display`](fmt::Display) writes and [`FromStr`] reads.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("chacha20", Self::ChaCha20),
         #[cfg(feature = "mt19937")]
@@ -104,8 +105,7 @@ impl FromStr for Schedule {
 }
 
 impl Schedule {
-    /// `count` distinct ports for a bucket, in the order they are drawn. `space` and `session` are
-    /// those of the ChaCha20 schedule.
+    /// `count` distinct ports for a bucket, in the order in which they are drawn.
     pub fn ports(
         self,
         bucket: i64,
@@ -130,7 +130,7 @@ pub fn bucket_ports(rule: Rule, schedule: Schedule, bucket: i64, session: Sessio
     schedule.ports(bucket, session, &space, count)
 }
 
-/// All ports in use under `buckets` when the clock reads `wall`.
+/// The ports of all buckets in use when the clock reads `wall`.
 pub fn scheduled_ports(
     buckets: Buckets,
     schedule: Schedule,
@@ -141,10 +141,10 @@ pub fn scheduled_ports(
     buckets.at(wall).flat_map(ports).collect()
 }
 
-/// The ports of the published program: `randint(0, 19999)` above 30000 until `count` are distinct.
+/// The ports of the published program: 30000 plus `randint(0, 19999)`, until `count` are distinct.
 ///
-/// CPython seeds MT19937 with the integer's 32-bit words, and takes the top 15 bits of each output
-/// until they are below 20000.
+/// CPython seeds MT19937 with the 32-bit words of the integer. It takes the upper 15 bits of each
+/// output, and skips values of 20000 or more.
 #[cfg(feature = "mt19937")]
 fn mt19937_ports(bucket: i64, count: usize) -> Vec<u16> {
     const BASE: u16 = 30_000;
@@ -169,13 +169,14 @@ pub fn boundary(bucket: i64) -> u32 {
     u32::try_from(boundary).expect("a remainder of 2³² − 1 fits in 32 bits")
 }
 
-/// `count` distinct ports of `space` for a bucket and a session, in the order they are drawn.
+/// `count` distinct ports of `space` for a bucket and a session, in the order in which they are
+/// drawn.
 ///
 /// The ChaCha20 key is the boundary (4 bytes, little-endian), 4 zero bytes, the session tag
-/// (8 bytes, as on the wire) and 16 zero bytes; nonce and counter are zero. Each 32-bit word w of
-/// the key stream (little-endian) below the largest multiple of n that 32 bits can hold names the
-/// port with index w mod n among the n ports of the space; the others are skipped, and so are
-/// ports already drawn. A count above n yields all n.
+/// (8 bytes, as on the wire) and 16 zero bytes. Nonce and counter are zero. The key stream is read
+/// as 32-bit words, little-endian. Let n be the number of ports of the space. A word w gives the
+/// port with index w mod n. It is skipped if it is not below the largest multiple of n that is at
+/// most 2³², or if its port was drawn before. If `count` is more than n, all n ports are drawn.
 pub fn ports(bucket: i64, session: SessionTag, space: &PortSpace, count: usize) -> Vec<u16> {
     let n = space.size();
     let mut key = [0; 32];
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rolling_space_has_no_helper_ports() {
+    fn the_rolling_space_leaves_out_ports_of_sip_and_rtp() {
         let space = PortSpace::rolling();
         assert_eq!(space.size(), 20_741);
         let ports: Vec<u16> = (0..).map_while(|index| space.port(index)).collect();
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_space_smaller_than_the_count_is_drawn_whole() {
+    fn a_count_above_the_size_of_the_space_gives_all_its_ports() {
         let space = PortSpace { parts: vec![4000..=4000, 4002..=4003] };
         let mut all = ports(7, SessionTag::default(), &space, 8);
         all.sort_unstable();

@@ -1,7 +1,8 @@
-//! Two clocks, two types.
+//! Readings of the two clocks, each a type of its own, and the offset of the wall clock.
 //!
-//! Deadlines and pauses are measured in [`MonoTime`], buckets in [`WallTime`]; neither can be used
-//! for the other by mistake. The core reads no clock: both come in as arguments.
+//! Deadlines and pauses are measured in [`MonoTime`], and buckets follow from [`WallTime`], so that
+//! the compiler tells the two apart. [`proto`](crate::proto) reads no clock: both come in as
+//! arguments.
 
 use std::{
     fmt,
@@ -13,8 +14,8 @@ const NANOS_PER_SECOND: f64 = 1e9;
 
 /// A reading of a monotonic clock: nanoseconds since an origin of the caller's choice.
 ///
-/// The shell uses `CLOCK_MONOTONIC` where there is one, so that the readings of several processes
-/// on one machine compare.
+/// The [driver](crate::driver::clock) reads `CLOCK_MONOTONIC` where there is one, so that the
+/// readings of several processes on one machine are comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
@@ -100,7 +101,7 @@ impl Sub<Duration> for WallTime {
     }
 }
 
-/// What is added to the machine's wall clock: signed, to the nanosecond.
+/// Offset of a wall clock: signed, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ClockOffset(i64);
 
@@ -110,12 +111,12 @@ impl ClockOffset {
         Self(nanos)
     }
 
-    /// Nanoseconds.
+    /// The offset in nanoseconds.
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
 
-    /// An offset in seconds; `None` if it is not finite or beyond some 292 years.
+    /// An offset of `seconds`; `None` if it is not finite, or longer than some 292 years.
     pub fn from_secs_f64(seconds: f64) -> Option<Self> {
         let nanos = (seconds * NANOS_PER_SECOND).round();
         // Both bounds are exactly representable, and NaN compares false.
@@ -130,7 +131,7 @@ impl ClockOffset {
 }
 
 impl fmt::Display for ClockOffset {
-    /// Seconds with nine decimals and a sign, as `--clock-offset` takes them.
+    /// Seconds with a sign and nine decimals, as the option `--clock-offset` takes them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { '-' } else { '+' };
         let nanos = self.0.unsigned_abs();
@@ -143,13 +144,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_print_as_the_command_reads_them() {
+    fn offsets_print_with_a_sign_and_nine_decimals() {
         assert_eq!(ClockOffset::from_nanos(-1_500_000_000).to_string(), "-1.500000000");
         assert_eq!(ClockOffset::from_nanos(20).to_string(), "+0.000000020");
     }
 
     #[test]
-    fn offsets_that_are_no_number_are_refused() {
+    fn an_offset_that_is_not_finite_or_too_long_is_none() {
         for seconds in [f64::NAN, f64::INFINITY, 1e10, -1e10] {
             assert_eq!(ClockOffset::from_secs_f64(seconds), None, "{seconds}");
         }

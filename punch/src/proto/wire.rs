@@ -1,11 +1,11 @@
 //! The frames of the election. `PROTOCOL.md` states them exactly.
 //!
 //! Every frame begins with six bytes: magic `PNCH`, version, kind. Its length follows from its
-//! kind, so that a reader never takes a byte beyond a frame: what follows belongs to the user.
+//! kind, so that a reader never takes a byte beyond the frame: the next byte may be the user's.
 
 use std::fmt;
 
-/// Version of the protocol; part of the session tag, so that versions do not meet by accident.
+/// Version of the protocol. The session tag depends on it, so that different versions do not meet.
 pub const VERSION: u8 = 1;
 
 const MAGIC: [u8; 4] = *b"PNCH";
@@ -17,14 +17,14 @@ const ACK: u8 = 3;
 /// Length of the longest frame in bytes.
 pub const MAX_FRAME: usize = HEADER + 30;
 
-/// What tells pairs apart that punch from the same addresses: a hash of protocol version and
-/// session name.
+/// Hash of the protocol version and the session name. It keeps pairs apart that punch between the
+/// same addresses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionTag(u64);
 
 impl SessionTag {
-    /// The tag of a session name (64-bit FNV-1a of `punch/1:` and the name); the empty name is
-    /// the default session.
+    /// The tag of a session: the 64-bit FNV-1a hash of `punch/1:` and the name. The default session
+    /// has the empty name.
     pub fn new(name: &str) -> Self {
         let prefix = format!("punch/{VERSION}:");
         let hash = prefix
@@ -36,7 +36,7 @@ impl SessionTag {
         Self(hash)
     }
 
-    /// As on the wire: big-endian.
+    /// The bytes of the tag on the wire: big-endian.
     pub const fn to_bytes(self) -> [u8; 8] {
         self.0.to_be_bytes()
     }
@@ -73,16 +73,16 @@ pub struct Hello {
     pub nonce: Nonce,
     /// The sender's own number for this connection, unique within its run.
     pub connection: u32,
-    /// The sender's local port: tells the receiver whether a NAT changed it on the way.
+    /// The sender's local port. If the receiver sees another one, a NAT has changed it.
     pub port: u16,
 }
 
-/// Names a connection as one of its ends does.
+/// Name of a connection, as one of its ends has given it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Choice {
     /// Nonce of that end's run.
     pub nonce: Nonce,
-    /// Its number for the connection.
+    /// Number of the connection in that run.
     pub connection: u32,
 }
 
@@ -90,11 +90,11 @@ pub struct Choice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Frame {
-    /// Who speaks.
+    /// The sender's identity.
     Hello(Hello),
-    /// The leader will connect with the run of this nonce, and no other.
+    /// The leader connects with the run of this nonce, and with no other.
     Commit(Nonce),
-    /// The follower has taken this connection, which it names as it did in its HELLO.
+    /// The follower has chosen this connection, by the number that its HELLO gave to it.
     Ack(Choice),
 }
 
@@ -126,15 +126,15 @@ impl Frame {
     }
 }
 
-/// Why bytes are no frame.
+/// Reason for which bytes are no frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WireError {
-    /// The peer speaks something else.
+    /// The bytes belong to another protocol.
     NotPunch,
-    /// The peer speaks another version of this protocol.
+    /// The frame is of another version of this protocol.
     Version(u8),
-    /// A frame of an unknown kind.
+    /// The frame is of an unknown kind.
     Kind(u8),
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for WireError {
 
 impl std::error::Error for WireError {}
 
-/// Reassembles frames from a byte stream; holds at most one frame.
+/// Decoder of frames from a byte stream. It holds at most one frame.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Decoder {
     buffer: [u8; MAX_FRAME],
@@ -166,7 +166,8 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// How many more bytes may be taken from the stream: to the end of the header or of the frame.
+    /// Number of bytes that may be taken from the stream: up to the end of the header, or of the
+    /// frame.
     pub fn wants(&self) -> usize {
         self.expected() - self.filled
     }
@@ -272,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_survive_the_wire_in_pieces_of_any_size(
+        fn frames_are_decoded_from_pieces_of_any_size(
             sent in prop::collection::vec(frames(), 0..4), piece in 1_usize..50,
         ) {
             let stream: Vec<u8> = sent.iter().flat_map(Frame::encode).collect();
@@ -280,7 +281,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(
+        fn no_bytes_make_the_decoder_panic(
             stream in prop::collection::vec(any::<u8>(), 0..200), piece in 1_usize..50,
         ) {
             let _ = decode(&stream, piece);
@@ -288,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_told_by_their_first_bytes() {
+    fn other_protocols_and_versions_are_recognised_by_their_first_bytes() {
         assert_eq!(decode(b"GET / HTTP/1.1\r\n", 1), Err(WireError::NotPunch));
         assert_eq!(decode(b"PNCH\x02", 5), Err(WireError::Version(2)));
         assert_eq!(decode(b"PNCH\x01\x09", 6), Err(WireError::Kind(9)));
     }
 
     #[test]
-    fn sessions_have_tags_of_their_own() {
+    fn different_sessions_have_different_tags() {
         assert_ne!(SessionTag::new("a"), SessionTag::new("b"));
         assert_eq!(SessionTag::new(""), SessionTag::default());
     }

@@ -1,7 +1,7 @@
-//! The library on real sockets: two peers on loopback addresses of their own.
+//! The library on real sockets: two peers on loopback addresses.
 //!
-//! Each test has a network and a session to itself, so that tests may run at once. Every wait is
-//! bounded by a time-out.
+//! Each test has its own addresses and its own session, so that tests can run at the same time.
+//! Every wait is bounded by a time-out.
 
 use std::{
     error::Error as _,
@@ -24,10 +24,10 @@ use punch::{
 };
 use socket2::{Domain, Socket, Type};
 
-/// Longer than anything here takes on a machine that is not stuck.
+/// A time that nothing here exceeds, unless the machine is stuck.
 const LONG: Duration = Duration::from_secs(20);
 
-/// At once, as far as a busy machine can tell.
+/// Maximum time of what should happen at once, on a busy machine.
 const PROMPT: Duration = Duration::from_secs(4);
 
 /// Addresses and session of one test.
@@ -50,7 +50,7 @@ impl Net {
             .timeout(LONG)
     }
 
-    /// Both sides at once, each with these options.
+    /// Connects both sides at the same time, each with these options.
     fn connect(self, options: impl Fn(Puncher, IpAddr) -> Puncher + Sync) -> [Connection; 2] {
         let connect = |side: u8| {
             let (own, peer) = (self.address(side), self.address(1 - side));
@@ -63,7 +63,7 @@ impl Net {
     }
 }
 
-/// Asserts that both hold the same connection, and that it carries bytes both ways.
+/// Asserts that both sides have the same connection, and that it carries bytes in both directions.
 fn assert_joined(ends: [Connection; 2]) {
     assert_eq!(ends[0].local_addr(), ends[1].peer_addr());
     assert_eq!(ends[1].local_addr(), ends[0].peer_addr());
@@ -75,7 +75,7 @@ fn assert_joined(ends: [Connection; 2]) {
     });
 }
 
-/// Sends more than the buffers of a connection hold, and expects as much.
+/// Sends more bytes than the buffers of a connection hold, and expects the same number.
 fn converse(connection: &Connection, own: u8) {
     const LENGTH: usize = 8 << 20;
     connection.stream().set_read_timeout(Some(LONG)).unwrap();
@@ -94,7 +94,7 @@ fn converse(connection: &Connection, own: u8) {
 }
 
 #[test]
-fn a_connection_is_read_and_written_itself() {
+fn a_connection_implements_read_and_write() {
     let [mut a, mut b] = Net(18).connect(|puncher, _| puncher);
     b.stream().set_read_timeout(Some(LONG)).unwrap();
     writeln!(a, "hello").unwrap();
@@ -153,7 +153,7 @@ fn a_peer_that_starts_after_many_refusals_is_met() {
 }
 
 #[test]
-fn a_peer_that_is_not_there_refuses_until_the_deadline() {
+fn an_absent_peer_is_reported_as_refused_at_the_deadline() {
     let net = Net(6);
     let timeout = Duration::from_millis(1500);
     let started = monotonic_now();
@@ -171,14 +171,14 @@ fn a_peer_that_is_not_there_refuses_until_the_deadline() {
     assert!(matches!(result, Err(Error::Failed(Failure::Refused))), "{result:?}");
     assert!((timeout..timeout + PROMPT).contains(&elapsed), "{elapsed:?}");
     for (index, first) in syns.iter().enumerate() {
-        let within = |at: &&MonoTime| at.since(*first) < Duration::from_secs(1);
-        let within = syns[index..].iter().filter(within).count();
-        assert!(within <= 250, "{within} SYNs in a second");
+        let is_within = |at: &&MonoTime| at.since(*first) < Duration::from_secs(1);
+        let count = syns[index..].iter().filter(is_within).count();
+        assert!(count <= 250, "{count} SYNs in a second");
     }
 }
 
 #[test]
-fn a_punch_is_cancelled_from_another_thread_at_once() {
+fn an_attempt_is_cancelled_from_another_thread_at_once() {
     let net = Net(7);
     let puncher = net.puncher(0);
     let canceller = puncher.canceller();
@@ -233,7 +233,7 @@ fn an_observer_that_panics_leaves_no_listener_and_no_connection_behind() {
     }
 }
 
-/// What a stranger at the peer's address does with the connection it was granted.
+/// What another program at the peer's address does with a connection that was accepted.
 type Prank = fn(Socket) -> Option<Socket>;
 
 fn stall(socket: Socket) -> Option<Socket> {
@@ -300,7 +300,7 @@ fn stranger(from: IpAddr, to: SocketAddr) -> Socket {
 }
 
 #[test]
-fn strangers_at_the_peers_address_do_not_prevent_success() {
+fn other_programs_at_the_peers_address_do_not_prevent_success() {
     let net = Net(8);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
@@ -314,7 +314,7 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
                 .connect_observed(net.address(1), tell_ports)
                 .unwrap()
         });
-        // The listeners stand before the ports are reported.
+        // The ports are reported after their listeners were opened.
         let mut held = Vec::new();
         for port in told.recv_timeout(LONG).unwrap() {
             for prank in PRANKS {
@@ -328,7 +328,7 @@ fn strangers_at_the_peers_address_do_not_prevent_success() {
 }
 
 #[test]
-fn errors_name_their_source_and_do_not_repeat_it() {
+fn an_error_has_a_source_and_does_not_repeat_its_text() {
     let io = || std::io::Error::other("the innermost reason");
     for (error, reason) in [
         (Error::NoRoute(io()), io().to_string()),
@@ -380,22 +380,22 @@ fn lead(mut socket: &Socket, net: Net) {
     socket.write_all(&Frame::Commit(follower).encode()).unwrap();
 }
 
-/// Answers a HELLO, and no COMMIT.
+/// Answers a HELLO, but no COMMIT.
 fn follow(socket: &Socket, net: Net) {
     greet(socket, net, FOLLOWER);
 }
 
-/// Answers a HELLO, and sends no COMMIT.
+/// Answers a HELLO, but sends no COMMIT.
 fn lead_nowhere(socket: &Socket, net: Net) {
     greet(socket, net, LEADER);
 }
 
-/// Never ends, unless the other side does.
+/// Reads until the other side ends the connection.
 fn flood(mut socket: &Socket, _: Net) {
     while socket.write_all(&[0; 1 << 16]).is_ok() {}
 }
 
-/// Though the peer goes on holding its connection.
+/// The peer keeps its connection open all the time.
 #[test]
 fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
     let timeout = Duration::from_millis(500);
@@ -406,7 +406,7 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
             .puncher(0)
             .timeout(timeout)
             .connect_observed(net.address(1), |event| {
-                // They may change meanwhile.
+                // The ports may change in the meantime.
                 if let EventKind::Ports { ports, .. } = &event.kind
                     && stalling.is_none()
                 {
@@ -440,7 +440,7 @@ fn a_peer_that_stalls_delays_the_end_by_its_grace_and_a_second() {
     });
 }
 
-/// Its end comes in order; a RST of both sides would make NATs refuse the 4-tuple.
+/// The connection must end with FIN: a RST of both sides would make NATs refuse the 4-tuple.
 #[test]
 fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
     let net = Net(14);
@@ -474,14 +474,14 @@ fn a_connection_that_nobody_has_accepted_at_the_end_is_not_reset() {
 }
 
 #[test]
-fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
+fn a_connection_reset_before_the_handover_is_reported_as_lost() {
     let net = Net(10);
     let (mut leader, mut seen) = (None, Vec::new());
     let mut leads = |event: &Event| {
         if let EventKind::Ports { ports, .. } = &event.kind
             && leader.is_none()
         {
-            // The listeners stand before the ports are reported.
+            // The ports are reported after their listeners were opened.
             let socket = stranger(net.address(1), SocketAddr::new(net.address(0), ports[0]));
             leader = Some(thread::spawn(move || {
                 lead(&socket, net);
@@ -500,7 +500,7 @@ fn a_connection_that_is_reset_before_it_is_handed_over_is_told_as_such() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_anything_is_sent() {
+fn impossible_options_are_refused_before_anything_is_sent() {
     let net = Net(9);
     let (own, peer) = (net.address(0), net.address(1));
     for nobody in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {

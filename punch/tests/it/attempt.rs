@@ -1,4 +1,4 @@
-//! One attempt, driven by hand.
+//! One attempt, whose inputs the test gives one by one.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ fn at(ms: u64) -> MonoTime {
     MonoTime::default() + Duration::from_millis(ms)
 }
 
-/// An attempt that leads, under the `rolling` rule or with these ports.
+/// An attempt that leads, under the `rolling` rule or with fixed ports.
 fn attempt(ports: Option<Vec<u16>>, wall: WallTime) -> Attempt {
     attempt_by(Scheme::WanIp { leads: true }, ports, wall)
 }
@@ -52,7 +52,7 @@ fn ends(port: u16) -> (SocketAddr, SocketAddr) {
     (SocketAddr::new(OWN, port), SocketAddr::new(PEER, port))
 }
 
-/// What the actions do to a port on which `socket` connects.
+/// The actions that concern a port, on which `socket` connects.
 fn touching(actions: &[Action], port: u16, socket: Option<SocketId>) -> Vec<&Action> {
     let touches = |action: &&Action| match **action {
         Action::Listen { port: of } | Action::Unlisten { port: of } => of == port,
@@ -73,7 +73,7 @@ fn connecting(actions: &[Action], port: u16) -> Option<SocketId> {
 #[test]
 fn a_port_of_two_buckets_survives_leaving_one() {
     for (left, _, shared) in ROLLING_TWINS {
-        // So shortly before bucket `left` is left that no port has to send a SYN anew.
+        // Just before bucket `left` goes out of use, so that no port has to send its SYN again.
         let wall = WallTime::from_secs((left + 1) * WINDOW_S) - Duration::from_millis(100);
         let mut attempt = attempt(None, wall);
         let [before, after] =
@@ -87,7 +87,7 @@ fn a_port_of_two_buckets_survives_leaving_one() {
             let touched = touching(&changes, port, socket);
             match (before.contains(&port), socket) {
                 (true, _) if after.contains(&port) => assert!(touched.is_empty(), "{touched:?}"),
-                // Its SYN may still be answered: it is left alone for the time of a handshake.
+                // Its SYN may still be answered: the socket stays for the time of a handshake.
                 (true, Some(_)) => assert!(touched.is_empty(), "{touched:?}"),
                 _ => {
                     assert!(matches!(touched[..], [Action::Listen { .. }, Action::Connect { .. }]))
@@ -97,9 +97,9 @@ fn a_port_of_two_buckets_survives_leaving_one() {
     }
 }
 
-/// As on the peer's side, which may have started later.
+/// A peer that starts in the new bucket has this policy, and both must have the same.
 #[test]
-fn a_port_that_stays_goes_about_it_as_its_new_bucket_has_it() {
+fn a_port_that_stays_gets_the_policy_of_its_new_bucket() {
     let (first, second, port) = ROLLING_TWINS[0];
     assert_eq!(ports_of(Rule::Rolling, first)[3], port);
     assert_eq!(ports_of(Rule::Rolling, second)[0], port, "eager from here on");
@@ -132,14 +132,14 @@ fn a_port_is_given_up_a_handshake_after_its_last_bucket() {
 }
 
 #[test]
-fn a_handshake_under_way_outlives_its_bucket() {
+fn a_handshake_in_progress_outlives_its_bucket() {
     let wall = WallTime::from_secs(WINDOW_S - 1);
     let mut attempt = attempt(None, wall);
     let port = ports_of(Rule::Rolling, 0)[0];
     let socket = connecting(&actions(&mut attempt), port).unwrap();
     attempt.handle_timeout(at(1000));
     attempt.handle_timeout(at(3000));
-    // The shell finds the socket in SYN_RECV, and leaves it alone.
+    // The caller finds the socket in SYN_RECV, and does nothing.
     assert!(actions(&mut attempt).contains(&Action::Abandon { socket }));
     let (local, remote) = ends(port);
     attempt.handle_connected(at(3100), socket, local, remote);
@@ -192,7 +192,7 @@ fn an_attempt_whose_ports_are_all_taken_fails_at_once() {
 }
 
 #[test]
-fn strangers_are_not_accepted_and_a_socket_that_met_itself_is_closed() {
+fn other_addresses_are_not_accepted_and_self_connections_are_closed() {
     let mut attempt = attempt(Some(vec![4000]), WallTime::from_secs(0));
     actions(&mut attempt);
     let stranger = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), 4000);
@@ -203,9 +203,9 @@ fn strangers_are_not_accepted_and_a_socket_that_met_itself_is_closed() {
     assert_eq!(attempt.outcome(), None);
 }
 
-/// Whoever shares the peer's address may open connections without end, and say nothing on them.
+/// Other hosts at the peer's address may open any number of connections and send nothing on them.
 #[test]
-fn connections_beyond_any_need_are_not_accepted() {
+fn connections_beyond_the_limit_are_not_accepted() {
     let mut attempt = nonce_attempt();
     let from = |port: u16| SocketAddr::new(PEER, port);
     let accepted: Vec<SocketId> = (0..1000)
@@ -261,7 +261,7 @@ fn pauses_after_refusals_grow_as_the_protocol_says() {
         let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
         assert!((mean / mean_ms - 1.0).abs() < 0.3, "{mean} instead of {mean_ms}");
     };
-    // Patient ones, whose sockets are never replaced for another reason.
+    // Patient ports, whose sockets are replaced after refusals only.
     let eager = pauses_at(0, 400);
     assert_eq!(eager[..5], [0.0; 5]);
     assert_around(&eager[5..175], 34.0);
@@ -271,7 +271,7 @@ fn pauses_after_refusals_grow_as_the_protocol_says() {
     assert_around(&other[7..], 560.0);
 }
 
-/// When each port sent a SYN, in an attempt of `seconds` that nobody answers.
+/// The times at which each port sends a SYN, in an attempt of `seconds` without an answer.
 fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
     let mut attempt = attempt(None, WallTime::from_secs(0));
     let mut syns: BTreeMap<u16, Vec<MonoTime>> = BTreeMap::new();
@@ -288,7 +288,7 @@ fn syns_of_silence(seconds: u64) -> BTreeMap<u16, Vec<MonoTime>> {
                 | _ => {}
             }
         }
-        // The shell is never exactly on time.
+        // A caller is never exactly on time.
         now = attempt.poll_timeout().unwrap() + Duration::from_millis(3);
         attempt.handle_timeout(now);
     }

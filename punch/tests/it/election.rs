@@ -1,14 +1,13 @@
-//! Every order of events that an election of few connections can meet, tried on the real
-//! [`Election`].
+//! Exhaustive exploration of the [`Election`]: every order of events, for few connections.
 //!
-//! An adversary decides at each step which connection comes up at which end, which frame arrives
-//! next, at which end a connection is noticed to be gone, and whose clock passes its deadline or
-//! its grace. A connection that dies in silence is one on which nothing arrives any more, in one
-//! direction or both: the adversary need only never choose it again, so that every state of every
-//! silent death is among those explored.
+//! At each step an adversary decides which connection is established at which end, which frame
+//! arrives next, which end notices that a connection has ended, and whose clock passes its deadline
+//! or its grace. A connection that fails silently is one on which nothing more arrives, in one
+//! direction or in both. The adversary causes this by never choosing it again, so that every silent
+//! failure is among the states explored.
 //!
-//! `PUNCH_EXPLORE=full` lifts the bound on the number of faults with three connections (672,615
-//! states: 5 s in a release build, a minute otherwise).
+//! `PUNCH_EXPLORE=full` removes the bound on the number of faults with three connections: 672,615
+//! states, 5 s in a release build and a minute otherwise.
 
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
@@ -24,33 +23,33 @@ use punch::proto::{
 
 const DEADLINE: MonoTime = MonoTime::from_nanos(60_000_000_000);
 
-/// What the user of an elected connection sends as soon as it is handed over.
+/// Bytes that the user of an elected connection sends when it is handed over.
 const USER: &[u8] = b"$ PNCH, said the user";
 
 /// Sixth byte of a COMMIT.
 const COMMIT: u8 = 2;
 
-/// More faults than there are things that can fail.
+/// A number of faults that is no bound: fewer things can fail.
 const UNBOUNDED: u8 = u8::MAX;
 
-/// Who takes part, and between whom there are connections.
+/// The parties, and the connections between them.
 #[derive(Debug, Clone)]
 struct Setting {
     schemes: Vec<Scheme>,
     /// The two parties of each connection.
     ends: Vec<[usize; 2]>,
-    /// How many connections may be noticed to be gone, and clocks advance, in all.
+    /// Maximum number of faults: ends of connections that are noticed, and clocks that advance.
     faults: u8,
 }
 
-/// What the adversary can do.
+/// A step of the adversary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// A connection stands at one of its ends.
+    /// A connection is established at one of its ends.
     Up { connection: usize, end: usize },
-    /// What was sent first, and has not arrived, arrives at this end.
+    /// The oldest frame on its way to this end arrives.
     Arrive { connection: usize, end: usize },
-    /// This end notices that the connection is gone; what it has sent may still arrive.
+    /// This end notices that the connection has ended. What it has sent may still arrive.
     Down { connection: usize, end: usize },
     /// A party's clock reaches its deadline, the deadline + G, the deadline + 2 G.
     Clock { party: usize },
@@ -80,7 +79,7 @@ enum Standing {
 #[derive(Debug, Clone, Hash)]
 struct Connection {
     standing: [Standing; 2],
-    /// What is under way towards each end.
+    /// Frames on their way to each end.
     towards: [VecDeque<Vec<u8>>; 2],
 }
 
@@ -91,8 +90,8 @@ struct World {
     faults: u8,
 }
 
-/// A party's number for a connection. The same numbers mean different connections elsewhere, so
-/// that taking one's own number for the peer's shows.
+/// A party's number for a connection. Two parties give the same numbers to different connections,
+/// so that a mix-up of own and peer's numbers is noticed.
 fn socket(setting: &Setting, party: usize, connection: usize) -> SocketId {
     let number = 1 + (connection + party) % setting.ends.len();
     SocketId(u32::try_from(number).unwrap())
@@ -153,7 +152,7 @@ impl World {
     fn steps_at(&self, setting: &Setting, connection: usize, end: usize, steps: &mut Vec<Step>) {
         let this = &self.connections[connection];
         match this.standing[end] {
-            // Connections between the same parties are alike: they first show in order.
+            // Connections between the same parties are interchangeable: one order is enough.
             Standing::NotYet => {
                 let untouched = |c: usize| {
                     setting.ends[c] == setting.ends[connection]
@@ -214,12 +213,12 @@ impl World {
         self.heed(setting, party);
     }
 
-    /// Does what the party's election wants done.
+    /// Performs the outputs of the party's election.
     fn heed(&mut self, setting: &Setting, party: usize) {
         let find = |id| {
             let connection = (0..setting.ends.len())
-                .find(|&c| setting.ends[c].contains(&party) && socket(setting, party, c) == id);
-            let connection = connection.expect("an election names its own connections only");
+                .find(|&c| setting.ends[c].contains(&party) && socket(setting, party, c) == id)
+                .expect("an election names its own connections only");
             (connection, usize::from(setting.ends[connection][1] == party))
         };
         while let Party::Running { election, phase, committed } = &mut self.parties[party]
@@ -286,7 +285,7 @@ impl World {
         self.over(setting, party, End::Elected { connection, leads });
     }
 
-    /// A party that is over hears nothing more, and what it has heard makes no difference.
+    /// Ends a party, which closes its ends of all connections: nothing that arrives there matters.
     fn over(&mut self, setting: &Setting, party: usize, end: End) {
         self.parties[party] = Party::Over(end);
         for (connection, ends) in setting.ends.iter().enumerate() {
@@ -317,12 +316,12 @@ impl World {
     }
 }
 
-/// Reads as the shell does: never more than is wanted.
+/// Reads as the driver does: never more than the election wants.
 fn feed(election: &mut Election, now: MonoTime, id: SocketId, mut piece: &[u8]) {
     while !piece.is_empty() {
         let wanted = election.wants(id).min(piece.len());
         if wanted == 0 {
-            // A `$` from a leader to another leader is no frame to either.
+            // A leader expects no `$` of another leader.
             return assert!([USER, b"$"].contains(&piece), "a frame that nobody reads");
         }
         assert_ne!(piece, USER, "the user's bytes are read as a frame");
@@ -331,7 +330,7 @@ fn feed(election: &mut Election, now: MonoTime, id: SocketId, mut piece: &[u8]) 
     }
 }
 
-/// Exactly one end of a connection leads, whoever asks, unless the scheme was set up otherwise.
+/// Asserts the role of a party: exactly one end of a connection leads, unless the setting differs.
 fn assert_role(setting: &Setting, connection: usize, end: usize, role: Role) {
     let [own, peer] = [end, 1 - end].map(|end| setting.schemes[setting.ends[connection][end]]);
     let leads = match (own, peer) {
@@ -342,22 +341,22 @@ fn assert_role(setting: &Setting, connection: usize, end: usize, role: Role) {
     assert_eq!(role == Role::Leader, leads);
 }
 
-/// What was found.
+/// Result of an exploration.
 #[derive(Debug, Default)]
 struct Explored {
     visited: HashSet<u128>,
-    /// How the parties ended in the states from which nothing leads on; `None`: still waiting.
+    /// Ends of the parties in all final states; `None` for a party that waits.
     ends: BTreeSet<Vec<Option<End>>>,
 }
 
-/// A state, the step that led to it, and the steps that are still to be tried from it.
+/// A state, the step that led to it, and the steps that remain to be tried.
 struct Branch {
     step: Option<Step>,
     world: World,
     left: Vec<Step>,
 }
 
-/// The way to the state at hand, and the step that is being tried: shown if an assertion fails.
+/// The steps to the current state, and the step that is being tried: shown if an assertion fails.
 struct Path {
     branches: Vec<Branch>,
     trying: Option<Step>,
@@ -409,7 +408,7 @@ fn explore(setting: &Setting) -> Explored {
     found
 }
 
-/// How two parties can end, in words.
+/// The ends of two parties, in words.
 fn outcomes(found: &Explored) -> BTreeSet<&'static str> {
     let name = |ends: &Vec<Option<End>>| match ends[..] {
         [Some(End::Elected { connection: a, .. }), Some(End::Elected { connection: b, .. })] => {
@@ -443,7 +442,7 @@ fn article(leads: [bool; 2]) -> Setting {
 }
 
 #[test]
-fn peers_without_a_fault_succeed_in_whatever_order_things_happen() {
+fn peers_without_a_fault_succeed_in_any_order_of_events() {
     for connections in 1..=3 {
         let found = explore(&pair(connections, 0));
         assert_eq!(outcomes(&found), BTreeSet::from(["both succeed"]));
@@ -466,8 +465,7 @@ fn three_connections_never_split_the_peers_and_a_leader_is_never_alone() {
     assert!(!outcomes(&found).contains("each keeps another"));
 }
 
-/// Such as a peer that was started anew while connections of its former run still stand, or two
-/// hosts behind the peer's address.
+/// The third party is a former run of the peer, or another host behind the peer's address.
 #[test]
 fn three_parties_of_one_session_never_split() {
     let schemes = vec![nonce(3), nonce(2), nonce(1)];
@@ -483,12 +481,12 @@ fn the_articles_election_can_leave_a_leader_alone_and_no_more() {
 }
 
 #[test]
-fn the_articles_election_splits_peers_that_both_believe_to_lead() {
+fn the_articles_election_splits_peers_that_both_lead() {
     assert!(outcomes(&explore(&article([true, true]))).contains("each keeps another"));
 }
 
 #[test]
-fn the_articles_election_never_ends_well_where_nobody_leads() {
+fn the_articles_election_never_succeeds_if_nobody_leads() {
     let found = explore(&article([false, false]));
     assert_eq!(outcomes(&found), BTreeSet::from(["both fail"]));
 }

@@ -1,4 +1,4 @@
-//! The examples, two at a time over the loopback interface.
+//! The examples, two of each over the loopback interface.
 
 use std::{
     io::Write,
@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// The example's program, which cargo has built beside this one.
+/// Path of an example, which cargo has built beside this test.
 fn program(example: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().unwrap().parent().unwrap();
@@ -19,7 +19,7 @@ fn program(example: &str) -> PathBuf {
     program
 }
 
-/// An example at `own` that punches towards `peer`, and reads `input`.
+/// Starts an example at `own` that connects to `peer` and reads `input`.
 fn start(example: &str, peer: &str, own: &str, input: &str) -> Child {
     let mut child = Command::new(program(example))
         .args([peer, own])
@@ -28,12 +28,12 @@ fn start(example: &str, peer: &str, own: &str, input: &str) -> Child {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // Where the example ends without having read anything, its exit status says why.
+    // If the example ends without reading anything, the exit status tells why.
     let _ = stdin.write_all(input.as_bytes());
     child
 }
 
-/// What the example has printed.
+/// The output of an example.
 fn output(child: Child) -> String {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", output.status);
@@ -50,7 +50,7 @@ fn chat_and_tokio_pass_text_in_both_directions() {
 }
 
 #[test]
-fn two_event_loops_of_ones_own_meet() {
+fn two_own_event_loops_connect() {
     let (a, b) = ("127.92.2.1", "127.92.2.2");
     let [first, second] =
         [start("own_event_loop", b, a, ""), start("own_event_loop", a, b, "")].map(output);

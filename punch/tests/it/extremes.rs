@@ -26,7 +26,7 @@ fn schedules() -> Vec<Schedule> {
     ]
 }
 
-/// Any duration, the extreme ones among them more often.
+/// Any duration; extreme ones are more frequent.
 fn durations() -> impl Strategy<Value = Duration> {
     prop_oneof![
         Just(Duration::ZERO),
@@ -37,13 +37,13 @@ fn durations() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// Any number of nanoseconds, the extreme ones among them more often.
+/// Any number of nanoseconds; extreme ones are more frequent.
 fn nanos() -> impl Strategy<Value = i64> {
     prop_oneof![Just(i64::MIN), Just(-1), Just(0), Just(i64::MAX), any::<i64>()]
 }
 
 #[test]
-fn more_ports_than_there_are_yield_all_of_them() {
+fn a_count_above_the_size_of_the_space_gives_all_its_ports() {
     let session = SessionTag::default();
     for space in [PortSpace::rolling(), PortSpace::article()] {
         let all = schedule::ports(7, session, &space, usize::MAX).len();
@@ -134,7 +134,7 @@ proptest! {
         for piece in pieces {
             let _ = (election.wants(id), election.poll_timeout(), decoder.wants());
             election.handle_data(now, id, &piece);
-            // On and on, after an error too.
+            // Repeated after an error, too.
             let _ = decoder.push(&piece);
             election.handle_timeout(now);
         }

@@ -1,4 +1,4 @@
-//! What an election makes of frames that come when, or from whom, they should not.
+//! Frames that reach an election at the wrong time, or from the wrong peer.
 
 use punch::proto::{
     connection::{Reject, Role, SocketId},
@@ -10,13 +10,13 @@ use punch::proto::{
 const DEADLINE: MonoTime = MonoTime::from_nanos(30_000_000_000);
 const EARLY: MonoTime = MonoTime::from_nanos(1);
 
-/// Nonce of the side under test, and of peers that follow it, or that it follows.
+/// Nonces of the side under test, of peers that follow it, and of a peer that leads it.
 const OWN: Nonce = Nonce([5; 16]);
 const FOLLOWER: Nonce = Nonce([4; 16]);
 const OTHER: Nonce = Nonce([3; 16]);
 const LEADER: Nonce = Nonce([9; 16]);
 
-/// The side under test, with this many connections from [`link`] 0 on.
+/// The side under test.
 struct Side(Election);
 
 /// The side's own number for a connection; its peers' numbers are 100 higher.
@@ -29,6 +29,7 @@ fn named(nonce: Nonce, index: u32) -> Choice {
 }
 
 impl Side {
+    /// A side with this number of connections, from [`link`] 0 on.
     fn with(links: u32) -> Self {
         let scheme = Scheme::Nonce { own: OWN, session: SessionTag::default() };
         let mut side = Self(Election::new(scheme, DEADLINE));
@@ -39,7 +40,7 @@ impl Side {
         side
     }
 
-    /// A frame arrives, and is read as the shell does it.
+    /// Delivers a frame, which is read as the driver reads it.
     fn hear(&mut self, index: u32, frame: Frame) -> Vec<Output> {
         let bytes = frame.encode();
         let mut rest = &bytes[..];
@@ -55,7 +56,7 @@ impl Side {
         std::iter::from_fn(|| self.0.poll_output()).collect()
     }
 
-    /// The peer with this nonce says HELLO; what comes of it beside the event.
+    /// Delivers a HELLO with this nonce, and returns the outputs except the event.
     fn meet(&mut self, index: u32, nonce: Nonce) -> Vec<Output> {
         let connection = named(nonce, index).connection;
         let session = SessionTag::default();
@@ -89,7 +90,7 @@ fn chosen(index: u32) -> Vec<Output> {
 }
 
 #[test]
-fn an_ack_before_any_commit_closes_its_connection_and_no_more() {
+fn an_ack_before_any_commit_closes_only_its_connection() {
     let mut side = Side::with(2);
     assert_eq!(side.hear(0, Frame::Ack(named(FOLLOWER, 0))), closed(0));
     let commit = Output::Send(link(1), Frame::Commit(FOLLOWER).encode());
@@ -98,14 +99,14 @@ fn an_ack_before_any_commit_closes_its_connection_and_no_more() {
 }
 
 #[test]
-fn an_ack_from_another_run_closes_its_connection_and_no_more() {
+fn an_ack_from_another_run_closes_only_its_connection() {
     let mut side = Side::committed(2);
     assert_eq!(side.meet(2, OTHER), [], "a second peer is not committed to");
-    // Of itself, and in the name of the peer that was committed to.
+    // With its own nonce, and with that of the peer to which COMMIT was sent.
     let mut twin = Side(side.0.clone());
     assert_eq!(side.hear(2, Frame::Ack(named(OTHER, 2))), closed(2));
     assert_eq!(twin.hear(2, Frame::Ack(named(FOLLOWER, 0))), closed(2));
-    // The right peer, in the name of a former run of its own.
+    // From the right peer, with the nonce of a former run of that peer.
     assert_eq!(side.hear(0, Frame::Ack(named(OTHER, 0))), closed(0));
     for mut side in [side, twin] {
         assert!(side.is_still_waiting());
@@ -114,20 +115,20 @@ fn an_ack_from_another_run_closes_its_connection_and_no_more() {
 }
 
 #[test]
-fn an_ack_before_hello_closes_its_connection_and_no_more() {
+fn an_ack_before_hello_closes_only_its_connection() {
     let mut side = Side::committed(1);
     assert_eq!(side.hear(1, Frame::Ack(named(FOLLOWER, 0))), closed(1));
     assert!(side.is_still_waiting());
 }
 
 #[test]
-fn an_ack_elsewhere_tells_which_connection_to_wait_for() {
+fn an_ack_on_another_connection_names_the_one_to_wait_for() {
     let mut side = Side::committed(3);
     let told = side.hear(0, Frame::Ack(named(FOLLOWER, 1)));
     assert_eq!(told, [Output::Decided(link(1), Role::Leader)]);
     assert_eq!(side.0.wants(link(0)), 0, "nothing more is read there");
     assert!(side.is_still_waiting());
-    // The same again, elsewhere: nothing new. Another name: a mistake.
+    // The same ACK on another connection changes nothing. An ACK with another name is a mistake.
     let mut twin = Side(side.0.clone());
     assert_eq!(side.hear(2, Frame::Ack(named(FOLLOWER, 1))), []);
     assert_eq!(twin.hear(2, Frame::Ack(named(FOLLOWER, 2))), closed(2));
@@ -141,7 +142,7 @@ fn an_ack_elsewhere_tells_which_connection_to_wait_for() {
 
 #[test]
 fn a_chosen_connection_that_is_gone_ends_the_leaders_attempt() {
-    // Before the ACK tells of it, after, and where what comes on it is no ACK.
+    // The end comes before the ACK, after it, or by something on the connection that is no ACK.
     let mut side = Side::committed(2);
     side.0.handle_down(link(1));
     assert_eq!(side.outputs(), []);
@@ -160,7 +161,7 @@ fn a_chosen_connection_that_is_gone_ends_the_leaders_attempt() {
 }
 
 #[test]
-fn a_follower_takes_the_first_commit_and_tells_on_every_connection() {
+fn a_follower_takes_the_first_commit_and_sends_ack_on_every_connection() {
     let mut side = Side::with(3);
     assert_eq!(side.meet(1, LEADER), []);
     assert_eq!(side.meet(2, LEADER), []);
@@ -183,14 +184,14 @@ fn a_commit_or_ack_that_is_not_for_a_follower_closes_its_connection() {
     assert_eq!(side.hear(2, Frame::Ack(named(LEADER, 2))), closed(2), "from a leader");
     side.meet(3, LEADER);
     assert_eq!(side.meet(3, LEADER), closed(3), "a second HELLO");
-    // From a lesser nonce: this side leads there, and so follows nobody any more.
+    // The nonce is smaller: this side leads that peer, and follows nobody.
     side.meet(4, FOLLOWER);
     assert_eq!(side.hear(4, Frame::Commit(OWN)), closed(4));
     assert!(side.is_still_waiting());
 }
 
 #[test]
-fn who_leads_one_peer_does_not_follow_another() {
+fn a_leader_of_one_peer_does_not_follow_another() {
     let mut side = Side::committed(1);
     assert_eq!(side.meet(1, LEADER), []);
     assert_eq!(side.hear(1, Frame::Commit(OWN)), closed(1));
@@ -198,7 +199,7 @@ fn who_leads_one_peer_does_not_follow_another() {
 }
 
 #[test]
-fn no_peer_is_committed_to_at_the_deadline_or_later() {
+fn no_commit_is_sent_at_the_deadline_or_later() {
     let mut side = Side::with(1);
     let hello = Hello { session: SessionTag::default(), nonce: FOLLOWER, connection: 1, port: 1 };
     let bytes = Frame::Hello(hello).encode();

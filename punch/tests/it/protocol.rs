@@ -1,5 +1,5 @@
-//! `PROTOCOL.md` tells the truth: its vectors hold for the code, and a reference that was written
-//! from its text alone computes the same.
+//! The test vectors of `PROTOCOL.md`: the code gives the same values, and so does a reference that
+//! was written from the text of the document alone.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -13,7 +13,7 @@ use punch::proto::{
 
 const PROTOCOL: &str = include_str!("../../PROTOCOL.md");
 
-/// The rows of the table under a heading, without its two lines of header.
+/// The rows of the table under a heading, without the two lines of its header.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
     let cells = |line: &'static str| {
         let inner = line
@@ -30,8 +30,8 @@ fn rows(heading: &str) -> Vec<Vec<&'static str>> {
 }
 
 fn table(heading: &str) -> Vec<&'static str> {
-    let (_, section) = PROTOCOL.split_once(heading).expect("the section exists");
-    let section = section.split("\n#").next().unwrap_or_default();
+    let (_, rest) = PROTOCOL.split_once(heading).expect("the section exists");
+    let section = rest.split("\n#").next().unwrap_or_default();
     section
         .lines()
         .filter(|line| line.starts_with('|'))
@@ -78,11 +78,10 @@ fn session_tags_are_those_of_the_document() {
 fn buckets_are_those_of_the_document() {
     for row in rows("### Clock to buckets") {
         let [name, error, clock, in_use, change] = row[..] else { panic!("{row:?}") };
-        let error = Duration::from_nanos(error.parse().unwrap());
-        let buckets = Buckets::new(rule(name), error);
-        let clock = WallTime::from_nanos(clock.parse().unwrap());
-        assert_eq!(listed(buckets.at(clock)), in_use, "{row:?}");
-        let next = buckets.next_change(clock).map(WallTime::as_nanos);
+        let buckets = Buckets::new(rule(name), Duration::from_nanos(error.parse().unwrap()));
+        let wall = WallTime::from_nanos(clock.parse().unwrap());
+        assert_eq!(listed(buckets.at(wall)), in_use, "{row:?}");
+        let next = buckets.next_change(wall).map(WallTime::as_nanos);
         assert_eq!(next.map_or("—".to_owned(), |next| next.to_string()), change, "{row:?}");
     }
 }
@@ -113,8 +112,8 @@ fn ports_of_the_published_program_are_those_of_the_document() {
 #[test]
 fn frames_are_those_of_the_document() {
     for row in rows("### Frames") {
-        let [kind, tag, nonce, connection, port, bytes] = row[..] else { panic!("{row:?}") };
-        let nonce = Nonce(u128::from_str_radix(nonce, 16).unwrap().to_be_bytes());
+        let [kind, tag, digits, connection, port, bytes] = row[..] else { panic!("{row:?}") };
+        let nonce = Nonce(u128::from_str_radix(digits, 16).unwrap().to_be_bytes());
         let connection = || connection.parse().unwrap();
         let frame = match kind {
             "HELLO" => {
@@ -158,8 +157,8 @@ fn a_reference_written_from_the_document_alone_prints_its_vectors() {
     let output = Command::new("python3")
         .arg(script)
         .env("PYTHONIOENCODING", "utf-8")
-        .output();
-    let output = output.expect("python3 runs; scripts/setup --test installs it");
+        .output()
+        .expect("python3 runs; scripts/setup --test installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let headings = [
         "### Session tags",

@@ -1,9 +1,10 @@
-//! The public surface of the library is a decision: `public-api.txt` states it, and a change of it fails
-//! this test until the file is written anew.
+//! The public API of the library is the one in `public-api.txt`. A change of the API fails this
+//! test until the file is written again, so that each change is a decision.
 //!
-//! The surface is taken from the JSON of rustdoc, an unstable output: `RUSTC_BOOTSTRAP` has a stable
-//! toolchain write it as well. Its format changes with Rust, and the crate `public-api`, which reads it,
-//! follows. Paths of the standard library may change too, hence the version in the file's first line.
+//! The API is read from the JSON of rustdoc, which is an unstable output. `RUSTC_BOOTSTRAP` makes a
+//! stable toolchain write it. Its format changes with Rust, and the crate `public-api`, which reads
+//! it, follows. Paths of the standard library may change too: the first line of the file has the
+//! version of Rust.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ With any other one, leave this test out:
 ";
 
 #[test]
-fn the_public_surface_is_the_one_in_the_file() {
+fn the_public_api_is_the_one_in_the_file() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("public-api.txt");
     let version = toolchain();
     let surface = surface(&rustdoc_json());
@@ -54,8 +55,8 @@ fn toolchain() -> String {
     version.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-/// Path of the JSON of this library with all features. It is made in a target folder of its own, since
-/// `RUSTC_BOOTSTRAP` has cargo build every dependency anew.
+/// Path of the JSON of this library with all features. It is made in a target folder of its own,
+/// since `RUSTC_BOOTSTRAP` has cargo build every dependency anew.
 fn rustdoc_json() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public-api");
     let output = cargo()

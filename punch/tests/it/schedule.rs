@@ -1,4 +1,4 @@
-//! What two peers derive from their clocks, each on its own.
+//! Buckets and ports that two peers derive from their clocks.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -45,7 +45,7 @@ fn common(a: &[u16], b: &[u16]) -> Vec<u16> {
     a.iter().copied().filter(|port| b.contains(port)).collect()
 }
 
-/// Some two hundred years around the epoch, in nanoseconds.
+/// Some two hundred years around the Unix epoch, in nanoseconds.
 fn clock() -> impl Strategy<Value = i64> {
     -3_000_000_000_000_000_000..3_000_000_000_000_000_000_i64
 }
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions_hardly_share_a_port(wall in clock()) {
+    fn different_sessions_rarely_share_a_port(wall in clock()) {
         let at = |name| {
             let session = SessionTag::new(name);
             let rule = buckets(Rule::Rolling);
@@ -93,7 +93,7 @@ proptest! {
 }
 
 #[test]
-fn different_buckets_share_a_port_where_chance_has_it() {
+fn different_buckets_can_share_a_port_by_chance() {
     let twins = ROLLING_TWINS.map(|twins| (Rule::Rolling, twins));
     for (rule, (a, b, port)) in twins
         .into_iter()
@@ -104,7 +104,7 @@ fn different_buckets_share_a_port_where_chance_has_it() {
 }
 
 #[test]
-fn neighbouring_buckets_share_ports_as_seldom_as_chance_has_it() {
+fn neighbouring_buckets_share_ports_only_by_chance() {
     let pairs = 300;
     let shared = |bucket: &i64| {
         !common(&ports_of(Rule::Rolling, *bucket), &ports_of(Rule::Rolling, bucket + 1)).is_empty()

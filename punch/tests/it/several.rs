@@ -1,5 +1,5 @@
-//! Several punches at once from one address: they share all ports, and must not take each other's
-//! connections.
+//! Several attempts at the same time from one address. They share all ports, and must not take each
+//! other's connections.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +12,7 @@ use punch::Puncher;
 
 const PAIRS: u8 = 8;
 
-/// One address for all the near ends, one each for the far ends.
+/// The address of all near ends.
 fn near(test: u8) -> IpAddr {
     Ipv4Addr::new(127, test, 0, 1).into()
 }
@@ -21,7 +21,7 @@ fn far(test: u8, pair: u8) -> IpAddr {
     Ipv4Addr::new(127, test, 1, pair).into()
 }
 
-/// Connects, says who it is and returns what the other end says.
+/// Connects, sends its name and returns that of the other end.
 fn greet(own: IpAddr, peer: IpAddr, name: &str) -> String {
     let puncher = Puncher::new().bind(own).timeout(Duration::from_secs(20));
     let connection = puncher

@@ -96,8 +96,8 @@ fn untranslated_packets_of_a_connection_are_its_cause() {
 
 #[test]
 fn every_cause_is_described() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
     for (name, _) in CauseKind::NAMES {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }

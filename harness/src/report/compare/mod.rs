@@ -416,8 +416,8 @@ impl Comparer<'_> {
 
     /// Results of the pairs: trials with the same index and seed in both runs.
     fn paired_results(&self, common: &CommonCell<'_>) -> Vec<[TrialResult; 2]> {
-        let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&common.indices[run]));
-        let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
+        let trials = [0, 1].map(|run| self.runs[run].trials.get(&common.indices[run]));
+        let [Some(first), Some(second)] = trials else { return Vec::new() };
         first
             .iter()
             .filter_map(|(trial, &one)| Some([one, *second.get(trial)?]))

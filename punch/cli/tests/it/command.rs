@@ -1,4 +1,4 @@
-//! The command, as a user calls it, between two addresses of the loopback interface.
+//! The command as a user calls it, between two addresses of the loopback interface.
 
 use std::{
     io::{Read, Write},
@@ -14,7 +14,7 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-/// `punch` with these options, its streams being pipes.
+/// Starts `punch` with these options. Its standard streams are pipes.
 fn punch(args: &[&str]) -> Child {
     command(args)
         .stdin(Stdio::piped())
@@ -24,7 +24,7 @@ fn punch(args: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Both sides of a pair whose addresses and session are its own.
+/// Starts both sides of a pair, with addresses and a session of its own.
 fn pair(test: u8, first: &[&str], second: &[&str]) -> [Child; 2] {
     let addresses = [1, 2].map(|host| format!("127.90.{test}.{host}"));
     let session = format!("command test {test}");
@@ -39,7 +39,7 @@ fn pair(test: u8, first: &[&str], second: &[&str]) -> [Child; 2] {
 fn finish(mut child: Child, input: Vec<u8>) -> Output {
     let mut stdin = child.stdin.take().unwrap();
     let feeding = thread::spawn(move || {
-        // A process that has seen enough may be gone.
+        // The process may have ended before it has read all.
         let _ = stdin.write_all(&input);
     });
     let output = child.wait_with_output().unwrap();
@@ -47,11 +47,20 @@ fn finish(mut child: Child, input: Vec<u8>) -> Output {
     output
 }
 
+/// Gives both processes their input at the same time, and waits for both.
+fn finish_both([a, b]: [Child; 2], [input_a, input_b]: [Vec<u8>; 2]) -> [Output; 2] {
+    thread::scope(|scope| {
+        let finishing = scope.spawn(move || finish(a, input_a));
+        let b = finish(b, input_b);
+        [finishing.join().unwrap(), b]
+    })
+}
+
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Bytes without a pattern that a lost or repeated block would fit into.
+/// Pseudo-random bytes, in which a lost or repeated block shows.
 fn noise(length: usize, mut state: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {
@@ -67,11 +76,8 @@ fn noise(length: usize, mut state: u64) -> Vec<u8> {
 #[test]
 fn everything_arrives_in_both_directions_at_once() {
     let (there, back) = (noise(40 * MIB + 1, 1), noise(24 * MIB + 3, 2));
-    let [a, b] = pair(1, &["--quiet"], &["--quiet"]);
     let sent = there.clone();
-    let a = thread::spawn(move || finish(a, sent));
-    let b = finish(b, back.clone());
-    let a = a.join().unwrap();
+    let [a, b] = finish_both(pair(1, &["--quiet"], &["--quiet"]), [sent, back.clone()]);
     assert!(a.status.success() && b.status.success(), "{a:?} {b:?}");
     assert!(b.stdout == there, "{} of {} bytes", b.stdout.len(), there.len());
     assert!(a.stdout == back, "{} of {} bytes", a.stdout.len(), back.len());
@@ -79,37 +85,36 @@ fn everything_arrives_in_both_directions_at_once() {
 
 #[test]
 fn one_side_may_go_on_after_the_other_has_ended_its_input() {
-    let [a, mut b] = pair(2, &["--quiet"], &["--json"]);
-    let a = thread::spawn(move || finish(a, Vec::new()));
-    wait_until_said(&mut b, "returned");
-    let b = finish(b, b"still here".to_vec());
-    assert_eq!(a.join().unwrap().stdout, b"still here");
+    let [first, mut second] = pair(2, &["--quiet"], &["--json"]);
+    let finishing = thread::spawn(move || finish(first, Vec::new()));
+    wait_until_said(&mut second, "returned");
+    let b = finish(second, b"still here".to_vec());
+    assert_eq!(finishing.join().unwrap().stdout, b"still here");
     assert!(b.status.success() && b.stdout.is_empty());
 }
 
 #[test]
 fn a_command_gets_the_connection_as_its_input_and_output() {
-    let [a, b] = pair(3, &["--quiet", "--exec", "tr a-z A-Z"], &["--quiet"]);
-    let a = thread::spawn(move || finish(a, Vec::new()));
-    assert_eq!(finish(b, b"quiet please".to_vec()).stdout, b"QUIET PLEASE");
-    assert!(a.join().unwrap().status.success());
+    let both = pair(3, &["--quiet", "--exec", "tr a-z A-Z"], &["--quiet"]);
+    let [a, b] = finish_both(both, [Vec::new(), b"quiet please".to_vec()]);
+    assert_eq!(b.stdout, b"QUIET PLEASE");
+    assert!(a.status.success());
+}
 
-    let [a, b] = pair(4, &["--quiet", "--exec", "exit 7"], &["--quiet"]);
-    let a = thread::spawn(move || finish(a, Vec::new()));
-    finish(b, Vec::new());
-    let a = a.join().unwrap();
+#[test]
+fn a_command_that_fails_gives_exit_code_1() {
+    let both = pair(4, &["--quiet", "--exec", "exit 7"], &["--quiet"]);
+    let [a, _] = finish_both(both, [Vec::new(), Vec::new()]);
     assert_eq!(a.status.code(), Some(1));
     assert!(stderr(&a).contains("exit status: 7"), "{}", stderr(&a));
 }
 
 #[test]
 fn progress_comes_as_text_as_json_or_not_at_all() {
-    let [a, b] = pair(5, &[], &["--json"]);
-    let a = thread::spawn(move || finish(a, b"x".to_vec()));
-    let b = finish(b, Vec::new());
-    let a = stderr(&a.join().unwrap());
-    assert!(a.contains("punch: punching towards 127.90.5.2\n"), "{a}");
-    assert!(a.contains("punch: connected: 127.90.5.1:"), "{a}");
+    let [a, b] = finish_both(pair(5, &[], &["--json"]), [b"x".to_vec(), Vec::new()]);
+    let text = stderr(&a);
+    assert!(text.contains("punch: punching towards 127.90.5.2\n"), "{text}");
+    assert!(text.contains("punch: connected: 127.90.5.1:"), "{text}");
     let events: Vec<serde_json::Value> = stderr(&b)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -124,18 +129,17 @@ fn progress_comes_as_text_as_json_or_not_at_all() {
 }
 
 #[test]
-fn the_events_file_tells_the_same_as_the_json_on_standard_error() {
+fn the_events_file_equals_the_json_on_standard_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.jsonl");
-    let [a, b] = pair(6, &["--json", "--events", file.to_str().unwrap()], &["-q"]);
-    let a = thread::spawn(move || finish(a, Vec::new()));
-    let b = finish(b, Vec::new());
+    let both = pair(6, &["--json", "--events", file.to_str().unwrap()], &["-q"]);
+    let [a, b] = finish_both(both, [Vec::new(), Vec::new()]);
     assert!(b.stderr.is_empty());
-    assert_eq!(std::fs::read_to_string(file).unwrap(), stderr(&a.join().unwrap()));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), stderr(&a));
 }
 
 #[test]
-fn mistakes_are_told_before_anything_is_sent() {
+fn mistakes_are_reported_before_anything_is_sent() {
     for (args, says) in [
         (&["127.0.0.1"][..], "--loopback"),
         (&["127.1"], "--loopback"),
@@ -165,8 +169,8 @@ fn mistakes_are_told_before_anything_is_sent() {
 }
 
 #[test]
-fn nobody_there_is_told_with_exit_code_1() {
-    // To 127.0.0.1 as well, from any other address of this machine.
+fn an_absent_peer_gives_exit_code_1() {
+    // 127.0.0.1 is a peer like any other, seen from another address of this machine.
     for peer in ["127.90.7.2", "127.0.0.1"] {
         let args = ["--bind", "127.90.7.1", "--timeout", "0.5", peer];
         let output = finish(punch(&args), Vec::new());
@@ -177,7 +181,7 @@ fn nobody_there_is_told_with_exit_code_1() {
 
 /// A RST of both sides would make NATs refuse the 4-tuple.
 #[test]
-fn a_process_that_fails_resets_nothing_with_its_end() {
+fn a_process_that_fails_resets_no_connection() {
     let server = std::net::TcpListener::bind("127.90.13.2:23456").unwrap();
     let serving = thread::spawn(move || {
         let (mut stream, _) = server.accept().unwrap();
@@ -195,7 +199,7 @@ fn a_process_that_fails_resets_nothing_with_its_end() {
 }
 
 #[test]
-fn ports_held_by_others_are_told() {
+fn ports_in_use_are_reported() {
     let held = std::net::TcpListener::bind("127.90.8.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();
     let args = ["--bind", "127.90.8.1", "--ports", &port, "127.90.8.2"];
@@ -206,15 +210,16 @@ fn ports_held_by_others_are_told() {
     assert!(said.contains("none of the ports could be bound"), "{said}");
 }
 
-/// No other program holds the ports, and descriptors may come back.
+/// No other program holds the ports, and a later try may get a descriptor.
 #[cfg(unix)]
 #[test]
-fn want_of_descriptors_is_not_told_as_ports_in_use() {
-    // With one more each time: for all that comes before the sockets, then for the first of them.
-    let said = [6, 7, 8, 9].map(|most| {
+fn running_out_of_descriptors_is_not_reported_as_ports_in_use() {
+    // One more descriptor each time: at first too few for what comes before the sockets, at last
+    // enough for the first socket.
+    let said = [6, 7, 8, 9].map(|limit| {
         let program = env!("CARGO_BIN_EXE_punch");
         let few = format!(
-            "ulimit -n {most}; exec {program} --bind 127.90.12.1 --timeout 0.3 127.90.12.2"
+            "ulimit -n {limit}; exec {program} --bind 127.90.12.1 --timeout 0.3 127.90.12.2"
         );
         let output = Command::new("/bin/sh").args(["-c", &few]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -234,8 +239,7 @@ fn an_interrupt_ends_an_attempt_and_a_connection_at_once() {
     let lone = punch(&["--bind", "127.90.9.1", "127.90.9.2"]);
     assert_eq!(interrupted(lone).code(), Some(130));
 
-    let [a, mut b] = pair(10, &["--json"], &["--quiet"]);
-    let mut a = a;
+    let [mut a, mut b] = pair(10, &["--json"], &["--quiet"]);
     wait_until_said(&mut a, "returned");
     assert_eq!(interrupted(a).code(), Some(130));
     drop(b.stdin.take());
@@ -245,7 +249,7 @@ fn an_interrupt_ends_an_attempt_and_a_connection_at_once() {
 /// Interrupts a process that has begun.
 fn interrupted(mut child: Child) -> ExitStatus {
     if let Some(stderr) = child.stderr.as_mut() {
-        // Its first word; signals are caught before anything is said.
+        // Signals are caught before the first byte is written.
         let _ = stderr.read(&mut [0; 1]).unwrap();
     }
     let id = child.id().to_string();
@@ -286,9 +290,9 @@ fn the_manual_and_the_completions_are_made() {
     }
 }
 
-/// Such as `punch PEER 2>&1 | head -1` and `punch --man | head -1`.
+/// Example: `punch PEER 2>&1 | head -1`, and `punch --man | head -1`.
 #[test]
-fn who_reads_no_more_of_what_is_said_ends_nothing() {
+fn a_closed_stdout_or_stderr_causes_no_panic() {
     // The end of a pipe that nobody reads.
     let unread = || std::io::pipe().unwrap().1;
     for args in [&["--man"][..], &["--completions", "bash"]] {

@@ -1,5 +1,5 @@
-//! Several processes that punch at once from one address: they share all ports, and must not take
-//! each other's connections.
+//! Several processes that connect at the same time from one address. They share all ports, and must
+//! not take each other's connections.
 
 use std::{
     io::Write,
@@ -9,7 +9,7 @@ use std::{
 
 const PAIRS: u8 = 8;
 
-/// One address for all the near ends, one each for the far ends.
+/// The address of all near ends.
 fn near(test: u8) -> IpAddr {
     Ipv4Addr::new(127, test, 0, 1).into()
 }

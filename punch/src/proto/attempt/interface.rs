@@ -1,4 +1,4 @@
-//! What goes into an attempt and comes out of it.
+//! Options, actions and outcome of an attempt.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,23 +10,21 @@ use crate::proto::{
     wire::SessionTag,
 };
 
-/// Maximum number of fixed ports: with more of them an attempt would send more than 250 SYNs in a
-/// second, refused or not.
+/// Maximum number of fixed ports. With more, an attempt might send more than 250 SYNs in a second.
 pub const MAX_FIXED_PORTS: usize = 64;
 
-/// Where the ports come from.
+/// Source of the ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PortSource {
-    /// From the clock.
+    /// The clock.
     Clock {
         /// Clock to buckets.
         buckets: Buckets,
         /// Bucket to ports.
         schedule: Schedule,
     },
-    /// Given, for callers who have signalling: at most [`MAX_FIXED_PORTS`], or the attempt sends
-    /// more SYNs in a second than it should.
+    /// A list, for callers who have signalling. It should have at most [`MAX_FIXED_PORTS`] ports.
     Fixed(Vec<u16>),
 }
 
@@ -43,11 +41,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Options for an attempt to reach the address `peer`, as seen from here. `scheme` says how the
-    /// connection is chosen; `seed` is that of the random pauses.
+    /// Options of an attempt to reach the address `peer`, as seen from here. `scheme` is the
+    /// election, and `seed` that of the random pauses.
     ///
     /// The defaults: the ports of the `rolling` rule for clocks within 20 s, the default session,
-    /// listeners, 30 s.
+    /// listeners on all ports, a time-out of 30 s.
     pub fn new(peer: IpAddr, scheme: Scheme, seed: [u8; 32]) -> Self {
         let buckets = Buckets::new(Rule::default(), Buckets::DEFAULT_CLOCK_ERROR);
         Self {
@@ -61,7 +59,7 @@ impl Config {
         }
     }
 
-    /// The default timeout, 30 s.
+    /// The default time-out, 30 s.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// Sets the source of the ports.
@@ -71,15 +69,16 @@ impl Config {
         self
     }
 
-    /// Sets the session, which keeps pairs of peers on the same addresses apart. A session in
-    /// [`Scheme::Nonce`] has to be the same.
+    /// Sets the session, which keeps pairs of peers on the same addresses apart. The session in
+    /// [`Scheme::Nonce`] must be the same.
     #[must_use]
     pub fn session(mut self, session: SessionTag) -> Self {
         self.session = session;
         self
     }
 
-    /// Sets whether the attempt listens on its ports as well. Under the `article` rule it must not.
+    /// Sets whether the attempt listens on its ports as well. Under the `article` rule it must not
+    /// listen.
     #[must_use]
     pub fn listen(mut self, listen: bool) -> Self {
         self.listen = listen;
@@ -94,13 +93,13 @@ impl Config {
     }
 }
 
-/// What the shell must do.
+/// An action that the caller must perform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Listen on a port of the local address. Answer failure with
-    /// [`Attempt::handle_no_listener`](super::Attempt::handle_no_listener), each accepted connection with
-    /// [`Attempt::handle_accepted`](super::Attempt::handle_accepted).
+    /// Listen on a port of the local address. Report failure by
+    /// [`Attempt::handle_no_listener`](super::Attempt::handle_no_listener), and each accepted
+    /// connection by [`Attempt::handle_accepted`](super::Attempt::handle_accepted).
     Listen {
         /// The port.
         port: u16,
@@ -110,8 +109,8 @@ pub enum Action {
         /// The port.
         port: u16,
     },
-    /// Connect a fresh socket from local port `port` to the peer's port `port`. Answer with
-    /// [`Attempt::handle_connected`](super::Attempt::handle_connected),
+    /// Connect a fresh socket from local port `port` to the peer's port `port`. Report the result
+    /// by [`Attempt::handle_connected`](super::Attempt::handle_connected),
     /// [`Attempt::handle_refused`](super::Attempt::handle_refused) or, if the port cannot be bound,
     /// [`Attempt::handle_unavailable`](super::Attempt::handle_unavailable).
     Connect {
@@ -120,21 +119,21 @@ pub enum Action {
         /// The port.
         port: u16,
     },
-    /// Close a connecting socket if it is still in SYN_SENT, and say so with
-    /// [`Attempt::handle_abandoned`](super::Attempt::handle_abandoned); leave it alone in any other state, or where the state cannot
-    /// be told.
+    /// Close a connecting socket if it is in SYN_SENT, and report that by
+    /// [`Attempt::handle_abandoned`](super::Attempt::handle_abandoned). If it is in any other
+    /// state, or the system does not tell, do nothing.
     Abandon {
         /// The socket.
         socket: SocketId,
     },
-    /// Send bytes on a connection; they fit into an empty send buffer.
+    /// Send bytes on a connection. They fit into an empty send buffer.
     Send {
         /// The connection.
         socket: SocketId,
         /// The bytes, at most [`MAX_FRAME`](crate::proto::wire::MAX_FRAME).
         bytes: Vec<u8>,
     },
-    /// Read what there is, send FIN and close: never a RST.
+    /// Close a connection without a RST: send FIN, and read to its end.
     Close {
         /// The connection.
         socket: SocketId,
@@ -145,23 +144,23 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusedBy {
-    /// The network: a RST or an ICMP error has answered the SYN.
+    /// The network: a RST or an ICMP error has arrived in answer to the SYN.
     Network,
-    /// This host: the connect could not begin, and nothing was sent.
+    /// This host: the connect failed at once, and nothing was sent.
     Host,
 }
 
-/// How an attempt ended.
+/// Result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// This connection was chosen; all frames on it are read. Close everything else.
+    /// A connection was chosen, and all frames on it are read. The caller must close all others.
     Elected {
         /// The connection.
         socket: SocketId,
         /// This side's role.
         role: Role,
     },
-    /// There is no connection, and there will be none.
+    /// The attempt has ended without a connection.
     Failed(Failure),
 }

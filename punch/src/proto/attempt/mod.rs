@@ -1,16 +1,22 @@
 //! One attempt to reach one peer, as a state machine.
 //!
-//! Order of calls: after [`Attempt::new`] and after every `handle_*`, drain
-//! [`Attempt::poll_action`] (do what it says, in order) and [`Attempt::poll_event`]; then look at
-//! [`Attempt::outcome`]; then wait for a socket or for [`Attempt::poll_timeout`], whichever is
-//! first. Every call that may change something takes the monotonic time; time never goes back.
+//! Order of calls, after [`Attempt::new`] and after every `handle_*`:
 //!
-//! What always holds: at most one connecting socket a port; a socket that may be in SYN_RECV is
-//! never closed (the shell looks, see [`Action::Abandon`]); no new decision after the deadline.
+//! 1. Call [`Attempt::poll_action`] until it returns `None`, and perform each action.
+//! 2. Call [`Attempt::poll_event`] until it returns `None`.
+//! 3. Look at [`Attempt::outcome`].
+//! 4. Wait for a socket or for [`Attempt::poll_timeout`], whichever comes first, and report it by
+//!    the `handle_*` that belongs to it.
 //!
-//! Known limit: local port and remote port of a connect are the same, since the ports are the only
-//! thing the peers share. A search for a NAT that gives every destination a new port needs another
-//! source of [`Action::Connect`].
+//! Every call that may change something takes the monotonic time. Time never goes back.
+//!
+//! Invariants: each port has at most one connecting socket. A socket that may be in SYN_RECV is
+//! never closed (the caller checks, see [`Action::Abandon`]). No decision is taken after the
+//! deadline.
+//!
+//! Known limit: local port and remote port of a connect are the same, since the peers share nothing
+//! but the ports. To search the ports of a NAT that maps every destination to a new port, another
+//! source of [`Action::Connect`] would be needed.
 
 mod interface;
 mod port;
@@ -47,11 +53,11 @@ use super::{
 /// Time that a SYN has to be answered: two round trips of a second each.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 
-/// Maximum number of accepted connections beside the attempt's own. A peer needs one a port; other
-/// hosts that share its address must not take all descriptors of this process.
+/// Maximum number of accepted connections beside the attempt's own. A peer needs one for each port.
+/// Other hosts that share its address must not use up the descriptors of this process.
 const MAX_ACCEPTED: usize = 64;
 
-/// One attempt. The module states the order of calls.
+/// One attempt. The [module](self) states the order of calls.
 #[derive(Debug)]
 pub struct Attempt {
     config: Config,
@@ -69,7 +75,7 @@ pub struct Attempt {
     sockets: BTreeMap<SocketId, u16>,
     /// Number of the next socket.
     next_socket: u32,
-    /// When the buckets in use change.
+    /// Time at which the buckets in use change.
     next_ports: Option<MonoTime>,
     /// Counts from which the reason of a failure follows.
     tally: Tally,
@@ -77,13 +83,14 @@ pub struct Attempt {
     actions: VecDeque<Action>,
     /// Events that the caller has not taken yet.
     events: VecDeque<Event>,
-    /// The end of the attempt, once it has ended.
+    /// The result, once the attempt has ended.
     outcome: Option<Outcome>,
 }
 
 impl Attempt {
     /// Begins an attempt at `now`, when the wall clock (offset included) reads `wall`. The wall
-    /// clock is taken once and advanced by the monotonic one: a step meanwhile changes nothing.
+    /// clock is read only once, and advanced by the monotonic clock, so that a step of the wall
+    /// clock changes nothing.
     pub fn new(config: Config, now: MonoTime, wall: WallTime) -> Self {
         let mut attempt = Self {
             election: Election::new(config.scheme, now + config.timeout),
@@ -110,22 +117,22 @@ impl Attempt {
         attempt
     }
 
-    /// What to do next, in order.
+    /// The next action. Actions must be performed in order.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// What happened, in order.
+    /// The next event, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// How it ended; `None` while it runs. Afterwards no `handle_*` does anything.
+    /// The result; `None` while the attempt runs. After the end no `handle_*` does anything.
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
 
-    /// When [`Self::handle_timeout`] is due at the latest.
+    /// Time at which [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
         if self.outcome.is_some() {
             return None;
@@ -141,12 +148,12 @@ impl Attempt {
             .min()
     }
 
-    /// How many bytes may be read from a connection; 0 when it is not to be read at all.
+    /// Number of bytes that may be read from a connection; 0 if it must not be read.
     pub fn wants(&self, socket: SocketId) -> usize {
         self.election.wants(socket)
     }
 
-    /// A connect succeeded.
+    /// Handles a connect that succeeded.
     pub fn handle_connected(
         &mut self,
         now: MonoTime,
@@ -158,7 +165,7 @@ impl Attempt {
             return;
         }
         if local == remote {
-            // Port and address are one's own: a socket that met itself.
+            // The socket has connected to itself.
             self.report(
                 now,
                 EventKind::Rejected { port: local.port(), reason: Reject::SelfConnection },
@@ -172,8 +179,8 @@ impl Attempt {
         self.connection_up(now, socket, local, remote, false);
     }
 
-    /// A listener accepted a connection. Returns its number, or `None` if it is a stranger's, or one
-    /// too many, and the shell should close it.
+    /// Handles a connection that a listener has accepted. Returns its number, or `None` if the
+    /// caller must close it: it is not from the peer's address, or there are too many.
     pub fn handle_accepted(
         &mut self,
         now: MonoTime,
@@ -207,7 +214,8 @@ impl Attempt {
         self.drop_socket(now, socket, pause);
     }
 
-    /// A port could not be bound: it is left out until its bucket comes anew.
+    /// Handles a port that could not be bound. It is left out until its bucket comes into use
+    /// again.
     pub fn handle_unavailable(&mut self, now: MonoTime, socket: SocketId, error: &str) {
         if self.outcome.is_some() {
             return;
@@ -229,22 +237,22 @@ impl Attempt {
         }
     }
 
-    /// A port could not be listened on; it still connects.
+    /// Handles a port that could not be listened on. It still connects.
     pub fn handle_no_listener(&mut self, now: MonoTime, port: u16, error: &str) {
         if self.outcome.is_none() {
             self.report(now, EventKind::NoListener { port, error: error.to_owned() });
         }
     }
 
-    /// A connecting socket was closed as [`Action::Abandon`] asked, or given up by the system, having
-    /// sent a SYN that nobody answered.
+    /// Handles the end of a connecting socket whose SYN was not answered: it was closed as
+    /// [`Action::Abandon`] asked, or the system has given up.
     pub fn handle_abandoned(&mut self, now: MonoTime, socket: SocketId) {
         if self.outcome.is_none() {
             self.drop_socket(now, socket, Duration::ZERO);
         }
     }
 
-    /// Bytes came in on a connection, at most [`Self::wants`].
+    /// Handles bytes that were read from a connection, at most [`Self::wants`].
     pub fn handle_data(&mut self, now: MonoTime, socket: SocketId, bytes: &[u8]) {
         if self.outcome.is_none() {
             self.election.handle_data(now, socket, bytes);
@@ -252,7 +260,7 @@ impl Attempt {
         }
     }
 
-    /// A connection ended, or failed.
+    /// Handles a connection that ended or failed.
     pub fn handle_closed(&mut self, now: MonoTime, socket: SocketId) {
         if self.outcome.is_some() {
             return;
@@ -266,7 +274,7 @@ impl Attempt {
         self.drain_election(now);
     }
 
-    /// Time has passed.
+    /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: MonoTime) {
         if self.outcome.is_some() {
             return;
@@ -282,7 +290,7 @@ impl Attempt {
         self.drain_election(now);
     }
 
-    /// Brings the ports in use in line with the clock.
+    /// Changes the ports in use to those of the clock.
     fn schedule_ports(&mut self, now: MonoTime) {
         let wall = self.wall_at_start + now.since(self.started);
         let (buckets, ports) = self.ports_at(wall);
@@ -384,7 +392,7 @@ impl Attempt {
         self.report(now, EventKind::Connect { port });
     }
 
-    /// When the SYN that a port sends at `now` is followed by a fresh one.
+    /// Time at which the SYN that a port sends at `now` is followed by a fresh one.
     fn resyn(&mut self, now: MonoTime, port: u16) -> Option<MonoTime> {
         let since = now.since(self.started);
         match self.slots.get(&port)?.policy.retry {
@@ -411,7 +419,7 @@ impl Attempt {
         match slot.state {
             SlotState::Paused { until } if now >= until => self.connect(now, port),
             SlotState::Connecting { socket, resyn: Some(due) } if now >= due => {
-                // Asked again only after another interval, should the socket have to stay.
+                // If the socket has to stay, the action is repeated after another interval.
                 let next = Some(now + RESYN);
                 slot.state = SlotState::Connecting { socket, resyn: next };
                 self.actions.push_back(Action::Abandon { socket });
@@ -423,8 +431,8 @@ impl Attempt {
         }
     }
 
-    /// Forgets a socket, and connects its port anew after a random pause of the given mean, half
-    /// as long at least and half as long again at most.
+    /// Forgets a socket, and connects its port again after a random pause, which is uniform between
+    /// half and one and a half times `mean`.
     fn drop_socket(&mut self, now: MonoTime, socket: SocketId, mean: Duration) {
         let Some(port) = self.sockets.remove(&socket) else { return };
         let pause = mean / 2 + self.uniform(mean);
@@ -502,7 +510,7 @@ impl Attempt {
     }
 
     fn new_socket(&mut self, port: u16) -> SocketId {
-        // After four thousand million sockets the numbers begin anew.
+        // The numbers wrap after 2³² sockets.
         while self.sockets.contains_key(&SocketId(self.next_socket)) {
             self.next_socket = self.next_socket.wrapping_add(1);
         }
@@ -512,9 +520,9 @@ impl Attempt {
         socket
     }
 
-    /// Uniform in [0, `most`), to the nanosecond.
-    fn uniform(&mut self, most: Duration) -> Duration {
-        let nanos = (u128::from(self.rng.next_u64()) * most.as_nanos()) >> 64;
+    /// A random time, uniform in [0, `end`), in nanoseconds.
+    fn uniform(&mut self, end: Duration) -> Duration {
+        let nanos = (u128::from(self.rng.next_u64()) * end.as_nanos()) >> 64;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 

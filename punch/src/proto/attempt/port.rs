@@ -1,7 +1,7 @@
-//! Ports of an attempt: their state, and the policy by which each is tried again.
+//! Ports of an attempt: their state, and their retry policies.
 //!
 //! The policy of a port follows from its index in the list of its bucket. Both peers derive the
-//! same list, and so the same policies. `PROTOCOL.md` has the same tables in its section 4.
+//! same list, and so the same policies. Section 4 of `PROTOCOL.md` has the same tables.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ const ARTICLE_ROTATION: [SynRetry; 8] = [Kernel; 8];
 
 /// Number of eager ports, which are the first in each bucket's list.
 ///
-/// Where both NATs answer with RST, two SYNs must cross on their way. The rate at which they do so
-/// on one port is proportional to the product of both peers' rates there. Most of the SYNs that a
-/// peer may send therefore belong on few ports, the same on both sides. There are two, since one of
-/// them may be in use by another program.
+/// If both NATs answer with RST, two SYNs must cross on their way. The rate at which they cross on
+/// one port is proportional to the product of both peers' rates on that port. Therefore a peer
+/// sends most of its SYNs on few ports, the same on both sides. There are two, since another
+/// program may use one of them.
 const EAGER_PORTS: usize = 2;
 
 /// Pauses after refusals on an eager port. The pause grows after some six seconds: by then the
@@ -32,11 +32,11 @@ const EAGER_PORTS: usize = 2;
 const EAGER_BACKOFF: Backoff =
     Backoff { prompt: 5, pause: Duration::from_millis(34), patient: 175, factor: 2 };
 
-/// Pauses after refusals on any other port. The pause grows after one second: where both NATs
-/// refuse, these ports matter only if the eager ones cannot be used.
+/// Pauses after refusals on any other port. The pause grows after one second: if both NATs refuse,
+/// these ports matter only if the eager ones cannot be used.
 ///
-/// By both constants together 16 ports send at most 250 SYNs in any second. Where there are more
-/// ports (fixed ones), this pause grows with their number.
+/// With both constants, 16 ports send at most 250 SYNs in any second. If there are more ports
+/// (fixed ones), this pause grows with their number.
 const BACKOFF: Backoff =
     Backoff { prompt: 0, pause: Duration::from_millis(140), patient: 7, factor: 4 };
 
@@ -46,10 +46,13 @@ const USUAL_PORTS: usize = 2 * ROLLING_PORTS;
 /// Mean pause after an error of this machine (a 4-tuple in use, no route), which sent nothing.
 pub(super) const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
-/// Minimum time after which a socket in SYN_SENT is replaced by a fresh one, and the random time
-/// that is added to it: together shortly before the kernel would repeat the SYN, since a fresh SYN
-/// right after that repeat would come too soon again.
+/// Minimum time after which a socket in SYN_SENT is replaced by a fresh one.
+///
+/// With [`RESYN_SPREAD`] it ends shortly before the kernel would repeat the SYN. A fresh SYN right
+/// after that repeat would destroy the handshake which the repeat has begun.
 pub(super) const RESYN: Duration = Duration::from_millis(850);
+
+/// Maximum of the random time that is added to [`RESYN`].
 pub(super) const RESYN_SPREAD: Duration = Duration::from_millis(140);
 
 /// Time from the start of an attempt in which rotating ports send fresh SYNs sooner: in rotation,
@@ -72,13 +75,13 @@ const MAX_TURN_DELAY: Duration = Duration::from_millis(10);
 /// A port in use.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// How the port is tried again.
+    /// Retry policy.
     pub(super) policy: PortPolicy,
-    /// Whether a bucket in use has this port. If not, the slot goes with its socket.
+    /// Whether a bucket in use has this port. If not, the slot is removed with its socket.
     pub(super) scheduled: bool,
     /// Number of refusals that arrived on this port.
     pub(super) refusals: u32,
-    /// What the port is doing.
+    /// State of the port.
     pub(super) state: SlotState,
 }
 
@@ -102,7 +105,7 @@ pub(super) enum SlotState {
 pub(super) struct PortPolicy {
     /// Who repeats an unanswered SYN.
     pub(super) retry: SynRetry,
-    /// Whether refusals are followed by the next SYN soon.
+    /// Whether the pauses after refusals are short.
     eager: bool,
 }
 
@@ -183,8 +186,8 @@ impl PortPolicy {
 }
 
 impl Backoff {
-    /// Mean of the random pause after the latest of so far `refusals` refusals, where there are
-    /// `load` times the usual number of ports.
+    /// Mean of the random pause after refusal number `refusals`, if there are `load` times the
+    /// usual number of ports.
     fn mean_pause(&self, refusals: u32, load: u32) -> Duration {
         if refusals <= self.prompt {
             Duration::ZERO
@@ -197,8 +200,8 @@ impl Backoff {
 }
 
 impl Rotation {
-    /// The first turn of a port that is a round later than `since`. Both are times from the start
-    /// of the attempt.
+    /// The first turn of a port that is at least a round later than `since`, less
+    /// [`MAX_TURN_DELAY`]. Both are times from the start of the attempt.
     pub(super) fn turn_after(&self, since: Duration) -> Duration {
         let round = MIN_ROUND.max(TURN * self.count);
         let first = TURN * self.rank;

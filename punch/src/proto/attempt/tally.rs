@@ -1,11 +1,11 @@
-//! Counts of what an attempt has seen, from which the reason of its failure follows.
+//! Counts of an attempt, from which the reason of its failure follows.
 
 use crate::proto::connection::Failure;
 
 /// Number of events of each kind since the attempt began.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Sockets that were to connect.
+    /// Sockets that were told to connect.
     pub(super) connects: u64,
     /// Connects that failed on this machine.
     pub(super) local_errors: u64,

@@ -1,4 +1,4 @@
-//! What must hold after every trial, whatever was done to it.
+//! Invariants that must hold after every trial, with any faults.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use punch::proto::{
 
 use super::sim::{End, Report};
 
-/// Asserts that the two ends fit together and that each side told a sane story.
+/// Asserts that the two ends fit together and that the events of each side are plausible.
 pub(super) fn sane(report: &Report) {
     let results = report.ends.map(|end| end.map(|end| end.result));
     if let [Some(Ok((a, role_a))), Some(Ok((b, role_b)))] = results {
@@ -21,7 +21,8 @@ pub(super) fn sane(report: &Report) {
     }
 }
 
-/// If the leader succeeds so has the follower: promised by the `nonce` election only.
+/// Asserts that the follower has succeeded if the leader has. Only the `nonce` election promises
+/// it.
 pub(super) fn leader_is_never_alone(report: &Report) {
     for (own, peer) in [(0, 1), (1, 0)] {
         if let Some(End { at, result: Ok((_, Role::Leader)) }) = report.ends[own] {

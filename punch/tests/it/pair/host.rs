@@ -1,5 +1,5 @@
-//! One host: an [`Attempt`], the kernel and NAT below it, and a shell that does what the real one
-//! does, in the same order.
+//! One host: an [`Attempt`], the kernel and NAT below it, and a driver that performs the same steps
+//! as the real one, in the same order.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,7 +19,7 @@ use super::{
     nat::Nat,
 };
 
-/// Addresses inside, of either host.
+/// Inside address of both hosts.
 const INSIDE: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 168, 1, 2), Ipv4Addr::new(10, 0, 0, 2)];
 
 /// Addresses on the WAN.
@@ -45,7 +45,7 @@ pub(super) struct Host {
     pub(super) chosen: Option<Handle>,
     /// Local and remote port of the chosen connection.
     pub(super) elected: Option<(u16, u16)>,
-    /// What the user of the chosen connection has read.
+    /// Bytes that the user of the chosen connection has read.
     pub(super) heard: VecDeque<u8>,
 }
 
@@ -74,7 +74,7 @@ impl Host {
         }
     }
 
-    /// What each user sends as soon as there is a connection.
+    /// Bytes that each user sends as soon as there is a connection.
     pub(super) fn greeting(side: usize) -> &'static [u8] {
         [b"PNCH, says the user of A".as_slice(), b"$, says the user of B"][side]
     }
@@ -142,7 +142,7 @@ impl Host {
         }
     }
 
-    /// Reads just what the core wants.
+    /// Reads no more than the attempt wants.
     fn read(&mut self, now: MonoTime, id: SocketId, handle: Handle) {
         let Some(attempt) = &mut self.attempt else { return };
         loop {
@@ -156,7 +156,7 @@ impl Host {
         }
     }
 
-    /// Does what the core says, until it says nothing more.
+    /// Performs the actions of the attempt until there are none.
     fn settle(&mut self, now: MonoTime) {
         let Some(mut attempt) = self.attempt.take() else { return };
         while let Some(action) = attempt.poll_action() {
@@ -248,7 +248,7 @@ impl Host {
         Some((address(INSIDE[self.side], local), address(WAN[1 - self.side], remote)))
     }
 
-    /// Sends what the kernel has to send through the NAT.
+    /// Sends the segments of the kernel through the NAT.
     pub(super) fn poll_transmit(&mut self) -> Option<Segment> {
         self.kernel
             .poll_segment()

@@ -1,9 +1,9 @@
-//! TCP of one host, as far as punching meets it.
+//! TCP of one host, as far as hole punching needs it.
 //!
 //! Modelled: SYN_SENT, simultaneous open, SYN_RECV, listeners, the kernel's own repeats (a SYN
 //! leaves at 0, 1, 2, 3, 4, 5, 7 and 11 s), RST to a closed port and to an ACK of something never
-//! sent, one socket a 4-tuple, a reliable byte stream with FIN. An initial sequence number stands
-//! for the incarnation of a socket, so that a segment of a former one is told from the present.
+//! sent, one socket for each 4-tuple, a reliable byte stream with FIN. An initial sequence number
+//! identifies the incarnation of a socket, so that segments of a former one are recognised.
 //!
 //! Left out: windows, congestion, SACK, TIME_WAIT, options.
 
@@ -14,16 +14,16 @@ use std::{
 
 use punch::proto::time::MonoTime;
 
-/// Repeats of a SYN, and of a SYN-ACK of a simultaneous open: pauses in seconds.
+/// Pauses in seconds between the repeats of a SYN, and of a SYN-ACK of a simultaneous open.
 const SYN_PAUSES_S: [u64; 8] = [1, 1, 1, 1, 1, 2, 4, 8];
 
-/// A connection that hears nothing for this many repeats is given up.
+/// Number of repeats without an answer after which a connection is given up.
 const MAX_REPEATS: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Handle(u32);
 
-/// What is on the wire: ports as the receiver of the wire sees them.
+/// A segment on the wire, with the ports that its receiver sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) from: u16,
@@ -63,7 +63,7 @@ pub(super) enum Kind {
     },
 }
 
-/// What a socket's owner is told.
+/// Notification to the owner of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Note {
     Connected(Handle),
@@ -102,7 +102,7 @@ struct Tcp {
     peer: Option<u32>,
     state: State,
     passive: bool,
-    /// Whether the program has let go of it.
+    /// Whether the program has closed it.
     orphan: bool,
     sent: Vec<u8>,
     fin: bool,
@@ -120,7 +120,7 @@ pub(super) struct Kernel {
     tuples: BTreeMap<(u16, u16), Handle>,
     listeners: BTreeSet<u16>,
     unbindable: BTreeSet<u16>,
-    /// Pause before what stands unacknowledged on a connection is repeated.
+    /// Pause before unacknowledged segments of a connection are repeated.
     rto: Duration,
     next: u32,
     segments: VecDeque<Segment>,
@@ -128,7 +128,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// `first` is where the numbers of this host begin: no two hosts may share any.
+    /// TCP of a host whose sequence numbers begin at `first`. Hosts must not share any number.
     pub(super) fn new(first: u32, rto: Duration, unbindable: BTreeSet<u16>) -> Self {
         Self {
             sockets: BTreeMap::new(),
@@ -225,7 +225,7 @@ impl Kernel {
         }
     }
 
-    /// Lets go of a socket: silently in SYN_SENT, with FIN otherwise.
+    /// Closes a socket: silently in SYN_SENT, with FIN in other states.
     pub(super) fn close(&mut self, now: MonoTime, handle: Handle) {
         let Some(socket) = self.sockets.get_mut(&handle) else { return };
         if socket.state == State::SynSent {
@@ -285,7 +285,7 @@ impl Kernel {
         }
     }
 
-    /// A segment of no socket.
+    /// Handles a segment that belongs to no socket.
     fn stray(&mut self, now: MonoTime, segment: Segment) {
         let (local, remote) = (segment.to, segment.from);
         let answer = match segment.kind {
@@ -444,7 +444,7 @@ impl Kernel {
         }
     }
 
-    /// Starts the timer if something is unanswered and it does not run.
+    /// Starts the timer if something is unanswered and the timer does not run.
     fn arm(&mut self, now: MonoTime, handle: Handle) {
         let rto = self.rto;
         let Some(socket) = self.sockets.get_mut(&handle) else { return };
@@ -460,7 +460,7 @@ impl Kernel {
         socket.repeat.get_or_insert(now + pause);
     }
 
-    /// Sends what the state calls for: SYN, SYN-ACK, or all that is not acknowledged.
+    /// Sends what the state requires: SYN, SYN-ACK, or all unacknowledged bytes.
     fn transmit(&mut self, handle: Handle) {
         let Some(socket) = self.sockets.get(&handle) else { return };
         let isn = socket.isn;

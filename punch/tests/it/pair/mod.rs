@@ -29,11 +29,10 @@ const WINDOW_NS: i64 = WINDOW_S * SECOND_NS;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// The first nanosecond of a bucket not far from the present.
+/// The first nanosecond of a bucket near the present.
 const BUCKET_BEGINS: i64 = 40_476_190 * WINDOW_NS;
 
-/// How many seeds a figure is taken from, and how many cases a property: `PUNCH_TRIALS` times the
-/// default.
+/// Number of seeds for a figure, or of cases for a property: `PUNCH_TRIALS` times the default.
 fn seeds(default: u32) -> std::ops::Range<u64> {
     let times = std::env::var("PUNCH_TRIALS")
         .ok()
@@ -49,13 +48,13 @@ fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Two sides whose clocks, starts and round trip are the test's to choose.
+/// Two sides with clocks, starts and a round trip that the test chooses.
 fn trial(seed: u64, rtt_ms: u64, start_ns: [u64; 2], wall: [i64; 2]) -> Trial {
     let start = start_ns.map(Duration::from_nanos);
     Trial { rtt: millis(rtt_ms), start, wall, ..Trial::new(seed) }
 }
 
-/// Sixteen ports a side, of which eight are common, as with two neighbouring buckets.
+/// Sixteen ports on each side, of which eight are common, as with two neighbouring buckets.
 fn half_common(ports: &mut [PortSource; 2]) {
     let list = |own: u16| PortSource::Fixed((3000..3008).chain(own..own + 8).collect());
     *ports = [list(4000), list(5000)];
@@ -73,7 +72,7 @@ fn starts(most_ns: u64) -> impl Strategy<Value = [u64; 2]> {
     (0..=most_ns, any::<bool>()).prop_map(|(late, swap)| if swap { [late, 0] } else { [0, late] })
 }
 
-/// Both wall clocks: anywhere in time, and this far apart at most.
+/// Readings of both wall clocks: at any time, and at most this far apart.
 fn clocks(most_s: i64) -> impl Strategy<Value = [i64; 2]> {
     let skew = -most_s * SECOND_NS..=most_s * SECOND_NS;
     (0..1_000_000 * WINDOW_NS, skew).prop_map(|(wall, skew)| [wall, wall + skew])
@@ -97,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn the_earlier_of_two_need_not_wait_for_the_laters_ack(
+    fn the_earlier_peer_connects_without_waiting_for_an_ack_of_the_later_one(
         seed: u64, rtt_ms in 1_u64..=100, late_ms in 130_u64..5_000, swap: bool,
     ) {
         let late_ns = late_ms * 1_000_000;
@@ -121,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_happens_the_two_never_keep_different_connections(
+    fn no_fault_leaves_the_peers_with_different_connections(
         seed: u64,
         rtt_ms in 1_u64..300,
         loss in 0.0..0.5,
@@ -166,8 +165,8 @@ fn a_bucket_that_begins_while_running_is_used_at_once() {
     assert_eq!(changes, [0, 12_000].map(|ms| MonoTime::default() + millis(ms)));
 }
 
-/// A's clock is 40 s ahead, so that one bucket is common, or two for 2 s in each window: the
-/// handshake begins at every moment around those at which a side leaves one.
+/// A's clock is 40 s ahead, so that one bucket is common, or two for 2 s in each window. The start
+/// varies, so that the handshake begins at any time around a change of buckets.
 #[test]
 fn a_common_bucket_that_is_about_to_be_left_is_enough() {
     for rtt_ms in [50, 500, 1_200] {
@@ -205,7 +204,7 @@ fn a_round_trip_longer_than_the_pause_before_a_fresh_syn_connects() {
 }
 
 #[test]
-fn ports_in_use_are_left_out_and_the_others_do() {
+fn ports_in_use_are_left_out_and_the_others_connect() {
     let common: BTreeSet<u16> = (3000..3008).collect();
     for free in &common {
         let mut trial = trial(1, 50, [0; 2], [0; 2]);
@@ -234,7 +233,7 @@ fn a_public_host_is_reached_from_behind_a_nat_that_changes_ports_by_its_listener
 }
 
 #[test]
-fn a_peer_that_nobody_answers_says_so_at_its_deadline() {
+fn silence_is_reported_as_no_answer_at_the_deadline() {
     for (nat, failure) in [
         (Unsolicited::Drop, Failure::NoAnswer),
         (Unsolicited::Reset, Failure::Refused),
@@ -251,7 +250,7 @@ fn a_peer_that_nobody_answers_says_so_at_its_deadline() {
     }
 }
 
-/// Runs a trial for each seed; the time within which 99 % were elected.
+/// Runs a trial for each seed, and returns the time within which 99 % were elected.
 fn p99(seeds: std::ops::Range<u64>, run: impl Fn(u64) -> Report) -> Duration {
     let count = usize::try_from(seeds.end - seeds.start).unwrap();
     let after = seeds.map(|seed| run(seed).elected_after().unwrap_or(Duration::MAX));
@@ -272,7 +271,8 @@ fn loss_of_30_percent_delays_by_3_s_at_most() {
     assert!(p99 <= Duration::from_secs(3), "{p99:?}");
 }
 
-/// Two sides, the later one up to 2 s after the other, of whose 16 ports each 8 are common.
+/// Two sides with 16 ports each, of which 8 are common. The later one starts up to 2 s after the
+/// other.
 fn staggered(seed: u64, rtt_ms: u64, unsolicited: [Unsolicited; 2]) -> Trial {
     let late = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 2_000_000_000;
     let start = if seed.is_multiple_of(2) { [0, late] } else { [late, 0] };
@@ -282,7 +282,7 @@ fn staggered(seed: u64, rtt_ms: u64, unsolicited: [Unsolicited; 2]) -> Trial {
 }
 
 #[test]
-fn every_mix_of_answers_is_crossed_within_2_s() {
+fn every_mix_of_nat_answers_is_crossed_within_2_s() {
     for (mix, listen) in (0..9).flat_map(|mix| [(mix, true), (mix, false)]) {
         let nats = [Unsolicited::NATS[mix / 3], Unsolicited::NATS[mix % 3]];
         for rtt_ms in [2, 20, 100] {
@@ -294,13 +294,13 @@ fn every_mix_of_answers_is_crossed_within_2_s() {
     }
 }
 
-/// The hardest mix: both SYNs must cross on their way.
+/// The hardest case: both SYNs must cross on their way.
 #[test]
 fn two_nats_that_answer_rst_are_crossed_within_2_s() {
     for taken in [false, true] {
         let p99 = p99(seeds(300), |seed| {
             let mut trial = staggered(seed, 2, [Unsolicited::Reset; 2]);
-            // The very first port is one that both try more often than others.
+            // The first port is an eager one.
             trial.unbindable[0].extend(taken.then_some(3000));
             trial.run()
         });
@@ -308,7 +308,7 @@ fn two_nats_that_answer_rst_are_crossed_within_2_s() {
     }
 }
 
-/// The most SYNs that a side has sent in any second.
+/// Maximum number of SYNs that a side has sent in any second.
 fn most_in_a_second(syns: &[MonoTime]) -> usize {
     let second = Duration::from_secs(1);
     let within = |(index, first): (usize, &MonoTime)| {
@@ -317,12 +317,12 @@ fn most_in_a_second(syns: &[MonoTime]) -> usize {
     syns.iter().enumerate().map(within).max().unwrap_or(0)
 }
 
-/// Neither meets the other: the second starts when the first has given up.
+/// The sides never meet: the second one starts when the first one has given up.
 #[test]
-fn refusals_never_make_a_flood_of_syns() {
+fn refusals_never_cause_a_flood_of_syns() {
     let mut most = 0;
     for (seed, rtt_ms) in seeds(4).flat_map(|seed| [(seed, 0), (seed, 2)]) {
-        // Every other trial has a bucket boundary in its midst, with 8 fresh ports.
+        // In every other trial the buckets change in the middle, with 8 new ports.
         let ahead = if seed.is_multiple_of(2) { 0 } else { 5_000_000_000 };
         let trial = Trial {
             unsolicited: [Unsolicited::Reset; 2],

@@ -1,7 +1,8 @@
 //! A NAT in terms of RFC 4787 and RFC 5382, with the state that connection tracking keeps.
 //!
-//! Modelled: a mapping for each pair of inside port and remote port, made by what goes out, ended
-//! by a RST in either direction and outliving ICMP errors; what answers an unsolicited SYN.
+//! Modelled: a mapping for each pair of inside port and remote port, which an outgoing segment
+//! makes and a RST in either direction ends (an ICMP error does not); the answer to an unsolicited
+//! SYN.
 //!
 //! Left out: time-outs of mappings, several inside hosts, hairpinning.
 
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::kernel::{Kind, Segment};
 
-/// What answers a SYN that no mapping lets in.
+/// The answer to an unsolicited SYN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unsolicited {
     /// Silence (RFC 5382 REQ-4, for as long as an attempt lasts).
@@ -18,7 +19,7 @@ pub(super) enum Unsolicited {
     Reset,
     /// An ICMP error.
     Unreachable,
-    /// There is no NAT: everything reaches the host.
+    /// None: there is no NAT, and everything reaches the host.
     Admit,
 }
 
@@ -29,13 +30,13 @@ impl Unsolicited {
 #[derive(Debug)]
 pub(super) struct Nat {
     policy: Unsolicited,
-    /// External port = inside port + this; 0 preserves ports.
+    /// External port minus inside port; 0 preserves ports.
     shift: u16,
     /// Inside port and remote port of each mapping.
     mappings: BTreeSet<(u16, u16)>,
 }
 
-/// What becomes of a segment that comes in from the WAN.
+/// Fate of a segment from the WAN.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Pass(Segment),

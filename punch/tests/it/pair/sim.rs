@@ -1,4 +1,4 @@
-//! Two hosts and the WAN between them, under a clock that jumps to the next thing that happens.
+//! Two hosts and the WAN between them, under a clock that jumps to the next event.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,10 +31,10 @@ use crate::schedule::buckets;
 /// Length of the simulation after the last deadline: the election's 2 G and some more.
 const AFTERMATH: Duration = Duration::from_secs(6);
 
-/// No trial has this many wake-ups unless it spins.
+/// Number of wake-ups that only an endless loop reaches.
 const MAX_WAKEUPS: u32 = 1_000_000;
 
-/// Everything that decides how a trial goes.
+/// Parameters of a trial.
 #[derive(Debug, Clone)]
 pub(super) struct Trial {
     pub(super) seed: u64,
@@ -44,9 +44,9 @@ pub(super) struct Trial {
     pub(super) unsolicited: [Unsolicited; 2],
     /// External ports minus inside ports.
     pub(super) shift: [u16; 2],
-    /// When each side begins, from the origin of the monotonic clock.
+    /// Start of each side, from the origin of the monotonic clock.
     pub(super) start: [Duration; 2],
-    /// What each wall clock reads at that origin, in nanoseconds.
+    /// Reading of each wall clock at that origin, in nanoseconds.
     pub(super) wall: [i64; 2],
     pub(super) ports: [PortSource; 2],
     pub(super) listen: bool,
@@ -58,17 +58,17 @@ pub(super) struct Trial {
     pub(super) deaths: f64,
 }
 
-/// How a trial went.
+/// Observations of a trial.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) later_start: MonoTime,
-    /// When a connection first stood at both ends.
+    /// Time at which the first connection was established at both ends.
     pub(super) connected: Option<MonoTime>,
     pub(super) ends: [Option<End>; 2],
     pub(super) events: [Vec<Event>; 2],
-    /// When each SYN left, repeats by the kernel included.
+    /// Times of all SYNs, repeats by the kernel included.
     pub(super) syns: [Vec<MonoTime>; 2],
-    /// Whether each user has read what the other sent, no more and no less.
+    /// Whether each user has read exactly what the other has sent.
     pub(super) greeted: [bool; 2],
 }
 
@@ -82,7 +82,7 @@ pub(super) struct End {
 pub(super) type Link = (u16, u16);
 
 impl Trial {
-    /// Clocks that agree, NATs that drop, RTT 50 ms, no loss, both at once.
+    /// A trial with equal clocks, NATs that drop, an RTT of 50 ms, no loss and equal starts.
     pub(super) fn new(seed: u64) -> Self {
         let (buckets, schedule) = (buckets(Rule::Rolling), Schedule::ChaCha20);
         Self {
@@ -102,7 +102,7 @@ impl Trial {
         }
     }
 
-    /// What the wall clock of `side` reads when its attempt begins.
+    /// Reading of the wall clock of `side` when its attempt begins.
     pub(super) fn wall_at_start(&self, side: usize) -> WallTime {
         WallTime::from_nanos(self.wall[side]) + self.start[side]
     }
@@ -150,13 +150,13 @@ impl Trial {
     }
 }
 
-/// What a connection dies of.
+/// Failure of a connection.
 #[derive(Debug, Clone, Copy)]
 struct Fate {
     at: MonoTime,
-    /// Towards which sides nothing arrives any more.
+    /// Sides at which nothing more arrives.
     silent: [bool; 2],
-    /// Which sides are told by a RST.
+    /// Sides at which a RST arrives.
     told: [bool; 2],
 }
 
@@ -165,7 +165,7 @@ struct Pair {
     trial: Trial,
     now: MonoTime,
     hosts: [Host; 2],
-    /// What arrives when, and at which side.
+    /// Segments on their way, by time of arrival.
     wire: BTreeMap<(MonoTime, u64), (usize, Segment)>,
     sent: u64,
     rng: ChaCha8Rng,
@@ -181,12 +181,11 @@ impl Pair {
             assert!(wakeups < MAX_WAKEUPS, "the trial spins: {:?}", self.trial);
             let due = self.hosts.iter().filter_map(Host::poll_timeout);
             let fates = self.fates.values().flatten().map(|fate| fate.at);
-            let fates = fates.filter(|at| *at > self.now);
-            let next = due
-                .chain(fates)
+            let soonest = due
+                .chain(fates.filter(|at| *at > self.now))
                 .chain(self.wire.keys().map(|(at, _)| *at))
                 .min();
-            let Some(next) = next.filter(|next| *next <= end && !self.is_over()) else { break };
+            let Some(next) = soonest.filter(|next| *next <= end && !self.is_over()) else { break };
             assert!(next >= self.now, "time goes back");
             self.now = next;
             self.step();
@@ -194,7 +193,7 @@ impl Pair {
         self.report(later_start)
     }
 
-    /// Whether nothing that matters can follow.
+    /// Whether the rest of the trial can be left out.
     fn is_over(&self) -> bool {
         let greeted = |side: usize| {
             self.hosts[side].chosen.is_none() || self.hosts[side].heard == Host::greeting(1 - side)
@@ -219,12 +218,12 @@ impl Pair {
         }
     }
 
-    /// A segment reaches the NAT of a side.
+    /// Handles a segment that reaches the NAT of a side.
     fn arrive(&mut self, side: usize, segment: Segment) {
         match self.hosts[side].nat.inbound(segment) {
             Verdict::Pass(segment) => {
                 self.hosts[side].kernel.handle_segment(self.now, segment);
-                // At once, so that no segment overtakes what the former one told the program.
+                // Done at once, so that the program hears of one segment before the next arrives.
                 self.hosts[side].wake(self.now);
                 while let Some(segment) = self.hosts[side].poll_transmit() {
                     self.leave(side, segment);
@@ -236,28 +235,27 @@ impl Pair {
         }
     }
 
-    /// A segment leaves the NAT of a side.
+    /// Handles a segment that leaves the NAT of a side.
     fn leave(&mut self, side: usize, segment: Segment) {
         if matches!(segment.kind, Kind::Syn { .. }) {
             self.syns[side].push(self.now);
         }
         let link = if side == 0 { (segment.from, segment.to) } else { (segment.to, segment.from) };
-        let dead = |fate: &Fate| fate.at <= self.now && fate.silent[1 - side];
-        let dead = self
+        let silences = |fate: Fate| fate.at <= self.now && fate.silent[1 - side];
+        let is_silent = self
             .fates
             .get(&link)
             .copied()
             .flatten()
-            .as_ref()
-            .is_some_and(dead);
-        if !chance(&mut self.rng, self.trial.loss) && !dead {
+            .is_some_and(silences);
+        if !chance(&mut self.rng, self.trial.loss) && !is_silent {
             let at = self.now + self.trial.rtt / 2;
             self.sent += 1;
             self.wire.insert((at, self.sent), (1 - side, segment));
         }
     }
 
-    /// Decides for each connection that came up at `side` whether and when it dies.
+    /// Decides for each new connection at `side` whether and when it fails.
     fn draw_fate(&mut self, side: usize) {
         if self.trial.deaths == 0.0 {
             return;
@@ -319,7 +317,7 @@ impl Pair {
 }
 
 impl Report {
-    /// The connection that both sides ended with.
+    /// The connection with which both sides have ended.
     pub(super) fn agreed(&self) -> Option<Link> {
         match self.ends {
             [Some(End { result: Ok((a, _)), .. }), Some(End { result: Ok((b, _)), .. })] => {
@@ -339,13 +337,13 @@ impl Report {
             .max()
     }
 
-    /// Time from the later start until a connection stood at both ends.
+    /// Time from the later start until a connection was established at both ends.
     pub(super) fn connected_after(&self) -> Option<Duration> {
         self.connected.map(|at| at.since(self.later_start))
     }
 }
 
-/// When a connection first stood at both ends.
+/// Time at which the first connection was established at both ends.
 fn connected(events: &[Vec<Event>; 2], shift: [u16; 2]) -> Option<MonoTime> {
     let mut up: BTreeMap<Link, [Option<MonoTime>; 2]> = BTreeMap::new();
     for (side, events) in events.iter().enumerate() {
@@ -362,7 +360,7 @@ fn connected(events: &[Vec<Event>; 2], shift: [u16; 2]) -> Option<MonoTime> {
         .min()
 }
 
-/// A connection as the WAN sees it.
+/// A connection by its ports on the WAN.
 fn link(side: usize, host: &Host, (local, remote): (u16, u16)) -> Link {
     let external = host.nat.external(local);
     if side == 0 { (external, remote) } else { (remote, external) }
