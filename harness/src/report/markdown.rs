@@ -72,10 +72,10 @@ impl ScenarioSection<'_> {
         let _infallible = writeln!(out, "{} · seed {seed} · {trials}", code(file));
         let map = self.heat_map();
         let cells = self.cells();
-        let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
+        let all = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
         let (overview, folded) = match (&*map, self.scenario.cells.len()) {
             ("", 0..=MAX_LISTED) => (cells, String::new()),
-            _ => (map, folded),
+            _ => (map, all),
         };
         let sections = [
             self.expectations(),

@@ -77,12 +77,12 @@ impl FromIterator<(bool, bool)> for Pairs {
     }
 }
 
-/// Difference of two rates with its score interval; `pairs` are the trials of both samples that have
-/// the same seed. `None` if a sample has no trials.
-/// Without pairs, this is method 10 of Newcombe, "Interval estimation for the difference between
-/// independent proportions: comparison of eleven methods", Statistics in Medicine 17 (1998)
-/// 873–890. With pairs only, this is method 10 of Newcombe, "Improved confidence intervals for the
-/// difference between binomial proportions based on paired data", same volume, 2635–2650.
+/// Difference of two rates with its score interval; `pairs` are the trials of both samples that
+/// have the same seed. `None` if a sample has no trials. Without pairs, this is method 10 of
+/// Newcombe, "Interval estimation for the difference between independent proportions: comparison of
+/// eleven methods", Statistics in Medicine 17 (1998) 873–890. With pairs only, this is method 10 of
+/// Newcombe, "Improved confidence intervals for the difference between binomial proportions based
+/// on paired data", same volume, 2635–2650.
 ///
 /// # Panics
 ///

@@ -97,11 +97,12 @@ pub(crate) struct Bounds {
     pub high: Option<f64>,
 }
 
-/// Distribution-free confidence interval of the `q` quantile, from a sample in ascending order.
-/// The ends are order statistics. The number B of values below the true quantile is binomial with
-/// probability `q`. The ranks `l` and `u` are chosen with P(l <= B < u) >= `confidence`, and at most
-/// half of the remaining probability on either side (Conover, *Practical Nonparametric Statistics*,
-/// 3rd edition, 3.2). Bounds on both sides need 6 values for the median, 36 for p90, 368 for p99.
+/// Distribution-free confidence interval of the `q` quantile, from a sample in ascending order. The
+/// ends are order statistics. The number B of values below the true quantile is binomial with
+/// probability `q`. The ranks `l` and `u` are chosen with P(l <= B < u) >= `confidence`, and at
+/// most half of the remaining probability on either side (Conover, *Practical Nonparametric
+/// Statistics*, 3rd edition, 3.2). Bounds on both sides need 6 values for the median, 36 for p90,
+/// 368 for p99.
 ///
 /// # Panics
 /// `q` or `confidence` is not between 0 and 1.

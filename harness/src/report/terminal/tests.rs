@@ -273,12 +273,12 @@ fn a_time_without_any_value_is_not_said_to_need_more_trials() {
 }
 
 #[test]
-fn what_subjects_cost_is_compared() {
+fn costs_of_subjects_are_compared() {
     insta::assert_snapshot!(shown(&subjects(), PLAIN));
 }
 
 #[test]
-fn what_trials_cost_is_told_in_full_reports() {
+fn a_full_report_has_the_costs_of_trials() {
     let summary = summarize(&skew()).unwrap();
     assert!(!render(&summary, view(PLAIN)).contains("Cost of a trial"));
     let text = render(&summary, View { full: true, ..view(PLAIN) });
