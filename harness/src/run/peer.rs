@@ -97,7 +97,7 @@ pub(crate) struct PeerRun {
     pub(crate) complaint: String,
     /// End of the process.
     pub(crate) exit: PeerExit,
-    /// Processor time, where the kernel tells.
+    /// Processor time, if the kernel reports it.
     pub(crate) spent: Option<Duration>,
 }
 
@@ -175,7 +175,7 @@ pub(crate) async fn run(task: PeerTask<'_>, progress: &SidesDone) -> io::Result<
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     if let Some(stdin) = &mut stdin {
-        // A peer that has ended already reads nothing; its exit tells the reason.
+        // A peer that has ended already reads nothing; its exit has the reason.
         let _ = stdin.write_all(task.sends.as_bytes()).await;
     }
     let side_done = || progress.send_modify(|sides| sides[task.side] = true);

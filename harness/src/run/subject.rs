@@ -11,7 +11,7 @@ use crate::{
     scenario::{Placeholder, PunchSetup, Subject, expand},
 };
 
-/// Program of the harness, also if the file has been replaced meanwhile: the link is resolved at
+/// Program of the harness, even if the file has been replaced: the link is resolved at
 /// the start of the peer, by a process that still runs the old program.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 

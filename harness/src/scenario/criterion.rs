@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_criterion_is_refused_with_its_reason() {
+    fn an_invalid_criterion_is_refused_with_its_reason() {
         for (text, message) in [
             ("", "`` begins with none of >=, >, <= and <"),
             ("= 1", "`= 1` begins with none of >=, >, <= and <"),

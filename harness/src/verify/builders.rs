@@ -115,7 +115,7 @@ mod tests {
     use crate::packet::{IcmpErrorKind, Packet, Payload, Transport};
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_packet_that_was_built_is_parsed_again() {
         for (from, to) in [
             ("192.0.2.1:80", "198.51.100.1:31000"),
             ("[2001:db8:ffff::1]:80", "[2001:db8:1::2]:31000"),
