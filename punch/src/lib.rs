@@ -87,7 +87,9 @@ pub mod driver;
 pub mod proto;
 
 #[doc(inline)]
-pub use crate::driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher};
+pub use crate::driver::{
+    Canceller, ClosingSockets, Connection, ElectionKind, Error, Keepalive, Puncher,
+};
 #[doc(inline)]
 pub use crate::proto::{
     UnknownName,
