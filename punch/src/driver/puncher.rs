@@ -116,7 +116,7 @@ impl Default for Puncher {
 }
 
 impl Puncher {
-    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 30 s.
+    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 120 s.
     pub fn new() -> Self {
         Self {
             rule: Rule::default(),

@@ -3,4 +3,19 @@
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+#[cfg(unix)]
+mod ends;
+#[cfg(test)]
+#[cfg(unix)]
+mod keep;
+#[cfg(test)]
 mod several;
+#[cfg(test)]
+#[cfg(unix)]
+mod signals;
+#[cfg(test)]
+#[cfg(unix)]
+mod support;
+#[cfg(test)]
+#[cfg(unix)]
+mod waiting;

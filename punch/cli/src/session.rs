@@ -1,0 +1,121 @@
+//! Connections from their attempt to their end: one, or under `--keep` one after the other.
+
+use std::{net::TcpStream, sync::mpsc, thread, time::Duration};
+
+use punch::{
+    Puncher,
+    driver::{ClosingSockets, clock::monotonic_now},
+};
+
+use crate::{
+    args::Args, events::EventFile, exec, exit::Problem, hint, interrupt::Interrupt, ntp, peer,
+    progress::Progress, relay,
+};
+
+/// Shortest and longest time from the start of one attempt to that of the next, under `--keep`.
+const BACK_OFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// Everything that an attempt and its connection need.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) args: &'a Args,
+    /// The peer, as it was given.
+    pub(crate) name: &'a str,
+    pub(crate) puncher: Puncher,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) events: EventFile,
+    pub(crate) progress: &'a Progress,
+}
+
+impl Session<'_> {
+    /// Makes one connection, and serves it to its end.
+    pub(crate) fn once(&self) -> Result<(), Problem> {
+        let peer = peer::resolve(self.name, self.args.family())?;
+        if let Some(warning) = hint::about_address(peer.address) {
+            self.progress.remark(&warning);
+        }
+        let mut puncher = self.puncher.clone().scope_id(peer.scope_id);
+        if let Some(server) = &self.args.ntp {
+            let offset = ntp::offset(server, self.progress).map_err(Problem::failed)?;
+            puncher = puncher.clock_offset(self.args.offset_with(offset).map_err(Problem::usage)?);
+        }
+        let connection = puncher.connect_observed(peer.address, |event| {
+            self.events.write(event);
+            self.progress.event(event);
+        });
+        let (stream, closing) = connection?.into_parts();
+        let served = self.serve(&stream);
+        drop(stream);
+        self.wait_for(closing);
+        served
+    }
+
+    /// Makes and serves connections until a signal, or a problem that will not pass.
+    pub(crate) fn keep(&self) -> Result<(), Problem> {
+        let [mut pause, longest] = BACK_OFF;
+        loop {
+            let started = monotonic_now();
+            match self.once() {
+                Ok(()) => pause = BACK_OFF[0],
+                Err(problem) if problem.is_lasting => return Err(problem),
+                Err(problem) => {
+                    if let Some(message) = &problem.message {
+                        self.progress.error(message);
+                    }
+                }
+            }
+            let elapsed = monotonic_now().since(started);
+            if elapsed > longest {
+                pause = BACK_OFF[0];
+            }
+            if !self.sleep(pause.saturating_sub(elapsed)) {
+                // The caller knows the signal.
+                return Ok(());
+            }
+            pause = longest.min(pause * 2);
+        }
+    }
+
+    fn serve(&self, stream: &TcpStream) -> Result<(), Problem> {
+        let started = monotonic_now();
+        let (served, carried) = match &self.args.exec {
+            Some(command) => exec::exec(command, stream, &self.interrupt, self.progress),
+            None => {
+                let directions = self.args.directions();
+                let (served, carried) =
+                    relay::relay(stream, directions, &self.interrupt, self.progress);
+                (served, Some(carried))
+            }
+        };
+        self.progress.ended(carried, monotonic_now().since(started));
+        served
+    }
+
+    /// Waits until the connections that were not chosen are closed, or for a signal.
+    fn wait_for(&self, closing: ClosingSockets) {
+        let (tell, told) = mpsc::channel();
+        let on_signal = tell.clone();
+        self.interrupt.listen(move |_| {
+            let _ = on_signal.send(());
+        });
+        let waiting = thread::Builder::new()
+            .name("punch-wait".into())
+            .spawn(move || {
+                closing.wait();
+                tell.send(())
+            });
+        if waiting.is_ok() {
+            // Both senders tell only once.
+            let _ = told.recv();
+        }
+    }
+
+    /// Waits for a time. False after a signal.
+    fn sleep(&self, time: Duration) -> bool {
+        let (tell, told) = mpsc::channel();
+        self.interrupt.listen(move |_| {
+            let _ = tell.send(());
+        });
+        told.recv_timeout(time) == Err(mpsc::RecvTimeoutError::Timeout)
+    }
+}
