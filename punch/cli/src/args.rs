@@ -109,6 +109,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
 
+    /// Punch through this network interface, whatever the route to the peer is: around a VPN, say.
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+
+    /// Use this many of the 8 ports of each bucket, in networks that ban hosts which connect to many
+    /// ports. The sides may differ: the smaller number counts.
+    #[arg(
+        long,
+        value_name = "PORTS",
+        value_parser = clap::value_parser!(u8).range(1..=8),
+        default_value_t = 8,
+        conflicts_with = "ports"
+    )]
+    width: u8,
+
+    /// Maximum segment size in bytes, in both directions: for a path on which large packets vanish
+    /// (a connection that stands and carries only a few bytes). Try 1200.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(88..=9000))]
+    mss: Option<u16>,
+
     /// Take the IPv4 address of a name.
     #[arg(short = '4', long)]
     ipv4: bool,
@@ -236,7 +256,8 @@ impl Args {
             .schedule(schedule)
             .election(self.election(election)?)
             .clock_offset(self.offset_with(ClockOffset::default())?)
-            .max_clock_error(duration("--max-clock-error", self.max_clock_error, 0.0)?)
+            .max_clock_error(self.max_clock_error()?)
+            .width(self.width.into())
             .timeout(self.timeout()?)
             .session(self.session.clone())
             .listen(!self.no_listen);
@@ -246,10 +267,21 @@ impl Args {
         if let Some(address) = self.bind {
             puncher = puncher.bind(address);
         }
+        if let Some(interface) = &self.interface {
+            puncher = puncher.interface(interface);
+        }
+        if let Some(mss) = self.mss {
+            puncher = puncher.mss(mss);
+        }
         if let Some(seed) = self.seed {
             puncher = puncher.seed(seed);
         }
         Ok(puncher)
+    }
+
+    /// How far each clock may be from true time.
+    pub(crate) fn max_clock_error(&self) -> Result<Duration, String> {
+        duration("--max-clock-error", self.max_clock_error, 0.0)
     }
 
     /// The time-out of one attempt.

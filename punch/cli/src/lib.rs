@@ -5,6 +5,7 @@
 
 #![deny(missing_docs)]
 
+mod advice;
 mod args;
 mod events;
 mod exec;
@@ -13,6 +14,7 @@ mod hint;
 mod interrupt;
 mod lines;
 mod loopback;
+mod nat64;
 mod ntp;
 mod peer;
 mod progress;

@@ -120,6 +120,10 @@ fn text(event: &Event, timeout: Duration) -> Option<String> {
             let (now, until) = time_of_day::now_and_until(*wall_ns, timeout);
             Some(format!("punching towards {peer} at {now}, until {until} (--timeout)"))
         }
+        EventKind::LocalAddress { address, usual: Some(usual) } => Some(format!(
+            "packets from {address} may leave by another network: the route to the peer has \
+             {usual}; --interface names the network"
+        )),
         EventKind::Unavailable { port, error } => Some(format!("port {port} left out: {error}")),
         EventKind::Returned { local, remote, .. } => {
             Some(format!("connected: {local} to {remote}"))

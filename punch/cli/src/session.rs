@@ -1,15 +1,33 @@
 //! Connections from their attempt to their end: one, or under `--keep` one after the other.
 
-use std::{net::TcpStream, sync::mpsc, thread, time::Duration};
+use std::{
+    net::{IpAddr, TcpStream},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use punch::{
-    Puncher,
-    driver::{ClosingSockets, clock::monotonic_now},
+    Error, Failure, Puncher,
+    driver::{
+        ClosingSockets,
+        clock::{monotonic_now, wall_now},
+    },
 };
 
 use crate::{
-    args::Args, events::EventFile, exec, exit::Problem, hint, interrupt::Interrupt, ntp, peer,
-    progress::Progress, relay,
+    advice::{Asked, Observed},
+    args::Args,
+    events::EventFile,
+    exec,
+    exit::Problem,
+    hint,
+    interrupt::Interrupt,
+    nat64::{self, Way},
+    ntp,
+    peer::{self, Peer},
+    progress::Progress,
+    relay, time_of_day,
 };
 
 /// Shortest and longest time from the start of one attempt to that of the next, under `--keep`.
@@ -30,7 +48,7 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// Makes one connection, and serves it to its end.
     pub(crate) fn once(&self) -> Result<(), Problem> {
-        let peer = peer::resolve(self.name, self.args.family())?;
+        let peer = self.translated(peer::resolve(self.name, self.args.family())?)?;
         if let Some(warning) = hint::about_address(peer.address) {
             self.progress.remark(&warning);
         }
@@ -39,11 +57,19 @@ impl Session<'_> {
             let offset = ntp::offset(server, self.progress).map_err(Problem::failed)?;
             puncher = puncher.clock_offset(self.args.offset_with(offset).map_err(Problem::usage)?);
         }
+        let mut observed = Observed::default();
         let connection = puncher.connect_observed(peer.address, |event| {
             self.events.write(event);
             self.progress.event(event);
+            observed.event(event);
         });
-        let (stream, closing) = connection?.into_parts();
+        let (stream, closing) = match connection {
+            Ok(connection) => connection.into_parts(),
+            Err(Error::Failed(failure)) => {
+                return Err(Problem::failed(self.explain(failure, &observed, peer.address)));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let served = self.serve(&stream);
         drop(stream);
         self.wait_for(closing);
@@ -74,6 +100,38 @@ impl Session<'_> {
             }
             pause = longest.min(pause * 2);
         }
+    }
+
+    /// The peer's address in this machine's network: through NAT64, if the network has IPv6 only.
+    fn translated(&self, peer: Peer) -> Result<Peer, Problem> {
+        let IpAddr::V4(address) = peer.address else { return Ok(peer) };
+        match nat64::way_to(address) {
+            Way::Direct => Ok(peer),
+            Way::Translated(translated) => {
+                self.progress.remark(&format!(
+                    "this network has IPv6 only: {address} is reached through its NAT64 as \
+                     {translated}"
+                ));
+                Ok(Peer { address: translated.into(), scope_id: 0 })
+            }
+            Way::None => Err(Problem::failed(format!(
+                "this network has IPv6 only and no NAT64 (ipv4only.arpa has no AAAA record), so \
+                 that {address} cannot be reached; give the peer's IPv6 address"
+            ))),
+        }
+    }
+
+    /// The message about a failed attempt.
+    fn explain(&self, failure: Failure, observed: &Observed, peer: IpAddr) -> String {
+        let now = wall_now().as_nanos();
+        let (utc, _) = time_of_day::now_and_until(now, Duration::ZERO);
+        let asked = Asked {
+            peer,
+            timeout: self.args.timeout().unwrap_or_default(),
+            max_clock_error: self.args.max_clock_error().unwrap_or_default(),
+            utc: &utc,
+        };
+        observed.explain(failure, &asked)
     }
 
     fn serve(&self, stream: &TcpStream) -> Result<(), Problem> {

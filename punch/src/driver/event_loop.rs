@@ -141,6 +141,8 @@ impl<'a> EventLoop<'a> {
     /// Runs the attempt to its end.
     pub(crate) fn run(mut self) -> Result<Elected, Error> {
         let mut events = Events::new();
+        // The start first.
+        self.report();
         self.report_local_address();
         loop {
             while let Some(action) = self.attempt.poll_action() {

@@ -50,12 +50,13 @@ impl LocalAddress {
         self.interface.as_deref()
     }
 
-    /// The address that the system would use, where the user's is another one: packets may leave
-    /// through another network than the user expects.
+    /// The address that the system would use, if it belongs to another interface than the user's:
+    /// packets may leave through another network than the user expects.
     pub(crate) fn other_route(&self) -> Option<IpAddr> {
         let fixed = self.fixed?;
         let usual = socket::source_address(self.peer, self.interface()).ok()?;
-        (usual != fixed).then_some(usual)
+        let is_elsewhere = socket::interface_of(usual) != socket::interface_of(fixed);
+        (is_elsewhere && self.interface.is_none()).then_some(usual)
     }
 
     /// Time of the next lookup.

@@ -191,6 +191,66 @@ fn bind_device(_: &Socket, interface: Option<&str>) -> io::Result<()> {
     }
 }
 
+/// Name of the interface that has this address.
+#[cfg(unix)]
+pub(crate) fn interface_of(address: IpAddr) -> Option<String> {
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: `list` is a valid place for the head of the list.
+    if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
+        return None;
+    }
+    let mut found = None;
+    let mut next = list;
+    while !next.is_null() && found.is_none() {
+        // SAFETY: `next` is an element of the list, which is freed below. Its address has the type
+        // that its family says, and its name ends with a zero byte.
+        unsafe {
+            let element = &*next;
+            if ip_of(element.ifa_addr) == Some(address) {
+                let name = std::ffi::CStr::from_ptr(element.ifa_name);
+                found = Some(name.to_string_lossy().into_owned());
+            }
+            next = element.ifa_next;
+        }
+    }
+    // SAFETY: the list comes from `getifaddrs`, and is not used after this.
+    unsafe { libc::freeifaddrs(list) };
+    // The addresses of a loopback network are not all listed.
+    found.or_else(|| address.is_loopback().then(|| "lo".to_owned()))
+}
+
+/// Always `None`: all addresses count as those of one interface on this system.
+#[cfg(not(unix))]
+pub(crate) fn interface_of(_: IpAddr) -> Option<String> {
+    None
+}
+
+/// The IP address that a socket address holds.
+///
+/// # Safety
+///
+/// `address` is null, or points to a socket address of the type that its family says.
+#[cfg(unix)]
+unsafe fn ip_of(address: *const libc::sockaddr) -> Option<IpAddr> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the caller guarantees the type. The fields are read without regard to alignment.
+    unsafe {
+        match i32::from((*address).sa_family) {
+            libc::AF_INET => {
+                let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(IpAddr::from(u32::from_be(v4.sin_addr.s_addr).to_be_bytes()))
+            }
+            libc::AF_INET6 => {
+                let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
+                Some(IpAddr::from(v6.sin6_addr.s6_addr))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Whether a socket can be bound to this interface.
 ///
 /// # Errors

@@ -31,7 +31,7 @@ fn neither_a_failed_attempt_nor_a_failed_command_is_the_end() {
     let mut serving = command(&[&args[..], &["127.91.132.2"]].concat())
         .spawn()
         .unwrap();
-    wait_until_said(&mut serving, "refused throughout");
+    wait_until_said(&mut serving, "every connect was refused");
     wait_until_said(&mut serving, "punching");
     let mut client = command(&["-q", "--bind", "127.91.132.2", "--timeout", "20", "127.91.132.1"])
         .spawn()
