@@ -6,6 +6,9 @@ mod command;
 #[cfg(unix)]
 mod ends;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod host;
+#[cfg(test)]
 #[cfg(unix)]
 mod keep;
 #[cfg(test)]
