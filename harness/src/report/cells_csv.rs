@@ -65,7 +65,7 @@ pub(crate) fn render(summary: &Summary) -> String {
         .terminator(Terminator::Any(b'\n'))
         .from_writer(Vec::new());
     let mut write = |record: Vec<String>| {
-        out.write_record(record)
+        out.write_record(record.into_iter().map(no_formula))
             .expect("all lines have the columns of the first, in memory");
     };
     let times = Moment::ALL.into_iter().flat_map(|moment| {
@@ -158,6 +158,13 @@ fn costs(of: CostSummary) -> [String; 4] {
     let CostSummary { syns, cpu_ms } = of;
     [syns.map(|it| it.p50), syns.map(|it| it.max), cpu_ms.map(|it| it.p50), cpu_ms.map(|it| it.max)]
         .map(figure)
+}
+
+/// A field that a spreadsheet takes for text or a number, never for a formula: an apostrophe before
+/// what would begin one.
+fn no_formula(field: String) -> String {
+    let begins_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if begins_formula && field.parse::<f64>().is_err() { format!("'{field}") } else { field }
 }
 
 fn figure(value: Option<f64>) -> String {

@@ -54,6 +54,7 @@ pub(crate) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
         jobs: 8,
         scenarios,
         nats: Vec::new(),
+        machine: None,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::{
         summary::{CauseSummary, RunState, ScenarioSummary, Summary, Verdict},
         text::CUT_SHORT,
     },
-    ui::plural::count,
+    ui::{escape::escaped_lines, plural::count},
 };
 
 /// GitHub shows at most ten errors and ten warnings of a step.
@@ -151,9 +151,12 @@ fn lines(level: Level, all: &[Annotation]) -> String {
 
 /// The text of a workflow command, as the runner unescapes it.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    let parts = text.split('\r').map(|part| {
+        escaped_lines(part)
+            .replace('%', "%25")
+            .replace('\n', "%0A")
+    });
+    parts.collect::<Vec<_>>().join("%0D")
 }
 
 /// A property of a workflow command, as the runner unescapes it.

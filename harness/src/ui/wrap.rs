@@ -2,10 +2,12 @@
 
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
+use super::escape::is_unprintable;
+
 /// The text in lines of at most `width` columns: the first line after `first`, the others as far to
 /// the right. Ends in a line feed.
 ///
-/// A longer word keeps a line of its own. Control characters are left out, since evidence may quote
+/// A longer word keeps a line of its own. Unprintable characters are left out, since evidence may quote
 /// a foreign program that writes escape sequences.
 pub(crate) fn paragraph(first: &str, text: &str, width: usize) -> String {
     let rest = " ".repeat(textwrap::core::display_width(first));
@@ -16,7 +18,7 @@ pub(crate) fn paragraph(first: &str, text: &str, width: usize) -> String {
 pub(crate) fn indented(first: &str, rest: &str, text: &str, width: usize) -> String {
     let words = text.split_whitespace().map(|word| {
         word.chars()
-            .filter(|character| !character.is_control())
+            .filter(|character| !is_unprintable(*character))
             .collect::<String>()
     });
     let text = words.collect::<Vec<_>>().join(" ");
