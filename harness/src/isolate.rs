@@ -1,8 +1,11 @@
 //! The harness in a PID namespace of its own, and in a user namespace where it is not root.
 //!
-//! The process that the user started becomes a small guardian; its child, process 1 of a new PID
-//! namespace, is the harness proper. When either of the two ends, however it ends, the kernel
-//! kills every process of the namespace, and with the processes the network namespaces go.
+//! The process that the user started becomes a small guardian. Its child is process 1 of a new PID
+//! namespace, and the child of that is the harness proper. Process 1 does nothing but wait: it
+//! reaps the processes that it inherits from parents that have ended. When one of the three ends,
+//! however it ends, the kernel kills every process of the namespace, and with the processes the
+//! network namespaces go. The processes of a trial are in a further PID namespace, that of their
+//! lab (`lab/pid_ns.rs`).
 //!
 //! What always holds: isolation comes before any thread, since a process with threads can neither
 //! enter a user namespace nor safely fork.
@@ -24,6 +27,10 @@ use nix::{
     unistd::{ForkResult, Pid, Uid, fork, getgid, getpgrp, getuid, pipe, tcgetpgrp, tcsetpgrp},
 };
 
+/// Program of the harness, also if the file has been replaced meanwhile: the link is resolved at
+/// the start of a process, by a process that still runs the old program.
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// Reason why isolation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IsolateError {
@@ -38,10 +45,10 @@ pub(crate) enum IsolateError {
     Other(io::Error),
 }
 
-/// Moves the calling process into new namespaces and returns in the isolated child. The parent
-/// never returns: it forwards signals, and exits as the child did. In the child the signals that
-/// end a run stay blocked until [`hear_signals`]: process 1 of a PID namespace ignores a signal
-/// without a handler, and the user's interrupt would be lost.
+/// Moves the calling process into new namespaces and returns in the isolated grandchild. The
+/// guardian and process 1 never return: each forwards signals to its child, and exits as that did.
+/// In the grandchild the signals that end a run stay blocked until [`hear_signals`], so that a
+/// signal during the start ends the run in order.
 ///
 /// # Errors
 /// The kernel does not allow it.
@@ -70,11 +77,24 @@ pub(crate) fn enter() -> Result<(), IsolateError> {
                 // The guardian died before the death signal was set.
                 std::process::exit(1);
             }
+            drop(alive);
+            become_init(&signals).map_err(other)?;
             // Cleared by the change of credentials; peers open their event files through /proc.
             prctl::set_dumpable(true).map_err(other)?;
             let children = SigSet::from(Signal::SIGCHLD);
             sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&children), None).map_err(other)
         }
+    }
+}
+
+/// Makes the calling process, process 1 of its PID namespace, an init: it forks and returns in the
+/// child. The init reaps whatever ends, and exits as the child did. Without an init of its own, the
+/// harness could not tell the processes that it inherits from those that it waits for.
+fn become_init(signals: &SigSet) -> nix::Result<()> {
+    // SAFETY: no thread has been started, so the child may use everything.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => std::process::exit(guard(child, signals)),
+        ForkResult::Child => Ok(()),
     }
 }
 
@@ -132,12 +152,15 @@ fn reclaim_terminal() {
     }
 }
 
-/// Waits for the child, and forwards signals; returns the exit code of the child.
+/// Waits for the child, reaps inherited processes, and forwards signals; returns the exit code of
+/// the child.
 fn guard(child: Pid, signals: &SigSet) -> i32 {
     loop {
-        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => return code,
-            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as i32,
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == child => return code,
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => return 128 + signal as i32,
+            // One of possibly many that have ended.
+            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => continue,
             Err(Errno::EINTR) | Ok(_) => {}
             Err(_) => return 1,
         }

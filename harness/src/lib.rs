@@ -16,6 +16,7 @@ mod named;
 mod nat;
 mod packet;
 mod peers;
+mod regular;
 mod report;
 mod run;
 mod scenario;
@@ -33,6 +34,7 @@ use clap::{CommandFactory, Parser};
 use crate::{
     cli::{Cli, Command},
     commands::CommandError,
+    ui::escape::escaped_lines,
 };
 
 /// Runs the command of the process's arguments; returns the exit code.
@@ -42,8 +44,12 @@ use crate::{
 pub fn main() -> ExitCode {
     // Every trial starts two peers: a peer must not wait for anything that it does not need.
     let mut args = std::env::args_os();
-    if args.nth(1).is_some_and(|arg| arg == run::PEER) {
-        return punch_cli::main(std::iter::once("punch".into()).chain(args));
+    match args.nth(1) {
+        Some(arg) if arg == run::PEER => {
+            return punch_cli::main(std::iter::once("punch".into()).chain(args));
+        }
+        Some(arg) if arg == lab::pid_ns::INIT => lab::pid_ns::init(),
+        Some(_) | None => {}
     }
     let cli = Cli::parse();
     // Names such as `icmp-reject` stay whole where a message is wrapped.
@@ -72,7 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Peer(args)) => return punch_cli::main(args.args),
     };
     let exit = ended.unwrap_or_else(|CommandError { exit, message }| {
-        eprintln!("harness: {message}");
+        eprintln!("harness: {}", escaped_lines(&message));
         exit
     });
     exit.into()

@@ -8,8 +8,9 @@ use etherparse::{
     Icmpv4Slice, Icmpv6Slice, LaxNetSlice, LaxSlicedPacket, TcpSlice, TransportSlice,
 };
 
-/// Number of TCP in the IP header.
+/// Numbers of TCP and UDP in the IP header.
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 
 /// Length of an IPv6 header. Extension headers are not read: nothing in a lab sends any.
 const IPV6_HEADER: usize = 40;
@@ -99,6 +100,8 @@ pub(crate) struct Quoted {
     pub(crate) source: SocketAddr,
     /// Destination of the packet.
     pub(crate) destination: SocketAddr,
+    /// Protocol, if it has ports.
+    pub(crate) transport: Option<Transport>,
     /// Sequence number, if the packet is a TCP segment.
     pub(crate) sequence: Option<u32>,
 }
@@ -110,6 +113,16 @@ pub(crate) enum Transport {
     Tcp,
     /// UDP.
     Udp,
+}
+
+impl Transport {
+    /// Name of the packet by which a host opens the way through its NAT.
+    pub(crate) const fn opening(self) -> &'static str {
+        match self {
+            Self::Tcp => "SYN",
+            Self::Udp => "datagram",
+        }
+    }
 }
 
 impl Packet {
@@ -188,6 +201,14 @@ impl IcmpError {
     pub(crate) fn undelivered_segment(&self) -> Option<(Quoted, u32)> {
         let quoted = self.quoted.filter(|_| self.kind != IcmpErrorKind::Other)?;
         Some((quoted, quoted.sequence?))
+    }
+}
+
+impl IcmpError {
+    /// The datagram that could not be delivered, if the error is about one.
+    pub(crate) fn undelivered_datagram(&self) -> Option<Quoted> {
+        let quoted = self.quoted.filter(|_| self.kind != IcmpErrorKind::Other)?;
+        (quoted.transport == Some(Transport::Udp)).then_some(quoted)
     }
 }
 
@@ -275,9 +296,15 @@ fn quoted(packet: &[u8]) -> Option<Quoted> {
     let transport = packet.get(header_length..header_length + 8)?;
     let port = |at: usize| u16::from_be_bytes([transport[at], transport[at + 1]]);
     let sequence = u32::from_be_bytes([transport[4], transport[5], transport[6], transport[7]]);
+    let transport = match protocol {
+        TCP => Some(Transport::Tcp),
+        UDP => Some(Transport::Udp),
+        _ => None,
+    };
     Some(Quoted {
         source: SocketAddr::new(source, port(0)),
         destination: SocketAddr::new(destination, port(2)),
+        transport,
         sequence: (protocol == TCP).then_some(sequence),
     })
 }
@@ -348,5 +375,6 @@ mod tests {
         let error = error_about(3, &datagram);
         assert_eq!(error.quoted.unwrap().destination.port(), 9);
         assert_eq!(error.undelivered_segment(), None);
+        assert_eq!(error.undelivered_datagram(), error.quoted);
     }
 }

@@ -6,7 +6,11 @@ use super::{
     CommandError, allowances, print_line,
     scenarios::{ScenarioArgs, read},
 };
-use crate::{exit::Exit, scenario::Scenario, ui::plural::count};
+use crate::{
+    exit::Exit,
+    scenario::Scenario,
+    ui::{escape::escaped, plural::count},
+};
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -25,12 +29,12 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, CommandError> {
         if let Some(trials) = args.trials {
             scenario.fix_trials(trials);
         }
-        print_line(&format!("{}: {}", scenario.file, size(&scenario)));
+        print_line(&escaped(&format!("{}: {}", scenario.file, size(&scenario))));
         for line in allowances::lines(&scenario) {
-            print_line(&format!("  {line}"));
+            print_line(&escaped(&format!("  {line}")));
         }
         for warning in allowances::undecidable(&scenario) {
-            print_line(&format!("  warning: {warning}"));
+            print_line(&escaped(&format!("  warning: {warning}")));
         }
     }
     Ok(Exit::Success)

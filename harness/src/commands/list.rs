@@ -13,6 +13,7 @@ use crate::{
     event::Assignment,
     exit::Exit,
     scenario::{Cell, Scenario},
+    ui::escape::escaped,
 };
 
 /// Options of `list`.
@@ -45,10 +46,10 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, CommandError> {
     }
     for scenario in &scenarios {
         let question = scenario.question.as_deref().unwrap_or("(asks nothing)");
-        print_line(&format!("{}: {question}", scenario.name));
-        print_line(&format!("  {}: {}", scenario.file, size(scenario)));
+        print_line(&escaped(&format!("{}: {question}", scenario.name)));
+        print_line(&escaped(&format!("  {}: {}", scenario.file, size(scenario))));
         for cell in scenario.cells.iter().filter(|_| args.cells) {
-            let label = cell.label();
+            let label = escaped(&cell.label());
             print_line(&format!(
                 "    {}",
                 if label.is_empty() { "(nothing is swept)" } else { &label }

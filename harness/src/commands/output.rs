@@ -18,7 +18,7 @@ use crate::{
         summary::Summary,
         terminal::{self, View},
     },
-    ui::style::Style,
+    ui::{escape::shown, style::Style},
 };
 
 /// Reports in files that the user names, besides those in the run's folder.
@@ -207,7 +207,7 @@ pub(super) fn append_to_step_summary(summary: &Summary) -> Result<(), CommandErr
     let file = OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| {
-            let path = Path::new(&path).display();
+            let path = shown(Path::new(&path));
             CommandError::incapable(format!("cannot write the step's summary, {path}: {error}"))
         })
 }

@@ -13,7 +13,7 @@ use crate::{
     run::{Interruptible, RefusedNat, RunContext, interruptible, refusal},
     scenario::Setup,
     ui::plural::count,
-    verify::{self, NatUnderTest, Verified},
+    verify::{self, NatUnderTest, Verified, VerifyError},
 };
 
 /// A NAT and its version of IP.
@@ -134,7 +134,9 @@ fn by_tools(all: &[NatKind]) -> (Vec<RefusedNat>, Vec<NatKind>) {
     for &(family, nat) in all {
         match doctor::tool_of(family, &nat) {
             None => buildable.push((family, nat)),
-            Some(Missing { what, .. }) => refused.push(RefusedNat { family, nat, reason: what }),
+            Some(Missing { what, remedy }) => {
+                refused.push(RefusedNat { family, nat, reason: what, remedy });
+            }
         }
     }
     (refused, buildable)
@@ -143,7 +145,8 @@ fn by_tools(all: &[NatKind]) -> (Vec<RefusedNat>, Vec<NatKind>) {
 /// Refuses a NAT that cannot be built.
 fn unbuildable((family, nat): NatKind) -> Option<RefusedNat> {
     let missing = doctor::probe(&[(family, nat)]).err()?;
-    Some(RefusedNat { family, nat, reason: missing.what })
+    let Missing { what, remedy } = missing;
+    Some(RefusedNat { family, nat, reason: what, remedy })
 }
 
 fn subject((family, nat): NatKind) -> NatUnderTest {
@@ -162,8 +165,12 @@ fn refused_nat((subject, result): (&NatUnderTest, &Verified)) -> Option<RefusedN
         Ok(_) => differences(result).join("; "),
         Err(error) => error.to_string(),
     };
+    let remedy = match result {
+        Err(VerifyError::Build(error)) => doctor::build_remedy(error),
+        Ok(_) | Err(VerifyError::Probe(_)) => doctor::MODULES.to_owned(),
+    };
     let &NatUnderTest { family, nat, .. } = subject;
-    (!reason.is_empty()).then_some(RefusedNat { family, nat, reason })
+    (!reason.is_empty()).then_some(RefusedNat { family, nat, reason, remedy })
 }
 
 /// Number of NATs that do what they say, and of their properties.
@@ -194,9 +201,9 @@ fn nat_verified((subject, result): (&NatUnderTest, &Verified)) -> NatVerified {
 fn nothing_measurable(refused: &[RefusedNat]) -> CommandError {
     let missing = refused
         .iter()
-        .map(|RefusedNat { nat, reason, .. }| Missing {
+        .map(|RefusedNat { nat, reason, remedy, .. }| Missing {
             what: format!("NAT {nat}: {reason}"),
-            remedy: doctor::MODULES.to_owned(),
+            remedy: remedy.clone(),
         });
     CommandError::missing(&missing.collect::<Vec<_>>())
 }

@@ -13,9 +13,10 @@ use super::{CommandError, prepare, print_line};
 use crate::{
     event::{Event, Outcome, RunStarted, ScenarioPlan, TrialFinished},
     exit::Exit,
-    report::log,
+    report::{folder::create_folder, log},
     run::{Captures, Interruptible, RunContext, TrialSeed, TrialSpec, run_alone, runtime},
     scenario::{Overrides, Scenario},
+    ui::escape::{escaped_lines, shown},
 };
 
 /// Options of `replay`.
@@ -76,7 +77,7 @@ impl FromStr for TrialId {
 pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CommandError> {
     let events = log::read(&args.run).map_err(CommandError::usage)?;
     let RecordedTrial { spec, recorded } = find(&events, args.trial)
-        .map_err(|message| CommandError::usage(format!("{}: {message}", args.run.display())))?;
+        .map_err(|message| CommandError::usage(format!("{}: {message}", shown(&args.run))))?;
 
     let prepared = prepare::for_setup(&spec.setup)?;
     let captures =
@@ -94,13 +95,13 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<Exit, CommandError> {
     if again.outcome != Outcome::Error {
         let ladder = captures.ladder(&spec.slug);
         let text = fs::read_to_string(&ladder)
-            .map_err(|error| CommandError::incapable(format!("{}: {error}", ladder.display())))?;
-        print_line(&text);
-        print_line(&format!("packets: {}", captures.packets(&spec.slug).display()));
-        print_line(&format!("ladder:  {}", ladder.display()));
+            .map_err(|error| CommandError::incapable(format!("{}: {error}", shown(&ladder))))?;
+        print_line(&escaped_lines(&text));
+        print_line(&format!("packets: {}", shown(&captures.packets(&spec.slug))));
+        print_line(&format!("ladder:  {}", shown(&ladder)));
     }
     let (is_same, text) = compared(recorded.as_ref(), &again);
-    print_line(&text);
+    print_line(&escaped_lines(&text));
     Ok(if is_same { Exit::Success } else { Exit::Failed })
 }
 
@@ -213,10 +214,10 @@ fn folder(args: &ReplayArgs) -> Result<PathBuf, CommandError> {
     let run =
         if args.run.is_dir() { &args.run } else { args.run.parent().unwrap_or(Path::new(".")) };
     let folder = args.out.clone().unwrap_or_else(|| run.join("replays"));
-    fs::create_dir_all(&folder)
+    create_folder(&folder)
         .and_then(|()| tempfile::NamedTempFile::new_in(&folder))
         .map_err(|error| {
-            let folder = folder.display();
+            let folder = shown(&folder);
             CommandError::incapable(format!(
                 "cannot write to {folder}: {error}; choose another folder with --out"
             ))

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     exit::Exit,
     report::{log, summary::JSON_SCHEMA},
+    ui::escape::shown,
 };
 
 /// Options of `report`.
@@ -80,8 +81,7 @@ fn latest() -> Result<PathBuf, CommandError> {
     if latest.exists() {
         return Ok(latest);
     }
-    let message =
-        format!("there is no run in {}: run a scenario, or name a folder", runs.display());
+    let message = format!("there is no run in {}: run a scenario, or name a folder", shown(&runs));
     Err(CommandError::usage(message))
 }
 

@@ -1,7 +1,6 @@
 //! `harness run`.
 
 use std::{
-    fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,10 +20,11 @@ use super::{
     scenarios::{ScenarioArgs, read},
 };
 use crate::{
+    doctor,
     event::{CellPlan, Event, PrecisionPlan, RunStarted, SCHEMA, ScenarioPlan},
     exit::Exit,
     report::{
-        folder::{RunFolder, timestamp},
+        folder::{RunFolder, create_folder, timestamp},
         log::EventLog,
         progress::{Counts, Progress},
         sink::Sink,
@@ -32,6 +32,7 @@ use crate::{
     },
     run::{Captures, Dispatch, Interruptible, RunContext, runtime},
     scenario::Scenario,
+    ui::escape::shown,
 };
 
 /// Options of `run`.
@@ -190,8 +191,8 @@ fn folder(args: &RunArgs, scenarios: &[(Scenario, u64)]) -> Result<RunFolder, Co
 fn captures(which: Option<Capture>, run_folder: &Path) -> Result<Option<Captures>, CommandError> {
     let Some(which) = which else { return Ok(None) };
     let folder = run_folder.join("captures");
-    fs::create_dir_all(&folder)
-        .map_err(|error| CommandError::incapable(format!("{}: {error}", folder.display())))?;
+    create_folder(&folder)
+        .map_err(|error| CommandError::incapable(format!("{}: {error}", shown(&folder))))?;
     let failed_only = which == Capture::Failed;
     Ok(Some(Captures { folder, failed_only, ladders_of_successes: false }))
 }
@@ -230,6 +231,7 @@ fn plan(scenarios: &[(Scenario, u64)], jobs: usize) -> RunStarted {
         jobs,
         scenarios: scenarios.collect(),
         nats: Vec::new(),
+        machine: Some(doctor::machine()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     peers::Side,
     run::{Interruptible, ShellSession, open_shell, runtime},
     scenario::Scenario,
+    ui::escape::escaped_lines,
 };
 
 /// Options of `shell`.
@@ -83,7 +84,7 @@ pub(crate) fn shell(args: &ShellArgs) -> Result<Exit, CommandError> {
     };
     let title = title(scenario, args.cell);
     let session = ShellSession { cell, title, side, command: command(args) };
-    let banner = |text: &str| eprint!("{text}");
+    let banner = |text: &str| eprint!("{}", escaped_lines(text));
     let ended = runtime()
         .map_err(CommandError::incapable)?
         .block_on(open_shell(&context, &session, banner))

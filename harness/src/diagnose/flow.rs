@@ -15,7 +15,7 @@ use std::{
 use punch::proto::time::MonoTime;
 
 use crate::{
-    packet::{IcmpErrorKind, Packet, Payload, Segment},
+    packet::{IcmpErrorKind, Packet, Payload, Segment, Transport},
     peers::{Pair, Side},
     wan::{Fate, RecordedPacket, Traffic},
 };
@@ -29,6 +29,9 @@ pub(crate) struct PeerLocation {
     pub(crate) nats: u8,
     /// How long the peer's NAT remembers a SYN without an answer, where that is known to be short.
     pub(crate) forgets_after: Option<Duration>,
+    /// How long the peer's NAT remembers a datagram without an answer, if nothing else lets in an
+    /// answer after that.
+    pub(crate) forgets_datagram_after: Option<Duration>,
     /// Whether the peer's NAT drops every SYN from outside, against RFC 5382 REQ-2.
     pub(crate) drops_syns: bool,
 }
@@ -52,7 +55,7 @@ impl fmt::Display for PacketSender {
     }
 }
 
-/// Kind of a packet: the flags of a TCP segment, or an ICMP error about one.
+/// Kind of a packet: the flags of a TCP segment, a datagram, or an ICMP error about one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PacketKind {
     /// SYN without ACK.
@@ -65,6 +68,8 @@ pub(crate) enum PacketKind {
     Fin,
     /// RST.
     Rst,
+    /// A UDP datagram.
+    Datagram,
     /// An ICMP error.
     Icmp(IcmpErrorKind),
 }
@@ -77,6 +82,7 @@ impl fmt::Display for PacketKind {
             Self::Ack => "ACK",
             Self::Fin => "FIN",
             Self::Rst => "RST",
+            Self::Datagram => "datagram",
             Self::Icmp(kind) => kind.name(),
         })
     }
@@ -125,6 +131,12 @@ impl FlowPacket {
         if let Fate::Delivered { at, .. } = self.fate { Some(at) } else { None }
     }
 
+    /// Whether the packet opens the way through the sender's NAT and asks for an answer: a SYN
+    /// without ACK, or any datagram.
+    fn is_opening(&self) -> bool {
+        matches!(self.kind, PacketKind::Syn | PacketKind::Datagram)
+    }
+
     /// Whether the packet has a SYN flag, with or without ACK.
     fn is_syn(&self) -> bool {
         matches!(self.kind, PacketKind::Syn | PacketKind::SynAck)
@@ -143,20 +155,28 @@ impl FlowPacket {
                 .is_some_and(|number| beyond(number) < MAX_DATA)
     }
 
-    /// Whether the packet refuses this SYN of the other side.
+    /// Whether the packet refuses this SYN or datagram of the other side.
     fn refuses(&self, syn: &Self) -> bool {
         match self.kind {
+            // An error about a datagram has nothing that tells it from others of the same ends.
+            PacketKind::Icmp(_) if syn.kind == PacketKind::Datagram => true,
             PacketKind::Icmp(_) => self.acknowledges == Some(syn.sequence),
             // A RST without ACK belongs to a connection, not to a particular SYN (RFC 9293 3.5.2).
             PacketKind::Rst => self.acknowledges == Some(syn.sequence.wrapping_add(1)),
-            PacketKind::Syn | PacketKind::SynAck | PacketKind::Ack | PacketKind::Fin => false,
+            PacketKind::Syn
+            | PacketKind::SynAck
+            | PacketKind::Ack
+            | PacketKind::Fin
+            | PacketKind::Datagram => false,
         }
     }
 }
 
-/// All packets between two ends.
+/// All packets of a transport protocol between two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flow {
+    /// The transport protocol.
+    pub(crate) transport: Transport,
     /// The ends of a and b, as the WAN sees them.
     pub(crate) ends: Pair<SocketAddr>,
     /// The packets in the order in which they came to the WAN.
@@ -180,22 +200,21 @@ impl Flow {
             .filter(move |packet| packet.from == side)
     }
 
-    /// SYNs (without ACK) of a side.
-    pub(crate) fn syns(&self, side: Side) -> impl Iterator<Item = &FlowPacket> {
-        self.sent_by(side)
-            .filter(|packet| packet.kind == PacketKind::Syn)
+    /// SYNs (without ACK) of a side, or its datagrams.
+    pub(crate) fn openings(&self, side: Side) -> impl Iterator<Item = &FlowPacket> {
+        self.sent_by(side).filter(|packet| packet.is_opening())
     }
 
-    /// The first SYN of a side.
-    pub(crate) fn first_syn(&self, side: Side) -> Option<&FlowPacket> {
-        self.syns(side).next()
+    /// The first SYN or datagram of a side.
+    pub(crate) fn first_opening(&self, side: Side) -> Option<&FlowPacket> {
+        self.openings(side).next()
     }
 
-    /// Whether both sides sent SYNs.
+    /// Whether both sides sent SYNs, or datagrams.
     pub(crate) fn is_mutual(&self) -> bool {
         Side::BOTH
             .into_iter()
-            .all(|side| self.first_syn(side).is_some())
+            .all(|side| self.first_opening(side).is_some())
     }
 
     /// Bytes of data that a side sent, retransmissions included.
@@ -252,14 +271,14 @@ impl Flow {
         Some(self.up(Side::A)?.max(self.up(Side::B)?))
     }
 
-    /// Notes for each SYN the refusal that answers it. A refusal answers the latest SYN that had
-    /// arrived by then.
+    /// Notes for each SYN or datagram the refusal that answers it. A refusal answers the latest one
+    /// that had arrived by then.
     fn match_refusals(&mut self) {
         // SYNs without a refusal are few, however long the flow is.
         let mut open: Vec<usize> = Vec::new();
         for index in 0..self.packets.len() {
             let packet = &self.packets[index];
-            if packet.is_syn() {
+            if packet.is_syn() || packet.is_opening() {
                 open.push(index);
             }
             if !matches!(packet.kind, PacketKind::Rst | PacketKind::Icmp(_)) {
@@ -278,13 +297,17 @@ impl Flow {
     }
 }
 
-/// The flows between the peers, in the order of their ends. Ports 0 and 1 of the WAN are the
-/// peers'.
-pub(crate) fn flows(traffic: &Traffic, locations: &Pair<PeerLocation>) -> Vec<Flow> {
+/// The flows of a transport protocol between the peers, in the order of their ends. Ports 0 and 1
+/// of the WAN are the peers'.
+pub(crate) fn flows(
+    traffic: &Traffic,
+    locations: &Pair<PeerLocation>,
+    transport: Transport,
+) -> Vec<Flow> {
     let mut by_ends: BTreeMap<Pair<SocketAddr>, Flow> = BTreeMap::new();
     for recorded in &traffic.packets {
-        let Some((ends, packet)) = flow_packet(recorded, locations) else { continue };
-        let empty = || Flow { ends, packets: Vec::new() };
+        let Some((ends, packet)) = flow_packet(recorded, locations, transport) else { continue };
+        let empty = || Flow { transport, ends, packets: Vec::new() };
         let flow = by_ends.entry(ends).or_insert_with(empty);
         flow.packets.push(packet);
     }
@@ -293,10 +316,12 @@ pub(crate) fn flows(traffic: &Traffic, locations: &Pair<PeerLocation>) -> Vec<Fl
     flows
 }
 
-/// A packet from one peer to the other, with the ends of its flow; `None` for other packets.
+/// A packet of a transport protocol from one peer to the other, with the ends of its flow; `None`
+/// for other packets.
 pub(crate) fn flow_packet(
     recorded: &RecordedPacket,
     locations: &Pair<PeerLocation>,
+    transport: Transport,
 ) -> Option<(Pair<SocketAddr>, FlowPacket)> {
     let from = match recorded.from {
         0 => Side::A,
@@ -306,12 +331,23 @@ pub(crate) fn flow_packet(
     let packet = Packet::parse(&recorded.bytes)?;
     let (here, there, kind, sequence, acknowledges, data);
     match packet.payload {
-        Payload::Tcp(segment) => {
+        Payload::Tcp(segment) if transport == Transport::Tcp => {
             (here, there) = (packet.source, packet.destination);
             kind = PacketKind::of(segment);
             (sequence, acknowledges) = (segment.sequence, segment.ack);
             // Data of a RST is text for people (RFC 9293 3.5.3).
             data = if segment.rst { 0 } else { segment.data };
+        }
+        Payload::Udp if transport == Transport::Udp => {
+            (here, there) = (packet.source, packet.destination);
+            kind = PacketKind::Datagram;
+            (sequence, acknowledges, data) = (0, None, 0);
+        }
+        Payload::IcmpError(error) if transport == Transport::Udp => {
+            let datagram = error.undelivered_datagram()?;
+            (here, there) = (datagram.destination, datagram.source);
+            kind = PacketKind::Icmp(error.kind);
+            (sequence, acknowledges, data) = (0, None, 0);
         }
         Payload::IcmpError(error) => {
             let (segment, quoted_sequence) = error.undelivered_segment()?;
@@ -319,7 +355,7 @@ pub(crate) fn flow_packet(
             kind = PacketKind::Icmp(error.kind);
             (sequence, acknowledges, data) = (0, Some(quoted_sequence), 0);
         }
-        Payload::Udp | Payload::Echo { .. } => return None,
+        Payload::Tcp(_) | Payload::Udp | Payload::Echo { .. } => return None,
     }
     let location = locations[from];
     if there.ip() != locations[from.other()].address {

@@ -45,6 +45,7 @@ impl TrafficBuilder {
             address: IpAddr::from(Ipv4Addr::from(address)),
             nats: 1,
             forgets_after: None,
+            forgets_datagram_after: None,
             drops_syns: false,
         };
         Self {
@@ -110,6 +111,23 @@ impl TrafficBuilder {
         self.tcp(ms, side, ports, Flags::Syn, 63, b"")
     }
 
+    /// A datagram from one port to another, from a host.
+    pub(crate) fn datagram(&mut self, ms: u64, side: Side, ports: [u16; 2]) -> &mut Self {
+        let mut bytes = Vec::new();
+        let builder = Self::ip(side, 63).udp(ports[0], ports[1]);
+        builder.write(&mut bytes, b"hello").unwrap();
+        self.record(ms, side, false, bytes);
+        self
+    }
+
+    /// An ICMP error of a side's NAT about a datagram to the port.
+    pub(crate) fn icmp_about_datagram(&mut self, ms: u64, side: Side, port: u16) -> &mut Self {
+        let mut quoted = Vec::new();
+        let datagram = Self::ip(side.other(), 63).udp(port, port);
+        datagram.write(&mut quoted, b"hello").unwrap();
+        self.icmp_with(ms, side, &quoted)
+    }
+
     /// Makes the last packet a lost one.
     pub(crate) fn lost(&mut self) -> &mut Self {
         self.traffic.packets.last_mut().unwrap().fate = Fate::Lost;
@@ -124,6 +142,10 @@ impl TrafficBuilder {
             .tcp(port, port, isn, 64_000)
             .syn();
         syn.write(&mut quoted, b"").unwrap();
+        self.icmp_with(ms, side, &quoted)
+    }
+
+    fn icmp_with(&mut self, ms: u64, side: Side, quoted: &[u8]) -> &mut Self {
         let mut bytes = Vec::new();
         let error = etherparse::Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Port);
         Self::ip(side, 64)

@@ -14,11 +14,11 @@ pub(crate) enum CauseKind {
     EndedBadly,
     /// A peer could bind none of its ports.
     NothingBound,
-    /// A peer sent no SYN to the other peer.
+    /// A peer sent neither a SYN nor a datagram to the other peer.
     NoSyn,
     /// A NAT let packets of a connection out without translation.
     NotTranslated,
-    /// One peer had ended before a SYN of the other peer could arrive.
+    /// One peer had ended before a SYN or datagram of the other peer could arrive.
     NeverTogether,
     /// Connections were established, and the peers chose different ones.
     ElectionDisagreed,
@@ -30,9 +30,9 @@ pub(crate) enum CauseKind {
     BytesMissing,
     /// The peers' clocks select buckets without a common port.
     BucketsDisjoint,
-    /// The peers sent SYNs to different ports.
+    /// The peers sent SYNs or datagrams to different ports.
     NoCommonPort,
-    /// A NAT gave a SYN a source port that is not the target of the other side.
+    /// A NAT gave a SYN or datagram a source port that is not the target of the other side.
     PortRemapped,
     /// A SYN was accepted, but the handshake was not completed.
     HandshakeIncomplete,
@@ -44,8 +44,14 @@ pub(crate) enum CauseKind {
     SynLost,
     /// A NAT drops every SYN from outside, so that simultaneous open is impossible.
     NatDropsSyns,
-    /// The mapping of a peer's SYN had expired when the SYN of the other peer came.
+    /// The mapping of a peer's SYN or datagram had expired when that of the other peer came.
     MappingExpired,
+    /// Every datagram that could have passed was lost on the WAN.
+    DatagramsLost,
+    /// Datagrams that should have met were answered by an ICMP error.
+    DatagramsAnsweredIcmp,
+    /// Datagrams of one side only came through.
+    DatagramsUnanswered,
     /// SYNs arrived that should have been let in, and nothing answered them.
     SynUnanswered,
     /// No rule explains the failure.
@@ -76,6 +82,9 @@ impl Named for CauseKind {
         ("nat-drops-syns", Self::NatDropsSyns),
         ("mapping-expired", Self::MappingExpired),
         ("syn-unanswered", Self::SynUnanswered),
+        ("datagrams-lost", Self::DatagramsLost),
+        ("datagrams-answered-icmp", Self::DatagramsAnsweredIcmp),
+        ("datagrams-unanswered", Self::DatagramsUnanswered),
         ("unknown", Self::Unknown),
     ];
 }

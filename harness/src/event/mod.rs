@@ -48,6 +48,35 @@ pub(crate) struct RunStarted {
     /// Results of the verification of the NATs; empty without verification.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) nats: Vec<NatVerified>,
+    /// Versions of what the NATs are made of; absent in logs of harnesses that did not note them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) machine: Option<Machine>,
+}
+
+/// Versions on the machine of a run: what a NAT does with a packet depends on them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Machine {
+    /// System and release, such as `Linux 6.12.3`.
+    pub(crate) kernel: String,
+    /// Version that `iptables-restore` names; absent if it is not installed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) iptables: Option<String>,
+    /// Version that `nft` names; absent if it is not installed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) nft: Option<String>,
+}
+
+impl Machine {
+    /// All versions, for people.
+    pub(crate) fn versions(&self) -> Vec<&str> {
+        let Self { kernel, iptables, nft } = self;
+        std::iter::once(kernel)
+            .chain(iptables)
+            .chain(nft)
+            .map(String::as_str)
+            .collect()
+    }
 }
 
 /// Result of the verification of a NAT.

@@ -38,6 +38,47 @@ pub(crate) struct BuildError {
     source: LinkError,
 }
 
+/// Kind of failure, on which the remedy depends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BuildFailure {
+    /// A kernel variable cannot be set, since `/proc/sys` is read-only.
+    ReadOnlySysctl,
+    /// This process may not do it.
+    NotPermitted,
+    /// There are too many namespaces.
+    Limit,
+    /// Anything else; most often the kernel lacks a module.
+    Other,
+}
+
+impl BuildError {
+    /// Error of a step.
+    #[cfg(test)]
+    pub(crate) fn at(step: &str, source: io::Error) -> Self {
+        Self { step: step.to_owned(), source: source.into() }
+    }
+
+    /// Kind of failure, by the error of the kernel or the words of a program.
+    pub(crate) fn failure(&self) -> BuildFailure {
+        let code = match &self.source {
+            LinkError::Netlink(rtnetlink::Error::NetlinkError(message)) => {
+                message.to_io().raw_os_error()
+            }
+            LinkError::Netlink(_) => None,
+            LinkError::Io(error) => error.raw_os_error(),
+        };
+        let said = self.source.to_string();
+        let refused = ["Permission denied", "Operation not permitted", "must be root"];
+        match code {
+            Some(libc::EROFS) => BuildFailure::ReadOnlySysctl,
+            Some(libc::EPERM | libc::EACCES) => BuildFailure::NotPermitted,
+            Some(libc::ENOSPC) => BuildFailure::Limit,
+            None if refused.iter().any(|words| said.contains(words)) => BuildFailure::NotPermitted,
+            Some(_) | None => BuildFailure::Other,
+        }
+    }
+}
+
 impl From<io::Error> for BuildError {
     fn from(error: io::Error) -> Self {
         Self { step: "network namespace".to_owned(), source: error.into() }
@@ -269,9 +310,19 @@ fn disable_kernel_chatter(family: Family) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Sets a variable of the calling thread's network namespace.
+/// Sets a variable of the calling thread's network namespace, unless it has the value: in many
+/// containers the variables can be read only.
 fn sysctl(name: &str, value: &str) -> Result<(), BuildError> {
-    fs::write(Path::new("/proc/sys").join(name), value).context(|| format!("sysctl {name}={value}"))
+    let file = Path::new("/proc/sys").join(name);
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    if fs::read_to_string(&file).is_ok_and(|found| words(&found) == words(value)) {
+        return Ok(());
+    }
+    fs::write(file, value).context(|| format!("sysctl {name}={value}"))
 }
 
 /// Rules that a program is loading.

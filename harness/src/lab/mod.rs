@@ -10,13 +10,18 @@ mod address;
 mod build;
 mod link;
 mod netns;
+pub(crate) mod pid_ns;
 pub(crate) mod tun;
 
 use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    build::{BuildError, build, build_single_nat, find_program, is_executable, with_retries},
+    build::{
+        BuildError, BuildFailure, build, build_single_nat, find_program, is_executable,
+        with_retries,
+    },
     netns::NetNs,
+    pid_ns::PidNs,
 };
 use crate::{
     nat::Nat,

@@ -1,4 +1,4 @@
-//! Network namespaces held by descriptors: the only file that changes a thread's namespace.
+//! Network namespaces held by descriptors: the only file that changes a thread's network namespace.
 //!
 //! Nothing is mounted under `/run/netns`, so that a namespace ends with its last descriptor and
 //! its last process, however the harness ends. Each piece of work in a namespace has a thread of
@@ -18,6 +18,8 @@ use tokio::{
     runtime::Handle,
     task::block_in_place,
 };
+
+use super::pid_ns::PidNs;
 
 /// A network namespace. It lasts as long as any clone of this value, or any process in it.
 #[derive(Debug, Clone)]
@@ -64,14 +66,16 @@ impl NetNs {
         })
     }
 
-    /// Starts a command in the namespace, within a runtime of several threads.
+    /// Starts a command in this namespace and in a PID namespace, within a runtime of several
+    /// threads.
     ///
     /// # Errors
-    /// The namespace cannot be entered, or the command not be started.
-    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+    /// A namespace cannot be entered, or the command not be started.
+    pub(crate) fn spawn(&self, processes: &PidNs, command: &mut Command) -> io::Result<Child> {
         let runtime = Handle::current();
         block_in_place(|| {
             self.run(|| {
+                processes.for_children_of_this_thread()?;
                 let _context = runtime.enter();
                 command.spawn()
             })
@@ -90,8 +94,9 @@ impl AsFd for NetNs {
     }
 }
 
-/// Runs `work` on a thread that ends with it, so that no other work runs in the thread's namespace.
-fn on_own_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
+/// Runs `work` on a thread that ends with it, so that no other work runs in the thread's
+/// namespaces.
+pub(super) fn on_own_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
 where
     T: Send,
     E: Send + From<io::Error>,

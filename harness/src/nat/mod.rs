@@ -16,7 +16,7 @@ mod rfc;
 pub(crate) mod rules;
 pub(crate) mod show;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::named::Named;
 
@@ -274,7 +274,16 @@ pub(crate) enum Sender {
     OtherPort,
 }
 
+/// Time for which Linux remembers a datagram without an answer, `nf_conntrack_udp_timeout`.
+const LINUX_UDP: Duration = Duration::from_secs(30);
+
 impl NatSpec {
+    /// Time after a datagram from inside at which one from outside is no longer let in as its
+    /// answer; `None` if a mapping outlives connection tracking.
+    pub(crate) fn datagram_timeout(&self) -> Option<Duration> {
+        (self.filtering == Filtering::AddressAndPortDependent).then_some(LINUX_UDP)
+    }
+
     /// Whether the outside port of an inside endpoint is the inside port for every destination, as
     /// long as no other inside host uses the port.
     pub(crate) fn preserves_ports(&self) -> bool {

@@ -65,7 +65,7 @@ pub(crate) fn render(summary: &Summary) -> String {
         .terminator(Terminator::Any(b'\n'))
         .from_writer(Vec::new());
     let mut write = |record: Vec<String>| {
-        out.write_record(record)
+        out.write_record(record.into_iter().map(no_formula))
             .expect("all lines have the columns of the first, in memory");
     };
     let times = Moment::ALL.into_iter().flat_map(|moment| {
@@ -158,6 +158,13 @@ fn costs(of: CostSummary) -> [String; 4] {
     let typical = |of: Option<Typical>| [of.map(|of| of.p50), of.map(|of| of.max)].map(figure);
     let ([syns_p50, syns_max], [cpu_p50, cpu_max]) = (typical(of.syns), typical(of.cpu_ms));
     [syns_p50, syns_max, cpu_p50, cpu_max]
+}
+
+/// A field that a spreadsheet takes for text or a number, never for a formula: an apostrophe before
+/// what would begin one.
+fn no_formula(field: String) -> String {
+    let begins_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if begins_formula && field.parse::<f64>().is_err() { format!("'{field}") } else { field }
 }
 
 fn figure(value: Option<f64>) -> String {

@@ -55,6 +55,7 @@ pub(crate) fn started(scenarios: Vec<ScenarioPlan>) -> Event {
         jobs: 8,
         scenarios,
         nats: Vec::new(),
+        machine: None,
     })
 }
 

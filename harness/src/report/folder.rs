@@ -7,7 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-use crate::report::log::{EVENTS_FILE, without_path};
+use crate::{
+    report::log::{EVENTS_FILE, without_path},
+    ui::escape::shown,
+};
 
 /// Name of the link to the newest run.
 const LATEST: &str = "latest";
@@ -22,7 +25,7 @@ pub(crate) enum FolderError {
     /// A folder cannot be created or written to.
     #[error(
         "cannot write to {path}: {source}; choose another folder with --out",
-        path = path.display()
+        path = shown(path)
     )]
     Unwritable {
         /// The folder.
@@ -34,7 +37,7 @@ pub(crate) enum FolderError {
     #[error(
         "{path} already holds a run: choose another folder with --out, or remove this one \
          (`harness report {path}` shows it)",
-        path = path.display()
+        path = shown(path)
     )]
     Taken {
         /// The folder.
@@ -71,9 +74,11 @@ impl RunFolder {
 
     fn create_exactly(path: &Path) -> Result<Self, FolderError> {
         let unwritable = |source| FolderError::Unwritable { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(unwritable)?;
-        if path.join(EVENTS_FILE).try_exists().map_err(unwritable)? {
-            return Err(FolderError::Taken { path: path.to_owned() });
+        create_folder(path).map_err(unwritable)?;
+        match path.join(EVENTS_FILE).symlink_metadata() {
+            Ok(_) => return Err(FolderError::Taken { path: path.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(unwritable(source)),
         }
         // An existing folder may be read-only. The user learns this before the trials.
         tempfile::NamedTempFile::new_in(path)
@@ -115,6 +120,22 @@ impl RunFolder {
     }
 }
 
+/// Creates a folder and those above it, unless it exists. The folder itself must not be a link:
+/// what is written into it would go to a place that another user may have chosen.
+///
+/// # Errors
+///
+/// If it cannot be created, or is a link or no folder.
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    // Without the slash at the end, which would follow a link.
+    let path: PathBuf = path.components().collect();
+    fs::create_dir_all(&path)?;
+    if path.symlink_metadata()?.is_symlink() {
+        return Err(io::Error::other("it is a link; name the folder that it leads to"));
+    }
+    Ok(())
+}
+
 /// A time in UTC for names that sort by time: `20260131-235959`. Times before 1970 become 1970.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     let time = time.max(SystemTime::UNIX_EPOCH);
@@ -128,7 +149,7 @@ fn link_latest(base: &Path, run: &str) -> Result<(), String> {
     let new = tempfile::Builder::new().make_in(base, |path| symlink(run, path));
     let replaced = new.and_then(|new| Ok(new.persist(&latest)?));
     replaced.map(drop).map_err(|error| {
-        format!("{} does not lead to this run: {}", latest.display(), without_path(error))
+        format!("{} does not lead to this run: {}", shown(&latest), without_path(error))
     })
 }
 
@@ -212,6 +233,27 @@ mod tests {
             "DIR already holds a run: choose another folder with --out, or remove this one \
              (`harness report DIR` shows it)"
         );
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let (out, elsewhere) = (base.path().join("out"), base.path().join("elsewhere"));
+        fs::create_dir(&elsewhere).unwrap();
+        symlink(&elsewhere, &out).unwrap();
+        for out in [out.clone(), out.join(""), out.join(".")] {
+            let error = RunFolder::create(Some(&out), Path::new("unused"), "skew", NOW);
+            let message = error.unwrap_err().to_string();
+            assert!(
+                message.contains("it is a link; name the folder that it leads to"),
+                "{message}"
+            );
+        }
+        assert!(RunFolder::create(Some(&out.join("run")), &elsewhere, "skew", NOW).is_ok());
+        // A log that is a link, also to nothing, is a run as well.
+        symlink("/nowhere", elsewhere.join(EVENTS_FILE)).unwrap();
+        let error = RunFolder::create(Some(&elsewhere), Path::new("unused"), "skew", NOW);
+        assert!(matches!(error, Err(FolderError::Taken { .. })), "{error:?}");
     }
 
     #[test]

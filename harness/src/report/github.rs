@@ -10,7 +10,7 @@ use crate::{
         summary::{CauseSummary, RunState, ScenarioSummary, Summary, Verdict},
         text::CUT_SHORT,
     },
-    ui::plural::count,
+    ui::{escape::escaped_lines, plural::count},
 };
 
 /// Maximum of errors, and of warnings, that GitHub shows for a step.
@@ -165,9 +165,10 @@ fn lines(level: Level, all: &[Annotation]) -> String {
 
 /// Text of a workflow command, escaped for the runner.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    let parts = text
+        .split('\r')
+        .map(|part| escaped_lines(part).replace('%', "%25").replace('\n', "%0A"));
+    parts.collect::<Vec<_>>().join("%0D")
 }
 
 /// Property of a workflow command, escaped for the runner.

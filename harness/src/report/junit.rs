@@ -7,7 +7,11 @@
 //! decides no trial of the cell, is skipped. Invariant: there is a failure or an error if, and only
 //! if, the exit code is not 0.
 
-use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -22,6 +26,9 @@ use crate::{
     stats::Quantiles,
     ui::plural::count,
 };
+
+/// Characters that XML 1.0 (2.2) does not have, and that the crate lets pass.
+const NONCHARACTERS: [char; 2] = ['\u{fffe}', '\u{ffff}'];
 
 /// The whole report. Its commands name the folder of the run `RUN`, so that the same events give
 /// the same bytes in every folder.
@@ -39,8 +46,7 @@ pub(crate) fn render(summary: &Summary) -> String {
         report.add_test_suite(unfinished(summary));
     }
     let xml = report.to_string().expect("writing to memory does not fail");
-    // The crate lets two characters pass that XML 1.0 (section 2.2) excludes.
-    without_skipped_of_all(&xml).replace(['\u{fffe}', '\u{ffff}'], "")
+    without_skipped_of_all(&xml).replace(NONCHARACTERS, "")
 }
 
 /// Removes the attribute `skipped` of `<testsuites>`, which the schema of Jenkins' xUnit plugin
@@ -68,6 +74,9 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
     suite.add_property(("seed", &*scenario.seed.to_string()));
     suite.add_property(("trials", &*labels.how_many_trials()));
     suite.add_property(("harness", &*summary.harness));
+    if let Some(machine) = &summary.machine {
+        suite.add_property(("machine", &*machine.versions().join(" · ")));
+    }
     suite.add_property(("state", state(summary)));
     for expectation in &scenario.expectations {
         for judged in &expectation.cells {
@@ -108,7 +117,26 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
             suite.add_test_case(case(&labels, index, &name, status));
         }
     }
+    number_duplicates(&mut suite);
     suite
+}
+
+/// Makes the names of the cases unique: the second case of a name gets ` (2)`. Test views know a
+/// case by its name, and would show one of several.
+fn number_duplicates(suite: &mut TestSuite) {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut last: BTreeMap<String, usize> = BTreeMap::new();
+    for case in &mut suite.test_cases {
+        // As in `render`: these characters do not tell names apart.
+        let plain = case.name.as_str().replace(NONCHARACTERS, "");
+        let mut name = plain.clone();
+        let number = last.entry(plain.clone()).or_insert(1);
+        while !taken.insert(name.clone()) {
+            *number += 1;
+            name = format!("{plain} ({number})");
+        }
+        case.name = name.into();
+    }
 }
 
 /// Suite of a run that was cut short: an error, since the missing trials might fail.
@@ -301,6 +329,30 @@ mod tests {
     #[test]
     fn a_case_for_every_expectation_in_every_cell() {
         insta::assert_snapshot!(junit(&everything()));
+    }
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let values = ["a", "a", "b", "a\u{ffff}", "b\u{1b}"];
+        let cells = values.map(|value| cell(&[("peer.a.nat", value.into())]));
+        let mut plan = scenario("twice", 20, cells.to_vec());
+        // Two of the same on all cells, two on one of them, and two on none.
+        plan.expectations = [None, None, Some("b"), Some("b"), Some("none"), Some("none")]
+            .map(|value| expect(">= 0.5", value.map(|value| ("peer.a.nat", value.into()))))
+            .to_vec();
+        let events = [started(vec![plan, scenario("plain", 1, vec![cell(&[]), cell(&[])])])];
+        let xml = junit(&events);
+        assert_eq!(errors(&xml), [""; 0], "{xml}");
+        let cases = xml.lines().filter_map(|line| {
+            let name = line.trim().strip_prefix("<testcase name=\"")?;
+            name.split_once('"')
+                .map(|(name, rest)| (rest.split('"').nth(1), name))
+        });
+        let names: Vec<_> = cases.collect();
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(names.len(), 2 * 5 + 2 + 2 + 2 + 1, "{names:#?}");
+        assert_eq!(distinct.len(), names.len(), "{names:#?}");
+        assert!(xml.contains("name=\"nat = a: success &gt;= 0.5 (2)\""), "{xml}");
     }
 
     #[test]

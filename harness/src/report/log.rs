@@ -12,11 +12,13 @@ use serde::Deserialize;
 
 use crate::{
     event::{Event, SCHEMA},
+    regular,
     report::{
         sink::{Sink, SinkError},
         summary::Summary,
         tally::{TallyError, summarize},
     },
+    ui::escape::shown,
 };
 
 /// Name of the log in a run's folder.
@@ -32,7 +34,7 @@ const MAX_LINE: u64 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
     /// Creating, writing or replacing a file failed, such as with a full disk.
-    #[error("cannot write {path}: {source}", path = path.display())]
+    #[error("cannot write {path}: {source}", path = shown(path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -40,7 +42,7 @@ pub(crate) enum LogError {
         source: io::Error,
     },
     /// Opening or reading a file failed.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {source}", path = shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -51,14 +53,14 @@ pub(crate) enum LogError {
     #[error(
         "{path} holds no run: there is no {EVENTS_FILE} in it; give the folder that `harness` named \
          at the end of the run",
-        path = path.display()
+        path = shown(path)
     )]
     NoRun {
         /// The folder.
         path: PathBuf,
     },
     /// The lines are events, but not of one run.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}", path = shown(path))]
     Inconsistent {
         /// The file.
         path: PathBuf,
@@ -66,7 +68,7 @@ pub(crate) enum LogError {
         source: TallyError,
     },
     /// The run ended before its first event was complete.
-    #[error("{path} holds no event: the run was stopped before it began", path = path.display())]
+    #[error("{path} holds no event: the run was stopped before it began", path = shown(path))]
     Empty {
         /// The file.
         path: PathBuf,
@@ -75,7 +77,7 @@ pub(crate) enum LogError {
     #[error(
         "{path} is no log of a run: its first line is not a `run-started` event; \
          give the folder of a run or its {EVENTS_FILE}",
-        path = path.display()
+        path = shown(path)
     )]
     Foreign {
         /// The file.
@@ -84,7 +86,7 @@ pub(crate) enum LogError {
     /// A later version wrote the log.
     #[error(
         "{path} has format {found}, this harness reads up to {SCHEMA}: use the version that wrote it",
-        path = path.display()
+        path = shown(path)
     )]
     Newer {
         /// The file.
@@ -93,7 +95,7 @@ pub(crate) enum LogError {
         found: u32,
     },
     /// A complete line is not an event.
-    #[error("{path}, line {line}: not an event of this format: {reason}", path = path.display())]
+    #[error("{path}, line {line}: not an event of this format: {reason}", path = shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -198,7 +200,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
             LogError::Read { path: path.clone(), source }
         }
     };
-    let mut reader = BufReader::new(File::open(&path).map_err(read_error)?);
+    let mut reader = BufReader::new(regular::open(&path).map_err(read_error)?);
     let mut events = Vec::new();
     let mut line = Vec::new();
     for number in 1.. {
@@ -413,7 +415,8 @@ mod tests {
             "RUN holds no run: there is no events.jsonl in it; give the folder that `harness` named \
              at the end of the run"
         );
-        assert!(matches!(read(Path::new("/dev/zero")), Err(LogError::Foreign { .. })));
+        let device = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(device, "cannot read /dev/zero: it is a device, not a regular file");
         let path = logged(folder.path());
         let first = std::fs::read(&path).unwrap();
         std::fs::write(&path, first.repeat(2)).unwrap();

@@ -13,6 +13,7 @@ use crate::{
         text::{CUT_SHORT, milliseconds, rate, short_values},
     },
     stats::Quantiles,
+    ui::escape::is_unprintable,
 };
 
 /// Number of entries in a list; the rest is `and n more`.
@@ -31,6 +32,9 @@ pub(crate) fn render(summary: &Summary) -> String {
     }
     for (index, scenario) in summary.scenarios.iter().enumerate() {
         out.push_str(&ScenarioSection { labels: Labels::new(index, scenario), scenario }.render());
+    }
+    if let Some(machine) = &summary.machine {
+        let _infallible = writeln!(out, "\nMachine: {}", escaped(&machine.versions().join(" · ")));
     }
     out
 }
@@ -293,7 +297,7 @@ fn escaped(text: &str) -> String {
                 out.push('\\');
                 out.push(character);
             }
-            control if control.is_control() => out.push(' '),
+            control if is_unprintable(control) => out.push(' '),
             other => out.push(other),
         }
     }
@@ -305,7 +309,7 @@ fn escaped(text: &str) -> String {
 fn code(text: &str) -> String {
     let text: String = text
         .chars()
-        .filter(|character| *character != '`' && !character.is_control())
+        .filter(|character| *character != '`' && !is_unprintable(*character))
         .collect();
     format!("`{}`", text.replace('|', "\\|"))
 }

@@ -26,3 +26,5 @@ pub(crate) mod text;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod unprintable;

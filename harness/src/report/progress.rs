@@ -14,7 +14,7 @@ use crate::{
         sink::{Sink, SinkError},
         text::duration,
     },
-    ui::plural::count,
+    ui::{escape::escaped_lines, plural::count},
 };
 
 /// Pause between plain lines.
@@ -157,6 +157,7 @@ impl<W: Write> Sink for Progress<W> {
 
     /// Writes a message where progress is shown, above the bar.
     fn message(&mut self, text: &str) {
+        let text = escaped_lines(text);
         match &mut self.display {
             Display::Bar(bar) => bar.println(text),
             Display::Lines { out, .. } => {

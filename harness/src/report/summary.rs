@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Assignment, BenchLateness, Filter, PrecisionPlan},
+    event::{Assignment, BenchLateness, Filter, Machine, PrecisionPlan},
     exit::Exit,
     moments::PerMoment,
     named::Named,
@@ -26,6 +26,10 @@ pub(crate) struct Summary {
     pub harness: String,
     /// Start of the run, in Unix seconds.
     pub started_unix_s: f64,
+    /// Versions on the machine that ran the trials; absent in runs of harnesses that did not note
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// Maximum of labs at the same time; with many labs, measured times mean little.
     pub jobs: usize,
     /// How the run ended.
@@ -367,6 +371,31 @@ mod tests {
 
     fn as_json(events: &[Event]) -> Value {
         serde_json::to_value(summarize(events).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_machine_is_in_the_summary_and_in_the_reports_and_old_logs_have_none() {
+        let Event::RunStarted(plan) = started(Vec::new()) else { panic!("a start") };
+        let old = serde_json::to_string(&Event::RunStarted(plan.clone())).unwrap();
+        assert!(!old.contains("machine"), "{old}");
+        let old = summarize(&[serde_json::from_str(&old).unwrap()]).unwrap();
+        assert_eq!(old.machine, None);
+        let machine = Machine {
+            kernel: "Linux 6.1".to_owned(),
+            iptables: Some("iptables v1.8.9 (nf_tables)".to_owned()),
+            nft: None,
+        };
+        let start = Event::RunStarted(crate::event::RunStarted { machine: Some(machine), ..plan });
+        let line = serde_json::to_string(&start).unwrap();
+        let summary = summarize(&[serde_json::from_str(&line).unwrap()]).unwrap();
+        let json = serde_json::to_value(&summary).unwrap();
+        assert!(is_valid(&json), "{json:#}");
+        assert_eq!(
+            json["machine"],
+            json!({"kernel": "Linux 6.1", "iptables": "iptables v1.8.9 (nf_tables)"})
+        );
+        let markdown = crate::report::markdown::render(&summary);
+        assert!(markdown.contains("Machine: Linux 6.1 · iptables v1.8.9"), "{markdown}");
     }
 
     fn is_valid(summary: &Value) -> bool {

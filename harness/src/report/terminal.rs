@@ -21,6 +21,7 @@ use crate::{
         text::{CUT_SHORT, rtt},
     },
     ui::{
+        escape::{escaped, shown},
         plural::count,
         style::{Ink, Style},
         wrap::paragraph,
@@ -57,6 +58,12 @@ pub(crate) fn render(summary: &Summary, view: View<'_>) -> String {
     }
     if summary.state != RunState::Finished {
         out.push_str(&paragraph("Incomplete: ", CUT_SHORT, style.width));
+        out.push('\n');
+    }
+    if let Some(machine) = &summary.machine {
+        let versions = machine.versions().join(" · ");
+        let versions = paragraph("Machine: ", &versions, style.width);
+        out.push_str(&style.paint(Ink::Faint, versions.trim_end()));
         out.push('\n');
     }
     out.push_str(&last_line(summary, view.folder, style));
@@ -162,7 +169,8 @@ impl<'a> ScenarioReport<'a> {
     fn heading(&self) -> String {
         let ScenarioSummary { name, question, seed, file, trials_per_cell, cells, .. } =
             self.scenario;
-        let title = self.style.paint(Ink::Bold, name);
+        let name = escaped(name);
+        let title = self.style.paint(Ink::Bold, &name);
         let question = question.as_deref().unwrap_or_default();
         let mut out = match question {
             "" => title + "\n",
@@ -333,7 +341,7 @@ fn trials(number: u64) -> String {
 
 fn last_line(summary: &Summary, folder: Option<&Path>, style: Style) -> String {
     let mut facts = headline::facts(summary);
-    facts.extend(folder.map(|folder| folder.display().to_string()));
+    facts.extend(folder.map(shown));
     let verdict = if headline::has_no_verdict(summary) {
         "no verdict".to_owned()
     } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{event::Assignment, stats::wilson};
+use crate::{event::Assignment, stats::wilson, ui::escape::escaped};
 
 /// Maximum length of the value of a swept path; longer ones are cut, with an ellipsis.
 const MAX_VALUE: usize = 24;
@@ -98,16 +98,18 @@ pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
 /// A value on one line, without a limit.
 fn whole(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => escaped(text),
         Value::Object(table) => {
             let name = table.get("name").map(whole);
             let rest = table
                 .iter()
                 .filter(|(key, _)| *key != "name")
-                .map(|(key, value)| format!("{key}={}", whole(value)));
+                .map(|(key, value)| format!("{}={}", escaped(key), whole(value)));
             name.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            escaped(&value.to_string())
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct RefusedNat {
     pub(crate) nat: NatSpec,
     /// Reason, in words.
     pub(crate) reason: String,
+    /// Remedy, in words.
+    pub(crate) remedy: String,
 }
 
 /// Reason why the trials of a setup cannot be run, if one of its NATs is refused.

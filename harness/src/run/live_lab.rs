@@ -14,7 +14,7 @@ use super::{
     subject,
 };
 use crate::{
-    lab::{self, BuildError, Host, Lab, LabSpec},
+    lab::{self, BuildError, Host, Lab, LabSpec, PidNs},
     peers::Pair,
     scenario::Setup,
     wan::{CaptureDepth, Impairment, Traffic, Wan},
@@ -50,6 +50,8 @@ pub(super) struct LiveLab {
     pub(super) hosts: Vec<Host>,
     /// Names and addresses of the further public hosts.
     pub(super) addresses: Vec<(String, String)>,
+    /// PID namespace of all programs: none outlives the lab.
+    pub(super) processes: PidNs,
     wan: Wan,
     /// Programs of the public hosts with the hosts' names: killed when dropped, at the end of the
     /// trial.
@@ -86,24 +88,27 @@ impl LiveLab {
             .zip(&hosts)
             .map(|(setup, host)| (setup.name.clone(), host.address.to_string()))
             .collect();
+        let processes = PidNs::create().map_err(BenchError::at("a PID namespace for the lab"))?;
         let mut servers = Vec::new();
         for (setup, host) in setup.hosts.iter().zip(&hosts) {
             if !setup.command.is_empty() {
                 let own = host.address.to_string();
                 let command = subject::host_command(&setup.command, &own, &addresses);
                 // A pipe that nobody reads would stop a talkative program.
-                let (child, group) = peer::spawn(&host.namespace, &command, Stdio::null)
-                    .map_err(BenchError::at("starting a public host"))?;
+                let (child, group) =
+                    peer::spawn(&host.namespace, &processes, &command, Stdio::null)
+                        .map_err(BenchError::at("starting a public host"))?;
                 servers.push((setup.name.clone(), child, group));
             }
         }
-        Ok(Self { peers, hosts, addresses, wan, servers })
+        Ok(Self { peers, hosts, addresses, processes, wan, servers })
     }
 
-    /// Stops the WAN. Returns the traffic on it, and the hosts of the peers.
+    /// Stops the WAN, and ends all processes of the lab. Returns the traffic on the WAN, and the
+    /// hosts of the peers.
     ///
     /// # Errors
-    /// A public host had ended before, or the WAN failed.
+    /// A public host had ended before, a process cannot be killed, or the WAN failed.
     pub(super) async fn finish(mut self) -> Result<(Traffic, Pair<Host>), BenchError> {
         for (name, server, _) in &mut self.servers {
             let ended = server.try_wait();
@@ -112,6 +117,17 @@ impl LiveLab {
             }
         }
         let traffic = self.wan.finish().await;
+        // The init of the lab ends once all other processes are reaped.
+        let reaped = async {
+            for (_, server, _) in &mut self.servers {
+                server.kill().await?;
+            }
+            Ok(())
+        };
+        let (ended, reaped) = tokio::join!(self.processes.end(), reaped);
+        ended
+            .and(reaped)
+            .map_err(BenchError::at("ending the processes of the lab"))?;
         Ok((traffic.map_err(BenchError::at("the WAN"))?, self.peers))
     }
 }

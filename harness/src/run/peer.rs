@@ -23,7 +23,7 @@ use tokio::{
 
 use super::usage;
 use crate::{
-    lab::NetNs,
+    lab::{NetNs, PidNs},
     peers::{Pair, Side},
 };
 
@@ -108,6 +108,7 @@ pub(super) type SidesDone = watch::Sender<Pair<bool>>;
 #[derive(Debug)]
 pub(crate) struct PeerTask<'a> {
     pub(crate) namespace: &'a NetNs,
+    pub(crate) processes: &'a PidNs,
     pub(crate) command: &'a [String],
     pub(crate) side: Side,
     /// Text to be sent.
@@ -119,7 +120,8 @@ pub(crate) struct PeerTask<'a> {
 }
 
 /// Process group of a peer or a public host, killed when dropped: processes that a wrapper has
-/// started would outlive the wrapper, and disturb later trials.
+/// started would outlive the wrapper, and disturb the rest of the trial. Processes that have left
+/// the group end with the lab.
 #[derive(Debug)]
 pub(crate) struct ProcessGroup(Option<Pid>);
 
@@ -132,13 +134,14 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Starts a command in a namespace, in a process group of its own so that the terminal's signals
-/// reach only the harness. `output` receives both streams.
+/// Starts a command in the namespaces of a host and its lab, in a process group of its own so that
+/// the terminal's signals reach only the harness. `output` receives both streams.
 ///
 /// # Errors
 /// The command cannot be started.
 pub(crate) fn spawn(
     namespace: &NetNs,
+    processes: &PidNs,
     args: &[String],
     output: fn() -> Stdio,
 ) -> io::Result<(Child, ProcessGroup)> {
@@ -155,7 +158,7 @@ pub(crate) fn spawn(
         .kill_on_drop(true);
     // The system's error does not name the program.
     let child = namespace
-        .spawn(&mut command)
+        .spawn(processes, &mut command)
         .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
     let leader = child
         .id()
@@ -170,7 +173,7 @@ pub(crate) fn spawn(
 /// The peer cannot be started or watched: the bench's fault, not the peer's.
 pub(crate) async fn run(task: PeerTask<'_>, progress: &SidesDone) -> io::Result<PeerRun> {
     let started = monotonic_now();
-    let (mut child, _group) = spawn(task.namespace, task.command, Stdio::piped)?;
+    let (mut child, _group) = spawn(task.namespace, task.processes, task.command, Stdio::piped)?;
     let mut stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
@@ -218,8 +221,11 @@ pub(crate) async fn run(task: PeerTask<'_>, progress: &SidesDone) -> io::Result<
 
 /// The last line that is not empty.
 fn last_line(text: &str) -> &str {
-    let mut lines = text.lines().rev().map(str::trim);
-    lines.find(|line| !line.is_empty()).unwrap_or_default()
+    let lines = || text.lines().rev().filter(|line| !line.trim().is_empty());
+    // The details of a message are indented.
+    let is_head = |line: &&str| !line.starts_with(char::is_whitespace);
+    let last = lines().find(is_head).or_else(|| lines().next());
+    last.unwrap_or_default().trim()
 }
 
 /// Waits for the end of a process: by itself, at `limit`, or [`END_TIMEOUT`] after both sides are

@@ -1,10 +1,6 @@
 //! Captures of a trial: the packets as pcapng, and the ladder as text.
 
-use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 
 use punch::proto::time::WallTime;
 
@@ -12,8 +8,12 @@ use super::observation::{Observation, TrialSpec, skew};
 use crate::{
     event::{Outcome, TrialFinished},
     nat::Nat,
-    report::ladder::{self, LadderInput},
+    report::{
+        ladder::{self, LadderInput},
+        log::{LogError, write_atomically},
+    },
     scenario::Setup,
+    ui::escape::escaped_lines,
     wan::capture::{self, CaptureHeader},
 };
 
@@ -39,7 +39,8 @@ impl Captures {
         self.folder.join(format!("{slug}.ladder.txt"))
     }
 
-    /// Writes the captures of a trial, if the trial is selected.
+    /// Writes the captures of a trial, if the trial is selected. A link in the place of a file is
+    /// replaced, not followed.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -49,20 +50,21 @@ impl Captures {
         epoch: WallTime,
         observation: &Observation,
         finished: &TrialFinished,
-    ) -> io::Result<()> {
+    ) -> Result<(), LogError> {
         let success = finished.outcome == Outcome::Success;
         let title = title(spec, finished);
         if !(success && self.failed_only) {
-            let mut file = BufWriter::new(File::create(self.packets(&spec.slug))?);
             let ports = interfaces(&spec.setup);
             let header =
                 CaptureHeader { comment: title.join("\n"), ports, begin: observation.begin, epoch };
-            capture::write(&observation.traffic, &header, &mut file).map_err(io::Error::other)?;
-            file.flush()?;
+            write_atomically(&self.packets(&spec.slug), |file| {
+                capture::write(&observation.traffic, &header, file).map_err(io::Error::other)
+            })?;
         }
         if !success || self.ladders_of_successes {
             let text = ladder::render(&ladder_input(spec, epoch, observation, finished, title));
-            fs::write(self.ladder(&spec.slug), text)?;
+            let text = escaped_lines(&text);
+            write_atomically(&self.ladder(&spec.slug), |file| file.write_all(text.as_bytes()))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::{
     subject::{self, PeerSettings},
 };
 use crate::{
-    lab::{Host, NetNs},
+    lab::{Host, NetNs, PidNs},
     nat::Nat,
     peers::{Pair, Side},
     scenario::{Cell, Setup},
@@ -65,7 +65,7 @@ async fn run_shell(
         LabGuide::new(context, setup, &lab).map_err(BenchError::at("finding this program"))?;
     banner(&guide.banner(session));
     let namespace = &lab.peers[session.side].namespace;
-    let mut child = spawn(namespace, &session.command, &guide.environment)
+    let mut child = spawn(namespace, &lab.processes, &session.command, &guide.environment)
         .map_err(BenchError::at("starting the shell"))?;
     let status = child.wait().await.map_err(BenchError::at("the shell"))?;
     // A public host that has ended by itself is no error here.
@@ -77,6 +77,7 @@ async fn run_shell(
 /// the foreground by itself, and any other command has to receive Ctrl-C as well.
 fn spawn(
     namespace: &NetNs,
+    processes: &PidNs,
     args: &[String],
     environment: &[(String, String)],
 ) -> io::Result<Child> {
@@ -88,7 +89,7 @@ fn spawn(
         .args(arguments)
         .envs(environment.iter().cloned())
         .kill_on_drop(true);
-    namespace.spawn(&mut command)
+    namespace.spawn(processes, &mut command)
 }
 
 /// Guide to a lab for the user of a shell.

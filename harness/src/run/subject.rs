@@ -6,14 +6,11 @@ use std::{net::IpAddr, path::Path};
 use punch::ClockOffset;
 
 use crate::{
+    isolate::OWN_PROGRAM,
     named::Named,
     peers::Side,
     scenario::{Placeholder, PunchSetup, Subject, expand},
 };
-
-/// Program of the harness, even if the file has been replaced: the link is resolved at
-/// the start of the peer, by a process that still runs the old program.
-const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Hidden subcommand under which the harness is `punch`.
 pub(crate) const PEER: &str = "peer";

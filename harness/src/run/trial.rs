@@ -110,7 +110,7 @@ async fn measure(
     if let Some(captures) = &context.captures {
         captures
             .write(spec, randomness.epoch, &observation, &finished)
-            .map_err(|error| format!("writing the capture: {error}"))?;
+            .map_err(|error| format!("the capture: {error}"))?;
     }
     Ok(finished)
 }
@@ -186,6 +186,7 @@ impl Stage<'_> {
         let command = subject::command(setup.subject.as_ref(), &setup.punch, &settings);
         let task = peer::PeerTask {
             namespace: &host.namespace,
+            processes: &lab.processes,
             command: &command,
             side,
             sends: &randomness.tokens[side],
@@ -209,13 +210,19 @@ impl Stage<'_> {
 
 /// PeerLocation of a peer on the WAN, for the analysis of packets.
 fn location(setup: &Setup, side: Side, host: &Host) -> PeerLocation {
-    let public =
-        PeerLocation { address: host.address, nats: 0, forgets_after: None, drops_syns: false };
+    let public = PeerLocation {
+        address: host.address,
+        nats: 0,
+        forgets_after: None,
+        forgets_datagram_after: None,
+        drops_syns: false,
+    };
     match &setup.peers[side].nat {
         Nat::Public => public,
         Nat::Behind(nat) => PeerLocation {
             nats: 1,
             forgets_after: nat.timeouts.syn_s.map(|s| Duration::from_secs(s.into())),
+            forgets_datagram_after: nat.datagram_timeout(),
             drops_syns: !nat.simultaneous_open,
             ..public
         },

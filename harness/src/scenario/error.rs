@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
-use super::source_map::SourceMap;
+use super::source_map::{SourceMap, Unquotable};
+use crate::ui::escape::{escaped, masked, shown};
 
 /// All mistakes of a scenario. As a [`Diagnostic`] the first one points into the file, and the
 /// others are related to it.
@@ -29,7 +30,7 @@ pub(crate) struct Error {
 impl Error {
     /// Problems at places of `sources`, in the order of the text; `None` without problems.
     pub(super) fn of(sources: &SourceMap, problems: Vec<Problem>) -> Option<Self> {
-        let mut problems = problems;
+        let mut problems = without_quotes(sources, problems);
         problems.sort_by_key(|problem| sources.order(&problem.span));
         let mut errors = problems
             .into_iter()
@@ -40,11 +41,12 @@ impl Error {
 
     fn at(sources: &SourceMap, problem: Problem) -> Self {
         let (text, span) = sources.locate(&problem.span);
+        let shown = NamedSource::new(escaped(text.name()), masked(text.inner()));
         Self {
-            message: problem.message,
-            label: problem.label.into(),
-            help: problem.help.into(),
-            text: Some(text),
+            message: escaped(&problem.message),
+            label: escaped(&problem.label).into(),
+            help: escaped(&problem.help).into(),
+            text: Some(Arc::new(shown)),
             span: Some(span.into()),
             others: Vec::new(),
         }
@@ -60,16 +62,47 @@ impl Error {
     /// The file could not be read at all.
     pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
         Self::whole_file(
-            format!("cannot read the scenario {}: {error}", file.display()),
+            format!("cannot read the scenario {}: {error}", shown(file)),
             "give the path of a scenario file, such as scenarios/hello.toml",
         )
     }
 
     /// The file as a whole is not a scenario.
     pub(super) fn whole_file(message: String, help: &str) -> Self {
-        let help = help.into();
+        let (message, help) = (escaped(&message), help.into());
         Self { message, label: Box::default(), help, text: None, span: None, others: Vec::new() }
     }
+}
+
+/// Problems in which no text is quoted that must not be: those of one such text become one, at the
+/// place where the text is named.
+fn without_quotes(sources: &SourceMap, problems: Vec<Problem>) -> Vec<Problem> {
+    let mut outside: Vec<Unquotable> = Vec::new();
+    let is_quotable = |problem: &Problem| match sources.unquotable(&problem.span) {
+        None => true,
+        Some(place) => {
+            outside.push(place);
+            false
+        }
+    };
+    let mut told: Vec<Problem> = problems.into_iter().filter(is_quotable).collect();
+    outside.sort_by(|one, other| (&one.name, one.line).cmp(&(&other.name, other.line)));
+    outside.dedup_by(|one, other| (&one.name, one.line) == (&other.name, other.line));
+    for of_one in outside.chunk_by(|one, other| one.name == other.name) {
+        let Unquotable { name, named_at, line } = &of_one[0];
+        let more = match of_one.len() - 1 {
+            0 => String::new(),
+            1 => " and 1 more line".to_owned(),
+            more => format!(" and {more} more lines"),
+        };
+        let help = format!(
+            "it lies outside of the scenario's folder, so that nothing of it is shown here: \
+             `harness check {name}` says more"
+        );
+        let message = format!("{name} is wrong in line {line}{more}");
+        told.push(Problem::new(named_at.clone(), message, "this file", help));
+    }
+    told
 }
 
 /// A problem at a place in the text, without its file.

@@ -60,18 +60,40 @@ fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems
     let mut path = PathBuf::from(file);
     let mut text = text.to_owned();
     let mut chain: Vec<PathBuf> = Vec::new();
+    let own_folder = folder_of(&path).canonicalize().ok();
+    let mut named_at = None;
     loop {
-        let base = sources.add(&path.display().to_string(), text.clone());
+        let name = path.display().to_string();
+        let base = match named_at {
+            Some(place) if !is_within(&path, own_folder.as_deref()) => {
+                sources.add_unquotable(&name, text.clone(), place)
+            }
+            _ => sources.add(&name, text.clone()),
+        };
         chain.push(path.canonicalize().unwrap_or_else(|_| path.clone()));
         // Syntax errors are reported when the layers are merged.
         let Ok(tree) = DeTable::parse(&text) else { break };
         let Some(value) = tree.get_ref().get("extends") else { break };
+        named_at = Some(value.span().start + base..value.span().end + base);
         match problems.or_report(next(&path, value, base, &chain)) {
             Some(next) => (path, text) = next,
             None => break,
         }
     }
     chain.len()
+}
+
+/// Whether a file lies in the folder, at any depth and by no link that leads out of it.
+fn is_within(file: &Path, folder: Option<&Path>) -> bool {
+    let real = file.canonicalize();
+    folder.is_some_and(|folder| real.is_ok_and(|real| real.starts_with(folder)))
+}
+
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
 }
 
 /// The file of an `extends`, and its text.

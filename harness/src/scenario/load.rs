@@ -1,6 +1,5 @@
 //! Loading a file: bytes to text to a tree, and the errors on the way.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use toml::de::DeTable;
 
 use super::error::{Error, Problem};
 use super::source_map::SourceMap;
+use crate::regular;
 
 /// Size limit of scenario files. A larger file is something else, named by mistake.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -50,7 +50,7 @@ pub(super) fn tree(text: &str, base: usize) -> (DeTable<'_>, Vec<Problem>) {
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?
+    regular::open(path)?
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
     Ok(bytes)

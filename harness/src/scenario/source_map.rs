@@ -18,18 +18,46 @@ struct Source {
     text: Arc<NamedSource<String>>,
     /// Place of its first byte.
     base: usize,
+    /// For a text that messages must not quote: the place where it is named in one that they may.
+    named_at: Option<Range<usize>>,
+}
+
+/// Place in a text that messages must not quote.
+#[derive(Debug)]
+pub(super) struct Unquotable {
+    /// Name of the text.
+    pub name: String,
+    /// Place where the text is named, in a text that may be quoted.
+    pub named_at: Range<usize>,
+    /// Line, from 1.
+    pub line: usize,
 }
 
 impl SourceMap {
     /// Adds a text with its name in messages. Returns the place of its first byte.
     pub(super) fn add(&mut self, name: &str, text: String) -> usize {
+        self.add_source(name, text, None)
+    }
+
+    /// [`SourceMap::add`] for a text that messages must not quote, and that is named at `place`.
+    pub(super) fn add_unquotable(
+        &mut self,
+        name: &str,
+        text: String,
+        place: Range<usize>,
+    ) -> usize {
+        let named_at = self.source(&place).named_at.clone().unwrap_or(place);
+        self.add_source(name, text, Some(named_at))
+    }
+
+    fn add_source(&mut self, name: &str, text: String, named_at: Option<Range<usize>>) -> usize {
         // One more than the length: the end of a text is not the beginning of the next one.
         let base = self
             .0
             .last()
             .map_or(0, |last| last.base + last.text.inner().len() + 1);
         self.0
-            .push(Source { text: Arc::new(NamedSource::new(name, text)), base });
+            .push(Source { text: Arc::new(NamedSource::new(name, text)), base, named_at });
         base
     }
 
@@ -42,9 +70,22 @@ impl SourceMap {
 
     /// The text of a place, and the place within it.
     pub(super) fn locate(&self, span: &Range<usize>) -> (Arc<NamedSource<String>>, Range<usize>) {
-        let found = self.0.iter().rev().find(|source| source.base <= span.start);
-        let source = found.expect("the first text begins at 0");
+        let source = self.source(span);
         (Arc::clone(&source.text), span.start - source.base..span.end - source.base)
+    }
+
+    /// What may be said of a place in a text that messages must not quote; `None` for other places.
+    pub(super) fn unquotable(&self, span: &Range<usize>) -> Option<Unquotable> {
+        let source = self.source(span);
+        let named_at = source.named_at.clone()?;
+        let before = &source.text.inner().as_bytes()[..span.start - source.base];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Some(Unquotable { name: source.text.name().to_owned(), named_at, line })
+    }
+
+    fn source(&self, span: &Range<usize>) -> &Source {
+        let found = self.0.iter().rev().find(|source| source.base <= span.start);
+        found.expect("the first text begins at 0")
     }
 
     /// Sort key of problems: the place, with problems of the whole file last.

@@ -3,6 +3,7 @@
 //! Reports, NATs, verification and commands use this module for their output. The module knows
 //! neither trials nor NATs.
 
+pub(crate) mod escape;
 pub(crate) mod plural;
 pub(crate) mod shell;
 pub(crate) mod style;

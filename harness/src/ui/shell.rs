@@ -3,15 +3,38 @@
 //! Written here rather than taken from `shell-words` or `shlex`: both put `--rule=rolling` in
 //! quotes, and `shell-words` leaves `!` and `{a,b}` to an interactive shell, which expands them.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
-/// The word, in quotes where a shell would split or expand it.
+use super::escape::is_unprintable;
+
+/// The word, in quotes where a shell would split or expand it. Unprintable characters become
+/// escapes of dollar-single-quotes (POSIX.1-2024, 2.2.4).
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=./:,+@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();
     }
+    if word.chars().any(is_unprintable) {
+        return with_escapes(word);
+    }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn with_escapes(word: &str) -> String {
+    let mut out = "$'".to_owned();
+    for character in word.chars() {
+        if is_unprintable(character) {
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                let _infallible = write!(out, "\\{byte:03o}");
+            }
+        } else {
+            if matches!(character, '\'' | '\\') {
+                out.push('\\');
+            }
+            out.push(character);
+        }
+    }
+    out + "'"
 }
 
 /// The path as one word. Bytes that are not UTF-8 become U+FFFD, as wherever a path is shown.
@@ -43,6 +66,7 @@ mod tests {
             ("a;b", "'a;b'"),
             ("{a,b}", "'{a,b}'"),
             ("no!", "'no!'"),
+            ("\u{1b}[1m it's\n\u{202e}", r"$'\033[1m it\'s\012\342\200\256'"),
         ] {
             assert_eq!(quoted(word), expected);
         }

@@ -2,11 +2,13 @@
 
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
+use super::escape::is_unprintable;
+
 /// The text in lines of at most `width` columns, with a line feed at the end. The first line begins
 /// with `first`; the others are indented by the width of `first`.
 ///
-/// A word that is longer than a line stays whole. Control characters are left out, since evidence
-/// may quote a program that writes escape sequences.
+/// A word that is longer than a line stays whole. Unprintable characters are left out, since
+/// evidence may quote a program that writes escape sequences.
 pub(crate) fn paragraph(first: &str, text: &str, width: usize) -> String {
     let rest = " ".repeat(textwrap::core::display_width(first));
     indented(first, &rest, text, width)
@@ -16,7 +18,7 @@ pub(crate) fn paragraph(first: &str, text: &str, width: usize) -> String {
 pub(crate) fn indented(first: &str, rest: &str, text: &str, width: usize) -> String {
     let words = text.split_whitespace().map(|word| {
         word.chars()
-            .filter(|character| !character.is_control())
+            .filter(|character| !is_unprintable(*character))
             .collect::<String>()
     });
     let text = words.collect::<Vec<_>>().join(" ");

@@ -104,6 +104,9 @@ impl Observed {
                 "on this side: the refusals come too soon to be the peer's, so this machine's \
                  firewall or its router sends them; let it pass TCP to the peer's address"
                     .to_owned(),
+                "both sides are behind the same router, and this is its address: give the peer's \
+                 address inside this network, on both sides"
+                    .to_owned(),
                 wrong_address(),
             ]),
             Failure::Refused => reasons.extend([

@@ -113,8 +113,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     interface: Option<String>,
 
-    /// Use this many of the 8 ports of each bucket, in networks that ban hosts which connect to many
-    /// ports. The sides may differ: the smaller number counts.
+    /// Use this many of the 8 ports of each bucket, in networks that ban hosts which connect to
+    /// many ports. The sides may differ: the smaller number counts.
     #[arg(
         long,
         value_name = "PORTS",

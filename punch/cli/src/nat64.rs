@@ -1,7 +1,7 @@
 //! IPv4 peers in a network that has IPv6 only: their addresses through the network's NAT64.
 //!
-//! The prefix of the NAT64 is discovered by the name `ipv4only.arpa`, whose IPv4 addresses are known
-//! (RFC 7050). The peer's address is then put into the prefix (RFC 6052 section 2.2).
+//! The prefix of the NAT64 is discovered by the name `ipv4only.arpa`, whose IPv4 addresses are
+//! known (RFC 7050). The peer's address is then put into the prefix (RFC 6052 section 2.2).
 
 use std::{
     io,

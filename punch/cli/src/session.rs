@@ -27,11 +27,14 @@ use crate::{
     ntp,
     peer::{self, Peer},
     progress::Progress,
-    relay, time_of_day,
+    relay, socket, time_of_day,
 };
 
 /// Shortest and longest time from the start of one attempt to that of the next, under `--keep`.
 const BACK_OFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// Interval at which a connection is watched for a stall.
+const WATCH_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Everything that an attempt and its connection need.
 #[derive(Debug)]
@@ -136,6 +139,7 @@ impl Session<'_> {
 
     fn serve(&self, stream: &TcpStream) -> Result<(), Problem> {
         let started = monotonic_now();
+        let watch = stream.try_clone().map(|stream| self.watch(stream));
         let (served, carried) = match &self.args.exec {
             Some(command) => exec::exec(command, stream, &self.interrupt, self.progress),
             None => {
@@ -145,8 +149,35 @@ impl Session<'_> {
                 (served, Some(carried))
             }
         };
+        if let Ok((sender, Some(watching))) = watch {
+            // The thread has a duplicate of the connection, and ends with its sender.
+            drop(sender);
+            let _ = watching.join();
+        }
         self.progress.ended(carried, monotonic_now().since(started));
         served
+    }
+
+    /// Says once if a transfer stalls, until the sender that is returned is dropped.
+    fn watch(&self, stream: TcpStream) -> (mpsc::Sender<()>, Option<thread::JoinHandle<()>>) {
+        let (sender, dropped) = mpsc::channel::<()>();
+        let progress = self.progress.clone();
+        let watching = move || {
+            while dropped.recv_timeout(WATCH_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if socket::is_stalled(&stream) {
+                    return progress.remark(
+                        "the peer's system acknowledges nothing: the network may be down, or \
+                         large packets vanish on the way; if only small transfers work, --mss 1200 \
+                         helps",
+                    );
+                }
+            }
+        };
+        // Without a thread nothing is said.
+        let thread = thread::Builder::new()
+            .name("punch-watch".into())
+            .spawn(watching);
+        (sender, thread.ok())
     }
 
     /// Waits until the connections that were not chosen are closed, or for a signal.

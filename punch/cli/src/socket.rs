@@ -111,6 +111,20 @@ fn totals(_: &TcpStream) -> Option<(Carried, u64, u64)> {
     None
 }
 
+/// Whether full segments are repeated without an acknowledgment, for some seconds.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_stalled(stream: &TcpStream) -> bool {
+    /// Time-outs in a row after which this is more than a lost packet.
+    const MANY: u8 = 4;
+    tcp_info(stream).is_ok_and(|info| info.tcpi_unacked > 0 && info.tcpi_retransmits >= MANY)
+}
+
+/// Always false: this system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_stalled(_: &TcpStream) -> bool {
+    false
+}
+
 /// Number of bytes in a queue of a socket.
 #[cfg(target_os = "linux")]
 fn queued(stream: &TcpStream, which: libc::Ioctl) -> io::Result<usize> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 const DAY_S: i64 = 86_400;
 
-/// The time of day at `unix_ns`, in nanoseconds since the Unix epoch, and that after `wait`, with the
-/// number of days where it is not on the same day.
+/// The time of day at `unix_ns`, in nanoseconds since the Unix epoch, and that after `wait`, with
+/// the number of days where it is not on the same day.
 pub(crate) fn now_and_until(unix_ns: i64, wait: Duration) -> (String, String) {
     let wait_ns = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
     let [start, end] =

@@ -6,8 +6,9 @@ use crate::proto::time::{MonoTime, WallTime};
 
 /// Reads the monotonic clock, which also counts the time that the machine is suspended.
 ///
-/// This is `CLOCK_BOOTTIME` on Linux and `CLOCK_MONOTONIC` on other Unix systems: readings of several
-/// processes on one machine are comparable. On other systems it is the time since the first call.
+/// This is `CLOCK_BOOTTIME` on Linux and `CLOCK_MONOTONIC` on other Unix systems: readings of
+/// several processes on one machine are comparable. On other systems it is the time since the first
+/// call.
 #[cfg(unix)]
 pub fn monotonic_now() -> MonoTime {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -25,8 +26,9 @@ pub fn monotonic_now() -> MonoTime {
 
 /// Reads the monotonic clock, which also counts the time that the machine is suspended.
 ///
-/// This is `CLOCK_BOOTTIME` on Linux and `CLOCK_MONOTONIC` on other Unix systems: readings of several
-/// processes on one machine are comparable. On other systems it is the time since the first call.
+/// This is `CLOCK_BOOTTIME` on Linux and `CLOCK_MONOTONIC` on other Unix systems: readings of
+/// several processes on one machine are comparable. On other systems it is the time since the first
+/// call.
 #[cfg(not(unix))]
 #[expect(clippy::disallowed_methods, reason = "this file owns the clock")]
 pub fn monotonic_now() -> MonoTime {

@@ -27,9 +27,10 @@ use crate::proto::connection::Role;
 /// connection.
 const FIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Minimum of this time, and the number of round trips that it lasts otherwise: an orderly end takes
-/// two, and each loss some more. What has not ended by then is left to the kernel, which repeats the
-/// FIN alone: a process that has nothing else to do does not wait for a handshake that hangs.
+/// Minimum of this time, and the number of round trips that it lasts otherwise: an orderly end
+/// takes two, and each loss some more. What has not ended by then is left to the kernel, which
+/// repeats the FIN alone: a process that has nothing else to do does not wait for a handshake that
+/// hangs.
 const MIN_FIN_TIMEOUT: Duration = Duration::from_millis(250);
 const FIN_ROUND_TRIPS: u32 = 4;
 
@@ -109,8 +110,8 @@ fn begin(sockets: Vec<Socket>, role: Role) -> Vec<ClosingSocket> {
     open
 }
 
-/// Closes `sockets`: the follower waits for `fin_timeout` for the leader's FIN, and both as long again
-/// for the end.
+/// Closes `sockets`: the follower waits for `fin_timeout` for the leader's FIN, and both as long
+/// again for the end.
 fn close(
     sockets: Vec<ClosingSocket>,
     role: Role,

@@ -6,10 +6,10 @@ use socket2::{SockRef, TcpKeepalive};
 
 /// How a connection is kept alive, and when a silent peer is given up.
 ///
-/// NATs forget a connection on which nothing is sent. RFC 5382 REQ-5 asks for 2 hours and 4 minutes;
-/// there are NATs that keep 40 s, and 20 s after one side has ended its direction. Without keepalive
-/// neither side learns of that, nor of a peer that has lost its power: a side that only reads waits
-/// for ever.
+/// NATs forget a connection on which nothing is sent. RFC 5382 REQ-5 asks for 2 hours and 4
+/// minutes; there are NATs that keep 40 s, and 20 s after one side has ended its direction. Without
+/// keepalive neither side learns of that, nor of a peer that has lost its power: a side that only
+/// reads waits for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {

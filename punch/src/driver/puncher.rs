@@ -71,8 +71,8 @@ impl FromStr for ElectionKind {
     }
 }
 
-/// Maximum segment sizes that can be asked for: Linux takes no smaller one, and hardly any link has a
-/// larger one.
+/// Maximum segment sizes that can be asked for: Linux takes no smaller one, and hardly any link has
+/// a larger one.
 const MSS_RANGE: RangeInclusive<u16> = 88..=9000;
 
 /// Options of an attempt, and [`connect`](Self::connect), which makes it.
@@ -201,8 +201,8 @@ impl Puncher {
         self
     }
 
-    /// Sets the interface through which all packets leave and arrive, by its name: for a machine whose
-    /// usual route leads into a VPN. Only Linux has it.
+    /// Sets the interface through which all packets leave and arrive, by its name: for a machine
+    /// whose usual route leads into a VPN. Only Linux has it.
     #[must_use]
     pub fn interface(mut self, name: impl Into<String>) -> Self {
         self.interface = Some(name.into());
@@ -210,8 +210,8 @@ impl Puncher {
     }
 
     /// Sets how many ports of each bucket are used, 1 to 8; all 8 by default. With fewer ports the
-    /// attempt is slower where packets are lost. It is for networks that ban a host which connects to
-    /// many ports. The peer may have another width: the smaller one counts.
+    /// attempt is slower where packets are lost. It is for networks that ban a host which connects
+    /// to many ports. The peer may have another width: the smaller one counts.
     #[must_use]
     pub fn width(mut self, ports: usize) -> Self {
         self.width = ports.clamp(1, LANES);

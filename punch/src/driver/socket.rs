@@ -133,8 +133,8 @@ pub(crate) fn connect_result(socket: &Socket) -> io::Result<ConnectResult> {
 }
 
 /// The address from which this machine would send to `peer`, through an interface if one is given.
-/// Sends nothing: `connect` on a UDP socket only looks up the route. Of several IPv6 addresses it is
-/// a stable public one (RFC 5014): a temporary one may be replaced while the peer still uses it.
+/// Sends nothing: `connect` on a UDP socket only looks up the route. Of several IPv6 addresses it
+/// is a stable public one (RFC 5014): a temporary one may be replaced while the peer still uses it.
 pub(crate) fn source_address(peer: SocketAddr, interface: Option<&str>) -> io::Result<IpAddr> {
     let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
     bind_device(&socket, interface)?;

@@ -34,8 +34,8 @@ const USER: &[u8] = b"$ PNCH, said the user";
 /// Sixth byte of a COMMIT.
 const COMMIT: u8 = 2;
 
-/// Reading of a party's clock by phase: the start, a time at which limits of connections and answers
-/// have passed, the deadline, and its two grace periods.
+/// Reading of a party's clock by phase: the start, a time at which limits of connections and
+/// answers have passed, the deadline, and its two grace periods.
 const CLOCK_S: [u64; 5] = [0, 10, 60, 62, 64];
 
 /// More connections than any setting has.

@@ -9,6 +9,7 @@ use crate::{
         flow::{Flow, PeerLocation},
         times::Syns,
     },
+    packet::Transport,
     peers::{Pair, Side},
     wan::Traffic,
 };
@@ -51,6 +52,14 @@ pub(crate) struct Case<'a> {
     pub(crate) delay: Duration,
     /// How long a peer tries.
     pub(crate) timeout: Duration,
+}
+
+/// Name of the packets that open these flows: `SYN` or `datagram`.
+pub(super) fn opening(flows: &[Flow]) -> &'static str {
+    flows
+        .first()
+        .map_or(Transport::Tcp, |flow| flow.transport)
+        .opening()
 }
 
 /// A duration in milliseconds, to a tenth.

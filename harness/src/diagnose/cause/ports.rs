@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use punch::{Event, EventKind, proto::time::MonoTime};
 
-use super::case::{Case, Evidence, list_ports};
+use super::case::{Case, Evidence, list_ports, opening};
 use crate::{
     diagnose::flow::Flow,
     event::{Cause, CauseKind},
@@ -37,7 +37,8 @@ pub(super) fn disjoint(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let apart = to_b.is_disjoint(&to_a) && to_b.is_disjoint(&from_b) && to_a.is_disjoint(&from_a);
     let evidence = || {
         format!(
-            "a sent SYNs to {} of b, b to {} of a: none in common",
+            "a sent {}s to {} of b, b to {} of a: none in common",
+            opening(flows),
             list_ports(to_b),
             list_ports(to_a)
         )
@@ -177,7 +178,8 @@ pub(super) fn remapped(flows: &[Flow]) -> Option<Cause> {
             };
             let other = side.other();
             Some(format!(
-                "NAT {side} sent {side}'s SYN from port {packet}, {other} expected {expected}{all}"
+                "NAT {side} sent {side}'s {} from port {packet}, {other} expected {expected}{all}",
+                opening(flows)
             ))
         })
         .collect();
@@ -187,7 +189,10 @@ pub(super) fn remapped(flows: &[Flow]) -> Option<Cause> {
 /// Changed ports, by expected port: both sides send to a common port, and this side from another.
 fn by_common_port(flows: &[Flow], side: Side, common: &BTreeSet<u16>) -> BTreeMap<u16, Remap> {
     let mut remaps = BTreeMap::new();
-    for flow in flows.iter().filter(|flow| flow.first_syn(side).is_some()) {
+    for flow in flows
+        .iter()
+        .filter(|flow| flow.first_opening(side).is_some())
+    {
         let (packet, expected) = (flow.port(side), flow.port(side.other()));
         if packet != expected && common.contains(&expected) {
             remaps.entry(expected).or_insert(Remap { expected, packet });
@@ -200,11 +205,13 @@ fn by_common_port(flows: &[Flow], side: Side, common: &BTreeSet<u16>) -> BTreeMa
 /// but not from the port to which the other side sends.
 fn by_other_end(flows: &[Flow], side: Side) -> BTreeMap<u16, Remap> {
     let mut remaps = BTreeMap::new();
-    let own = flows.iter().filter(|flow| flow.first_syn(side).is_some());
+    let own = flows
+        .iter()
+        .filter(|flow| flow.first_opening(side).is_some());
     for flow in own {
         let other = side.other();
         let met = flows.iter().find(|theirs| {
-            theirs.first_syn(other).is_some() && theirs.port(other) == flow.port(other)
+            theirs.first_opening(other).is_some() && theirs.port(other) == flow.port(other)
         });
         if let Some(theirs) = met {
             let (packet, expected) = (flow.port(side), theirs.port(side));
@@ -231,5 +238,5 @@ fn sources(flows: &[Flow]) -> Pair<BTreeSet<u16>> {
 fn with_syns(flows: &[Flow], side: Side) -> impl Iterator<Item = &Flow> {
     flows
         .iter()
-        .filter(move |flow| flow.first_syn(side).is_some())
+        .filter(move |flow| flow.first_opening(side).is_some())
 }

@@ -2,14 +2,14 @@
 
 use punch::{EventKind, Failure};
 
-use super::case::{Case, Evidence, ms};
+use super::case::{Case, Evidence, ms, opening};
 use crate::{
     diagnose::flow::{Flow, PacketKind},
     event::{Cause, CauseKind},
-    packet::Packet,
+    packet::{Packet, Transport},
     peers::Side,
     ui::plural::count,
-    wan::{Fate, RecordedPacket},
+    wan::Fate,
 };
 
 pub(super) fn crashed(case: &Case<'_>) -> Option<Cause> {
@@ -57,28 +57,36 @@ pub(super) fn nothing_bound(case: &Case<'_>) -> Option<Cause> {
 
 /// A peer never tried to reach the other one.
 pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let sent_syn = |side: Side| {
+    let sent_any = |side: Side| {
         let mut packets = flows.iter().flat_map(|flow| &flow.packets);
         packets.any(|packet| {
-            packet.from == side && matches!(packet.kind, PacketKind::Syn | PacketKind::SynAck)
+            let kinds = [PacketKind::Syn, PacketKind::SynAck, PacketKind::Datagram];
+            packet.from == side && kinds.contains(&packet.kind)
         })
     };
-    let (side, peer) = case.peers.iter().find(|(side, _)| !sent_syn(*side))?;
-    let mut evidence = format!("no SYN of peer {side} came to the WAN");
-    if peer.syns.count > 0 {
-        let is_unroutable_syn = |recorded: &&RecordedPacket| {
-            let segment = Packet::parse(&recorded.bytes).and_then(|packet| packet.segment());
-            recorded.from == side.index()
-                && recorded.fate == Fate::NoRoute
-                && segment.is_some_and(|segment| segment.opens())
-        };
+    let (side, peer) = case.peers.iter().find(|(side, _)| !sent_any(*side))?;
+    let opening_packets = |transport: Transport| {
         let packets = case.traffic.packets.iter();
-        let nowhere = packets.filter(is_unroutable_syn).count();
-        evidence = format!(
-            "peer {side} sent {}, none of them for peer {}",
-            count(peer.syns.count, "SYN"),
-            side.other()
-        );
+        packets.filter(move |recorded| {
+            let packet = Packet::parse(&recorded.bytes);
+            recorded.from == side.index() && packet.is_some_and(|packet| packet.opens(transport))
+        })
+    };
+    let sent: Vec<String> = [Transport::Tcp, Transport::Udp]
+        .into_iter()
+        .map(|transport| (opening_packets(transport).count(), transport.opening()))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, name)| count(number, name))
+        .collect();
+    let mut evidence = format!("no SYN or datagram of peer {side} came to the WAN");
+    if !sent.is_empty() {
+        let nowhere = [Transport::Tcp, Transport::Udp]
+            .into_iter()
+            .flat_map(opening_packets)
+            .filter(|recorded| recorded.fate == Fate::NoRoute)
+            .count();
+        let sent = sent.join(" and ");
+        evidence = format!("peer {side} sent {sent}, none of them for peer {}", side.other());
         if nowhere > 0 {
             evidence += &format!(" ({nowhere} to addresses that nobody has)");
         }
@@ -92,7 +100,7 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let first = |side| {
         flows
             .iter()
-            .filter_map(|flow| flow.first_syn(side))
+            .filter_map(|flow| flow.first_opening(side))
             .map(|syn| syn.at)
             .min()
     };
@@ -107,15 +115,16 @@ pub(super) fn never_together(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     let gave_up = ended.since(started) < case.timeout;
     let refused = flows
         .iter()
-        .any(|flow| flow.syns(early).any(|syn| syn.refusal.is_some()));
+        .any(|flow| flow.openings(early).any(|syn| syn.refusal.is_some()));
     if gave_up && refused {
         return None;
     }
+    let opening = opening(flows);
     let when = if syn >= ended {
-        format!("{} before {late}'s first SYN left", ms(syn.since(ended)))
+        format!("{} before {late}'s first {opening} left", ms(syn.since(ended)))
     } else {
         format!(
-            "{} after {late}'s first SYN left, which takes {}",
+            "{} after {late}'s first {opening} left, which takes {}",
             ms(ended.since(syn)),
             ms(case.delay)
         )

@@ -330,7 +330,7 @@ fn a_peer_that_gave_up_after_a_refusal_failed_by_the_refusal() {
 fn a_cause_in_the_process_comes_first() {
     let mut trial = TrafficBuilder::new();
     trial.syn(100, Side::A, [7; 2]);
-    insta::assert_snapshot!(cause(&trial), @"no-syn: no SYN of peer b came to the WAN; it ended with exit 1");
+    insta::assert_snapshot!(cause(&trial), @"no-syn: no SYN or datagram of peer b came to the WAN; it ended with exit 1");
     trial.exits[Side::B] = "signal 11";
     insta::assert_snapshot!(cause(&trial), @"peer-crashed: peer b ended with signal 11 after 10000 ms");
 }
@@ -358,4 +358,61 @@ fn traffic_with_public_hosts_is_not_between_the_peers() {
     trial.record(100, Side::A, false, bytes);
     trial.syn(100, Side::B, [7; 2]);
     insta::assert_snapshot!(cause(&trial), @"no-syn: peer a sent 1 SYN, none of them for peer b; it ended with exit 1");
+}
+
+#[test]
+fn datagrams_tell_the_causes_that_syns_tell() {
+    let udp = |ports: [u16; 2], times: [u64; 2]| {
+        let mut trial = TrafficBuilder::new();
+        trial
+            .datagram(times[0], Side::A, ports)
+            .datagram(times[1], Side::B, [ports[1]; 2]);
+        trial
+    };
+    insta::assert_snapshot!(cause(&udp([50_001, 7], [100, 110])), @"port-remapped: NAT a sent a's datagram from port 50001, b expected 7");
+    let mut trial = udp([7, 7], [100, 31_000]);
+    trial.ends_ms = Pair::new(40_000, 40_000);
+    for side in Side::BOTH {
+        trial.locations[side].forgets_datagram_after = Some(Duration::from_secs(30));
+    }
+    insta::assert_snapshot!(cause(&trial), @"mapping-expired: NAT a forgets a datagram after 30000 ms; on port 7 b's datagram came 30950 ms after a's last one");
+    let mut trial = udp([7, 7], [100, 10_100]);
+    trial.ends_ms = Pair::new(10_000, 13_000);
+    insta::assert_snapshot!(cause(&trial), @"never-together: a ran for 10000 ms and ended 100 ms before b's first datagram left: b was started 0 ms after a");
+    let mut trial = TrafficBuilder::new();
+    trial
+        .datagram(100, Side::A, [7; 2])
+        .datagram(110, Side::B, [8; 2]);
+    insta::assert_snapshot!(cause(&trial), @"no-common-port: a sent datagrams to port 7 of b, b to port 8 of a: none in common");
+    trial.traffic.packets.pop();
+    insta::assert_snapshot!(cause(&trial), @"no-syn: no SYN or datagram of peer b came to the WAN; it ended with exit 1");
+}
+
+#[test]
+fn the_fate_of_datagrams_that_could_have_passed_is_told() {
+    let mut trial = TrafficBuilder::new();
+    trial.datagram(100, Side::A, [7; 2]);
+    trial.datagram(200, Side::B, [7; 2]).lost();
+    trial.datagram(300, Side::A, [7; 2]).lost();
+    insta::assert_snapshot!(cause(&trial), @"datagrams-lost: the 1 datagram of a and 1 of b that could have passed were all lost; in all, the WAN lost 1 of 2 datagrams of a and 1 of 1 datagram of b");
+    trial.datagram(400, Side::B, [7; 2]);
+    insta::assert_snapshot!(cause(&trial), @"datagrams-unanswered: b's first datagram on port 7 left 100 ms after a's; one-way delay 50 ms; of the datagrams that could have passed, 0 of a and 1 of b arrived, and nothing answered them");
+    trial.icmp_about_datagram(460, Side::A, 7);
+    insta::assert_snapshot!(cause(&trial), @"datagrams-answered-icmp: b's first datagram on port 7 left 100 ms after a's; one-way delay 50 ms; NAT a answered ICMP port unreachable to 1 of b's 2 datagrams");
+    trial
+        .datagram(500, Side::A, [7; 2])
+        .datagram(520, Side::B, [7; 2]);
+    insta::assert_snapshot!(cause(&trial), @"bytes-missing: datagrams came through both ways on port 7, 570 ms after the later start; 1 datagram of a came through, a received nothing and ended with exit 1; 1 datagram of b came through, b received nothing and ended with exit 1");
+}
+
+#[test]
+fn peers_that_use_both_protocols_are_judged_by_the_one_that_both_use() {
+    let mut trial = TrafficBuilder::new();
+    trial
+        .datagram(100, Side::A, [7; 2])
+        .datagram(110, Side::B, [7; 2])
+        .syn(120, Side::A, [7; 2]);
+    assert!(cause(&trial).starts_with("bytes-missing: datagrams"), "{}", cause(&trial));
+    trial.syn(130, Side::B, [7; 2]);
+    assert!(cause(&trial).starts_with("syn-unanswered: "), "{}", cause(&trial));
 }

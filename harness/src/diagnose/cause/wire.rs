@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use punch::proto::time::MonoTime;
 
-use super::case::{Case, list_ports, ms, ports_of};
+use super::case::{Case, list_ports, ms, opening, ports_of};
 use crate::{
     diagnose::flow::{Flow, FlowPacket, PacketKind},
     event::{Cause, CauseKind},
+    packet::Transport,
     peers::Side,
     ui::plural::count,
     wan::Fate,
@@ -66,24 +67,24 @@ pub(super) fn incomplete(flows: &[Flow]) -> Option<Cause> {
     Some(CauseKind::HandshakeIncomplete.because(evidence))
 }
 
-/// The SYNs of one flow that could have passed.
-struct Passable<'f> {
-    flow: &'f Flow,
-    syns: Vec<&'f FlowPacket>,
+/// The SYNs or datagrams of one flow that could have passed.
+pub(super) struct Passable<'f> {
+    pub(super) flow: &'f Flow,
+    pub(super) syns: Vec<&'f FlowPacket>,
 }
 
-fn passable<'f>(flows: &'f [Flow], delay: Duration) -> Vec<Passable<'f>> {
+pub(super) fn passable<'f>(flows: &'f [Flow], delay: Duration) -> Vec<Passable<'f>> {
     let mutual = flows.iter().filter(|flow| flow.is_mutual());
     mutual
         .map(|flow| {
             let fits = |syn: &&FlowPacket| {
-                let first = flow.first_syn(syn.from.other()).map(|other| other.at);
+                let first = flow.first_opening(syn.from.other()).map(|other| other.at);
                 first.is_some_and(|first| arrival(syn, delay) >= first)
             };
             let syns = flow
                 .packets
                 .iter()
-                .filter(|packet| packet.kind == PacketKind::Syn)
+                .filter(|packet| matches!(packet.kind, PacketKind::Syn | PacketKind::Datagram))
                 .filter(fits);
             Passable { flow, syns: syns.collect() }
         })
@@ -131,7 +132,7 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         let syns = flows
             .iter()
             .filter(|flow| flow.is_mutual())
-            .flat_map(move |flow| flow.syns(side));
+            .flat_map(move |flow| flow.openings(side));
         let (mut sent, mut refused) = (0, 0);
         for syn in syns {
             sent += 1;
@@ -149,19 +150,20 @@ pub(super) fn refused(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
 }
 
 /// Refusals of a side's SYNs on a flow: `NAT b answered RST to 2 of a's 3 SYNs`.
-fn answers_to(flow: &Flow, side: Side) -> Option<String> {
-    let syns: Vec<&FlowPacket> = flow.syns(side).collect();
+pub(super) fn answers_to(flow: &Flow, side: Side) -> Option<String> {
+    let syns: Vec<&FlowPacket> = flow.openings(side).collect();
     let refusals: Vec<&FlowPacket> = syns
         .iter()
         .filter_map(|syn| flow.packets.get(syn.refusal?))
         .collect();
     let first = refusals.first()?;
+    let opening = flow.transport.opening();
     let same = refusals
         .iter()
         .filter(|packet| (packet.sender, packet.kind) == (first.sender, first.kind));
     let which = match (same.count(), syns.len()) {
-        (1, 1) => format!("{side}'s SYN"),
-        (answered, all) => format!("{answered} of {side}'s {all} SYNs"),
+        (1, 1) => format!("{side}'s {opening}"),
+        (answered, all) => format!("{answered} of {side}'s {all} {opening}s"),
     };
     let leak = match (first.translated, first.from) {
         (true, _) => String::new(),
@@ -194,20 +196,8 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     if let Some(cause) = dropped(case, &arrived) {
         return Some(cause);
     }
-    let expired: Vec<_> = arrived
-        .iter()
-        .filter_map(|(flow, syn)| Some((*flow, *syn, forgotten(case, flow, syn)?)))
-        .collect();
-    if expired.len() == arrived.len() {
-        let (flow, syn, (limit, silence)) = expired.first()?;
-        let (late, early) = (syn.from, syn.from.other());
-        let evidence = format!(
-            "NAT {early} forgets a SYN after {}; on {} {late}'s SYN came {} after {early}'s last one",
-            ms(*limit),
-            ports_of(flow),
-            ms(*silence),
-        );
-        return Some(CauseKind::MappingExpired.because(evidence));
+    if let Some(cause) = expired(case, &arrived) {
+        return Some(cause);
     }
     let of = |side: Side| arrived.iter().filter(|(_, syn)| syn.from == side).count();
     let lost = match all.len() - arrived.len() {
@@ -227,6 +217,25 @@ pub(super) fn unanswered(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         ),
     );
     Some(CauseKind::SynUnanswered.because(evidence))
+}
+
+/// All SYNs or datagrams that arrived came when the mapping had expired.
+pub(super) fn expired(case: &Case<'_>, arrived: &[(&Flow, &FlowPacket)]) -> Option<Cause> {
+    let late = |(flow, syn): &(&Flow, &FlowPacket)| forgotten(case, flow, syn);
+    let (flow, syn) = arrived.first()?;
+    let (limit, silence) = forgotten(case, flow, syn)?;
+    if !arrived.iter().all(|packet| late(packet).is_some()) {
+        return None;
+    }
+    let (late, early, opening) = (syn.from, syn.from.other(), flow.transport.opening());
+    let evidence = format!(
+        "NAT {early} forgets a {opening} after {}; on {} {late}'s {opening} came {} after \
+         {early}'s last one",
+        ms(limit),
+        ports_of(flow),
+        ms(silence),
+    );
+    Some(CauseKind::MappingExpired.because(evidence))
 }
 
 /// All SYNs that arrived came to NATs that drop every SYN from outside.
@@ -259,9 +268,17 @@ fn dropped(case: &Case<'_>, arrived: &[(&Flow, &FlowPacket)]) -> Option<Cause> {
 
 /// The time-out of the receiver's NAT, and the time since the receiver's last packet when this SYN
 /// came, if that was longer.
-fn forgotten(case: &Case<'_>, flow: &Flow, syn: &FlowPacket) -> Option<(Duration, Duration)> {
+pub(super) fn forgotten(
+    case: &Case<'_>,
+    flow: &Flow,
+    syn: &FlowPacket,
+) -> Option<(Duration, Duration)> {
     let receiver = syn.from.other();
-    let limit = case.locations[receiver].forgets_after?;
+    let location = case.locations[receiver];
+    let limit = match flow.transport {
+        Transport::Tcp => location.forgets_after?,
+        Transport::Udp => location.forgets_datagram_after?,
+    };
     let arrived = syn.delivered()?;
     let last = flow
         .packets
@@ -271,33 +288,38 @@ fn forgotten(case: &Case<'_>, flow: &Flow, syn: &FlowPacket) -> Option<(Duration
     (silence > limit).then_some((limit, silence))
 }
 
-fn lost(all: &[(&Flow, &FlowPacket)], flows: &[Flow]) -> Cause {
+pub(super) fn lost(all: &[(&Flow, &FlowPacket)], flows: &[Flow]) -> Cause {
+    let opening = opening(flows);
     let of = |side: Side| all.iter().filter(|(_, syn)| syn.from == side).count();
     let total = |side: Side| {
-        let syns: Vec<&FlowPacket> = flows.iter().flat_map(|flow| flow.syns(side)).collect();
+        let syns: Vec<&FlowPacket> = flows.iter().flat_map(|flow| flow.openings(side)).collect();
         let lost = syns.iter().filter(|syn| syn.fate == Fate::Lost).count();
-        format!("{lost} of {} of {side}", count(syns.len(), "SYN"))
+        format!("{lost} of {} of {side}", count(syns.len(), opening))
     };
     let evidence = format!(
         "the {} of a and {} of b that could have passed were all lost; in all, the WAN lost {} and {}",
-        count(of(Side::A), "SYN"),
+        count(of(Side::A), opening),
         of(Side::B),
         total(Side::A),
         total(Side::B),
     );
-    CauseKind::SynLost.because(evidence)
+    match flows.first().map(|flow| flow.transport) {
+        Some(Transport::Udp) => CauseKind::DatagramsLost.because(evidence),
+        Some(Transport::Tcp) | None => CauseKind::SynLost.because(evidence),
+    }
 }
 
 /// `b's first SYN to port 7 left 62 ms after a's; one-way delay 50 ms`
-fn meeting(flow: &Flow, delay: Duration) -> String {
+pub(super) fn meeting(flow: &Flow, delay: Duration) -> String {
     let [a, b] = Side::BOTH.map(|side| {
-        flow.first_syn(side)
+        flow.first_opening(side)
             .map_or(MonoTime::from_nanos(0), |syn| syn.at)
     });
     let (late, early, apart) =
         if b >= a { (Side::B, Side::A, b.since(a)) } else { (Side::A, Side::B, a.since(b)) };
     format!(
-        "{late}'s first SYN on {} left {} after {early}'s; one-way delay {}",
+        "{late}'s first {} on {} left {} after {early}'s; one-way delay {}",
+        flow.transport.opening(),
         ports_of(flow),
         ms(apart),
         ms(delay)

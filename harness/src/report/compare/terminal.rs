@@ -11,6 +11,7 @@ use crate::{
     },
     stats::difference::Difference,
     ui::{
+        escape::{escaped, shown},
         plural::count,
         style::{Ink, Style},
         table::{Column, NONE, fits, lay_out},
@@ -30,7 +31,7 @@ pub(crate) fn render(
     full: bool,
     style: Style,
 ) -> String {
-    let [first, second] = folders.map(|folder| folder.display().to_string());
+    let [first, second] = folders.map(shown);
     let title = style.paint(Ink::Bold, "compare");
     let mut out = format!("{title}: {first} (first) with {second} (second)\n");
     out.push_str(&paragraph("", &intervals(comparison), style.width));
@@ -116,8 +117,10 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
         ([seed, _], None) => format!("seed {seed} in both"),
     };
     let cells = count(all, "cell");
-    let mut out =
-        format!("{}: {cells} in both, {seeds}\n\n", style.paint(Ink::Bold, &scenario.name));
+    let mut out = format!(
+        "{}: {cells} in both, {seeds}\n\n",
+        style.paint(Ink::Bold, &escaped(&scenario.name))
+    );
     if !shown.is_empty() {
         out.push_str(&tables(&shown, style));
     }

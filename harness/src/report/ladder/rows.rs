@@ -7,7 +7,7 @@ use punch::{Event, EventKind, proto::time::MonoTime};
 use super::LadderInput;
 use crate::{
     diagnose::flow::{self, Flow, FlowPacket, PacketKind, PacketSender},
-    packet::{self, IcmpErrorKind, Packet, Payload},
+    packet::{self, IcmpErrorKind, Packet, Payload, Transport},
     peers::{Pair, Side},
     wan::{Fate, RecordedPacket},
 };
@@ -73,7 +73,7 @@ pub(super) fn rows(input: &LadderInput<'_>) -> Vec<Row> {
         let (at, exit) = input.ended[side];
         rows.push(note(at, exit.to_owned()));
     }
-    let flows = flow::flows(input.traffic, &input.locations);
+    let flows = flow::flows(input.traffic, &input.locations, Transport::Tcp);
     for flow in &flows {
         let open_since = Pair::from_fn(|side| open_since(flow, side));
         for packet in &flow.packets {
@@ -81,7 +81,7 @@ pub(super) fn rows(input: &LadderInput<'_>) -> Vec<Row> {
         }
     }
     for packet in &input.traffic.packets {
-        if flow::flow_packet(packet, &input.locations).is_none() {
+        if flow::flow_packet(packet, &input.locations, Transport::Tcp).is_none() {
             rows.extend(other_packet(packet, input));
         }
     }
@@ -221,6 +221,7 @@ fn short(kind: PacketKind) -> &'static str {
         PacketKind::Ack => "ACK",
         PacketKind::Fin => "FIN",
         PacketKind::Rst => "RST",
+        PacketKind::Datagram => "UDP",
         PacketKind::Icmp(IcmpErrorKind::PortUnreachable) => "ICMP port",
         PacketKind::Icmp(IcmpErrorKind::HostUnreachable) => "ICMP host",
         PacketKind::Icmp(IcmpErrorKind::AdminProhibited) => "ICMP admin",

@@ -153,6 +153,7 @@ impl Tally {
             schema: SCHEMA,
             harness: started.harness.clone(),
             started_unix_s: started.started_unix_s,
+            machine: started.machine.clone(),
             jobs: started.jobs,
             state,
             elapsed_s: self.finished.as_ref().map(|finished| finished.elapsed_s),

@@ -148,3 +148,66 @@ fn a_chain_that_is_too_long_is_refused() {
     assert!(report.contains("more than 8 files in a row"), "{report}");
     assert!(read(&folder.path().join("3.toml"), &[]).is_ok());
 }
+
+/// A scenario in a folder of its own that extends a file beside the folder.
+fn extending(outside: &str, named: &str) -> (tempfile::TempDir, PathBuf) {
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("scenarios");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(above.path().join("outside"), outside).unwrap();
+    std::os::unix::fs::symlink("../outside", folder.join("link.toml")).unwrap();
+    std::fs::write(above.path().join("other"), "extends = \"outside\"").unwrap();
+    let file = folder.join("child.toml");
+    std::fs::write(&file, format!("trials = 1\nextends = \"{named}\"\n")).unwrap();
+    (above, file)
+}
+
+#[test]
+fn nothing_of_a_file_outside_of_the_folder_is_quoted() {
+    let texts = [
+        "root:$6$SECRET:19000:0:99999:7:::\ndaemon:SECRET:1:\n",
+        "# fine\n[SECRET]\ntoken = \"SECRET\"\n",
+        "[wan]\nloss = \"SECRET\"\n",
+        "question = \"SECRET\"\nquestion = \"SECRET\"\n",
+        "extends = \"SECRET/SECRET\"\n",
+    ];
+    for text in texts {
+        for named in ["../outside", "link.toml", "../other"] {
+            let (_above, file) = extending(text, named);
+            let report = read(&file, &[]).unwrap_err();
+            assert!(!report.contains("SECRET"), "{named} with {text:?}: {report}");
+            assert!(report.contains("is wrong in line "), "{report}");
+            assert!(report.contains("extends = \""), "{report}");
+        }
+    }
+    let (above, file) = extending(texts[0], "../outside");
+    let report = read(&file, &[]).unwrap_err();
+    insta::assert_snapshot!(report.replace(&format!("{}/", above.path().display()), ""));
+    // What is right may lie anywhere.
+    let (_above, file) = extending("[wan]\nloss = 0.5", "../other");
+    assert_eq!(read(&file, &[]).unwrap().cells[0].setup.wan.loss, 0.5);
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_extended() {
+    let (above, file) = extending("", "../fifo");
+    nix::unistd::mkfifo(&above.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (named, what) in
+        [("../fifo", "a FIFO or pipe"), (".", "a directory"), ("/dev/zero", "a device")]
+    {
+        std::fs::write(&file, format!("trials = 1\nextends = \"{named}\"\n")).unwrap();
+        let report = read(&file, &[]).unwrap_err();
+        assert!(report.contains(&format!("it is {what}, not a regular file")), "{report}");
+    }
+}
+
+#[test]
+fn control_characters_in_names_and_texts_are_shown_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a\u{1b}[31m\nb\u{202e}.toml");
+    std::fs::write(&file, "name = \"x\"\ntrials = 1 # \u{1b}[31m\nwam = 1\n[peer.c]\n").unwrap();
+    let report = read(&file, &["wan.\u{1b}[1m=5"]).unwrap_err();
+    assert!(report.contains("wam"), "{report}");
+    assert!(!report.contains(['\u{1b}', '\u{202e}']), "{report:?}");
+    assert!(report.contains("a\\u{1b}[31m\\nb\\u{202e}.toml"), "{report}");
+}

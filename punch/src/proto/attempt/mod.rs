@@ -259,8 +259,8 @@ impl Attempt {
         }
     }
 
-    /// Handles a connecting socket that is in SYN_RECV: a SYN has arrived, and the ACK that completes
-    /// the handshake has not.
+    /// Handles a connecting socket that is in SYN_RECV: a SYN has arrived, and the ACK that
+    /// completes the handshake has not.
     pub fn handle_half_open(&mut self, now: MonoTime, socket: SocketId) {
         let Some(&port) = self.sockets.get(&socket) else { return };
         let Some(slot) = self.slots.get_mut(&port) else { return };

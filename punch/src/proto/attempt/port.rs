@@ -44,8 +44,8 @@ const BACKOFF: Backoff =
 const USUAL_PORTS: usize = 2 * ROLLING_PORTS;
 
 /// Pauses after errors of this machine (a 4-tuple in use, no route), which sent nothing, and after
-/// connections that ended. As with [`BACKOFF`], the pause grows with the number of ports: a host that
-/// accepts and closes each connection gets no more SYNs than one that refuses them.
+/// connections that ended. As with [`BACKOFF`], the pause grows with the number of ports: a host
+/// that accepts and closes each connection gets no more SYNs than one that refuses them.
 const LOCAL_BACKOFF: Backoff =
     Backoff { prompt: 0, pause: Duration::from_millis(100), patient: 20, factor: 5 };
 

@@ -1,4 +1,5 @@
-//! Ports of an attempt and their sockets: which ports are in use by the clock, and when each connects.
+//! Ports of an attempt and their sockets: which ports are in use by the clock, and when each
+//! connects.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -188,8 +189,8 @@ impl Attempt {
         }
     }
 
-    /// Forgets a socket that failed on this machine or whose connection ended, and connects its port
-    /// anew after a pause.
+    /// Forgets a socket that failed on this machine or whose connection ended, and connects its
+    /// port anew after a pause.
     pub(super) fn drop_failed(&mut self, now: MonoTime, socket: SocketId) {
         let in_use = self.ports_in_use();
         let port = self.sockets.get(&socket).copied();

@@ -1,10 +1,15 @@
 //! Requirements on the machine, and one message about everything that is missing.
 
+mod remedy;
+mod versions;
+
 use std::{collections::BTreeSet, path::Path, thread};
 
+use self::remedy::Facts;
+pub(crate) use self::versions::machine;
 use crate::{
     isolate::{self, IsolateError},
-    lab::{self, tun},
+    lab::{self, BuildError, tun},
     nat::{
         NatSpec,
         rules::{self, Tool},
@@ -40,15 +45,18 @@ pub(crate) fn prepare(nats: &[(Family, NatSpec)]) -> Result<(), Vec<Missing>> {
         .collect();
     // After the other checks, so that one message has everything.
     if let Err(error) = isolate::enter() {
-        missing.push(permission(&error));
+        missing.push(permission(&Facts::read(), &error));
     }
     if missing.is_empty() { Ok(()) } else { Err(missing) }
 }
 
-/// Remedy if a lab cannot be built.
-pub(crate) const MODULES: &str = "run as root, or as root load what the kernel lacks: \
-    modprobe -a tun veth nf_conntrack nf_nat nf_tables nft_nat nft_chain_nat xt_MASQUERADE \
-    xt_conntrack ipt_REJECT";
+/// Remedy for a NAT that was built and differs from its description.
+pub(crate) const MODULES: &str = remedy::MODULES;
+
+/// Remedy for a lab that cannot be built, by the cause.
+pub(crate) fn build_remedy(error: &BuildError) -> String {
+    Facts::read().of_build(error)
+}
 
 /// Builds and removes each of these NATs: a requirement that no check covers shows here, before
 /// anything is measured.
@@ -59,7 +67,7 @@ pub(crate) fn probe(nats: &[(Family, NatSpec)]) -> Result<(), Missing> {
     for (family, nat) in nats {
         let built = lab::build_single_nat(*family, nat).map_err(|error| Missing {
             what: format!("a lab cannot be built: {error}"),
-            remedy: MODULES.to_owned(),
+            remedy: build_remedy(&error),
         })?;
         // The kernel takes longer to remove a lab than to build one.
         thread::spawn(move || drop(built));
@@ -128,14 +136,9 @@ fn can_be_started(program: &str) -> bool {
 
 fn tun_device() -> Option<Missing> {
     let error = tun::open_device().err()?;
-    let remedy = if error.kind() == std::io::ErrorKind::PermissionDenied {
-        "run as root, or let everyone use it: sudo chmod 666 /dev/net/tun"
-    } else {
-        "load the module: sudo modprobe tun"
-    };
     Some(Missing {
         what: format!("{} cannot be opened: {error}", tun::DEVICE),
-        remedy: remedy.to_owned(),
+        remedy: Facts::read().of_tun(&error),
     })
 }
 
@@ -162,18 +165,8 @@ fn tool(tool: Tool) -> Option<Missing> {
     })
 }
 
-fn permission(error: &IsolateError) -> Missing {
-    let remedy = match error {
-        IsolateError::UserNamespace(_) => {
-            "run as root, or allow it: sudo sysctl kernel.unprivileged_userns_clone=1 \
-             user.max_user_namespaces=10000 (on Ubuntu also \
-             kernel.apparmor_restrict_unprivileged_userns=0)"
-        }
-        IsolateError::PidNamespace(_) | IsolateError::Other(_) => {
-            "run as root, outside of a container or in a privileged one"
-        }
-    };
-    Missing { what: error.to_string(), remedy: remedy.to_owned() }
+fn permission(facts: &Facts, error: &IsolateError) -> Missing {
+    Missing { what: error.to_string(), remedy: facts.of_isolation(error) }
 }
 
 #[cfg(test)]
@@ -187,7 +180,10 @@ mod tests {
                 what: "iptables-restore is not installed".into(),
                 remedy: "install it".into(),
             },
-            permission(&IsolateError::UserNamespace(std::io::ErrorKind::PermissionDenied.into())),
+            permission(
+                &Facts::default(),
+                &IsolateError::UserNamespace(std::io::ErrorKind::PermissionDenied.into()),
+            ),
         ];
         insta::assert_snapshot!(message(&missing));
     }
