@@ -91,6 +91,12 @@ impl Observed {
 
     fn reasons(&self, failure: Failure, asked: &Asked<'_>) -> Vec<String> {
         let mut reasons: Vec<String> = hint::about_address(asked.peer).into_iter().collect();
+        let is_unreachable =
+            self.local_error.as_deref().and_then(os_error) == Some(libc::EHOSTUNREACH);
+        let failed_here = self.statistics.local_errors > 0 || is_unreachable;
+        if failed_here && matches!(failure, Failure::NoAnswer | Failure::Refused) {
+            reasons.push(self.unreachable());
+        }
         match failure {
             Failure::NoAnswer => reasons.extend([
                 not_at_once(asked),

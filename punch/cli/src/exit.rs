@@ -124,6 +124,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_lists_every_exit_code() {
+        for exit in Exit::ALL {
+            let row = format!("| {} | {} |", exit.code(), exit.meaning());
+            assert!(include_str!("../README.md").contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn a_message_includes_the_reason_of_the_system_or_of_the_attempt() {
         let gone = || io::Error::other("it is gone");
         for (error, message) in [

@@ -167,8 +167,7 @@ impl Session<'_> {
                 if socket::is_stalled(&stream) {
                     return progress.remark(
                         "the peer's system acknowledges nothing: the network may be down, or \
-                         large packets vanish on the way; if only small transfers work, --mss 1200 \
-                         helps",
+                         large packets vanish on the way; if only small transfers work, try --mss 500",
                     );
                 }
             }

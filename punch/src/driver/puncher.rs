@@ -71,10 +71,6 @@ impl FromStr for ElectionKind {
     }
 }
 
-/// Maximum segment sizes that can be asked for: Linux takes no smaller one, and hardly any link has
-/// a larger one.
-const MSS_RANGE: RangeInclusive<u16> = 88..=9000;
-
 /// Options of an attempt, and [`connect`](Self::connect), which makes it.
 ///
 /// Both peers need the same rule, schedule, clock error, session and election, and clocks that are
@@ -116,6 +112,10 @@ impl Default for Puncher {
 }
 
 impl Puncher {
+    /// Maximum segment sizes that [`Self::mss`] takes: Linux has no smaller one, and hardly any link
+    /// has a larger one.
+    pub const MSS_RANGE: RangeInclusive<u16> = 88..=9000;
+
     /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 120 s.
     pub fn new() -> Self {
         Self {
@@ -331,7 +331,7 @@ impl Puncher {
             socket::check_interface(self.scoped(peer), interface)
                 .map_err(|source| Error::Interface { name: interface.clone(), source })?;
         }
-        if self.mss.is_some_and(|mss| !MSS_RANGE.contains(&mss)) {
+        if self.mss.is_some_and(|mss| !Self::MSS_RANGE.contains(&mss)) {
             return Err(Error::Mss);
         }
         let local = match self.bind {
