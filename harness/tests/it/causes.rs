@@ -44,7 +44,7 @@ const CERTAIN: &[CertainCause] = &[
     },
     CertainCause {
         name: "ports-taken",
-        scenario: "[peer.b]\ntaken_ports = 64",
+        scenario: "[punch]\ntimeout_s = 1\n[peer.b]\ntaken_ports = 64",
         behaviour: "",
         kind: "nothing-bound",
         evidence: &["peer b could bind none of its ports: port # and # more (Address"],
@@ -54,7 +54,7 @@ const CERTAIN: &[CertainCause] = &[
         scenario: "[punch]\ntimeout_s = 0.3\n[subject]\ncommand = ['/bin/sh', '-c', 'exit 4']",
         behaviour: "",
         kind: "no-syn",
-        evidence: &["no SYN of peer a came to the WAN; it ended with exit 4"],
+        evidence: &["no SYN or datagram of peer a came to the WAN; it ended with exit 4"],
     },
     CertainCause {
         name: "elsewhere",
@@ -254,8 +254,9 @@ const CERTAIN: &[CertainCause] = &[
         kind: "election-lost",
         evidence: &[
             " connections stood, the first on port # # ms after the later start",
-            "; a sent # bytes and ended with exit 1 # ms later",
-            "; b sent # bytes and ended with exit 1 # ms later",
+            "; a sent # bytes and ",
+            "; b sent # bytes and ",
+            " ended with exit 1 # ms later",
         ],
     },
 ];

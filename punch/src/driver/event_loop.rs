@@ -141,14 +141,15 @@ impl<'a> EventLoop<'a> {
     /// Runs the attempt to its end.
     pub(crate) fn run(mut self) -> Result<Elected, Error> {
         let mut events = Events::new();
-        // The start first.
-        self.report();
-        self.report_local_address();
+        let mut has_reported_address = false;
         loop {
             while let Some(action) = self.attempt.poll_action() {
                 self.perform(action).map_err(Error::Io)?;
             }
             self.report();
+            if !std::mem::replace(&mut has_reported_address, true) {
+                self.report_local_address();
+            }
             match self.attempt.outcome() {
                 Some(Outcome::Elected { socket, role }) => return self.hand_over(socket, role),
                 Some(Outcome::Failed(failure)) => return Err(self.fail(failure, Role::Leader)),
