@@ -6,7 +6,11 @@ use super::{
     CommandError, allowances, print_line,
     scenarios::{ScenarioArgs, read},
 };
-use crate::{exit::Exit, scenario::Scenario, ui::{escape::escaped, plural::count}};
+use crate::{
+    exit::Exit,
+    scenario::Scenario,
+    ui::{escape::escaped, plural::count},
+};
 
 /// Options of `check`.
 #[derive(Debug, Args)]

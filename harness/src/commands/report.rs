@@ -81,8 +81,7 @@ fn latest() -> Result<PathBuf, CommandError> {
     if latest.exists() {
         return Ok(latest);
     }
-    let message =
-        format!("there is no run in {}: run a scenario, or name a folder", shown(&runs));
+    let message = format!("there is no run in {}: run a scenario, or name a folder", shown(&runs));
     Err(CommandError::usage(message))
 }
 

@@ -143,9 +143,7 @@ impl Facts {
 
 /// Capabilities of [`CAPABILITIES`] that a process lacks, by its `/proc/…/status`.
 fn missing_capabilities(status: &str) -> Vec<&'static str> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"));
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(set) = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
         return Vec::new();
     };
@@ -202,11 +200,7 @@ mod tests {
         // What a program says that loads rules.
         let complaint = "iptables-restore v1.8.9: Permission denied (you must be root) (exit 4)";
         let refused = BuildError::at("rules of NAT a", io::Error::other(complaint));
-        assert!(
-            lacking
-                .of_build(&refused)
-                .contains("lacks CAP_SYS_ADMIN")
-        );
+        assert!(lacking.of_build(&refused).contains("lacks CAP_SYS_ADMIN"));
     }
 
     #[test]

@@ -314,7 +314,11 @@ fn disable_kernel_chatter(family: Family) -> Result<(), BuildError> {
 /// containers the variables can be read only.
 fn sysctl(name: &str, value: &str) -> Result<(), BuildError> {
     let file = Path::new("/proc/sys").join(name);
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     if fs::read_to_string(&file).is_ok_and(|found| words(&found) == words(value)) {
         return Ok(());
     }

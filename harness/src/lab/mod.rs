@@ -16,7 +16,10 @@ pub(crate) mod tun;
 use std::{net::IpAddr, os::fd::OwnedFd};
 
 pub(crate) use self::{
-    build::{BuildError, BuildFailure, build, build_single_nat, find_program, is_executable, with_retries},
+    build::{
+        BuildError, BuildFailure, build, build_single_nat, find_program, is_executable,
+        with_retries,
+    },
     netns::NetNs,
     pid_ns::PidNs,
 };

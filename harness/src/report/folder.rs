@@ -241,7 +241,10 @@ mod tests {
         for out in [out.clone(), out.join(""), out.join(".")] {
             let error = RunFolder::create(Some(&out), Path::new("unused"), "skew", NOW);
             let message = error.unwrap_err().to_string();
-            assert!(message.contains("it is a link; name the folder that it leads to"), "{message}");
+            assert!(
+                message.contains("it is a link; name the folder that it leads to"),
+                "{message}"
+            );
         }
         assert!(RunFolder::create(Some(&out.join("run")), &elsewhere, "skew", NOW).is_ok());
         // A log that is a link, also to nothing, is a run as well.

@@ -151,11 +151,9 @@ fn lines(level: Level, all: &[Annotation]) -> String {
 
 /// The text of a workflow command, as the runner unescapes it.
 fn data(text: &str) -> String {
-    let parts = text.split('\r').map(|part| {
-        escaped_lines(part)
-            .replace('%', "%25")
-            .replace('\n', "%0A")
-    });
+    let parts = text
+        .split('\r')
+        .map(|part| escaped_lines(part).replace('%', "%25").replace('\n', "%0A"));
     parts.collect::<Vec<_>>().join("%0D")
 }
 

@@ -8,7 +8,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _, time::Duration};
+    fmt::Write as _,
+    time::Duration,
+};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -339,7 +341,8 @@ mod tests {
         assert_eq!(errors(&xml), [""; 0], "{xml}");
         let cases = xml.lines().filter_map(|line| {
             let name = line.trim().strip_prefix("<testcase name=\"")?;
-            name.split_once('"').map(|(name, rest)| (rest.split('"').nth(1), name))
+            name.split_once('"')
+                .map(|(name, rest)| (rest.split('"').nth(1), name))
         });
         let names: Vec<_> = cases.collect();
         let distinct: BTreeSet<_> = names.iter().collect();

@@ -98,7 +98,9 @@ fn whole(value: &Value) -> String {
             let rest = rest.map(|(key, value)| format!("{}={}", escaped(key), whole(value)));
             name.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => escaped(&value.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            escaped(&value.to_string())
+        }
     }
 }
 

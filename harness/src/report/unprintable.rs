@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::{
     event::Event,
     report::{
-        cells_csv,
-        compare,
+        cells_csv, compare,
         fixture::{matrix, skew},
         github, junit, markdown,
         tally::summarize,
@@ -59,9 +58,7 @@ fn no_report_has_a_character_that_acts_on_a_terminal() {
             ("compare", compare::render(&comparison, folders, true, style)),
         ];
         for (name, text) in reports {
-            let wrong = text
-                .lines()
-                .find(|line| line.contains(|character| is_unprintable(character)));
+            let wrong = text.lines().find(|line| line.contains(is_unprintable));
             assert_eq!(wrong, None, "{name}");
         }
         uppsala::parse(&junit::render(&summary)).unwrap();
@@ -73,7 +70,12 @@ fn no_cell_of_the_csv_is_a_formula() {
     for begin in ["=1+", "+", "-", "@", "\t=", "\r="] {
         let csv = cells_csv::render(&summarize(&spoilt(&skew(), begin)).unwrap());
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
-        let mut cells: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        let mut cells: Vec<String> = reader
+            .headers()
+            .unwrap()
+            .iter()
+            .map(str::to_owned)
+            .collect();
         for record in reader.records() {
             cells.extend(record.unwrap().iter().map(str::to_owned));
         }

@@ -88,16 +88,16 @@ impl LiveLab {
             .zip(&hosts)
             .map(|(setup, host)| (setup.name.clone(), host.address.to_string()))
             .collect();
-        let processes =
-            PidNs::create().map_err(BenchError::at("a PID namespace for the lab"))?;
+        let processes = PidNs::create().map_err(BenchError::at("a PID namespace for the lab"))?;
         let mut servers = Vec::new();
         for (setup, host) in setup.hosts.iter().zip(&hosts) {
             if !setup.command.is_empty() {
                 let own = host.address.to_string();
                 let command = subject::host_command(&setup.command, &own, &addresses);
                 // A pipe that nobody reads would stop a talkative program.
-                let (child, group) = peer::spawn(&host.namespace, &processes, &command, Stdio::null)
-                    .map_err(BenchError::at("starting a public host"))?;
+                let (child, group) =
+                    peer::spawn(&host.namespace, &processes, &command, Stdio::null)
+                        .map_err(BenchError::at("starting a public host"))?;
                 servers.push((setup.name.clone(), child, group));
             }
         }

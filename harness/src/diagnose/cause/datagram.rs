@@ -4,6 +4,8 @@
 //! handshake shows whether one came through. A datagram that could have passed, arrived in time and
 //! was not refused is taken to have come through.
 
+use std::collections::BTreeMap;
+
 use super::{
     case::{Case, ms, ports_of},
     process,
@@ -33,26 +35,27 @@ pub(super) fn of_datagrams(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         .filter(|(_, datagram)| datagram.delivered().is_some())
         .copied()
         .collect();
-    if all.first().is_some() && all.iter().all(|(_, datagram)| datagram.fate == Fate::Lost) {
+    if !all.is_empty() && all.iter().all(|(_, datagram)| datagram.fate == Fate::Lost) {
         return Some(wire::lost(&all, flows));
     }
     let (first_flow, _) = arrived.first()?;
     if let Some(cause) = wire::expired(case, &arrived) {
         return Some(cause);
     }
-    let through: Vec<(&Flow, &FlowPacket)> = arrived
-        .iter()
-        .filter(|(flow, datagram)| {
-            datagram.refusal.is_none() && wire::forgotten(case, flow, datagram).is_none()
-        })
-        .copied()
-        .collect();
-    let from = |side: Side| through.iter().filter(move |(_, datagram)| datagram.from == side);
+    let through = came_through(case, &arrived);
+    let from = |side: Side| {
+        through
+            .iter()
+            .filter(move |(_, datagram)| datagram.from == side)
+    };
     let [a, b] = Side::BOTH.map(|side| from(side).count());
     if a > 0 && b > 0 {
         return Some(exchanged(case, &through));
     }
-    if arrived.iter().any(|(_, datagram)| datagram.refusal.is_some()) {
+    if arrived
+        .iter()
+        .any(|(_, datagram)| datagram.refusal.is_some())
+    {
         return Some(refused(case, &arrived));
     }
     let evidence = format!(
@@ -61,6 +64,27 @@ pub(super) fn of_datagrams(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         wire::meeting(first_flow, case.delay)
     );
     Some(CauseKind::DatagramsUnanswered.because(evidence))
+}
+
+/// Datagrams that arrived in time and before any was refused: hosts limit the rate of ICMP errors,
+/// so that the missing error of a later one says nothing.
+fn came_through<'f>(
+    case: &Case<'_>,
+    arrived: &[(&'f Flow, &'f FlowPacket)],
+) -> Vec<(&'f Flow, &'f FlowPacket)> {
+    let mut first_refused = BTreeMap::new();
+    for (flow, datagram) in arrived {
+        if datagram.refusal.is_some() {
+            let key = (flow.ends, datagram.from);
+            first_refused.entry(key).or_insert(datagram.at);
+        }
+    }
+    let is_through = |(flow, datagram): &&(&Flow, &FlowPacket)| {
+        let refused = first_refused.get(&(flow.ends, datagram.from));
+        refused.is_none_or(|at| datagram.at < *at)
+            && wire::forgotten(case, flow, datagram).is_none()
+    };
+    arrived.iter().filter(is_through).copied().collect()
 }
 
 /// Datagrams came through in both directions: the cause lies in the peers.

@@ -73,7 +73,11 @@ fn unknown(case: &Case<'_>, flows: &[Flow]) -> Cause {
         .map(|(side, peer)| {
             let received = if peer.received { "received all" } else { "received nothing" };
             let syns: usize = flows.iter().map(|flow| flow.openings(side).count()).sum();
-            format!("{side} sent {}, {received}, {}", count(syns, case::opening(flows)), process::end(peer))
+            format!(
+                "{side} sent {}, {received}, {}",
+                count(syns, case::opening(flows)),
+                process::end(peer)
+            )
         })
         .collect();
     let mut evidence = sides.join("; ");

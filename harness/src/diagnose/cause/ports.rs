@@ -189,7 +189,10 @@ pub(super) fn remapped(flows: &[Flow]) -> Option<Cause> {
 /// Changed ports, by expected port: both sides send to a common port, and this side from another.
 fn by_common_port(flows: &[Flow], side: Side, common: &BTreeSet<u16>) -> BTreeMap<u16, Remap> {
     let mut remaps = BTreeMap::new();
-    for flow in flows.iter().filter(|flow| flow.first_opening(side).is_some()) {
+    for flow in flows
+        .iter()
+        .filter(|flow| flow.first_opening(side).is_some())
+    {
         let (packet, expected) = (flow.port(side), flow.port(side.other()));
         if packet != expected && common.contains(&expected) {
             remaps.entry(expected).or_insert(Remap { expected, packet });
@@ -202,7 +205,9 @@ fn by_common_port(flows: &[Flow], side: Side, common: &BTreeSet<u16>) -> BTreeMa
 /// but not from the port to which the other side sends.
 fn by_other_end(flows: &[Flow], side: Side) -> BTreeMap<u16, Remap> {
     let mut remaps = BTreeMap::new();
-    let own = flows.iter().filter(|flow| flow.first_opening(side).is_some());
+    let own = flows
+        .iter()
+        .filter(|flow| flow.first_opening(side).is_some());
     for flow in own {
         let other = side.other();
         let met = flows.iter().find(|theirs| {

@@ -31,7 +31,7 @@ pub(crate) fn render(
     full: bool,
     style: Style,
 ) -> String {
-    let [first, second] = folders.map(|folder| shown(folder));
+    let [first, second] = folders.map(shown);
     let title = style.paint(Ink::Bold, "compare");
     let mut out = format!("{title}: {first} (first) with {second} (second)\n");
     out.push_str(&paragraph("", &intervals(comparison), style.width));
@@ -117,8 +117,10 @@ fn render_scenario(scenario: &ScenarioComparison, full: bool, style: Style) -> S
         ([seed, _], None) => format!("seed {seed} in both"),
     };
     let cells = count(all, "cell");
-    let mut out =
-        format!("{}: {cells} in both, {seeds}\n\n", style.paint(Ink::Bold, &escaped(&scenario.name)));
+    let mut out = format!(
+        "{}: {cells} in both, {seeds}\n\n",
+        style.paint(Ink::Bold, &escaped(&scenario.name))
+    );
     if !shown.is_empty() {
         out.push_str(&tables(&shown, style));
     }
