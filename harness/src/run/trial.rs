@@ -41,6 +41,7 @@ use crate::{
     lab::Host,
     peers::{Pair, Side},
     scenario::{Nat, PunchSetup, Setup},
+    wan::Traffic,
 };
 
 /// Lateness of the bench beyond which a trial is marked as disturbed.
@@ -313,7 +314,7 @@ fn conclude_trial(
         cause,
         theory: prediction::predict(&spec.setup, randomness.epoch, starts),
         times: success.then(times).flatten(),
-        disturbed: disturbed(bench, traffic.not_kept),
+        disturbed: disturbed(bench, traffic),
         bench,
         peers,
         ..not_run(spec, randomness)
@@ -360,7 +361,7 @@ fn lateness(observation: &Observation, started: Pair<Duration>) -> BenchLateness
 }
 
 /// Reasons why a trial counts as disturbed, if there are any.
-fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
+fn disturbed(bench: BenchLateness, traffic: &Traffic) -> Option<String> {
     let bound_ms = milliseconds(MAX_LATENESS);
     let mut reasons = Vec::new();
     if bench.wan_ms > bound_ms {
@@ -372,7 +373,10 @@ fn disturbed(bench: BenchLateness, not_kept: u64) -> Option<String> {
     if bench.stall_ms > 0.0 {
         reasons.push("the bench stood still");
     }
-    if not_kept > 0 {
+    if traffic.overflowed > 0 {
+        reasons.push("more was on its way than the WAN carries");
+    }
+    if traffic.not_kept > 0 {
         reasons.push("there were more packets than are kept");
     }
     (!reasons.is_empty()).then(|| reasons.join(", "))

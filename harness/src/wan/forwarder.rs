@@ -32,8 +32,11 @@ const HEADERS: usize = 128;
 /// Packets of which the headers are kept.
 const MAX_PACKETS: usize = 20_000;
 
-/// Bytes kept of whole packets.
+/// Bytes kept of whole packets, in one lab.
 const MAX_BYTES: usize = 256 << 20;
+
+/// Bytes of packets that may be on their way in one lab: 5 Gbit/s at 100 ms.
+const MAX_PENDING: usize = 64 << 20;
 
 /// Delay and loss of the WAN.
 #[derive(Debug, Clone)]
@@ -51,7 +54,7 @@ pub(crate) struct Impairment {
 pub(crate) enum CaptureDepth {
     /// Headers, of the first 20,000 packets: enough for a diagnosis.
     Headers,
-    /// Whole packets, up to 256 MiB in all.
+    /// Whole packets, up to 256 MiB, and 1 GiB in all labs.
     Everything,
 }
 
@@ -61,8 +64,8 @@ pub(super) struct Forwarder {
     delay: Duration,
     loss: f64,
     depth: CaptureDepth,
-    kept_bytes: usize,
     pending: BinaryHeap<Reverse<Delivery>>,
+    pending_bytes: usize,
     next_number: u64,
     traffic: Traffic,
 }
@@ -127,7 +130,7 @@ impl Forwarder {
         }
         let Impairment { delay, loss, .. } = *impairment;
         let pending = BinaryHeap::new();
-        Self { ports, delay, loss, depth, kept_bytes: 0, pending, next_number: 0, traffic }
+        Self { ports, delay, loss, depth, pending, pending_bytes: 0, next_number: 0, traffic }
     }
 
     /// Forwards packets until `stop`; returns what passed, and the descriptors to be closed.
@@ -191,12 +194,17 @@ impl Forwarder {
         let fate = match to {
             None => Fate::NoRoute,
             Some(_) if self.draw(from) < self.loss => Fate::Lost,
+            Some(_) if self.pending_bytes + bytes.len() > MAX_PENDING => {
+                self.traffic.overflowed += 1;
+                Fate::Refused
+            }
             Some(to) => Fate::InFlight { to },
         };
         let record = self.record(now, from, fate, bytes);
         if let Fate::InFlight { to } = fate {
             let number = self.next_number;
             self.next_number += 1;
+            self.pending_bytes += bytes.len();
             let due = now + self.delay;
             let delivery = Delivery { due, number, to, record, bytes: bytes.to_vec() };
             self.pending.push(Reverse(delivery));
@@ -215,13 +223,14 @@ impl Forwarder {
             CaptureDepth::Headers => {
                 (bytes.len().min(HEADERS), self.traffic.packets.len() < MAX_PACKETS)
             }
-            CaptureDepth::Everything => (bytes.len(), self.kept_bytes + bytes.len() <= MAX_BYTES),
+            CaptureDepth::Everything => {
+                (bytes.len(), self.traffic.kept.take(bytes.len(), MAX_BYTES))
+            }
         };
         if !room {
             self.traffic.not_kept += 1;
             return None;
         }
-        self.kept_bytes += kept;
         let packet =
             RecordedPacket { at, from, fate, length: bytes.len(), bytes: bytes[..kept].into() };
         self.traffic.packets.push(packet);
@@ -237,6 +246,7 @@ impl Forwarder {
                 _ => return,
             }
             let Some(Reverse(delivery)) = self.pending.pop() else { return };
+            self.pending_bytes -= delivery.bytes.len();
             let written = (&self.ports[delivery.to].tun).write(&delivery.bytes);
             let fate = match written {
                 Ok(_) => Fate::Delivered { to: delivery.to, at: now },
@@ -259,6 +269,22 @@ mod tests {
     fn interface(address: IpAddr) -> WanInterface {
         let tun = File::open("/dev/null").unwrap().into();
         WanInterface { name: address.to_string(), network: Network { address, prefix: 32 }, tun }
+    }
+
+    #[test]
+    fn what_is_on_its_way_has_a_limit() {
+        let [own, other] = [1, 2].map(|host| Ipv4Addr::new(192, 0, 2, host));
+        let interfaces = vec![interface(own.into()), interface(other.into())];
+        let impairment = Impairment { delay: Duration::from_secs(10), loss: 0.0, seed: [7; 32] };
+        let mut forwarder = Forwarder::new(interfaces, &impairment, CaptureDepth::Headers);
+        let mut packet = vec![0; 1 << 20];
+        packet[0] = 0x45;
+        packet[16..20].copy_from_slice(&other.octets());
+        for _ in 0..70 {
+            forwarder.accept(0, &packet);
+        }
+        assert_eq!((forwarder.pending.len(), forwarder.traffic.overflowed), (64, 6));
+        assert_eq!(forwarder.traffic.packets[69].fate, Fate::Refused);
     }
 
     #[test]

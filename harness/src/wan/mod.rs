@@ -5,6 +5,8 @@
 //! destination address. The generators of random fates are seeded by the trial, one for each port,
 //! so that the order in which two ports send changes nothing. The thread records every packet.
 //!
+//! At most 64 MiB are on their way in a lab; the trial in which more would be counts as disturbed.
+//!
 //! Known limits: no reordering, no duplication, no limit of the rate; a packet to an address that
 //! no port owns vanishes.
 

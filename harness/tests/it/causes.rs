@@ -44,7 +44,8 @@ const CERTAIN: &[CertainCause] = &[
     },
     CertainCause {
         name: "ports-taken",
-        scenario: "[punch]\ntimeout_s = 1\n[peer.b]\ntaken_ports = 64",
+        // Shorter than the time for which the ports of a lane stay the same.
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\ntaken_ports = 64",
         behaviour: "",
         kind: "nothing-bound",
         evidence: &["peer b could bind none of its ports: port # and # more (Address"],
@@ -254,9 +255,78 @@ const CERTAIN: &[CertainCause] = &[
         kind: "election-lost",
         evidence: &[
             " connections stood, the first on port # # ms after the later start",
-            "; a sent # bytes and ",
-            "; b sent # bytes and ",
-            " ended with exit 1 # ms later",
+            // A late connection may be reset.
+            "; a sent # bytes",
+            " and ended with exit 1 # ms later; b sent # bytes",
+            " and ended with exit 1 # ms later",
+        ],
+    },
+    CertainCause {
+        name: "udp-remap",
+        scenario: "[punch]\ntimeout_s = 1\n[peer.a]\nnat = 'symmetric'\n\
+            [peer.b]\nnat = 'symmetric'",
+        behaviour: "udp-steady",
+        kind: "port-remapped",
+        evidence: &["NAT a sent a's datagram from port #, b expected 4321; \
+             NAT b sent b's datagram from port #, a expected 4321"],
+    },
+    CertainCause {
+        name: "udp-apart",
+        scenario: "[punch]\ntimeout_s = 0.5\n[peer.b]\nstart_s = 4",
+        behaviour: "udp-steady",
+        kind: "never-together",
+        evidence: &["a ran for # ms and ended # ms before b's first datagram left"],
+    },
+    CertainCause {
+        name: "udp-ports",
+        scenario: "[punch]\ntimeout_s = 0.5",
+        behaviour: "udp-other-ports",
+        kind: "no-common-port",
+        evidence: &["a sent datagrams to port 4321 of b, b to port 4322 of a: none in common"],
+    },
+    CertainCause {
+        name: "udp-loss",
+        scenario: "loss = 1\n[punch]\ntimeout_s = 0.5",
+        behaviour: "udp-steady",
+        kind: "datagrams-lost",
+        evidence: &["the # datagrams of a and # of b that could have passed were all lost"],
+    },
+    CertainCause {
+        name: "udp-elsewhere",
+        scenario: "[punch]\ntimeout_s = 0.5",
+        behaviour: "udp-elsewhere",
+        kind: "no-syn",
+        evidence: &[
+            "peer a sent # datagram",
+            ", none of them for peer b (# to addresses that nobody has)",
+        ],
+    },
+    CertainCause {
+        name: "udp-closed",
+        scenario: "[punch]\ntimeout_s = 1",
+        behaviour: "udp-closed",
+        kind: "datagrams-answered-icmp",
+        evidence: &["host b answered ICMP port unreachable to # of a's # datagrams"],
+    },
+    CertainCause {
+        name: "udp-deaf",
+        scenario: "[punch]\ntimeout_s = 1",
+        behaviour: "udp-deaf",
+        kind: "bytes-missing",
+        evidence: &[
+            "datagrams came through both ways on port 4321, # ms after the later start; # datagrams \
+             of a came through, a received nothing and ended with exit 1; # datagrams of b",
+        ],
+    },
+    CertainCause {
+        // Linux forgets a datagram after 30 s.
+        name: "udp-late",
+        scenario: "[punch]\ntimeout_s = 33\n[peer.b]\nstart_s = 31",
+        behaviour: "udp-one",
+        kind: "mapping-expired",
+        evidence: &[
+            "NAT a forgets a datagram after 30000 ms; on port 4321 b's datagram came # ms after \
+             a's last one",
         ],
     },
 ];

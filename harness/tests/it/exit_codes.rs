@@ -1,6 +1,6 @@
 //! Exit codes of `harness`, each with its message.
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 
 use serde_json::{Value, json};
 
@@ -102,6 +102,89 @@ fn a_file_that_cannot_be_read_is_2() {
         let ran = dir.harness(&[name]);
         ran.assert_code(2);
         assert!(ran.stderr.contains(name), "{name}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_fifo_is_2_without_a_wait_for_its_writer() {
+    let dir = TestDir::new();
+    let make = dir.command("mkfifo").arg("fifo.toml").status();
+    assert!(make.unwrap().success());
+    dir.write("child.toml", "extends = \"fifo.toml\"\ntrials = 1\n");
+    for arguments in
+        [&["check", "fifo.toml"][..], &["check", "child.toml"], &["report", "fifo.toml"]]
+    {
+        let ran = dir.harness(arguments);
+        ran.assert_code(2);
+        assert!(ran.stderr.contains("it is a FIFO or pipe"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn control_characters_in_the_names_of_files_are_shown_only() {
+    let dir = TestDir::new();
+    let name = "a\u{1b}[31m\nb.toml";
+    dir.write(name, "name = \"x\"\ntrials = 1\n[wan]\ndelay_ms = 1\n");
+    let wrong = "c\u{1b}[31m\nd.toml";
+    dir.write(wrong, "name = \"x\"\ntrials = 0\n");
+    let missing = "e\u{1b}[31m\n.toml";
+    let out = "f\u{1b}[31m\n";
+    for (arguments, code) in [
+        (&["list", "--cells", name][..], 0),
+        (&["check", name], 0),
+        (&["check", wrong, missing], 2),
+        (&["report", missing], 2),
+        (&[name, "--out", out], 0),
+        (&["report", "--github", out], 0),
+        (&["report", out], 0),
+        (&["compare", out, out], 0),
+        (&["replay", out, "0.0.0"], 0),
+    ] {
+        let ran = dir.harness(arguments);
+        ran.assert_code(code);
+        let text = ran.stdout + &ran.stderr;
+        assert!(!text.contains('\u{1b}'), "{arguments:?}: {text:?}");
+        let is_broken = text
+            .lines()
+            .any(|line| line == ".toml" || line.starts_with("b.toml"));
+        assert!(!is_broken, "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn captures_never_follow_links() {
+    let dir = TestDir::new();
+    dir.write(
+        "s.toml",
+        "trials = 1\nseed = 1\n[wan]\ndelay_ms = 1\nloss = 1\n[punch]\ntimeout_s = 0.2\n",
+    );
+    fs::create_dir_all(dir.path("out/captures")).unwrap();
+    for name in ["s-0-0.pcapng", "s-0-0.ladder.txt"] {
+        let kept = dir.write(&format!("kept-{name}"), "kept");
+        symlink(kept, dir.path("out/captures").join(name)).unwrap();
+    }
+    let ran = dir.harness(&["s.toml", "--capture", "--no-verify", "--out", "out"]);
+    ran.assert_code(0);
+    for name in ["s-0-0.pcapng", "s-0-0.ladder.txt"] {
+        assert_eq!(fs::read(dir.path(&format!("kept-{name}"))).unwrap(), b"kept");
+        let written = dir.path("out/captures").join(name);
+        assert!(written.symlink_metadata().unwrap().is_file(), "{name}");
+        assert!(fs::read(written).unwrap().len() > 100, "{name}");
+    }
+    // Nor do the folders themselves.
+    fs::create_dir(dir.path("elsewhere")).unwrap();
+    for (link, arguments) in [
+        ("link", &["s.toml", "--out", "link"][..]),
+        ("run/captures", &["s.toml", "--capture", "--out", "run"]),
+        ("out/replays", &["replay", "out", "0.0.0"]),
+    ] {
+        let link = dir.path(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(dir.path("elsewhere"), link).unwrap();
+        let ran = dir.harness(arguments);
+        assert!(matches!(ran.code(), 2 | 5), "{ran:?}");
+        assert!(ran.stderr.contains("it is a link"), "{}", ran.stderr);
+        assert_eq!(fs::read_dir(dir.path("elsewhere")).unwrap().count(), 0, "{arguments:?}");
     }
 }
 

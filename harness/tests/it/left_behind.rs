@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 use crate::{
-    processes::Footprint,
+    processes::{Footprint, zombies_of},
     test_dir::{
         FinishedRun, HARNESS, REMOVAL, RunningHarness, TestDir, interfaces, pause, wait_for,
     },
@@ -188,4 +188,84 @@ fn nothing_survives_a_killed_harness() {
     ran.assert_code(137);
     assert_nothing_left(&dir, &before);
     assert_readable(&dir, &ran);
+}
+
+/// Leaves processes behind in every way: children whose parent has ended, one in a session of its
+/// own, and some that end at once.
+const ORPHANS: &str = r#"
+trials = 8
+seed = 1
+
+[wan]
+delay_ms = 2
+
+[punch]
+timeout_s = 1
+
+[host.server]
+command = ["/bin/sh", "-c", "setsid sleep 1000 & exec sleep 1000"]
+
+[subject]
+command = ["/bin/sh", "-c", """
+for i in 1 2 3 4 5; do (sleep 0.02 &); done
+setsid sh -c 'sleep 1000 &'
+nohup setsid sleep 1000 > /dev/null 2>&1 &
+kill -TERM 1
+exit 0"""]
+"#;
+
+/// Processes that each trial of [`ORPHANS`] leaves: two of each peer, two of the host.
+const LEFT_BY_A_TRIAL: usize = 6;
+
+#[test]
+fn nothing_that_a_trial_leaves_behind_outlives_it_and_no_zombies_gather() {
+    let dir = TestDir::new();
+    let mut running = dir.start(ORPHANS, &["--jobs", "1", "--no-verify"]);
+    let (mut most_survivors, mut most_zombies) = (0, 0);
+    while !running.has_ended() {
+        let processes = dir.processes();
+        let survivors = processes
+            .iter()
+            .filter(|process| process.was_told("sleep 1000"))
+            .count();
+        most_survivors = most_survivors.max(survivors);
+        most_zombies = most_zombies.max(zombies_of(&processes));
+        pause(Duration::from_millis(5));
+    }
+    let ran = running.wait();
+    // The subjects end without a SYN, and none of them ends the run.
+    ran.assert_code(0);
+    assert_eq!(ran.trials().len(), 8);
+    for trial in ran.trials() {
+        assert_eq!(trial["cause"]["kind"], "no-syn", "{trial}");
+    }
+    assert!((1..=LEFT_BY_A_TRIAL).contains(&most_survivors), "{most_survivors} at once");
+    // Each trial leaves ten that end at once; for a moment a process is a zombie anyway.
+    assert!(most_zombies < 20, "{most_zombies} zombies at once");
+}
+
+/// Process 1 of the run reaps what its own children leave, such as the programs that load rules.
+#[test]
+fn what_the_harness_itself_inherits_is_reaped() {
+    let dir = TestDir::new();
+    fs::create_dir(dir.path("bin")).unwrap();
+    let text = "#!/bin/sh
+         (for i in 1 2 3 4 5; do (sleep 0.02 &); done) > /dev/null 2>&1
+         PATH=/usr/sbin:/sbin:/usr/local/sbin:$PATH
+         exec iptables-restore \"$@\"";
+    let program = dir.write("bin/iptables-restore", text);
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    dir.write("many.toml", "trials = 10\n[wan]\ndelay_ms = 1\n");
+    let mut command = dir.command(HARNESS);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", dir.path("bin").display()));
+    command.args(["many.toml", "--jobs", "1", "--no-verify", "--out", "out"]);
+    let mut running = dir.spawn(command, dir.path("out"));
+    let mut most = 0;
+    while !running.has_ended() {
+        most = most.max(zombies_of(&dir.processes()));
+        pause(Duration::from_millis(5));
+    }
+    running.wait().assert_code(0);
+    assert!(most < 25, "{most} zombies at once, of 100");
 }

@@ -205,3 +205,40 @@ fn doctor_finds_nothing_missing_where_these_tests_run() {
     ran.assert_code(0);
     assert!(ran.stdout.starts_with("this machine can run scenarios"), "{}", ran.stdout);
 }
+
+/// What a container without `--privileged` has.
+const READ_ONLY_SYSCTLS: &str = "
+    mount --bind /proc/sys /proc/sys
+    mount -o remount,bind,ro /proc/sys";
+
+#[test]
+fn where_proc_sys_is_read_only_the_advice_is_about_that_and_helps() {
+    let dir = TestDir::new();
+    dir.write("hello.toml", HELLO);
+    for arguments in [&["doctor"][..], &["hello.toml", "--out", "out"]] {
+        let ran = run_after(&dir, READ_ONLY_SYSCTLS, None, arguments);
+        assert_incapable(&ran, &["Read-only file system", "systempaths=unconfined"]);
+        assert!(!ran.stderr.contains("modprobe"), "{}", ran.stderr);
+    }
+    let remedy = "mount -o remount,bind,rw /proc/sys";
+    let ran = run_after(&dir, READ_ONLY_SYSCTLS, None, &["doctor"]);
+    assert!(ran.stderr.contains(remedy), "{}", ran.stderr);
+    let mended = format!("{READ_ONLY_SYSCTLS}\n{remedy}");
+    run_after(&dir, &mended, None, &["doctor"]).assert_code(0);
+}
+
+#[test]
+fn a_missing_capability_is_named() {
+    let dir = TestDir::new();
+    dir.write("hello.toml", HELLO);
+    for (dropped, option) in
+        [("net_admin", "--cap-add NET_ADMIN"), ("sys_admin", "--cap-add SYS_ADMIN")]
+    {
+        let script = format!(
+            "exec $setpriv --bounding-set -{dropped} --inh-caps -{dropped} ./bin/harness \"$@\""
+        );
+        let ran = run_after(&dir, &script, None, &["hello.toml", "--out", "out"]);
+        assert_incapable(&ran, &["this process lacks CAP_", option]);
+        assert!(!ran.stderr.contains("modprobe"), "{}", ran.stderr);
+    }
+}

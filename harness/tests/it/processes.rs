@@ -56,6 +56,23 @@ pub(crate) fn marked(mark: &str) -> Vec<Process> {
         .collect()
 }
 
+/// Number of zombies whose parent is one of the processes.
+pub(crate) fn zombies_of(parents: &[Process]) -> usize {
+    let is_zombie = |pid: &i32| {
+        let stat = read(&format!("/proc/{pid}/stat"));
+        let mut fields = stat
+            .rsplit_once(") ")
+            .map_or("", |(_, rest)| rest)
+            .split(' ');
+        let (state, parent) = (fields.next(), fields.next());
+        let of_one = parents
+            .iter()
+            .any(|process| parent == Some(process.pid.to_string().as_str()));
+        state == Some("Z") && of_one
+    };
+    pids().iter().filter(|pid| is_zombie(pid)).count()
+}
+
 /// Name of a namespace in `/proc`, such as `net:[4026532000]`.
 type Namespace = String;
 

@@ -4,6 +4,8 @@
 //! handshake shows whether one came through. A datagram that could have passed, arrived in time and
 //! was not refused is taken to have come through.
 
+use std::collections::BTreeMap;
+
 use super::{
     case::{Case, ms, ports_of},
     process,
@@ -40,13 +42,7 @@ pub(super) fn of_datagrams(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
     if let Some(cause) = wire::expired(case, &arrived) {
         return Some(cause);
     }
-    let through: Vec<(&Flow, &FlowPacket)> = arrived
-        .iter()
-        .filter(|(flow, datagram)| {
-            datagram.refusal.is_none() && wire::forgotten(case, flow, datagram).is_none()
-        })
-        .copied()
-        .collect();
+    let through = came_through(case, &arrived);
     let from = |side: Side| {
         through
             .iter()
@@ -68,6 +64,27 @@ pub(super) fn of_datagrams(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         wire::meeting(first_flow, case.delay)
     );
     Some(CauseKind::DatagramsUnanswered.because(evidence))
+}
+
+/// Datagrams that arrived in time and before any was refused: hosts limit the rate of ICMP errors,
+/// so that the missing error of a later one says nothing.
+fn came_through<'f>(
+    case: &Case<'_>,
+    arrived: &[(&'f Flow, &'f FlowPacket)],
+) -> Vec<(&'f Flow, &'f FlowPacket)> {
+    let mut first_refused = BTreeMap::new();
+    for (flow, datagram) in arrived {
+        if datagram.refusal.is_some() {
+            let key = (flow.ends, datagram.from);
+            first_refused.entry(key).or_insert(datagram.at);
+        }
+    }
+    let is_through = |(flow, datagram): &&(&Flow, &FlowPacket)| {
+        let refused = first_refused.get(&(flow.ends, datagram.from));
+        refused.is_none_or(|at| datagram.at < *at)
+            && wire::forgotten(case, flow, datagram).is_none()
+    };
+    arrived.iter().filter(is_through).copied().collect()
 }
 
 /// Datagrams came through in both directions: the cause lies in the peers.

@@ -399,6 +399,13 @@ fn the_fate_of_datagrams_that_could_have_passed_is_told() {
     insta::assert_snapshot!(cause(&trial), @"datagrams-unanswered: b's first datagram on port 7 left 100 ms after a's; one-way delay 50 ms; of the datagrams that could have passed, 0 of a and 1 of b arrived, and nothing answered them");
     trial.icmp_about_datagram(460, Side::A, 7);
     insta::assert_snapshot!(cause(&trial), @"datagrams-answered-icmp: b's first datagram on port 7 left 100 ms after a's; one-way delay 50 ms; NAT a answered ICMP port unreachable to 1 of b's 2 datagrams");
+    // Later ones without an error may have been refused as well.
+    trial
+        .datagram(500, Side::A, [7; 2])
+        .datagram(520, Side::B, [7; 2]);
+    let refused = cause(&trial);
+    assert!(refused.starts_with("datagrams-answered-icmp: "), "{refused}");
+    let mut trial = TrafficBuilder::new();
     trial
         .datagram(500, Side::A, [7; 2])
         .datagram(520, Side::B, [7; 2]);

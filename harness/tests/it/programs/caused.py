@@ -139,6 +139,57 @@ def then_fail():
     sys.exit("changed my mind")
 
 
+def datagrams(port=4321, to=peer, own_port=4321):
+    """Sends the line every 50 ms, until the time-out or until a line is received."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("", own_port))
+        while left() > 0.001:
+            sock.sendto(line, (to, port))
+            sock.settimeout(min(left(), 0.05))
+            try:
+                answer = sock.recv(2000)
+            except OSError:
+                continue
+            if behaviour not in ("udp-deaf", "udp-closed"):
+                sys.stdout.buffer.write(answer)
+                sys.stdout.flush()
+                return wait(None)
+    sys.exit(1)
+
+
+def udp_steady():
+    datagrams()
+
+
+def udp_other_ports():
+    port = {"a": 4321, "b": 4322}[side]
+    datagrams(port, peer, port)
+
+
+def udp_elsewhere():
+    datagrams(to="192.0.2.99")
+
+
+def send_datagram():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("", 4321))
+        sock.sendto(line, (peer, 4321))
+
+
+def udp_closed():
+    """Side b opens its NAT, and then has no socket at the port."""
+    if side == "a":
+        return datagrams()
+    send_datagram()
+    wait(None)
+
+
+def udp_one():
+    send_datagram()
+    time.sleep(1 if side == "b" else left())
+    sys.exit(1)
+
+
 behaviours = {
     function.__name__.replace("_", "-"): function
     for function in (
@@ -151,6 +202,12 @@ behaviours = {
         split,
         mute,
         then_fail,
+        udp_steady,
+        udp_other_ports,
+        udp_elsewhere,
+        udp_closed,
+        udp_one,
     )
 }
+behaviours["udp-deaf"] = udp_steady
 behaviours[behaviour]()
