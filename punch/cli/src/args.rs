@@ -125,8 +125,8 @@ pub(crate) struct Args {
     width: u8,
 
     /// Maximum segment size in bytes, in both directions; 0 is the network interface's. The default
-    /// fits every path that IPv6 allows. Smaller ones are for paths on which larger packets vanish: a
-    /// connection stands, and carries only a few bytes.
+    /// fits every path that IPv6 allows. Smaller ones are for paths on which larger packets vanish:
+    /// a connection stands, and carries only a few bytes.
     #[arg(long, value_name = "BYTES", value_parser = mss, default_value_t = DEFAULT_MSS)]
     mss: u16,
 
@@ -195,10 +195,10 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
-/// The default of `--mss`: packets of 1280 bytes over IPv6 with options, the least that its links carry
-/// (RFC 8200 section 5). Tunnels and mobile networks carry fewer than the 1500 bytes of Ethernet, and
-/// where a firewall swallows the messages about that (RFC 2923), a larger segment never arrives. The
-/// price is half a percent of the throughput.
+/// The default of `--mss`: packets of 1280 bytes over IPv6 with options, the least that its links
+/// carry (RFC 8200 section 5). Tunnels and mobile networks carry fewer than the 1500 bytes of
+/// Ethernet, and where a firewall swallows the messages about that (RFC 2923), a larger segment
+/// never arrives. The price is half a percent of the throughput.
 const DEFAULT_MSS: u16 = 1208;
 
 /// The value of `--mss`.

@@ -112,8 +112,8 @@ impl Default for Puncher {
 }
 
 impl Puncher {
-    /// Maximum segment sizes that [`Self::mss`] takes: Linux has no smaller one, and hardly any link
-    /// has a larger one.
+    /// Maximum segment sizes that [`Self::mss`] takes: Linux has no smaller one, and hardly any
+    /// link has a larger one.
     pub const MSS_RANGE: RangeInclusive<u16> = 88..=9000;
 
     /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 120 s.
