@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
 
-/// End of a command, as its exit code tells it.
+/// End of a command, which determines the exit code.
 ///
 /// The commands without trials use the same codes: [`Exit::Failed`] for a NAT that differs from
 /// its description, a replay with another outcome, or a run that is worse than another.

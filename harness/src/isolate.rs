@@ -167,7 +167,7 @@ fn guard(child: Pid, signals: &SigSet) -> i32 {
         let Some((signal, from_terminal)) = wait_for_signal(signals) else { continue };
         // The terminal signals the child as well: the child is in the same process group.
         if signal != Signal::SIGCHLD && !from_terminal {
-            // The child may have ended meanwhile; the next wait tells.
+            // The child may have ended in the meantime; the next wait reports it.
             let _ = kill(child, signal);
         }
     }

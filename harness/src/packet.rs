@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(whole.hop_limit, 63);
         let segment = Segment { sequence: 1000, ack: Some(7001), data: 5, ..Segment::default() };
         assert_eq!(whole.payload, Payload::Tcp(segment));
-        // The headers tell the same.
+        // The headers alone give the same.
         assert_eq!(Packet::parse(&bytes[..40]), Some(whole));
     }
 

@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(talk(connection.stream())?)
 }
 
-/// Copies both ways. The end of standard input becomes a half close, so that each side may go on
-/// alone.
+/// Copies in both directions. The end of standard input becomes a half close, so that the other
+/// direction can go on.
 fn talk(stream: &TcpStream) -> io::Result<()> {
     thread::scope(|scope| {
         let sending = scope.spawn(|| {

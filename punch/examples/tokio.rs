@@ -1,11 +1,12 @@
-//! A connection for tokio: the attempt runs on a thread for blocking work, the rest is async.
+//! A connection for tokio. The attempt runs on a thread for blocking work, the rest is async.
 //!
 //! ```sh
 //! cargo run -p punch --example tokio -- 127.0.0.2 127.0.0.1   # in one terminal
 //! cargo run -p punch --example tokio -- 127.0.0.1 127.0.0.2   # in another
 //! ```
 //!
-//! Ctrl-C during the attempt cancels it: a thread cannot be dropped as a future can.
+//! Ctrl-C during the attempt cancels it by [`Canceller`], since a thread cannot be dropped as a
+//! future can.
 
 use std::{error::Error, net::IpAddr};
 
@@ -43,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Punches towards `peer`, unless Ctrl-C comes first.
+/// Connects to `peer`, unless Ctrl-C comes first.
 async fn connect(puncher: Puncher, peer: IpAddr) -> Result<TcpStream, Box<dyn Error>> {
     let on_interrupt = task::spawn(cancel_on_interrupt(puncher.canceller()));
     let connected = task::spawn_blocking(move || puncher.connect(peer)).await?;

@@ -65,9 +65,9 @@
 //! # let other = std::thread::spawn(move || other.connect(near).map(|c| c.into_stream()));
 //! let puncher = punch::Puncher::new().session(session).bind(near);
 //! let connection = tokio::task::spawn_blocking(move || puncher.connect(far)).await??;
-//! let stream = connection.into_stream();
-//! stream.set_nonblocking(true)?;
-//! let mut stream = tokio::net::TcpStream::from_std(stream)?;
+//! let plain = connection.into_stream();
+//! plain.set_nonblocking(true)?;
+//! let mut stream = tokio::net::TcpStream::from_std(plain)?;
 //! stream.write_all(b"hello").await?;
 //! # drop(other.join().unwrap()?);
 //! # Ok(())
@@ -87,7 +87,9 @@ pub mod driver;
 pub mod proto;
 
 #[doc(inline)]
-pub use crate::driver::{Canceller, ClosingSockets, Connection, ElectionKind, Error, Puncher};
+pub use crate::driver::{
+    Canceller, ClosingSockets, Connection, ElectionKind, Error, Keepalive, Puncher,
+};
 #[doc(inline)]
 pub use crate::proto::{
     UnknownName,

@@ -1,10 +1,10 @@
 //! Prediction of a trial: whether the peers should connect. Scenarios and reports call it `theory`.
 //!
 //! The prediction uses the setup, the clocks and the starts of the peers. It derives the ports as
-//! the peers do, so that ports in common by chance count; [`super::reach`] tells which SYNs the
-//! NATs let through. It is `depends` where theory does not decide: a clock so close to the edge of
-//! a bucket that the time matters which a process needs to start, random loss, NATs that leave it
-//! to chance, foreign subjects.
+//! the peers do, so that ports in common by chance count; [`super::reach`] determines which SYNs
+//! the NATs let through. It is `depends` where theory does not decide: a clock so close to the edge
+//! of a bucket that the time matters which a process needs to start, random loss, NATs that leave
+//! it to chance, foreign subjects.
 //!
 //! Known limit: a NAT that draws one random port for each inside port is taken never to draw the
 //! port that the other side expects. With 16 ports that is wrong in 1 of 4,000 trials.

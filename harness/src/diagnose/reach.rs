@@ -15,7 +15,7 @@ use crate::{
     scenario::Setup,
 };
 
-/// Any of the scheduled ports stands for all.
+/// Example of a scheduled port; all behave alike.
 const PORT: u16 = 2024;
 
 /// Longest time until a SYN that came too early is repeated: ports that do not leave repeats to the
@@ -85,9 +85,9 @@ impl PeerSide<'_> {
     /// Whether this side's NAT answers every SYN with an ICMP error, and the other NAT lets SYNs
     /// in.
     ///
-    /// Then a SYN of this side that the other NAT lets in between two attempts can spoil the other
-    /// side's mapping: connection tracking takes the SYN for a connection, and refuses the sequence
-    /// numbers of all later SYNs.
+    /// A SYN of this side that the other NAT lets in between two attempts can make the other side's
+    /// mapping useless: connection tracking takes the SYN for a connection, and refuses the
+    /// sequence numbers of all later SYNs.
     fn may_spoil(self, other: Self) -> bool {
         let answers_every_syn = |nat: &NatSpec| !nat.icmp_limit && nat.unsolicited.is_icmp();
         let lets_in = |nat: &NatSpec| nat.forwards_syn(Sender::Contacted);
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(not_listening, Reachability::Never, "nobody takes a SYN from another port");
         let article = "punch.rule = 'article'\npunch.listen = false";
         assert!(chance(with("'symmetric-sequential'", "'none'", article)));
-        // A mapping that stays is drawn once.
+        // A mapping that lasts gets its random port once.
         let stays = "{ allocation = 'random', mapping = 'endpoint-independent' }";
         assert_eq!(between(stays, "'home-reject'"), Reachability::Never);
         assert_eq!(between("'symmetric'", "'icmp-reject'"), Reachability::Never);

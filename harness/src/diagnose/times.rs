@@ -45,7 +45,7 @@ pub(crate) fn syns(traffic: &Traffic, side: Side) -> Syns {
 }
 
 /// The times of a success, all from the later of the two first SYNs on the WAN. For peers that
-/// report no events, the packets tell when a connection was up and when it was up at both ends.
+/// report no events, the packets show when a connection was up and when it was up at both ends.
 pub(crate) fn times(
     events: Pair<&[Event]>,
     first_syns: Pair<Option<MonoTime>>,

@@ -94,7 +94,8 @@ impl AsFd for NetNs {
     }
 }
 
-/// Runs `work` on a thread that ends with it, so that no other work runs in the thread's namespaces.
+/// Runs `work` on a thread that ends with it, so that no other work runs in the thread's
+/// namespaces.
 pub(super) fn on_own_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
 where
     T: Send,

@@ -1,7 +1,7 @@
 //! NATs in the terms of RFC 4787, 5382 and 7857.
 //!
 //! A NAT is a value ([`NatSpec`]) in these terms. [`catalogue`] names the NATs that users meet,
-//! [`possible`] tells which combinations contradict themselves, and [`rules`] turns a NAT into the
+//! [`possible`] finds contradictory combinations, and [`rules`] turns a NAT into the
 //! text of rules and kernel variables. [`crate::lab`] builds NATs, and [`crate::verify`] verifies
 //! them.
 //!

@@ -49,8 +49,8 @@ pub(crate) fn list(style: Style) -> String {
     let mut text = if table::fits(&columns, style) {
         table::plain(&columns, style)
     } else {
-        let (left, right) = columns.split_at(5);
-        let right = [&columns[..1], right].concat();
+        let (left, others) = columns.split_at(5);
+        let right = [&columns[..1], others].concat();
         table::plain(left, style) + "\n" + &table::plain(&right, style)
     };
     text.push('\n');

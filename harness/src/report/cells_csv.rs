@@ -1,18 +1,19 @@
 //! The cells of all scenarios as CSV (RFC 4180), one line a cell, for spreadsheets and plots.
 
 use csv::{Terminator, WriterBuilder};
+use serde_json::Value;
 
 use crate::{
     moments::Moment,
     named::Named,
-    report::summary::{CellSummary, CostSummary, ScenarioSummary, Summary, Verdict},
+    report::summary::{CellSummary, CostSummary, ScenarioSummary, Summary, Typical, Verdict},
     stats::{Bounds, Quantiles},
 };
 
 /// Columns before those of the swept paths.
 const FIRST: [&str; 2] = ["scenario", "cell"];
 
-/// Columns after them but for the times.
+/// Columns between those of the swept paths and those of the times.
 const COUNTS: [&str; 18] = [
     "rtt_ms",
     "trials",
@@ -34,7 +35,7 @@ const COUNTS: [&str; 18] = [
     "spawn_to_syn_p50_ms",
 ];
 
-/// The last columns: of the busier peer of each success, then of each failure.
+/// The last columns: costs of the busier peer of each success, then of each failure.
 const COSTS: [&str; 8] = [
     "success_syns_p50",
     "success_syns_max",
@@ -46,8 +47,7 @@ const COSTS: [&str; 8] = [
     "failure_cpu_ms_max",
 ];
 
-/// The whole report; a figure that does not exist is empty. Swept values have a column for each
-/// path, named by it.
+/// The whole report. A figure that does not exist is empty. Each swept path is a column.
 pub(crate) fn render(summary: &Summary) -> String {
     let mut paths: Vec<&str> = Vec::new();
     let cells = || {
@@ -101,13 +101,13 @@ fn line(
             .values
             .iter()
             .find(|assignment| assignment.path == *path);
-        assignment.map_or_else(String::new, |it| {
-            it.value
-                .as_str()
-                .map_or_else(|| it.value.to_string(), str::to_owned)
-        })
+        match assignment.map(|assignment| &assignment.value) {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        }
     }));
-    let judged = (cell.rated() > 0).then_some(cell.interval);
+    let interval = (cell.rated() > 0).then_some(cell.interval);
     let theory = &cell.theory;
     let cause = cell.failure_causes.first();
     line.extend([
@@ -118,8 +118,8 @@ fn line(
         cell.errors.to_string(),
         cell.disturbed.to_string(),
         figure(cell.rate),
-        figure(judged.map(|interval| interval.low)),
-        figure(judged.map(|interval| interval.high)),
+        figure(interval.map(|interval| interval.low)),
+        figure(interval.map(|interval| interval.high)),
         theory.should.to_string(),
         theory.should_not.to_string(),
         theory.depends.to_string(),
@@ -142,22 +142,22 @@ fn line(
 
 fn quantiles(of: Option<Quantiles>) -> [String; 9] {
     let with = |value: fn(&Quantiles) -> f64, bounds: fn(&Quantiles) -> Bounds| {
-        let bounds = of.as_ref().map(bounds).unwrap_or_default();
-        [of.as_ref().map(value), bounds.low, bounds.high].map(figure)
+        let Bounds { low, high } = of.as_ref().map(bounds).unwrap_or_default();
+        [of.as_ref().map(value), low, high].map(figure)
     };
     let [p50, p90, p99] = [
-        with(|it| it.p50, |it| it.p50_interval),
-        with(|it| it.p90, |it| it.p90_interval),
-        with(|it| it.p99, |it| it.p99_interval),
+        with(|all| all.p50, |all| all.p50_interval),
+        with(|all| all.p90, |all| all.p90_interval),
+        with(|all| all.p99, |all| all.p99_interval),
     ];
     let mut all = p50.into_iter().chain(p90).chain(p99);
     std::array::from_fn(|_| all.next().unwrap_or_default())
 }
 
 fn costs(of: CostSummary) -> [String; 4] {
-    let CostSummary { syns, cpu_ms } = of;
-    [syns.map(|it| it.p50), syns.map(|it| it.max), cpu_ms.map(|it| it.p50), cpu_ms.map(|it| it.max)]
-        .map(figure)
+    let typical = |of: Option<Typical>| [of.map(|of| of.p50), of.map(|of| of.max)].map(figure);
+    let ([syns_p50, syns_max], [cpu_p50, cpu_max]) = (typical(of.syns), typical(of.cpu_ms));
+    [syns_p50, syns_max, cpu_p50, cpu_max]
 }
 
 /// A field that a spreadsheet takes for text or a number, never for a formula: an apostrophe before
@@ -189,12 +189,12 @@ mod tests {
             .from_reader(text.as_bytes());
         reader
             .records()
-            .map(|it| it.unwrap().iter().map(str::to_owned).collect())
+            .map(|record| record.unwrap().iter().map(str::to_owned).collect())
             .collect()
     }
 
     fn column<'a>(records: &'a [Vec<String>], name: &str) -> Vec<&'a str> {
-        let index = records[0].iter().position(|it| it == name).unwrap();
+        let index = records[0].iter().position(|column| column == name).unwrap();
         records[1..]
             .iter()
             .map(|record| record[index].as_str())

@@ -1,4 +1,4 @@
-//! Made-up runs for the tests of reports.
+//! Runs for the tests of reports.
 
 use serde_json::Value;
 
@@ -36,10 +36,11 @@ pub(crate) fn cell(values: &[(&str, Value)]) -> CellPlan {
 }
 
 /// An expectation on the cells where the path has the value.
-pub(crate) fn expect(expected: &str, filter: Option<(&str, Value)>) -> ExpectationPlan {
-    let filter = filter.map(|(path, value)| Filter { path: path.to_owned(), values: vec![value] });
+pub(crate) fn expect(expected: &str, condition: Option<(&str, Value)>) -> ExpectationPlan {
+    let filter =
+        |(path, value): (&str, Value)| Filter { path: path.to_owned(), values: vec![value] };
     ExpectationPlan {
-        filter: filter.into_iter().collect(),
+        filter: condition.map(filter).into_iter().collect(),
         expected: expected.to_owned(),
         line: Some(7),
     }
@@ -119,7 +120,7 @@ pub(crate) fn event(trial: TrialFinished) -> Event {
     Event::TrialFinished(Box::new(trial))
 }
 
-/// As many trials of a cell, the first ones successes.
+/// Events of `all` trials of a cell, of which the first ones succeed.
 pub(crate) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Item = Event> {
     (0..all).map(move |index| {
         let outcome = if index < successes { Outcome::Success } else { Outcome::Failure };
@@ -127,7 +128,7 @@ pub(crate) fn trials(cell: usize, successes: u32, all: u32) -> impl Iterator<Ite
     })
 }
 
-/// Two rules at five clock offsets, 200 trials each, as theory would have them but for one cell.
+/// Run of two rules at five clock offsets, 200 trials each; all but one cell agree with theory.
 pub(crate) fn skew() -> Vec<Event> {
     let rules = ["article", "rolling"];
     let offsets = [0, 5, 10, 20, 40];
@@ -164,7 +165,7 @@ pub(crate) fn skew() -> Vec<Event> {
     events
 }
 
-/// Every NAT with every other, as theory has it but for two pairs.
+/// Run of every NAT with every other; all but two pairs agree with theory.
 pub(super) fn matrix() -> Vec<Event> {
     let nats = [
         "none",

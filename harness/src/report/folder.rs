@@ -14,12 +14,12 @@ use crate::{
 
 /// Name of the link to the newest run.
 const LATEST: &str = "latest";
-/// Runs of the same name that can begin within one second.
+/// Maximum number of runs of the same name within one second.
 const MAX_SAME_NAME: u32 = 1000;
-/// Longer names are cut.
+/// Maximum length of the name in a path; longer ones are cut.
 const MAX_NAME: usize = 60;
 
-/// A run without a folder.
+/// Reason why a run has no folder.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
     /// A folder cannot be created or written to.
@@ -30,10 +30,10 @@ pub(crate) enum FolderError {
     Unwritable {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
-    /// The folder that was asked for has a run.
+    /// The requested folder already contains a run.
     #[error(
         "{path} already holds a run: choose another folder with --out, or remove this one \
          (`harness report {path}` shows it)",
@@ -45,7 +45,7 @@ pub(crate) enum FolderError {
     },
 }
 
-/// The folder of one run: it exists, can be written to, and holds no other run.
+/// Folder of one run. The folder exists, is writable, and contains no other run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunFolder {
     path: PathBuf,
@@ -53,13 +53,13 @@ pub(crate) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Creates the folder of a run: exactly `out` if that is given, else a new
-    /// `base/<now>-<name>`, with `-2` and so on if that exists, and the link `base/latest` to it.
-    /// `now` is made by [`timestamp`]; in `name`, what is awkward in a path becomes `-`.
+    /// Creates the folder of a run: exactly `out` if given, otherwise a new `base/<now>-<name>` and
+    /// the link `base/latest` to it. If the folder exists, `-2` and so on is appended. `now` is a
+    /// [`timestamp`]. Characters of `name` that are awkward in a path become `-`.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be created or written to, or `out` holds a run.
+    /// The folder cannot be created or written to, or `out` contains a run.
     pub(crate) fn create(
         out: Option<&Path>,
         base: &Path,
@@ -80,7 +80,7 @@ impl RunFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(unwritable(source)),
         }
-        // An existing folder may not be ours to write to; better to learn it before the trials.
+        // An existing folder may be read-only. The user learns this before the trials.
         tempfile::NamedTempFile::new_in(path)
             .map_err(without_path)
             .map_err(unwritable)?;
@@ -103,18 +103,18 @@ impl RunFolder {
         Err(unwritable(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its log belongs.
+    /// Path of the log in the folder.
     pub(crate) fn events(&self) -> PathBuf {
         self.path.join(EVENTS_FILE)
     }
 
-    /// Why `latest` does not lead to this run though it should: on a file system without links,
-    /// such as a folder shared with a virtual machine, everything else works.
+    /// Reason why `latest` does not lead to this run. On a file system without links, such as a
+    /// folder shared with a virtual machine, everything else works.
     pub(crate) fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
@@ -136,14 +136,14 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A time in UTC for names that sort by it: `20260131-235959`. Times before 1970 become 1970.
+/// A time in UTC for names that sort by time: `20260131-235959`. Times before 1970 become 1970.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     let time = time.max(SystemTime::UNIX_EPOCH);
     let rfc3339 = humantime::format_rfc3339_seconds(time).to_string();
     rfc3339.replace(['-', ':', 'Z'], "").replace('T', "-")
 }
 
-/// Points `latest` at the run, at once and never at nothing.
+/// Points `latest` at the run atomically: the link exists at every moment.
 fn link_latest(base: &Path, run: &str) -> Result<(), String> {
     let latest = base.join(LATEST);
     let new = tempfile::Builder::new().make_in(base, |path| symlink(run, path));
@@ -153,9 +153,12 @@ fn link_latest(base: &Path, run: &str) -> Result<(), String> {
     })
 }
 
+/// A name as one segment of a path.
 fn path_segment(name: &str) -> String {
     let allowed = |character: char| character.is_alphanumeric() || "-_.+".contains(character);
-    let characters = name.chars().map(|it| if allowed(it) { it } else { '-' });
+    let characters = name
+        .chars()
+        .map(|character| if allowed(character) { character } else { '-' });
     characters.take(MAX_NAME).collect()
 }
 
@@ -178,8 +181,8 @@ mod tests {
 
     #[test]
     fn runs_of_the_same_second_get_folders_of_their_own_and_latest_is_the_last() {
-        let base = tempfile::tempdir().unwrap();
-        let base = base.path().join("target/harness");
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("target/harness");
         let create = || RunFolder::create(None, &base, "skew", NOW).unwrap();
         let folders = [create(), create(), create()];
         let names = ["skew", "skew-2", "skew-3"].map(|name| base.join(format!("{NOW}-{name}")));
@@ -195,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_lead_elsewhere() {
+    fn a_name_cannot_lead_to_another_folder() {
         let base = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(None, base.path(), "../a b/ü", NOW).unwrap();
         assert_eq!(folder.path(), base.path().join("20260131-235959-..-a-b-ü"));
     }
 
     #[test]
-    fn a_latest_that_is_no_link_is_left_alone_and_told() {
+    fn a_latest_that_is_not_a_link_is_kept_with_a_warning() {
         let base = tempfile::tempdir().unwrap();
         fs::create_dir(base.path().join(LATEST)).unwrap();
         let folder = RunFolder::create(None, base.path(), "skew", NOW).unwrap();
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn out_is_taken_exactly_but_never_twice() {
+    fn out_is_used_exactly_and_for_one_run_only() {
         let base = tempfile::tempdir().unwrap();
         let out = base.path().join("deep/run");
         let create = || RunFolder::create(Some(&out), Path::new("unused"), "skew", NOW);
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_or_written_to_is_told_before_any_trial() {
+    fn a_folder_that_cannot_be_created_or_written_to_is_an_error() {
         let base = tempfile::tempdir().unwrap();
         let file = base.path().join("file");
         fs::write(&file, "").unwrap();

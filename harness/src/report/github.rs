@@ -1,5 +1,5 @@
-//! Annotations for GitHub Actions: lines that the runner turns into marks on the files of a pull
-//! request ("workflow commands"). They mean nothing elsewhere.
+//! Annotations for GitHub Actions: workflow commands, lines from which the runner makes marks on
+//! the files of a pull request.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::{
     ui::{escape::escaped_lines, plural::count},
 };
 
-/// GitHub shows at most ten errors and ten warnings of a step.
+/// Maximum of errors, and of warnings, that GitHub shows for a step.
 const MAX_ANNOTATIONS: usize = 10;
 
 /// An annotation.
@@ -21,13 +21,13 @@ const MAX_ANNOTATIONS: usize = 10;
 struct Annotation {
     level: Level,
     file: String,
-    /// In the file, from 1.
+    /// Line in the file, from 1.
     line: Option<usize>,
     title: String,
     text: String,
 }
 
-/// How GitHub shows it; the worst first.
+/// Severity of an annotation, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Error,
@@ -43,9 +43,11 @@ impl Level {
     }
 }
 
-/// The annotations of a run, a line each: an error for every expectation that failed, a warning for
-/// one that is open, for cells with nothing but errors of the bench, for trials against theory of
-/// which nothing was expected, and for a run that was cut short. Empty if all is well.
+/// The annotations of a run, one a line.
+///
+/// An expectation that failed is an error. Warnings are an inconclusive expectation, cells with
+/// nothing but errors of the bench, trials against theory without an expectation on theory, and a
+/// run that was cut short. The text is empty if there is none of these.
 pub(crate) fn render(summary: &Summary) -> String {
     let mut all = Vec::new();
     for (index, scenario) in summary.scenarios.iter().enumerate() {
@@ -68,63 +70,71 @@ pub(crate) fn render(summary: &Summary) -> String {
 fn annotate(labels: &Labels<'_>, all: &mut Vec<Annotation>) {
     let scenario = labels.scenario;
     let mut add = |level: Level, line: Option<usize>, title: String, text: String| {
-        let title = format!("{}: {title}", scenario.name);
-        all.push(Annotation { level, file: scenario.file.clone(), line, title, text });
+        all.push(Annotation {
+            level,
+            file: scenario.file.clone(),
+            line,
+            title: format!("{}: {title}", scenario.name),
+            text,
+        });
     };
     for expectation in &scenario.expectations {
-        let finding = ExpectationText::of(expectation, labels);
-        let (level, title) = match finding.verdict {
+        let text = ExpectationText::of(expectation, labels);
+        let (level, title) = match text.verdict {
             Verdict::Pass => continue,
             Verdict::Fail => (Level::Error, "expectation failed"),
             Verdict::Inconclusive => (Level::Warning, "expectation inconclusive"),
         };
-        let mut text = finding.sentence();
-        if !finding.remark.is_empty() {
-            let _infallible = write!(text, ". {}", finding.remark);
+        let mut message = text.sentence();
+        if !text.remark.is_empty() {
+            let _infallible = write!(message, ". {}", text.remark);
         }
-        if let (Verdict::Fail, Some(cell)) = (finding.verdict, finding.cell) {
+        if let (Verdict::Fail, Some(cell)) = (text.verdict, text.cell) {
             let causes = scenario
                 .cells
                 .get(cell)
                 .map_or(&[][..], |cell| &cell.failure_causes);
             if let Some(CauseSummary { kind, count, evidence, .. }) = causes.first() {
-                let _infallible = write!(text, "\n{count} × {kind}: {evidence}");
+                let _infallible = write!(message, "\n{count} × {kind}: {evidence}");
             }
             if let Some(trial) = labels.example_trial_of(cell) {
-                let _infallible = write!(text, "\n{}", replay(None, &trial));
+                let _infallible = write!(message, "\n{}", replay(None, &trial));
             }
         }
-        add(level, expectation.line, title.to_owned(), text);
+        add(level, expectation.line, title.to_owned(), message);
     }
-    if let Some((title, text)) = spoiled(scenario, labels) {
+    if let Some((title, text)) = only_errors(scenario, labels) {
         add(Level::Warning, None, title, text);
     }
-    let expected = scenario
+    let is_expected = scenario
         .expectations
         .iter()
-        .any(|it| it.expected.starts_with("theory"));
-    let otherwise: u64 = scenario
+        .any(|expectation| expectation.expected.starts_with("theory"));
+    let unexpected: u64 = scenario
         .cells
         .iter()
         .map(|cell| cell.theory.unexpected())
         .sum();
-    if let (false, 1.., Some(trial)) = (expected, otherwise, labels.example_trial()) {
-        let title = format!("{} against theory", count(otherwise, "trial"));
+    if let (false, 1.., Some(trial)) = (is_expected, unexpected, labels.example_trial()) {
+        let title = format!("{} against theory", count(unexpected, "trial"));
         add(Level::Warning, None, title, replay(None, &trial));
     }
 }
 
-/// Cells of which nothing is known because of the bench itself.
-fn spoiled(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, String)> {
+/// Title and text for cells with nothing but errors of the bench, if there are any.
+fn only_errors(scenario: &ScenarioSummary, labels: &Labels<'_>) -> Option<(String, String)> {
     let cells = scenario
         .cells
         .iter()
         .filter(|cell| cell.has_only_errors())
         .count();
-    let cause = labels.causes(|cell| &cell.error_causes);
-    let cause = cause.first().filter(|_| cells > 0)?;
+    if cells == 0 {
+        return None;
+    }
+    let causes = labels.causes(|cell| &cell.error_causes);
+    let CauseSummary { kind, evidence, .. } = causes.first()?.first;
     let title = format!("{} with errors of the bench only", count(cells, "cell"));
-    Some((title, format!("{}: {}", cause.first.kind, cause.first.evidence)))
+    Some((title, format!("{kind}: {evidence}")))
 }
 
 fn lines(level: Level, all: &[Annotation]) -> String {
@@ -133,14 +143,18 @@ fn lines(level: Level, all: &[Annotation]) -> String {
         .filter(|annotation| annotation.level == level)
         .collect();
     let mut out = String::new();
-    // The last of too many makes room for saying so.
+    // The last line that GitHub shows tells the number of the others.
     let shown = if chosen.len() > MAX_ANNOTATIONS { MAX_ANNOTATIONS - 1 } else { chosen.len() };
     for Annotation { file, line, title, text, .. } in &chosen[..shown] {
-        let file =
-            if file.is_empty() { String::new() } else { format!("file={},", property(file)) };
-        let line = line.map_or_else(String::new, |line| format!("line={line},"));
-        let (command, title) = (level.command(), property(title));
-        let _infallible = writeln!(out, "::{command} {file}{line}title={title}::{}", data(text));
+        let mut properties = String::new();
+        if !file.is_empty() {
+            let _infallible = write!(properties, "file={},", property(file));
+        }
+        if let Some(line) = line {
+            let _infallible = write!(properties, "line={line},");
+        }
+        let _infallible = write!(properties, "title={}", property(title));
+        let _infallible = writeln!(out, "::{} {properties}::{}", level.command(), data(text));
     }
     if shown < chosen.len() {
         let (command, more) = (level.command(), chosen.len() - shown);
@@ -149,7 +163,7 @@ fn lines(level: Level, all: &[Annotation]) -> String {
     out
 }
 
-/// The text of a workflow command, as the runner unescapes it.
+/// Text of a workflow command, escaped for the runner.
 fn data(text: &str) -> String {
     let parts = text
         .split('\r')
@@ -157,7 +171,7 @@ fn data(text: &str) -> String {
     parts.collect::<Vec<_>>().join("%0D")
 }
 
-/// A property of a workflow command, as the runner unescapes it.
+/// Property of a workflow command, escaped for the runner.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -200,8 +214,9 @@ mod tests {
     fn nothing_is_said_if_all_is_well() {
         let mut plan = scenario("well", 200, vec![cell(&[])]);
         plan.expectations = vec![expect(">= 0.95", None)];
-        let events = [started(vec![plan])].into_iter().chain(trials(0, 200, 200));
-        let events: Vec<_> = events.chain([finished(false)]).collect();
+        let mut events = vec![started(vec![plan])];
+        events.extend(trials(0, 200, 200));
+        events.push(finished(false));
         assert_eq!(annotated(&events), "");
     }
 

@@ -7,20 +7,20 @@ use crate::report::summary::{CellSummary, ScenarioSummary, Verdict};
 /// A two-dimensional sweep.
 #[derive(Debug, PartialEq)]
 pub(super) struct Grid<'a> {
-    /// Which swept path varies from row to row.
+    /// Index of the swept path that varies from row to row.
     pub row_path: usize,
-    /// Which one varies from column to column.
+    /// Index of the swept path that varies from column to column.
     pub column_path: usize,
-    /// Its values from top to bottom.
+    /// Values of the rows from top to bottom.
     pub rows: Vec<&'a Value>,
-    /// Its values from left to right.
+    /// Values of the columns from left to right.
     pub columns: Vec<&'a Value>,
     /// Indices of the cells, row by row; a sweep of pairs fills only a part.
     pub cells: Vec<Vec<Option<usize>>>,
 }
 
 impl<'a> Grid<'a> {
-    /// The grid of a scenario, if two swept paths, and not one alone, tell all its cells apart.
+    /// Grid of a scenario, if two swept paths identify every cell and no single path does.
     pub(super) fn of(scenario: &'a ScenarioSummary) -> Option<Self> {
         let cells = &scenario.cells;
         let paths = cells.first()?.values.len();
@@ -45,7 +45,7 @@ impl<'a> Grid<'a> {
         let (mut rows, mut columns) = (rows.to_vec(), columns.to_vec());
         let partial = rows.len() * columns.len() > cells.len();
         if partial && same_kind(cells, row_path, column_path) {
-            // Unordered pairs: only the same order on both sides makes a triangle of them.
+            // Unordered pairs make a triangle only if rows and columns have the same order.
             rows = merged(&rows, &columns);
             columns.clone_from(&rows);
         }
@@ -64,12 +64,12 @@ impl<'a> Grid<'a> {
         Some(Self { row_path, column_path, rows, columns, cells: grid })
     }
 
-    /// Whether rows and columns are the same values, so that one legend serves both.
+    /// Whether rows and columns have the same values, so that one legend explains both.
     pub(super) fn is_square(&self) -> bool {
         self.rows == self.columns
     }
 
-    /// The same with rows and columns exchanged.
+    /// The grid with rows and columns exchanged.
     pub(super) fn transposed(&self) -> Self {
         let cells = (0..self.columns.len())
             .map(|column| self.cells.iter().map(|row| row[column]).collect())
@@ -84,7 +84,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// What one glance at a cell must tell besides its rate; the first that holds.
+/// Mark of a cell in a heat map: the first variant that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     /// Trials failed that should have succeeded.
@@ -114,7 +114,7 @@ impl Mark {
         }
     }
 
-    /// Its sign, one column wide.
+    /// Sign of the mark, one column wide.
     pub(super) fn sign(self) -> char {
         match self {
             Self::FailedAgainstTheory => '▼',
@@ -125,7 +125,7 @@ impl Mark {
         }
     }
 
-    /// What the sign says.
+    /// Meaning of the sign.
     pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::FailedAgainstTheory => "failed against theory",
@@ -137,7 +137,7 @@ impl Mark {
     }
 }
 
-/// A rate in percent in at most three columns: `0` and `100` only if exact.
+/// A rate in percent with at most three characters; `0` and `100` are exact.
 pub(super) fn short_percent(rate: f64) -> String {
     let percent = rate * 100.0;
     match percent {
@@ -148,7 +148,7 @@ pub(super) fn short_percent(rate: f64) -> String {
     }
 }
 
-/// The values of a path in the order in which cells have them.
+/// Distinct values of a swept path, in the order of the cells.
 pub(super) fn distinct(cells: &[CellSummary], path: usize) -> Vec<&Value> {
     let mut values: Vec<&Value> = Vec::new();
     for cell in cells {
@@ -160,19 +160,19 @@ pub(super) fn distinct(cells: &[CellSummary], path: usize) -> Vec<&Value> {
     values
 }
 
-/// Whether two paths are the same thing of two owners, such as `peer.a.nat` and `peer.b.nat`.
+/// Whether two paths end in the same key, such as `peer.a.nat` and `peer.b.nat`.
 fn same_kind(cells: &[CellSummary], one: usize, other: usize) -> bool {
     let Some(first) = cells.first() else { return false };
     let [one, other] = [one, other].map(|path| first.values[path].path.rsplit('.').next());
     one == other
 }
 
-/// All values of both, in an order that agrees with both where that can be.
+/// All values of both lists, in an order that agrees with both if possible.
 fn merged<'a>(rows: &[&'a Value], columns: &[&'a Value]) -> Vec<&'a Value> {
     let mut all = rows.to_vec();
     let mut after = 0;
     for value in columns {
-        if let Some(known) = all.iter().position(|it| it == value) {
+        if let Some(known) = all.iter().position(|other| other == value) {
             after = known + 1;
         } else {
             all.insert(after, value);
@@ -219,13 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn unordered_pairs_make_a_triangle_whichever_half_is_run() {
+    fn unordered_pairs_of_either_half_make_a_triangle() {
         let upper = [("h", "h"), ("h", "r"), ("h", "s"), ("r", "r"), ("r", "s"), ("s", "s")];
         let scenario = summary(upper.iter().map(|(a, b)| pair(a, b)).collect());
         let grid = Grid::of(&scenario).unwrap();
         assert!(grid.is_square());
         assert_eq!(grid.cells[2], [None, None, Some(5)]);
-        // Without the pairs of equals neither side has all values.
+        // Without pairs of equal values, neither side has all values.
         let strict = [("h", "r"), ("h", "s"), ("r", "s")];
         let scenario = summary(strict.iter().map(|(a, b)| pair(a, b)).collect());
         let grid = Grid::of(&scenario).unwrap();
@@ -240,11 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_swept_in_one_dimension_or_three_has_no_grid() {
+    fn a_sweep_in_one_dimension_or_three_has_no_grid() {
         let line = [1, 2].map(|delay| cell(&[("delay", delay.into()), ("rule", "x".into())]));
         assert_eq!(Grid::of(&summary(line.to_vec())), None);
-        let zipped = [(1, 0.1), (2, 0.2)];
-        let zipped = zipped.map(|(delay, loss)| cell(&[("a", delay.into()), ("b", loss.into())]));
+        let zipped = [(1, 0.1), (2, 0.2)]
+            .map(|(delay, loss)| cell(&[("a", delay.into()), ("b", loss.into())]));
         assert_eq!(Grid::of(&summary(zipped.to_vec())), None);
         let cube = (0..8).map(|number| {
             let bit = |bit: u32| Value::from((number >> bit) & 1);

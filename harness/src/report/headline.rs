@@ -1,4 +1,4 @@
-//! A run in one line: what came of it, how much was run.
+//! A run in one line: the result of its expectations and the number of its trials.
 
 use crate::{
     report::{
@@ -8,7 +8,7 @@ use crate::{
     ui::plural::count,
 };
 
-/// Whether a run has no verdict: nothing was expected, and nothing went wrong.
+/// Whether a run has no verdict: there are no expectations, and no cell with errors only.
 pub(super) fn has_no_verdict(summary: &Summary) -> bool {
     let mut expectations = summary
         .scenarios
@@ -17,7 +17,7 @@ pub(super) fn has_no_verdict(summary: &Summary) -> bool {
     expectations.next().is_none() && summary.verdict == Verdict::Pass
 }
 
-/// The expectations, and how much was run: `1 of 3 expectations failed`, `2000 trials in 34.2 s`.
+/// Facts of the line: `1 of 3 expectations failed`, `2000 trials in 34.2 s`.
 pub(super) fn facts(summary: &Summary) -> Vec<String> {
     let expectations: Vec<_> = summary
         .scenarios
@@ -27,7 +27,7 @@ pub(super) fn facts(summary: &Summary) -> Vec<String> {
     let number = |verdict| {
         expectations
             .iter()
-            .filter(|it| it.verdict == verdict)
+            .filter(|expectation| expectation.verdict == verdict)
             .count()
     };
     let (failed, open) = (number(Verdict::Fail), number(Verdict::Inconclusive));

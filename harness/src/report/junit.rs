@@ -1,10 +1,11 @@
 //! The report as JUnit XML, for the test views of Jenkins, GitLab and the like.
 //!
-//! A suite is a scenario; a case is an expectation in one cell, or the cell itself where nothing is
-//! expected of it. A case passes if the expectation holds in that cell, and else is a failure: of the
-//! type `expectation` if it does not hold, `inconclusive` if the trials leave it open. One that saw
-//! nothing but errors of the bench is an error; one of whose trials theory decides none is skipped.
-//! What always holds: there is a failure or an error if, and only if, the exit code is not 0.
+//! A suite is a scenario. A case is an expectation in one cell, or a cell without expectations. A
+//! case passes if the expectation holds in the cell. Otherwise it is a failure, of the type
+//! `expectation` if the expectation does not hold, or `inconclusive` if the trials do not decide
+//! it. A cell with nothing but errors of the bench is an error. An expectation on theory, which
+//! decides no trial of the cell, is skipped. Invariant: there is a failure or an error if, and only
+//! if, the exit code is not 0.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,13 +30,13 @@ use crate::{
 /// Characters that XML 1.0 (2.2) does not have, and that the crate lets pass.
 const NONCHARACTERS: [char; 2] = ['\u{fffe}', '\u{ffff}'];
 
-/// The whole report. The commands in it name the folder of the run `RUN`, so that the same events
-/// give the same bytes wherever they are kept.
+/// The whole report. Its commands name the folder of the run `RUN`, so that the same events give
+/// the same bytes in every folder.
 pub(crate) fn render(summary: &Summary) -> String {
     let mut report = Report::new("harness");
     if let Some(elapsed) = summary
         .elapsed_s
-        .and_then(|it| Duration::try_from_secs_f64(it).ok())
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     {
         report.set_time(elapsed);
     }
@@ -48,8 +49,8 @@ pub(crate) fn render(summary: &Summary) -> String {
     without_skipped_of_all(&xml).replace(NONCHARACTERS, "")
 }
 
-/// Removes the one attribute that the schema of Jenkins' xUnit plugin does not know: the number of
-/// cases skipped in all suites together. Each suite has its own.
+/// Removes the attribute `skipped` of `<testsuites>`, which the schema of Jenkins' xUnit plugin
+/// does not allow. Each suite keeps its own.
 fn without_skipped_of_all(xml: &str) -> String {
     let Some((before, rest)) = xml.split_once("<testsuites ") else { return xml.to_owned() };
     let Some((tag, after)) = rest.split_once('>') else { return xml.to_owned() };
@@ -78,10 +79,10 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
     }
     suite.add_property(("state", state(summary)));
     for expectation in &scenario.expectations {
-        for verdict in &expectation.cells {
-            let Some(cell) = scenario.cells.get(verdict.cell) else { continue };
-            let status = match ExpectationText::in_cell(expectation, *verdict, cell) {
-                Some(finding) => status(&labels, verdict.cell, &finding),
+        for judged in &expectation.cells {
+            let Some(cell) = scenario.cells.get(judged.cell) else { continue };
+            let status = match ExpectationText::in_cell(expectation, *judged, cell) {
+                Some(text) => status(&labels, judged.cell, &text),
                 None => {
                     let mut status = TestCaseStatus::skipped();
                     let trials = count(cell.rated(), "trial");
@@ -89,13 +90,13 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
                     status
                 }
             };
-            let name = [labels.cell(verdict.cell), subject(&expectation.expected)];
-            suite.add_test_case(case(&labels, verdict.cell, &name, status));
+            let name = [labels.cell(judged.cell), subject(&expectation.expected)];
+            suite.add_test_case(case(&labels, judged.cell, &name, status));
         }
         if expectation.cells.is_empty() {
-            let finding = ExpectationText::of(expectation, &labels);
-            let name = [finding.condition.clone(), subject(&finding.expected)];
-            let mut case = TestCase::new(joined(&name), inconclusive(&finding));
+            let text = ExpectationText::of(expectation, &labels);
+            let name = [text.condition.clone(), subject(&text.expected)];
+            let mut case = TestCase::new(joined(&name), inconclusive(&text));
             case.set_classname(&*scenario.name);
             suite.add_test_case(case);
         }
@@ -103,12 +104,12 @@ fn suite(summary: &Summary, index: usize, scenario: &ScenarioSummary) -> TestSui
     let expected: BTreeSet<usize> = scenario
         .expectations
         .iter()
-        .flat_map(|it| &it.cells)
-        .map(|it| it.cell)
+        .flat_map(|expectation| &expectation.cells)
+        .map(|judged| judged.cell)
         .collect();
     for (index, cell) in scenario.cells.iter().enumerate() {
         if !expected.contains(&index) {
-            let status = spoiled(&labels, index).unwrap_or_else(|| match cell.trials {
+            let status = only_errors(&labels, index).unwrap_or_else(|| match cell.trials {
                 0 => TestCaseStatus::skipped(),
                 _ => TestCaseStatus::success(),
             });
@@ -138,7 +139,7 @@ fn number_duplicates(suite: &mut TestSuite) {
     }
 }
 
-/// What was not run might have gone otherwise.
+/// Suite of a run that was cut short: an error, since the missing trials might fail.
 fn unfinished(summary: &Summary) -> TestSuite {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_type(state(summary));
@@ -158,7 +159,7 @@ fn state(summary: &Summary) -> &'static str {
     }
 }
 
-/// What an expectation is on, where its text leaves that out.
+/// Text of a criterion, with its subject where the text leaves that out.
 fn subject(expected: &str) -> String {
     if expected.starts_with(['<', '>']) {
         format!("success {expected}")
@@ -184,8 +185,8 @@ fn case(labels: &Labels<'_>, index: usize, name: &[String], status: TestCaseStat
     case
 }
 
-/// An error, if a cell saw nothing but errors of the bench.
-fn spoiled(labels: &Labels<'_>, index: usize) -> Option<TestCaseStatus> {
+/// Status of a cell with nothing but errors of the bench; `None` for other cells.
+fn only_errors(labels: &Labels<'_>, index: usize) -> Option<TestCaseStatus> {
     let cell = &labels.scenario.cells[index];
     if !cell.has_only_errors() {
         return None;
@@ -197,31 +198,34 @@ fn spoiled(labels: &Labels<'_>, index: usize) -> Option<TestCaseStatus> {
     Some(status)
 }
 
-fn status(labels: &Labels<'_>, index: usize, finding: &ExpectationText) -> TestCaseStatus {
-    spoiled(labels, index).unwrap_or_else(|| match finding.verdict {
+fn status(labels: &Labels<'_>, index: usize, text: &ExpectationText) -> TestCaseStatus {
+    only_errors(labels, index).unwrap_or_else(|| match text.verdict {
         Verdict::Pass => TestCaseStatus::success(),
-        Verdict::Inconclusive => inconclusive(finding),
+        Verdict::Inconclusive => inconclusive(text),
         Verdict::Fail => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_type("expectation");
-            status.set_message(finding.sentence());
+            status.set_message(text.sentence());
             status.set_description(why(labels, index));
             status
         }
     })
 }
 
-/// Not met is not met: a case that is skipped would look well where the exit code says otherwise.
-fn inconclusive(finding: &ExpectationText) -> TestCaseStatus {
+/// Status of an inconclusive case: a failure, because the exit code is not 0. A skipped case would
+/// look like success.
+fn inconclusive(text: &ExpectationText) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     status.set_type("inconclusive");
-    let remark = &finding.remark;
-    let remark = if remark.is_empty() { String::new() } else { format!(". {remark}") };
-    status.set_message(format!("inconclusive: {}{remark}", finding.sentence()));
+    let mut message = format!("inconclusive: {}", text.sentence());
+    if !text.remark.is_empty() {
+        let _infallible = write!(message, ". {}", text.remark);
+    }
+    status.set_message(message);
     status
 }
 
-/// Everything that speaks against a cell.
+/// Description of a cell that failed: trials against theory, causes, and the trial to look at.
 fn why(labels: &Labels<'_>, index: usize) -> String {
     let cell = &labels.scenario.cells[index];
     let mut out = String::new();
@@ -242,7 +246,7 @@ fn causes(labels: &Labels<'_>, index: usize, causes: &[CauseSummary]) -> String 
     causes.iter().map(line).collect()
 }
 
-/// What was measured in a cell, one figure a line.
+/// Figures of a cell, one a line.
 fn figures(cell: &CellSummary) -> String {
     let mut out = format!("successes {}\n", rate(cell.successes, cell.rated()));
     for (what, number) in [("bench errors", cell.errors), ("disturbed", cell.disturbed)] {
@@ -280,7 +284,7 @@ mod tests {
         render(&summarize(events).unwrap())
     }
 
-    /// What Jenkins' xUnit plugin refuses a report by.
+    /// Schema by which Jenkins' xUnit plugin accepts reports.
     const SCHEMA: &str = include_str!("junit/junit-10.xsd");
 
     fn errors(xml: &str) -> Vec<String> {
@@ -293,8 +297,8 @@ mod tests {
             .collect()
     }
 
-    /// One of each: failed, inconclusive, without a verdict, nothing but errors, no such cell, not
-    /// decided by theory.
+    /// A run with one case of each kind: failed, inconclusive, without a verdict, nothing but
+    /// errors, no such cell, not decided by theory.
     fn everything() -> Vec<Event> {
         let cells = [1, 2, 3, 4, 5].map(|delay| cell(&[("wan.delay_ms", delay.into())]));
         let mut plan = scenario("all <kinds> & \"more\"", 20, cells.to_vec());
@@ -357,8 +361,8 @@ mod tests {
             let mut plan = scenario("home", 20, vec![cell(&[]), cell(&[])]);
             plan.expectations = [expected]
                 .iter()
-                .filter(|it| !it.is_empty())
-                .map(|it| expect(it, None))
+                .filter(|text| !text.is_empty())
+                .map(|text| expect(text, None))
                 .collect();
             [started(vec![plan])]
                 .into_iter()
@@ -394,7 +398,7 @@ mod tests {
         }
     }
 
-    /// Trials that theory leaves open.
+    /// Trials that theory does not decide.
     fn open(cell: usize) -> impl Iterator<Item = Event> {
         let open =
             move |number| predicted(trial(cell, number, Outcome::Success), Prediction::Depends);
@@ -420,11 +424,11 @@ mod tests {
             ("time=\"34.200\"", "time=\"half a minute\""),
         ] {
             assert!(xml.contains(right), "{right}");
-            let mut xml = xml.replace(right, wrong);
+            let mut changed = xml.replace(right, wrong);
             if wrong == "<omitted " {
-                xml = xml.replace("</skipped>", "</omitted>");
+                changed = changed.replace("</skipped>", "</omitted>");
             }
-            assert_ne!(errors(&xml), [""; 0], "{wrong}");
+            assert_ne!(errors(&changed), [""; 0], "{wrong}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! How reports name the cells and the trials of a scenario.
+//! Names of the cells and the trials of a scenario in reports.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range, path::Path};
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::{
     ui::{plural::count, shell::quoted_path},
 };
 
-/// A scenario, and what its cells and trials are called.
+/// A scenario with the names of its cells and trials.
 #[derive(Debug)]
 pub(super) struct Labels<'a> {
     /// The scenario.
@@ -28,20 +28,22 @@ pub(super) struct Labels<'a> {
 /// A cause in all cells of a scenario.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CauseCount<'a> {
-    /// How many trials.
+    /// Number of trials.
     pub count: u64,
-    /// The first cell that has it.
+    /// Index of the first cell that has the cause.
     pub cell: usize,
-    /// What it is there.
+    /// The cause in that cell.
     pub first: &'a CauseSummary,
 }
 
 impl<'a> Labels<'a> {
     /// The labels of the scenario with this index in the run.
     pub(super) fn new(index: usize, scenario: &'a ScenarioSummary) -> Self {
-        let paths = scenario.cells.first().map_or(&[][..], |cell| &cell.values);
-        let paths: Vec<_> = paths
-            .iter()
+        let paths: Vec<_> = scenario
+            .cells
+            .first()
+            .into_iter()
+            .flat_map(|cell| &cell.values)
             .map(|assignment| assignment.path.as_str())
             .collect();
         Self { scenario, names: short_names(&paths), index }
@@ -49,8 +51,10 @@ impl<'a> Labels<'a> {
 
     /// The values of a cell: `rule = rolling, clock_offset_s = 40`; empty without a sweep.
     pub(super) fn cell(&self, cell: usize) -> String {
-        let cell = self.scenario.cells.get(cell);
-        cell.map_or_else(String::new, |cell| cell_label(&cell.values, &self.names))
+        match self.scenario.cells.get(cell) {
+            Some(cell) => cell_label(&cell.values, &self.names),
+            None => String::new(),
+        }
     }
 
     /// ` at rule = rolling`; empty without a sweep.
@@ -61,12 +65,12 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The trial as `harness replay` takes it: indices of scenario, cell and trial.
+    /// Name of a trial for `harness replay`: the indices of scenario, cell and trial.
     pub(super) fn trial(&self, cell: usize, trial: u32) -> String {
         format!("{}.{cell}.{trial}", self.index)
     }
 
-    /// How trials of a cell went against theory: how many, in which way, and the first of them.
+    /// Trials of a cell that went against theory: their number, in which way, and the first ones.
     pub(super) fn against_theory(&self, cell: usize) -> Vec<(u64, &'static str, String)> {
         let Some(CellSummary { theory, .. }) = self.scenario.cells.get(cell) else {
             return Vec::new();
@@ -82,7 +86,7 @@ impl<'a> Labels<'a> {
             .collect()
     }
 
-    /// The first of some trials: `trials 0.3.1, 0.3.7, …`.
+    /// Names of the listed trials: `trials 0.3.1, 0.3.7, …`.
     fn trials(&self, cell: usize, unexpected: &Unexpected) -> String {
         let listed: Vec<_> = unexpected
             .trials
@@ -94,11 +98,10 @@ impl<'a> Labels<'a> {
         format!("{noun} {}{more}", listed.join(", "))
     }
 
-    /// How many trials were asked for: `200 trials in each of 18 cells`.
+    /// Number of planned trials: `200 trials in each of 18 cells`.
     pub(super) fn how_many_trials(&self) -> String {
-        let trials = count(u64::from(self.scenario.trials_per_cell), "trial");
         let trials = match self.scenario.precision {
-            None => trials,
+            None => count(u64::from(self.scenario.trials_per_cell), "trial"),
             Some(PrecisionPlan { half_width, trials_max }) => {
                 let least = self.scenario.trials_per_cell;
                 let is_wide = |cell: &&CellSummary| {
@@ -117,8 +120,8 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The cells that an expectation is about: `rule = rolling, loss = 0 or 0.1`, and
-    /// `a.nat neither none nor home` where that is shorter; empty for all.
+    /// Condition that selects the cells of an expectation: `rule = rolling, loss = 0 or 0.1`, or
+    /// `a.nat neither none nor home` where that is shorter; empty for all cells.
     pub(super) fn condition(&self, filters: &[Filter]) -> String {
         let conditions = filters
             .iter()
@@ -133,37 +136,38 @@ impl<'a> Labels<'a> {
             return Some(equation(path, accepted));
         };
         let name = &self.names[index];
-        let is_accepted = |value: &&Value| accepted.iter().any(|it| same_value(it, value));
-        let (meant, others): (Vec<_>, Vec<_>) =
+        let is_accepted = |value: &&Value| accepted.iter().any(|other| same_value(other, value));
+        let (selected, others): (Vec<_>, Vec<_>) =
             distinct(cells, index).into_iter().partition(is_accepted);
-        match (&meant[..], &others[..]) {
+        match (&selected[..], &others[..]) {
             ([], _) => Some(equation(name, accepted)),
             (_, []) => None,
             ([_, _, ..], [other]) => Some(format!("{name} not {}", value(other))),
-            _ if others.len() < meant.len() => {
+            _ if others.len() < selected.len() => {
                 Some(format!("{name} neither {}", joined(others, " nor ")))
             }
-            _ => Some(equation(name, meant)),
+            _ => Some(equation(name, selected)),
         }
     }
 
     /// The causes of all cells together, most frequent first.
     pub(super) fn causes(&self, of: fn(&CellSummary) -> &Vec<CauseSummary>) -> Vec<CauseCount<'a>> {
-        let mut all: BTreeMap<&str, CauseCount<'a>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<&str, CauseCount<'a>> = BTreeMap::new();
         for (cell, summary) in self.scenario.cells.iter().enumerate() {
             for first in of(summary) {
-                all.entry(&first.kind)
+                by_kind
+                    .entry(&first.kind)
                     .or_insert(CauseCount { count: 0, cell, first })
                     .count += first.count;
             }
         }
-        let mut all: Vec<_> = all.into_values().collect();
-        all.sort_by_key(|found| std::cmp::Reverse(found.count));
-        all
+        let mut causes: Vec<_> = by_kind.into_values().collect();
+        causes.sort_by_key(|cause| Reverse(cause.count));
+        causes
     }
 
-    /// The trial to look at first: one that failed against theory, else one that succeeded against
-    /// it, else any that failed.
+    /// The trial to look at first: one that failed against theory, otherwise one that succeeded
+    /// against theory, otherwise any that failed.
     pub(super) fn example_trial(&self) -> Option<String> {
         self.example_trial_among(0..self.scenario.cells.len())
     }
@@ -175,8 +179,9 @@ impl<'a> Labels<'a> {
 
     fn example_trial_among(&self, cells: Range<usize>) -> Option<String> {
         let first = |of: fn(&CellSummary) -> Option<u32>| {
-            let mut cells = cells.clone();
-            cells.find_map(|index| Some((index, of(self.scenario.cells.get(index)?)?)))
+            cells
+                .clone()
+                .find_map(|index| Some((index, of(self.scenario.cells.get(index)?)?)))
         };
         first(|cell| cell.theory.unexpected_failures.trials.first().copied())
             .or_else(|| first(|cell| cell.theory.unexpected_successes.trials.first().copied()))
@@ -198,16 +203,17 @@ fn joined<'v>(values: impl IntoIterator<Item = &'v Value>, between: &str) -> Str
         .join(between)
 }
 
-/// Swept values with their whole paths: `punch.rule=rolling, peer.b.clock_offset_s=5`.
+/// Label of swept values with their whole paths: `punch.rule=rolling, peer.b.clock_offset_s=5`.
 pub(super) fn full_label(values: &[Assignment]) -> String {
-    let part = |Assignment { path, value: it }: &Assignment| format!("{path}={}", value(it));
+    let part =
+        |assignment: &Assignment| format!("{}={}", assignment.path, value(&assignment.value));
     values.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// The command that runs a trial again and shows its packets.
 pub(super) fn replay(folder: Option<&Path>, trial: &str) -> String {
-    let folder = folder.map_or_else(|| "RUN".to_owned(), quoted_path);
-    format!("harness replay {folder} {trial}")
+    let run = folder.map_or_else(|| "RUN".to_owned(), quoted_path);
+    format!("harness replay {run} {trial}")
 }
 
 #[cfg(test)]
@@ -225,15 +231,15 @@ mod tests {
         let summary = summarize(&events).unwrap();
         let labels = Labels::new(0, &summary.scenarios[0]);
         let told = |path: &str, values: &[f64]| {
-            let values = values.iter().map(|&value| value.into()).collect();
-            labels.condition(&[Filter { path: path.to_owned(), values }])
+            let accepted = values.iter().map(|&value| value.into());
+            labels.condition(&[Filter { path: path.to_owned(), values: accepted.collect() }])
         };
         assert_eq!(told("wan.loss", &[0.0]), "loss = 0");
         assert_eq!(told("wan.loss", &[0.0, 4.0]), "loss = 0 or 4");
         assert_eq!(told("wan.loss", &[0.0, 4.0, 1.0]), "loss neither 2 nor 3");
         assert_eq!(told("wan.loss", &[0.0, 4.0, 1.0, 2.0]), "loss not 3");
         assert_eq!(told("wan.loss", &[0.0, 4.0, 1.0, 2.0, 3.0]), "");
-        // What a filter of the command line left out is no reason to name the rest.
+        // A value that a filter of the command line left out does not count.
         assert_eq!(told("wan.loss", &[0.0, 9.0]), "loss = 0");
         assert_eq!(told("wan.loss", &[8.0, 9.0]), "loss = 8.0 or 9.0");
         assert_eq!(told("wan.delay_ms", &[5.0]), "wan.delay_ms = 5.0");

@@ -26,8 +26,8 @@ pub(crate) const EVENTS_FILE: &str = "events.jsonl";
 /// Name of the summary in a run's folder.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
 
-/// No line is longer, even with the plan of ten thousand cells: whatever is, such as a device that
-/// never ends, is no log.
+/// Maximum length of a line. The plan of ten thousand cells is shorter; a device that never ends is
+/// longer.
 const MAX_LINE: u64 = 64 << 20;
 
 /// A log or summary that cannot be written or read.
@@ -38,7 +38,7 @@ pub(crate) enum LogError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
     /// Opening or reading a file failed.
@@ -46,10 +46,10 @@ pub(crate) enum LogError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         source: io::Error,
     },
-    /// A folder that holds no log.
+    /// A folder without a log.
     #[error(
         "{path} holds no run: there is no {EVENTS_FILE} in it; give the folder that `harness` named \
          at the end of the run",
@@ -64,7 +64,7 @@ pub(crate) enum LogError {
     Inconsistent {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         source: TallyError,
     },
     /// The run ended before its first event was complete.
@@ -73,7 +73,7 @@ pub(crate) enum LogError {
         /// The file.
         path: PathBuf,
     },
-    /// It does not begin as logs do.
+    /// The first line is not that of a log.
     #[error(
         "{path} is no log of a run: its first line is not a `run-started` event; \
          give the folder of a run or its {EVENTS_FILE}",
@@ -83,7 +83,7 @@ pub(crate) enum LogError {
         /// The file.
         path: PathBuf,
     },
-    /// A later version wrote it.
+    /// A later version wrote the log.
     #[error(
         "{path} has format {found}, this harness reads up to {SCHEMA}: use the version that wrote it",
         path = shown(path)
@@ -91,23 +91,23 @@ pub(crate) enum LogError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// Version of the format.
         found: u32,
     },
-    /// A complete line is no event.
+    /// A complete line is not an event.
     #[error("{path}, line {line}: not an event of this format: {reason}", path = shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Line number from 1.
         line: usize,
-        /// Why.
+        /// Reason.
         reason: String,
     },
 }
 
-/// The open log of a run. Each event is handed to the kernel as soon as it is appended, so a
-/// harness that is killed loses none; only a crash of the machine itself may cost the last ones.
+/// The open log of a run. Each event is written to the kernel as soon as it is appended, so that no
+/// event is lost if the harness is killed. A crash of the machine may lose the last events.
 #[derive(Debug)]
 pub(crate) struct EventLog {
     file: File,
@@ -121,19 +121,19 @@ impl EventLog {
     ///
     /// # Errors
     ///
-    /// If it exists already or cannot be created.
+    /// The file exists already or cannot be created.
     pub(crate) fn create(path: &Path) -> Result<Self, LogError> {
-        let file = OpenOptions::new().append(true).create_new(true).open(path);
-        let file = file.map_err(|source| LogError::Write { path: path.to_owned(), source })?;
+        let opened = OpenOptions::new().append(true).create_new(true).open(path);
+        let file = opened.map_err(|source| LogError::Write { path: path.to_owned(), source })?;
         Ok(Self { file, path: path.to_owned(), complete: 0 })
     }
 
-    /// Appends an event as one line, in one `write` where the kernel takes it whole.
+    /// Appends an event as one line, with one `write` if the kernel accepts the whole line.
     ///
     /// # Errors
     ///
-    /// If it cannot be written, such as with a full disk. What was written of the line is taken
-    /// back, so the log stays readable and the next event can be tried.
+    /// The line cannot be written, for example because the disk is full. A part that was written is
+    /// removed, so that the log stays readable and the next event can be appended.
     pub(crate) fn append(&mut self, event: &Event) -> Result<(), LogError> {
         let line = serde_json::to_vec(event)
             .map_err(io::Error::from)
@@ -151,7 +151,7 @@ impl EventLog {
                 Ok(())
             }
             Err(source) => {
-                // Shortening needs no space. If it fails as well, the first error says enough.
+                // Truncation needs no space. If it fails too, the first error is reported.
                 let _also_failed = self.file.set_len(self.complete);
                 Err(LogError::Write { path: self.path.clone(), source })
             }
@@ -171,23 +171,25 @@ impl Sink for EventLog {
     }
 }
 
-/// What the first line of every version of the log has.
+/// Keys of the first line in every version of the format.
 #[derive(Deserialize)]
 struct Header {
     event: String,
     schema: u32,
 }
 
-/// The log itself, where the folder of a run is given.
+/// Path of the log, given the log or the folder of the run.
 fn events_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(EVENTS_FILE) } else { path.to_owned() }
 }
 
-/// Reads a log, or the one in a run's folder. A last line cut off by a crash is left out.
+/// Reads a log, given the log or the folder of the run. A last line that a crash cut off is left
+/// out.
 ///
 /// # Errors
 ///
-/// If it cannot be read, is no log, was written by a later version, or has a line that is no event.
+/// The file cannot be read, is not a log, was written by a later version, or contains a line that
+/// is not an event.
 pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
     let folder = path;
     let path = events_file(path);
@@ -218,7 +220,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
             Ok(event) => events.push(event),
             Err(_) if is_cut_off => break,
             Err(error) => {
-                // The parser saw only this line and calls it line 1.
+                // The parser was given one line, which it calls line 1.
                 let reason = error
                     .to_string()
                     .replace(" at line 1 column ", " at column ");
@@ -229,7 +231,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Event>, LogError> {
     if events.is_empty() { Err(LogError::Empty { path }) } else { Ok(events) }
 }
 
-/// Lets pass the first line of a log this harness can read, and what a crash may leave of it.
+/// Accepts the first line of a log in a known format, and a part of such a line that a crash left.
 fn check_header(line: &[u8], path: &Path) -> Result<(), LogError> {
     const BEGIN: &[u8] = br#"{"event":"run-started","#;
     match serde_json::from_slice(line) {
@@ -244,21 +246,21 @@ fn check_header(line: &[u8], path: &Path) -> Result<(), LogError> {
     }
 }
 
-/// Reads a log as [`read`] does, and sums it up.
+/// Reads a log like [`read`], and summarizes it.
 ///
 /// # Errors
 ///
-/// As [`read`], and if the events do not belong together.
+/// As [`read`], or the events are inconsistent.
 pub(crate) fn read_summary(path: &Path) -> Result<Summary, LogError> {
     let events = read(path)?;
     summarize(&events).map_err(|source| LogError::Inconsistent { path: events_file(path), source })
 }
 
-/// Makes sure that a file can be written with [`write_atomically`], and leaves it as it is.
+/// Checks that [`write_atomically`] can write a file, without changing the file.
 ///
 /// # Errors
 ///
-/// If its folder does not exist or cannot be written to, or if it is a folder itself.
+/// The folder of the file does not exist or is not writable, or the path is that of a folder.
 pub(crate) fn check_writable(path: &Path) -> Result<(), LogError> {
     let error = |source| LogError::Write { path: path.to_owned(), source };
     if path.is_dir() {
@@ -276,19 +278,19 @@ fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Writes a file so that whoever opens it finds the old or the new contents, never a part: into a
-/// temporary file beside it that then takes its name.
+/// Writes a file atomically: a reader finds the old or the new contents, never a part. The contents
+/// go to a temporary file in the same folder, which then replaces the file.
 ///
 /// # Errors
 ///
-/// If it cannot be written; the old file, if any, is untouched then.
+/// The file cannot be written. An old file is unchanged then.
 pub(crate) fn write_atomically(
     path: &Path,
     contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), LogError> {
     let write = || {
-        // Readable as other files are (less the umask): temporary files are private by default,
-        // and reports of a harness run as root are for other users.
+        // Permissions of an ordinary file: temporary files are private by default, but other users
+        // read the reports of a harness that runs as root.
         let mut file = tempfile::Builder::new()
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder_of(path))
@@ -303,7 +305,7 @@ pub(crate) fn write_atomically(
     write().map_err(|source| LogError::Write { path: path.to_owned(), source })
 }
 
-/// The kind of an error alone: `tempfile` adds the random name of its file, which only confuses.
+/// The kind of an error without its path: `tempfile` adds the random name of the temporary file.
 pub(super) fn without_path(error: io::Error) -> io::Error {
     error.kind().into()
 }
@@ -342,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_appended_is_read_by_file_and_by_folder() {
+    fn appended_events_are_read_from_the_file_and_from_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = logged(folder.path());
         assert_eq!(read(&path).unwrap(), events());
@@ -350,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_a_crash_cuts_the_log_the_events_before_are_read() {
+    fn a_log_that_is_cut_anywhere_gives_the_events_before_the_cut() {
         let folder = tempfile::tempdir().unwrap();
         let whole = std::fs::read(logged(folder.path())).unwrap();
         let cut = folder.path().join("cut.jsonl");
@@ -370,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_is_refused_with_a_reason() {
+    fn a_file_that_is_not_a_log_is_refused_with_a_reason() {
         let foreign = "RUN/events.jsonl is no log of a run: its first line is not a `run-started` \
                        event; give the folder of a run or its events.jsonl";
         let empty = "RUN/events.jsonl holds no event: the run was stopped before it began";
@@ -392,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expectation_may_have_the_name_that_it_first_had() {
+    fn an_expectation_may_use_the_key_success_of_old_logs() {
         let mut events = events();
         let Event::RunStarted(started) = &mut events[0] else { panic!("the first one") };
         started.scenarios[0].expectations = vec![crate::report::fixture::expect("theory", None)];
@@ -405,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_run_is_told_so() {
+    fn a_folder_without_a_run_is_refused_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let message = read(folder.path()).unwrap_err().to_string();
         assert_eq!(
@@ -423,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_file_can_be_written_is_known_before_and_changes_nothing() {
+    fn checking_that_a_file_is_writable_does_not_change_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.xml");
         std::fs::write(&path, "old").unwrap();

@@ -1,5 +1,5 @@
-//! The report as Markdown, for a pull request or the summary of a CI job: what holds, what does not,
-//! and why; every cell below a fold.
+//! Markdown report of a run, for a pull request or the summary of a CI job: expectations,
+//! unexpected results with their causes, and all cells in a folded section.
 
 use std::fmt::Write as _;
 
@@ -16,11 +16,11 @@ use crate::{
     ui::escape::is_unprintable,
 };
 
-/// Rows that a list has before `and n more`.
+/// Number of entries in a list; the rest is `and n more`.
 const MAX_LISTED: usize = 10;
-/// Cells in the table below the fold. GitHub refuses comments of more than 65536 characters.
+/// Number of cells in the folded table. GitHub refuses comments of more than 65536 characters.
 const MAX_CELLS: usize = 150;
-/// Columns of a heat map: more are not readable there.
+/// Maximum number of columns of a heat map that is readable on GitHub.
 const MAX_COLUMNS: usize = 25;
 
 /// The whole report. The commands in it name the folder of the run `RUN`, so that the same events
@@ -39,7 +39,7 @@ pub(crate) fn render(summary: &Summary) -> String {
     out
 }
 
-/// The verdict, and how much was run.
+/// The verdict, and the facts on the run.
 fn headline(summary: &Summary) -> String {
     let facts = headline::facts(summary).join(" · ");
     if headline::has_no_verdict(summary) {
@@ -48,8 +48,8 @@ fn headline(summary: &Summary) -> String {
     format!("{} harness: {facts}", sign(summary.verdict))
 }
 
-fn sign(judgement: Verdict) -> &'static str {
-    match judgement {
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "✅",
         Verdict::Fail => "❌",
         Verdict::Inconclusive => "❔",
@@ -76,12 +76,11 @@ impl ScenarioSection<'_> {
         let _infallible = writeln!(out, "{} · seed {seed} · {trials}", code(file));
         let map = self.heat_map();
         let cells = self.cells();
-        let folded = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
-        let overview = match (&*map, self.scenario.cells.len()) {
-            ("", 0..=MAX_LISTED) => [cells, String::new()],
-            _ => [map, folded],
+        let all = if cells.is_empty() { String::new() } else { fold(&self.how_many(), &cells) };
+        let (overview, folded) = match (&*map, self.scenario.cells.len()) {
+            ("", 0..=MAX_LISTED) => (cells, String::new()),
+            _ => (map, all),
         };
-        let [overview, folded] = overview;
         let sections = [
             self.expectations(),
             overview,
@@ -101,22 +100,23 @@ impl ScenarioSection<'_> {
 
     fn expectations(&self) -> String {
         let rows = self.scenario.expectations.iter().map(|expectation| {
-            let finding = ExpectationText::of(expectation, &self.labels);
-            let remark = if finding.remark.is_empty() {
+            let text = ExpectationText::of(expectation, &self.labels);
+            let remark = if text.remark.is_empty() {
                 String::new()
             } else {
-                format!("<br>{}", escaped(&finding.remark))
+                format!("<br>{}", escaped(&text.remark))
             };
-            let measured = format!("{}{remark}", escaped(&finding.measured));
-            let expected = code(&finding.expected);
-            [sign(finding.verdict).to_owned(), measured, expected, escaped(&finding.condition)]
+            let measured = format!("{}{remark}", escaped(&text.measured));
+            let expected = code(&text.expected);
+            [sign(text.verdict).to_owned(), measured, expected, escaped(&text.condition)]
         });
         table(&["", "measured", "expected", "where"], rows.collect())
     }
 
     fn heat_map(&self) -> String {
-        let Some(grid) = Grid::of(self.scenario) else { return String::new() };
-        let grid = if grid.columns.len() > MAX_COLUMNS { grid.transposed() } else { grid };
+        let Some(upright) = Grid::of(self.scenario) else { return String::new() };
+        let too_wide = upright.columns.len() > MAX_COLUMNS;
+        let grid = if too_wide { upright.transposed() } else { upright };
         if grid.columns.len() > MAX_COLUMNS {
             return String::new();
         }
@@ -124,7 +124,11 @@ impl ScenarioSection<'_> {
         let corner = format!("{} ↓ {} →", names[grid.row_path], names[grid.column_path]);
         let heads: Vec<_> = [escaped(&corner)]
             .into_iter()
-            .chain(short_values(&grid.columns).iter().map(|it| escaped(it)))
+            .chain(
+                short_values(&grid.columns)
+                    .iter()
+                    .map(|value| escaped(value)),
+            )
             .collect();
         let row_names = short_values(&grid.rows);
         let rows = row_names.iter().zip(&grid.cells).map(|(row, cells)| {
@@ -216,8 +220,8 @@ impl ScenarioSection<'_> {
         let lines = self.labels.causes(of).into_iter().map(|cause| {
             let at = self.labels.at_cell(cause.cell);
             let trial = self.labels.trial(cause.cell, cause.first.trial);
-            let CauseSummary { kind, evidence, .. } = cause.first;
-            let evidence = evidence.trim_end_matches('.');
+            let CauseSummary { kind, .. } = cause.first;
+            let evidence = cause.first.evidence.trim_end_matches('.');
             let colon = if evidence.is_empty() { "" } else { ": " };
             let text = escaped(&format!("{colon}{evidence} (trial {trial}{at})"));
             format!("{} × **{}**{text}", cause.count, escaped(kind))
@@ -281,7 +285,7 @@ fn fold(title: &str, text: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{text}\n</details>\n")
 }
 
-/// Text as it is, whatever Markdown, HTML and tables would make of it.
+/// Text with the characters escaped that are special in Markdown, HTML and tables.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
@@ -300,11 +304,12 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Text in the font of code, which keeps everything but what ends it, and the table's bar.
+/// Text as inline code. Backticks, which would end the code, and control characters are left out;
+/// the bar of tables is escaped.
 fn code(text: &str) -> String {
     let text: String = text
         .chars()
-        .filter(|it| *it != '`' && !is_unprintable(*it))
+        .filter(|character| *character != '`' && !is_unprintable(*character))
         .collect();
     format!("`{}`", text.replace('|', "\\|"))
 }

@@ -1,8 +1,8 @@
-//! How far a run is, on stderr.
+//! Progress of a run, on stderr.
 //!
-//! A bar that redraws itself on a terminal; elsewhere, as in the log of a CI job, a plain line
-//! every [`LINE_EVERY`]. No thread is started: what is shown changes when an event or a tick
-//! comes in, so the user namespace can still be entered while a bar exists.
+//! On a terminal, the progress is a bar that is redrawn; elsewhere, as in the log of a CI job, a
+//! plain line every [`LINE_EVERY`]. The display is updated by events and ticks only. It starts no
+//! thread, so that the user namespace can still be entered while a bar exists.
 
 use std::{collections::BTreeSet, io::Write, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::{
 /// Pause between plain lines.
 pub(crate) const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// The bar; the message gives way on a narrow terminal.
+/// Layout of the bar. On a narrow terminal, the message is cut.
 const TEMPLATE: &str = "{bar:24} {wide_msg}";
 
-/// Counts of a run so far: what both forms show.
+/// Counts of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Trials to run.
@@ -34,14 +34,14 @@ pub(crate) struct Counts {
     pub successes: u64,
     /// Trials that failed.
     pub failures: u64,
-    /// Trials the bench itself spoiled.
+    /// Trials with an error of the bench.
     pub errors: u64,
-    /// Cells that have had a trial, by scenario and cell.
+    /// Cells with at least one finished trial, by scenario and cell.
     reached: BTreeSet<(usize, usize)>,
 }
 
 impl Counts {
-    /// Nothing done yet of so many trials in so many cells.
+    /// Counts at the start of a run of `total` trials in `cells` cells.
     pub(crate) fn new(total: u64, cells: u64) -> Self {
         Self { total, cells, ..Self::default() }
     }
@@ -62,13 +62,13 @@ impl Counts {
         }
     }
 
-    /// Trials over.
+    /// Number of finished trials.
     pub(crate) fn done(&self) -> u64 {
         self.successes + self.failures + self.errors
     }
 
-    /// Time left if the rest takes as long for each trial as those so far; unknown before the
-    /// first.
+    /// Estimated remaining time, from the mean time of a trial so far; `None` before the first
+    /// trial.
     pub(crate) fn remaining(&self, elapsed: Duration) -> Option<Duration> {
         let done = self.done();
         let left = self.total.saturating_sub(done);
@@ -115,12 +115,12 @@ impl<W: Write> Progress<W> {
         Self { counts, display: Display::Bar(bar) }
     }
 
-    /// Writes plain lines to `out`; a line that cannot be written is lost, the run goes on.
+    /// Writes plain lines to `out`. If a line cannot be written, the run continues without it.
     pub(crate) fn lines(counts: Counts, out: W) -> Self {
         Self { counts, display: Display::Lines { out, next: LINE_EVERY } }
     }
 
-    /// Takes the bar away: the report follows.
+    /// Removes the bar. The report follows.
     pub(crate) fn finish(self) {
         if let Display::Bar(bar) = self.display {
             bar.finish_and_clear();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_is_done_and_how_long_it_still_takes() {
+    fn a_line_has_counts_and_remaining_time() {
         insta::assert_snapshot!(
             counts().line(seconds(6)),
             @"120/2000 trials, cell 2/10, 118 ok, 2 failed, 94.0 s left"
@@ -207,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_bench_are_shown_once_there_are_any() {
+    fn errors_of_the_bench_are_shown_if_there_are_any() {
         let mut counts = counts();
         counts.add(&event(trial(1, 120, Outcome::Error)));
         assert!(counts.line(seconds(6)).contains("2 failed, 1 bench error,"));
     }
 
     #[test]
-    fn nothing_is_foretold_before_the_first_trial() {
+    fn there_is_no_remaining_time_before_the_first_trial() {
         let counts = Counts::new(10, 1);
         assert_eq!(counts.remaining(seconds(6)), None);
         assert_eq!(counts.line(seconds(6)), "0/10 trials, cell 0/1, 0 ok, 0 failed");

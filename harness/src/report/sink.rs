@@ -9,15 +9,15 @@ pub(crate) type SinkError = Box<dyn Error + Send + Sync>;
 
 /// Receiver of the events of a run, in their order.
 pub(crate) trait Sink {
-    /// Takes an event; `elapsed` is the time since the start of the run.
+    /// Receives an event; `elapsed` is the time since the start of the run.
     ///
     /// # Errors
     /// The event cannot be kept. The run then ends, and no further sink gets the event.
     fn event(&mut self, event: &Event, elapsed: Duration) -> Result<(), SinkError>;
 
-    /// Takes note of the time; called about once a second.
+    /// Receives the time, about once a second.
     fn tick(&mut self, _elapsed: Duration) {}
 
-    /// Takes a message for the user.
+    /// Receives a message for the user.
     fn message(&mut self, _text: &str) {}
 }

@@ -1,4 +1,4 @@
-//! The figures of a run: what `summary.json` holds, and what every human report shows.
+//! Figures of a run: the content of `summary.json`, and the source of all other reports.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub(crate) const SCHEMA: u32 = 1;
 /// The format as a JSON Schema.
 pub(crate) const JSON_SCHEMA: &str = include_str!("../../schemas/summary.json");
 
-/// The figures of a run.
+/// Summary of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Summary {
@@ -30,23 +30,23 @@ pub(crate) struct Summary {
     /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
-    /// How many labs could stand at once: time figures mean little with many.
+    /// Maximum of labs at the same time; with many labs, measured times mean little.
     pub jobs: usize,
-    /// Whether the run came to its end.
+    /// How the run ended.
     pub state: RunState,
     /// Duration of the run in seconds; unknown if it was killed.
     pub elapsed_s: Option<f64>,
-    /// How often building a lab had to be tried again; unknown if the run was killed.
+    /// Number of times that building a lab was tried again; unknown if the run was killed.
     pub lab_retries: Option<u32>,
-    /// All expectations of all scenarios together.
+    /// Verdict on all expectations of all scenarios.
     pub verdict: Verdict,
     /// The scenarios, in the order of the command line.
     pub scenarios: Vec<ScenarioSummary>,
 }
 
 impl Summary {
-    /// Exit by the expectations. A run that was cut short is inconclusive at best: the trials that
-    /// were not run might have gone otherwise.
+    /// Exit code of the run. A run that was cut short is inconclusive at best, since the missing
+    /// trials might fail.
     pub(crate) fn exit(&self) -> Exit {
         match (self.verdict, self.state) {
             (Verdict::Fail, _) => Exit::Failed,
@@ -57,16 +57,16 @@ impl Summary {
     }
 }
 
-/// What is known of an expectation; the greater one decides for the whole.
+/// Result of an expectation. Of several verdicts, the greatest decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Verdict {
-    /// It holds.
+    /// The expectation holds.
     Pass,
-    /// The trials do not decide it.
+    /// The trials do not decide the expectation.
     Inconclusive,
-    /// It does not hold.
+    /// The expectation does not hold.
     Fail,
 }
 
@@ -76,23 +76,23 @@ impl Named for Verdict {
 }
 
 impl Verdict {
-    /// The verdict of a whole from those of its parts: one failure fails it, else one
-    /// inconclusive part leaves it open. `None` without parts.
+    /// The verdict of a whole: `Fail` if one part fails, otherwise `Inconclusive` if one part is
+    /// inconclusive. `None` without parts.
     pub(crate) fn of_all(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
         parts.into_iter().max()
     }
 }
 
-/// Whether a run came to its end.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RunState {
-    /// It ended by itself.
+    /// All trials were run.
     Finished,
-    /// A signal cut it short; what ran is complete.
+    /// A signal cut the run short; the trials in the log are complete.
     Interrupted,
-    /// The log has no end: the harness was killed, or still runs.
+    /// The log has no end: the harness was killed, or is still running.
     Unfinished,
 }
 
@@ -102,19 +102,20 @@ pub(crate) enum RunState {
 pub(crate) struct ScenarioSummary {
     /// Name, unique within the run.
     pub name: String,
-    /// Path of its file, as given.
+    /// Path of the scenario file, as given.
     pub file: String,
-    /// What it asks.
+    /// Question that the scenario answers.
     pub question: Option<String>,
     /// Run seed.
     pub seed: u64,
     /// Trials planned in each cell; an interrupted run has fewer.
     pub trials_per_cell: u32,
-    /// When a cell has had enough trials, if that is not their number: then `trials_per_cell` is
-    /// the least.
+    /// Precision at which a cell has had enough trials, if the scenario has one; `trials_per_cell`
+    /// is then the minimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<PrecisionPlan>,
-    /// Its expectations together. Without any it passes, unless a cell gave nothing but errors.
+    /// Verdict on all expectations. A scenario without expectations passes, unless a cell has
+    /// nothing but errors of the bench.
     pub verdict: Verdict,
     /// Cells in the order of the sweep.
     pub cells: Vec<CellSummary>,
@@ -126,7 +127,7 @@ pub(crate) struct ScenarioSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CellSummary {
-    /// Swept path and its value; empty without a sweep.
+    /// Swept paths with their values; empty without a sweep.
     pub values: Vec<Assignment>,
     /// Round-trip time of the configured delays, in milliseconds.
     pub rtt_ms: f64,
@@ -136,66 +137,66 @@ pub(crate) struct CellSummary {
     pub successes: u64,
     /// Trials that failed.
     pub failures: u64,
-    /// Trials the bench itself spoiled; never in the rate.
+    /// Trials in which the bench itself failed; never in the rate.
     pub errors: u64,
-    /// Trials the bench disturbed; they count by their verdict like the others.
+    /// Trials that the bench disturbed; they count by their outcome like all others.
     pub disturbed: u64,
-    /// Successes among successes and failures, from 0 to 1; absent if there are neither.
+    /// Share of successes in successes and failures, from 0 to 1; absent without either.
     pub rate: Option<f64>,
     /// 95 % interval of the rate.
     pub interval: Interval,
     /// Times of the successes.
     pub times: TimesSummary,
-    /// Median, over both peers of all trials with a verdict, of the time from start to first SYN,
-    /// in milliseconds.
+    /// Median of the time from the start of a peer to its first SYN, in milliseconds, over both
+    /// peers of all successes and failures.
     pub spawn_to_syn_p50_ms: Option<f64>,
-    /// What the successes cost.
+    /// Costs of the successes.
     #[serde(default)]
     pub cost: CostSummary,
-    /// What the failures cost: mostly until the peers gave up.
+    /// Costs of the failures, mostly until the peers gave up.
     #[serde(default)]
     pub cost_of_failures: CostSummary,
-    /// What theory says of the trials with a verdict.
+    /// Predictions for the successes and failures.
     pub theory: TheorySummary,
-    /// Why trials failed, most frequent first.
+    /// Causes of the failures, most frequent first.
     pub failure_causes: Vec<CauseSummary>,
-    /// Why trials could not be judged, most frequent first.
+    /// Causes of the errors, most frequent first.
     pub error_causes: Vec<CauseSummary>,
-    /// How the bench disturbed trials, most frequent first, at most
-    /// [`CellSummary::MAX_DISTURBANCES`]: their text is free, so all may differ.
+    /// Disturbances by the bench, most frequent first, at most [`CellSummary::MAX_DISTURBANCES`]:
+    /// their texts are free, so that all may differ.
     pub disturbances: Vec<CauseSummary>,
-    /// The worst lateness of the bench in any trial.
+    /// Worst lateness of the bench in any trial.
     pub worst_lateness: BenchLateness,
-    /// The expectations that apply to this cell together; absent if none does.
+    /// Verdict of all expectations on this cell; absent without any.
     pub verdict: Option<Verdict>,
 }
 
 impl CellSummary {
-    /// How many kinds of disturbance are listed.
+    /// Maximum of listed disturbances.
     pub(crate) const MAX_DISTURBANCES: usize = 10;
 
-    /// Trials with a verdict: those in the rate.
+    /// Number of trials in the rate: successes and failures.
     pub(crate) fn rated(&self) -> u64 {
         self.successes + self.failures
     }
 
-    /// Whether trials were run, but every one ended in an error of the bench.
+    /// Whether there are trials, and all ended in an error of the bench.
     pub(crate) fn has_only_errors(&self) -> bool {
         self.trials > 0 && self.rated() == 0
     }
 }
 
-/// Times of the successes, in milliseconds from the later peer's first SYN on the WAN; each is
-/// absent where no success had it.
+/// Times of the successes, in milliseconds from the later peer's first SYN on the WAN. A time that
+/// no success has is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TimesSummary {
-    /// The first port up on either side.
+    /// First port up on either side.
     #[serde(default)]
     pub up_ms: Option<Quantiles>,
-    /// The first port up on both sides.
+    /// First port up on both sides.
     pub connected_ms: Option<Quantiles>,
-    /// Both sides know which connection it is.
+    /// Both sides know the chosen connection.
     pub chosen_ms: Option<Quantiles>,
     /// Bytes may flow on both sides.
     pub returned_ms: Option<Quantiles>,
@@ -216,29 +217,29 @@ impl From<PerMoment<Option<Quantiles>>> for TimesSummary {
     }
 }
 
-/// What trials cost the busier peer of each; errors of the bench are left out.
+/// Costs of the busier peer of each trial, without errors of the bench.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CostSummary {
-    /// SYNs that it sent on the WAN; absent without trials.
+    /// SYNs that the peer sent on the WAN; absent without trials.
     pub syns: Option<Typical>,
-    /// Processor time of its process in milliseconds, in user and kernel mode, as the kernel tells it;
-    /// absent where that is not known.
+    /// Processor time of the peer's process in milliseconds, in user and kernel mode, as counted by
+    /// the kernel; absent if unknown.
     pub cpu_ms: Option<Typical>,
 }
 
-/// The median and the greatest of some figures.
+/// Median and maximum of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Typical {
-    /// The median.
+    /// Median.
     pub p50: f64,
-    /// The greatest.
+    /// Maximum.
     pub max: f64,
 }
 
 impl Typical {
-    /// Those of a sample in any order; `None` of an empty one.
+    /// Median and maximum of a sample in any order; `None` of an empty sample.
     pub(crate) fn of(sample: &[f64]) -> Option<Self> {
         let mut sorted = sample.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -246,65 +247,65 @@ impl Typical {
     }
 }
 
-/// What theory says of the trials with a verdict; errors of the bench are left out.
+/// Predictions for trials, without errors of the bench.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TheorySummary {
-    /// Trials that must succeed.
+    /// Trials that must succeed by theory.
     pub should: u64,
-    /// Trials that must fail.
+    /// Trials that must fail by theory.
     pub should_not: u64,
-    /// Trials theory does not decide.
+    /// Trials that theory does not decide.
     pub depends: u64,
-    /// Trials that failed though they should not have.
+    /// Trials that failed although they should succeed.
     pub unexpected_failures: Unexpected,
-    /// Trials that succeeded though they should not have.
+    /// Trials that succeeded although they should fail.
     pub unexpected_successes: Unexpected,
 }
 
 impl TheorySummary {
-    /// Trials that theory decides.
+    /// Number of trials that theory decides.
     pub(crate) fn decided(&self) -> u64 {
         self.should + self.should_not
     }
 
-    /// Trials that failed as theory says.
+    /// Number of trials that failed as predicted.
     pub(crate) fn predicted_failures(&self) -> u64 {
         self.should_not - self.unexpected_successes.count
     }
 
-    /// Trials that went otherwise than theory says.
+    /// Number of trials that did not end as predicted.
     pub(crate) fn unexpected(&self) -> u64 {
         self.unexpected_failures.count + self.unexpected_successes.count
     }
 }
 
-/// Trials that went against theory.
+/// Trials that did not end as predicted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Unexpected {
-    /// How many.
+    /// Number of trials.
     pub count: u64,
-    /// The first of their indices within the cell, at most [`Unexpected::MAX_TRIALS`].
+    /// The first indices of these trials within the cell, at most [`Unexpected::MAX_TRIALS`].
     pub trials: Vec<u32>,
 }
 
 impl Unexpected {
-    /// How many indices are listed.
+    /// Maximum of listed indices.
     pub(crate) const MAX_TRIALS: usize = 5;
 }
 
-/// One cause and how often it was found.
+/// One cause of some trials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CauseSummary {
-    /// Short name; for a disturbance its description.
+    /// Short name; the description for a disturbance.
     pub kind: String,
-    /// How many trials.
+    /// Number of trials.
     pub count: u64,
-    /// The first of them by index within the cell.
+    /// First trial by index within the cell.
     pub trial: u32,
-    /// The evidence of that trial.
+    /// Evidence of the first trial.
     pub evidence: String,
 }
 
@@ -312,19 +313,19 @@ pub(crate) struct CauseSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ExpectationSummary {
-    /// Cells whose values are among these; empty for every cell.
+    /// Conditions that select the cells; empty for all cells.
     #[serde(rename = "where")]
     pub filter: Vec<Filter>,
-    /// What must hold in each cell: `>= 0.95` and `theory` are on its successes, others begin with
-    /// what they are on, such as `connected_ms p50 <= 54.5`.
+    /// Criterion for each cell: `>= 0.95` and `theory` are on the successes, others begin with
+    /// their subject, such as `connected_ms p50 <= 54.5`.
     #[serde(alias = "success")]
     pub expected: String,
-    /// Its line in the scenario's own file, from 1; absent where it comes from another one.
+    /// Line in the scenario's own file, from 1; absent for an expectation of another file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// Over all its cells; inconclusive if it applies to none.
+    /// Verdict on all cells; inconclusive without cells.
     pub verdict: Verdict,
-    /// The cells it applies to.
+    /// Cells to which the expectation applies.
     pub cells: Vec<JudgedCell>,
 }
 
@@ -334,24 +335,24 @@ pub(crate) struct ExpectationSummary {
 pub(crate) struct JudgedCell {
     /// Index into [`ScenarioSummary::cells`].
     pub cell: usize,
-    /// Whether the expectation holds there; absent where it is on theory, which decides none of the
-    /// cell's trials though it does decide others.
+    /// Verdict on the cell. Absent if the expectation is on theory, and theory decides trials of
+    /// other cells but none of this cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// The figure that was judged; absent where there was none, or each trial was judged.
+    /// Figure that was compared with the bound; absent without values, or if each trial is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
 }
 
-/// The figure that a bound was compared with.
+/// Figure that is compared with a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Measured {
-    /// What it is: a share from 0 to 1, a time in the unit of the criterion.
+    /// The figure: a share from 0 to 1, or a time in the unit of the criterion.
     pub value: f64,
-    /// Its 95 % interval; an end is absent where the trials are too few to tell.
+    /// 95 % interval of the figure; an end is absent if the trials are too few to tell.
     pub interval: Bounds,
-    /// How many trials it comes from.
+    /// Number of trials behind the figure.
     pub count: u64,
 }
 

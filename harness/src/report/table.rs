@@ -13,8 +13,9 @@ use crate::{
     },
 };
 
-/// Cells of a scenario in the richest layout that fits: one table, with intervals of the quantiles
-/// and medians in RTTs or without, else one of rates and one of times. Each line ends in a line feed.
+/// Table of a scenario's cells in the most detailed layout that fits. One table is preferred; two,
+/// one of rates and one of times, are used if one is too wide. Intervals of the quantiles and
+/// medians in RTTs are left out first. Each line ends in a line feed.
 pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
     let mut values = value_columns(&swept);
@@ -22,7 +23,7 @@ pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     let (values, rates, verdicts) =
         (&values[..], &rate_columns(cells)[..], &verdict_columns(cells)[..]);
     let [full, rich, plain] = [Detail::Intervals, Detail::RoundTrips, Detail::Quantiles]
-        .map(|it| time_columns(cells, it));
+        .map(|detail| time_columns(cells, detail));
     let layouts = [
         vec![[values, rates, &full, verdicts].concat()],
         vec![[values, rates, &rich, verdicts].concat()],
@@ -39,10 +40,10 @@ pub(super) fn render(cells: &[CellSummary], style: Style) -> String {
     rendered.collect::<Vec<_>>().join("\n")
 }
 
-/// What the trials of each cell cost the busier peer; empty if nothing is known of it.
+/// Table of what the trials of each cell cost the busier peer; empty if no cost is known.
 pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
     let swept: Vec<&[Assignment]> = cells.iter().map(|cell| &cell.values[..]).collect();
-    let figures: [([&str; 2], Cost, Show); 4] = [
+    let figures: [([&str; 2], SelectCost, FormatNumber); 4] = [
         (["success", "SYNs"], |cell| cell.cost.syns, |value| format!("{value}")),
         (["success", "CPU ms"], |cell| cell.cost.cpu_ms, milliseconds),
         (["failure", "SYNs"], |cell| cell.cost_of_failures.syns, |value| format!("{value}")),
@@ -66,26 +67,32 @@ pub(super) fn costs(cells: &[CellSummary], style: Style) -> String {
     plain(&[value_columns(&swept), figures].concat(), style)
 }
 
-/// A cost figure of a cell, and how it is shown.
-type Cost = fn(&CellSummary) -> Option<Typical>;
-type Show = fn(f64) -> String;
+/// Selects a cost of a cell.
+type SelectCost = fn(&CellSummary) -> Option<Typical>;
+/// Formats a number.
+type FormatNumber = fn(f64) -> String;
 
 /// A column for each swept path.
 pub(super) fn value_columns(cells: &[&[Assignment]]) -> Vec<Column> {
     let Some(first) = cells.first() else { return Vec::new() };
-    let paths: Vec<_> = first.iter().map(|it| it.path.as_str()).collect();
+    let paths: Vec<_> = first
+        .iter()
+        .map(|assignment| assignment.path.as_str())
+        .collect();
     let names = short_names(&paths);
     let column = |(index, name): (usize, &String)| {
-        let values = || cells.iter().filter_map(|cell| cell.get(index));
-        let numeric = values().all(|it| it.value.is_number());
-        let cells = short_values(&values().map(|it| &it.value).collect::<Vec<_>>());
+        let values: Vec<_> = cells
+            .iter()
+            .filter_map(|cell| Some(&cell.get(index)?.value))
+            .collect();
+        let numeric = values.iter().all(|value| value.is_number());
         let column = if numeric { Column::right } else { Column::left };
-        column(two_lines(name), cells)
+        column(two_lines(name), short_values(&values))
     };
     names.iter().enumerate().map(column).collect()
 }
 
-/// The round-trip times, where they differ.
+/// Column of the round-trip times, if they differ.
 fn rtt_column(cells: &[CellSummary]) -> Option<Column> {
     let first = cells.first()?;
     cells
@@ -105,12 +112,12 @@ fn rate_columns(cells: &[CellSummary]) -> Vec<Column> {
         let predictions = cells.iter().map(prediction).collect();
         columns.push(Column::right(["theory", "says"], predictions));
     }
-    let otherwise = cells.iter().map(|cell| cell.theory.unexpected());
-    columns.extend(count_column(["against", "theory"], otherwise));
+    let unexpected = cells.iter().map(|cell| cell.theory.unexpected());
+    columns.extend(count_column(["against", "theory"], unexpected));
     columns
 }
 
-/// A column of what should not be; none if all is well, which is the common case and needs the room.
+/// Column of a number of anomalies; none if all are 0, which is the common case and saves room.
 fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option<Column> {
     let counts: Vec<_> = counts.collect();
     let cells = counts.iter().map(u64::to_string).collect();
@@ -120,7 +127,7 @@ fn count_column(heading: [&str; 2], counts: impl Iterator<Item = u64>) -> Option
         .then(|| Column::right(heading, cells))
 }
 
-/// Counts, rates and intervals, each aligned by itself.
+/// Counts, rates and intervals of all cells, each part aligned.
 fn rates(cells: &[CellSummary]) -> Vec<String> {
     let parts: Vec<_> = cells
         .iter()
@@ -145,7 +152,7 @@ fn rates(cells: &[CellSummary]) -> Vec<String> {
     parts.iter().zip(cells).map(line).collect()
 }
 
-/// The rate theory predicts: from the trials that should succeed to those that may.
+/// The predicted rate: from the trials that should succeed to those that may.
 fn prediction(cell: &CellSummary) -> String {
     let judged = cell.rated() as f64;
     let theory = &cell.theory;
@@ -164,7 +171,7 @@ fn prediction(cell: &CellSummary) -> String {
 /// Selects the quantiles of a time.
 type SelectQuantiles = fn(&CellSummary) -> Option<Quantiles>;
 
-/// How much is told of times.
+/// Level of detail for times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     /// The three quantiles.
@@ -188,7 +195,8 @@ fn time_columns(cells: &[CellSummary], detail: Detail) -> Vec<Column> {
         .collect()
 }
 
-/// Quantiles side by side, aligned under their names, with the median in RTTs if wanted.
+/// Column of the quantiles of a time, each aligned under its name, with the median in RTTs if
+/// `detail` includes it.
 fn time_column(
     name: &str,
     select: SelectQuantiles,
@@ -213,9 +221,15 @@ fn time_column(
         }
         parts
     };
-    let names = ["p50", "p90", "p99", "p50/RTT"].map(str::to_owned);
-    let names = names[..if detail >= Detail::RoundTrips { 4 } else { 3 }].to_vec();
-    let rows: Vec<_> = [names].into_iter().chain(cells.iter().map(parts)).collect();
+    let names: &[&str] = match detail {
+        Detail::Quantiles => &["p50", "p90", "p99"],
+        Detail::RoundTrips | Detail::Intervals => &["p50", "p90", "p99", "p50/RTT"],
+    };
+    let heading: Vec<_> = names.iter().copied().map(str::to_owned).collect();
+    let rows: Vec<_> = [heading]
+        .into_iter()
+        .chain(cells.iter().map(parts))
+        .collect();
     let width = |index: usize| {
         rows.iter()
             .filter_map(|row| row.get(index))
@@ -230,11 +244,11 @@ fn time_column(
         if row.is_empty() { NONE.to_owned() } else { aligned.collect::<Vec<_>>().join(" ") }
     };
     let mut lines: Vec<_> = rows.iter().map(join).collect();
-    let names = lines.remove(0);
-    Column::right([name.to_owned(), names], lines)
+    let aligned_names = lines.remove(0);
+    Column::right([name.to_owned(), aligned_names], lines)
 }
 
-/// `[51–53]`, or what little so few values tell.
+/// An interval: `[51–53]`. `?` is an end that a small sample leaves open.
 fn interval(bounds: Bounds) -> String {
     match (bounds.low, bounds.high) {
         (Some(low), Some(high)) => format!("[{}–{}]", milliseconds(low), milliseconds(high)),
@@ -255,18 +269,18 @@ fn verdict_columns(cells: &[CellSummary]) -> Vec<Column> {
     vec![Column::left(["verdict", ""], words)]
 }
 
-/// A judgement in one word; the one that matters most stands out without colours too.
-pub(super) fn word(judgement: Verdict) -> &'static str {
-    match judgement {
+/// A verdict in one word. A failure is in capitals, so that it is conspicuous without colours too.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
         Verdict::Inconclusive => "inconclusive",
     }
 }
 
-/// The ink of a judgement.
-pub(super) fn ink(judgement: Verdict) -> Ink {
-    match judgement {
+/// The ink of a verdict.
+pub(super) fn ink(verdict: Verdict) -> Ink {
+    match verdict {
         Verdict::Pass => Ink::Good,
         Verdict::Fail => Ink::Bad,
         Verdict::Inconclusive => Ink::Doubtful,

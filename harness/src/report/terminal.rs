@@ -1,8 +1,8 @@
-//! The report for people, in a terminal or a log of a CI job.
+//! Text report of a run, for a terminal or the log of a CI job.
 //!
-//! For each scenario the question, the table of its cells, then what deserves attention: each
-//! expectation with what was measured, trials against theory, the causes of failures, and
-//! what the bench itself did wrong. The last line is the verdict on everything.
+//! For each scenario: the question, the table of cells, each expectation with the measured value,
+//! trials against theory, causes of failures, and faults of the bench. The last line is the verdict
+//! on the whole run.
 
 mod heat_map;
 
@@ -28,23 +28,23 @@ use crate::{
     },
 };
 
-/// Kinds of cause, and cells, that are listed before `and n more`.
+/// Number of entries in a list; the rest is `and n more`.
 const MAX_LISTED: usize = 8;
 
 /// Subject and verb of a sentence on further cells.
 const CALLS: (&str, &str) = ("more cell calls", "more cells call");
 
-/// Cells that the table lists where a heat map shows them all.
+/// Number of cells in the table if a heat map shows all cells.
 const MAX_ROWS: usize = 40;
 
-/// How to show a run.
+/// Options of the report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
-    /// Where the run is kept: for the last line and for commands.
+    /// Folder of the run, for the last line and for commands.
     pub folder: Option<&'a Path>,
-    /// Width, colours, characters.
+    /// Abilities of the terminal.
     pub style: Style,
-    /// Whether the table lists all cells even where a heat map shows them, and what they cost.
+    /// Whether the table lists all cells beside a heat map, and costs are shown in any case.
     pub full: bool,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn render(summary: &Summary, view: View<'_>) -> String {
     style.encode(out)
 }
 
-/// One scenario and what its parts need in common.
+/// Report of one scenario.
 struct ScenarioReport<'a> {
     scenario: &'a ScenarioSummary,
     style: Style,
@@ -110,8 +110,8 @@ impl<'a> ScenarioReport<'a> {
         out
     }
 
-    /// The table, and what it leaves out: where a heat map shows all cells and they are many, it has
-    /// those alone that call for attention.
+    /// The table, and a sentence on the cells that the table leaves out. If a heat map shows more
+    /// than [`MAX_ROWS`] cells, the table contains only those that call for attention.
     fn table(&self, has_map: bool) -> (String, String) {
         let cells = &self.scenario.cells;
         let all = || table::render(cells, self.style);
@@ -124,7 +124,7 @@ impl<'a> ScenarioReport<'a> {
             .filter(|(_, cell)| calls_for_attention(cell))
             .collect();
         let remarkable = shown.len();
-        // The worst stay if not all can, in their order.
+        // The worst cells are kept, in their original order.
         shown.sort_by_key(|(_, cell)| Mark::of(cell));
         shown.truncate(MAX_ROWS);
         shown.sort_by_key(|(index, _)| *index);
@@ -149,11 +149,15 @@ impl<'a> ScenarioReport<'a> {
         (table, paragraph("", &more, self.style.width))
     }
 
-    /// What it cost the peers: where different subjects are compared, and in a full report.
+    /// Costs of the peers, if subjects are compared or the report is full.
     fn costs(&self) -> String {
         let cells = &self.scenario.cells;
         let swept = cells.first().map_or(&[][..], |cell| &cell.values);
-        if !self.view.full && swept.iter().all(|it| it.path != "subject.command") {
+        if !self.view.full
+            && swept
+                .iter()
+                .all(|assignment| assignment.path != "subject.command")
+        {
             return String::new();
         }
         match table::costs(cells, self.style) {
@@ -217,21 +221,21 @@ impl<'a> ScenarioReport<'a> {
             .scenario
             .expectations
             .iter()
-            .map(|it| self.expectation(it))
+            .map(|expectation| self.expectation(expectation))
             .collect();
         if all.is_empty() { all } else { self.title("Expectations") + &all }
     }
 
     fn expectation(&self, expectation: &ExpectationSummary) -> String {
-        let finding = ExpectationText::of(expectation, &self.labels);
-        let verdict = word(finding.verdict);
+        let text = ExpectationText::of(expectation, &self.labels);
+        let verdict = word(text.verdict);
         let indent = format!("  {:14}", "");
         let first = format!("  {verdict:14}");
-        let mut out = paragraph(&first, &finding.sentence(), self.style.width);
-        if !finding.remark.is_empty() {
-            out.push_str(&paragraph(&indent, &finding.remark, self.style.width));
+        let mut out = paragraph(&first, &text.sentence(), self.style.width);
+        if !text.remark.is_empty() {
+            out.push_str(&paragraph(&indent, &text.remark, self.style.width));
         }
-        out.replacen(verdict, &self.style.paint(ink(finding.verdict), verdict), 1)
+        out.replacen(verdict, &self.style.paint(ink(text.verdict), verdict), 1)
     }
 
     fn against_theory(&self) -> String {
@@ -253,8 +257,8 @@ impl<'a> ScenarioReport<'a> {
             .into_iter()
             .map(|CauseCount { count, cell, first }| {
                 let CauseSummary { kind, trial, evidence, .. } = first;
-                let trial = self.labels.trial(cell, *trial);
-                let example = format!("trial {trial}{}", self.labels.at_cell(cell));
+                let id = self.labels.trial(cell, *trial);
+                let example = format!("trial {id}{}", self.labels.at_cell(cell));
                 let text = match evidence.trim_end_matches('.') {
                     "" => format!("{kind} ({example})"),
                     evidence => format!("{kind}: {evidence} ({example})"),
@@ -275,13 +279,14 @@ impl<'a> ScenarioReport<'a> {
             .iter()
             .map(|cell| cell.theory.predicted_failures())
             .sum();
-        let parts = [
+        let counts = [
             (against, "against theory"),
             (predicted, "as theory says"),
             (all - against - predicted, "that it leaves open"),
         ];
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<_> = parts
+        let parts: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
             .map(|(count, which)| format!("{count} {which}"))
             .collect();
         let title = match &parts[..] {
@@ -307,7 +312,7 @@ impl<'a> ScenarioReport<'a> {
     fn replay(&self) -> String {
         let Some(trial) = self.labels.example_trial() else { return String::new() };
         let command = replay(self.view.folder, &trial);
-        // Not wrapped: it is there to be copied.
+        // Not wrapped, so that the command can be copied.
         format!("{}  {command}\n", self.title("To see a trial again, packet by packet"))
     }
 
@@ -324,8 +329,8 @@ impl<'a> ScenarioReport<'a> {
     }
 }
 
-/// Whether a person should look at a cell: it is not as expected, or the bench failed in it. Trials
-/// that the bench disturbed are many on a busy machine, and have a section of their own.
+/// Whether a reader should look at a cell: the result is unexpected, or the bench failed. Disturbed
+/// trials do not count; they are common on a busy machine and have a section of their own.
 fn calls_for_attention(cell: &CellSummary) -> bool {
     Mark::of(cell) != Mark::None || cell.errors > 0 || cell.trials == 0
 }

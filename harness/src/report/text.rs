@@ -1,4 +1,4 @@
-//! Figures and names as every report writes them.
+//! Numbers and names as all reports write them.
 
 use std::collections::BTreeSet;
 
@@ -6,23 +6,24 @@ use serde_json::Value;
 
 use crate::{event::Assignment, stats::wilson, ui::escape::escaped};
 
-/// Longer values of swept paths are cut, with an ellipsis.
+/// Maximum length of the value of a swept path; longer ones are cut, with an ellipsis.
 const MAX_VALUE: usize = 24;
 
-/// Why the rates of a run that was cut short are to be read with care.
+/// Reason why the rates of an incomplete run are biased.
 pub(super) const CUT_SHORT: &str = "trials that were still running are left out. A failure lasts \
     longer than a success, so that the rates are too high, and most so where few trials are over.";
 
-/// A rate in percent, without the sign: `0` and `100` only if exact, else with one digit, and more
-/// where rounding would make an exception disappear: 9999 of 10000 are 99.99.
+/// A rate in percent, without the sign. `0` and `100` are exact. Other rates have one digit after
+/// the point, or more if rounding would give 0 or 100: 9999 of 10000 are 99.99.
 pub(super) fn percent(rate: f64) -> String {
     const MAX_DIGITS: usize = 4;
     if rate == 0.0 || rate == 1.0 {
         return format!("{:.0}", rate * 100.0);
     }
     let text = |digits: usize| format!("{:.digits$}", rate * 100.0);
-    let rounded_away =
-        |text: &String| text.starts_with("100.") || text.chars().all(|it| "0.".contains(it));
+    let rounded_away = |text: &String| {
+        text.starts_with("100.") || text.chars().all(|character| "0.".contains(character))
+    };
     let shown = (1..MAX_DIGITS).map(text).find(|text| !rounded_away(text));
     shown.unwrap_or_else(|| text(MAX_DIGITS))
 }
@@ -37,17 +38,17 @@ pub(super) fn rate_parts(successes: u64, trials: u64) -> [String; 3] {
     ]
 }
 
-/// A rate as it is always shown, with its count and interval: `197/200 98.5 % [95.7–99.5]`.
+/// A rate with its count and interval: `197/200 98.5 % [95.7–99.5]`.
 pub(super) fn rate(successes: u64, trials: u64) -> String {
     if trials == 0 { "no result".to_owned() } else { rate_parts(successes, trials).join(" ") }
 }
 
-/// Milliseconds without the unit, in about three digits.
+/// Milliseconds without the unit, with about three digits.
 pub(super) fn milliseconds(ms: f64) -> String {
     if ms < 9.95 { format!("{ms:.1}") } else { format!("{ms:.0}") }
 }
 
-/// A round-trip time of configured delays, in milliseconds without the unit: round as they are.
+/// A configured round-trip time in milliseconds, without the unit. A whole number stays whole.
 pub(super) fn rtt(ms: f64) -> String {
     if ms.fract() == 0.0 { format!("{ms:.0}") } else { milliseconds(ms) }
 }
@@ -71,9 +72,9 @@ pub(super) fn value(value: &Value) -> String {
     cut(&whole(value), MAX_VALUE)
 }
 
-/// Values of a swept path as [`value`], but as long as it takes to tell them apart.
+/// Values of a swept path like [`value`], but cut only so far that all of them differ.
 pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
-    let texts: Vec<String> = values.iter().map(|it| whole(it)).collect();
+    let texts: Vec<String> = values.iter().map(|value| whole(value)).collect();
     let distinct = |texts: &[String]| texts.iter().collect::<BTreeSet<_>>().len();
     let all = distinct(&texts);
     let longest = texts
@@ -81,7 +82,12 @@ pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
         .map(|text| text.chars().count())
         .max()
         .unwrap_or(0);
-    let cut_to = |length| texts.iter().map(|it| cut(it, length)).collect::<Vec<_>>();
+    let cut_to = |length| {
+        texts
+            .iter()
+            .map(|text| cut(text, length))
+            .collect::<Vec<_>>()
+    };
     let lengths = (MAX_VALUE..longest).step_by(MAX_VALUE / 2).map(cut_to);
     lengths
         .into_iter()
@@ -89,13 +95,16 @@ pub(super) fn short_values(values: &[&Value]) -> Vec<String> {
         .unwrap_or(texts)
 }
 
+/// A value on one line, without a limit.
 fn whole(value: &Value) -> String {
     match value {
         Value::String(text) => escaped(text),
         Value::Object(table) => {
             let name = table.get("name").map(whole);
-            let rest = table.iter().filter(|(key, _)| *key != "name");
-            let rest = rest.map(|(key, value)| format!("{}={}", escaped(key), whole(value)));
+            let rest = table
+                .iter()
+                .filter(|(key, _)| *key != "name")
+                .map(|(key, value)| format!("{}={}", escaped(key), whole(value)));
             name.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
@@ -104,7 +113,7 @@ fn whole(value: &Value) -> String {
     }
 }
 
-/// The text in at most so many columns.
+/// The text in at most `width` columns, with an ellipsis if it is cut.
 pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -115,7 +124,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
         .collect()
 }
 
-/// Short names for swept paths: as many last segments of each as tell it from all others.
+/// Short names for swept paths: the fewest last segments of each path that no other path ends with.
 pub(super) fn short_names(paths: &[&str]) -> Vec<String> {
     paths.iter().map(|path| short_name(path, paths)).collect()
 }
@@ -153,7 +162,7 @@ pub(super) fn two_lines(name: &str) -> [String; 2] {
 pub(super) fn cell_label(values: &[Assignment], names: &[String]) -> String {
     let pairs = values.iter().zip(names);
     pairs
-        .map(|(it, name)| format!("{name} = {}", value(&it.value)))
+        .map(|(assignment, name)| format!("{name} = {}", value(&assignment.value)))
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -163,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_never_hides_the_exception() {
+    fn a_rate_other_than_0_or_1_is_not_rounded_to_0_or_100() {
         assert_eq!(percent(0.985), "98.5");
         assert_eq!(percent(1.0), "100");
         assert_eq!(percent(0.9999), "99.99");
@@ -180,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_as_short_as_they_can_be() {
+    fn names_are_as_short_as_possible() {
         let paths = ["punch.rule", "peer.a.clock_offset_s", "peer.b.clock_offset_s"];
         assert_eq!(short_names(&paths), ["rule", "a.clock_offset_s", "b.clock_offset_s"]);
         assert_eq!(short_names(&["a.nat", "nat"]), ["a.nat", "nat"]);
@@ -206,10 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn values_are_as_long_as_it_takes_to_tell_them_apart() {
+    fn values_are_cut_only_while_they_differ() {
         let tables = ["endpoint-dependent and random", "endpoint-dependent and sequential"];
-        let tables = tables.map(|mapping| serde_json::json!({"mapping": mapping}));
-        let [one, other] = &tables;
+        let [one, other] = &tables.map(|mapping| serde_json::json!({"mapping": mapping}));
         assert_eq!(
             short_values(&[one, other]),
             ["mapping=endpoint-dependent and rand…", "mapping=endpoint-dependent and sequ…"]

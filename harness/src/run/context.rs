@@ -17,7 +17,7 @@ pub(crate) enum ContextError {
     /// This process cannot be found.
     #[error("/proc is not mounted: {0}")]
     Process(io::Error),
-    /// Nothing would notice when the bench stands still.
+    /// The thread that detects stalls cannot be started.
     #[error("no thread can be started: {0}")]
     Stalls(io::Error),
     /// Nothing would run the trials.

@@ -97,7 +97,7 @@ pub(crate) struct PeerRun {
     pub(crate) complaint: String,
     /// End of the process.
     pub(crate) exit: PeerExit,
-    /// Processor time, where the kernel tells.
+    /// Processor time, if the kernel reports it.
     pub(crate) spent: Option<Duration>,
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn run(task: PeerTask<'_>, progress: &SidesDone) -> io::Result<
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     if let Some(stdin) = &mut stdin {
-        // A peer that has ended already reads nothing; its exit tells the reason.
+        // A peer that has ended already reads nothing; its exit has the reason.
         let _ = stdin.write_all(task.sends.as_bytes()).await;
     }
     let side_done = || progress.send_modify(|sides| sides[task.side] = true);
@@ -221,8 +221,11 @@ pub(crate) async fn run(task: PeerTask<'_>, progress: &SidesDone) -> io::Result<
 
 /// The last line that is not empty.
 fn last_line(text: &str) -> &str {
-    let mut lines = text.lines().rev().map(str::trim);
-    lines.find(|line| !line.is_empty()).unwrap_or_default()
+    let lines = || text.lines().rev().filter(|line| !line.trim().is_empty());
+    // The details of a message are indented.
+    let is_head = |line: &&str| !line.starts_with(char::is_whitespace);
+    let last = lines().find(is_head).or_else(|| lines().next());
+    last.unwrap_or_default().trim()
 }
 
 /// Waits for the end of a process: by itself, at `limit`, or [`END_TIMEOUT`] after both sides are

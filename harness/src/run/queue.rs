@@ -1,9 +1,9 @@
 //! Order in which trials are started.
 //!
-//! Scenario by scenario, and in each the first trial of every cell before the second of any, so
-//! that a run cut short has measured all cells alike. A cell with a precision waits at each number
-//! of trials after which its interval is computed; other cells go on meanwhile, those of the next
-//! scenario too.
+//! Scenarios run one after the other. Within a scenario, every cell gets its first trial before any
+//! cell gets its second, so that an interrupted run has measured all cells alike. A cell with a
+//! precision waits at each number of trials after which its interval is computed; other cells
+//! continue in that time, those of the next scenario too.
 //!
 //! What always holds: the selection of a cell's trials depends on the cell's plan and on the
 //! results of its own trials only, see [`crate::scenario::Precision`]; their order in time depends
@@ -39,7 +39,7 @@ struct Watched {
     until: u32,
     finished: u32,
     successes: u64,
-    /// Trials without those that the bench spoiled.
+    /// Number of trials without those that ended in an error of the bench.
     measured: u64,
 }
 

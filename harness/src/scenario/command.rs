@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_replaced_is_an_error() {
+    fn an_invalid_placeholder_is_an_error() {
         for (argument, message) in [
             ("{per}", "unknown placeholder `{per}`"),
             ("{}", "unknown placeholder `{}`"),

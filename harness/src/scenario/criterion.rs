@@ -188,18 +188,21 @@ impl Bound {
     }
 
     fn parse(text: &str) -> Result<(Self, String), CriterionError> {
-        let text = text.trim();
+        let trimmed = text.trim();
         let is_sign = |symbol: char| matches!(symbol, '<' | '>' | '=');
-        let (symbols, number) = text.split_at(text.find(|c| !is_sign(c)).unwrap_or(text.len()));
+        let end = trimmed
+            .find(|symbol| !is_sign(symbol))
+            .unwrap_or(trimmed.len());
+        let (symbols, rest) = trimmed.split_at(end);
         let sign = match symbols {
             ">=" => Sign::AtLeast,
             ">" => Sign::MoreThan,
             "<=" => Sign::AtMost,
             "<" => Sign::LessThan,
-            _ => return Err(CriterionError::Comparison(text.to_owned())),
+            _ => return Err(CriterionError::Comparison(trimmed.to_owned())),
         };
-        let number = number.trim();
-        // A sign, a point at the end and the like are slips rather than numbers.
+        let number = rest.trim();
+        // A number with a plus sign or with a point at its end is a mistake.
         let value = number
             .parse()
             .ok()
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_criterion_is_refused_with_its_reason() {
+    fn an_invalid_criterion_is_refused_with_its_reason() {
         for (text, message) in [
             ("", "`` begins with none of >=, >, <= and <"),
             ("= 1", "`= 1` begins with none of >=, >, <= and <"),

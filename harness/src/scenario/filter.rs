@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_is_refused() {
+    fn an_invalid_filter_is_refused() {
         for (filter, message) in [
             ("", "a condition is empty: write PATH=VALUE, or a part of a cell's name"),
             ("rule=a,,b", "a condition is empty: write PATH=VALUE, or a part of a cell's name"),

@@ -12,7 +12,7 @@
 //! place, so that all mistakes of a scenario are reported at once.
 //!
 //! The tree is read by hand-written code ([`tree`], [`setup`]) rather than by serde, whose errors
-//! are a text without structure: what is wrong could not be told apart from what would be right.
+//! are a text without structure, so that the mistake and the remedy could not be separated.
 
 mod command;
 mod criterion;

@@ -105,7 +105,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the rate, the trials between the two numbers are enough, and no fewer.
+        /// At every rate, the required number of trials lies between the two limits.
         #[test]
         fn the_default_limits_are_never_in_the_way(rate in 0.0..=1.0_f64, half in 0.01..0.3) {
             let most = u64::from(most(half));

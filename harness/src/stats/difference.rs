@@ -1,32 +1,32 @@
-//! Intervals of a difference between two samples, of which some members may be pairs: trials with
-//! the same seed, which had the same clocks, starts and delays.
+//! Confidence intervals of the difference between two samples that may contain pairs: trials with
+//! the same seed, and therefore with the same clocks, starts and delays.
 //!
-//! The intervals of the single figures are put together by the method that Newcombe found for rates
-//! and Zou and Donner for any figure ("Construction of confidence limits about effect measures: a
-//! general approach", Statistics in Medicine 27 (2008) 1693–1702): each end of the difference is as
-//! far from it as the root of the squared distances of the two ends that make it, less twice their
-//! product times the correlation of the figures.
+//! The intervals of the two figures are combined by the MOVER method, which Newcombe gave for
+//! rates, and Zou and Donner for any figure ("Construction of confidence limits about effect
+//! measures: a general approach", Statistics in Medicine 27 (2008) 1693–1702). If `a` and `b` are
+//! the distances of the two figures from the ends of their intervals, and `r` is the correlation of
+//! the figures, then the end of the difference is at the distance `sqrt(a² + b² - 2·r·a·b)`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Bounds, wilson_at};
 
-/// A difference, second less first, and its interval. An end is absent where a sample is too small
-/// to tell.
+/// A difference, second less first, with its interval. An end is absent if a sample is too small to
+/// bound it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Difference {
     /// Second less first.
     pub value: f64,
-    /// It is at least this.
+    /// Lower end of the interval.
     pub low: Option<f64>,
-    /// It is at most this.
+    /// Upper end of the interval.
     pub high: Option<f64>,
 }
 
 /// Number of successes, and number of successes and failures.
 pub(crate) type Proportion = (u64, u64);
 
-/// How pairs came out: whether the first had it, and whether the second had.
+/// Numbers of pairs by whether the first member, the second, both or neither have a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Pairs {
     pub both: u64,
@@ -36,17 +36,17 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// How many there are.
+    /// Number of pairs.
     pub(crate) fn count(self) -> u64 {
         self.both + self.only_first + self.only_second + self.neither
     }
 
-    /// The correlation of two means or medians of samples of these sizes, which have these pairs in
-    /// common. That of the pairs is measured, phi with a correction for continuity, and what is in
-    /// one sample only correlates with nothing.
+    /// Correlation of two means or medians of samples of these sizes that have these pairs in
+    /// common. The correlation of the pairs is phi with a continuity correction. Members of one
+    /// sample only are uncorrelated.
     fn correlation(self, sizes: [u64; 2]) -> f64 {
         let [both, only_first, only_second, neither] =
-            [self.both, self.only_first, self.only_second, self.neither].map(|it| it as f64);
+            [self.both, self.only_first, self.only_second, self.neither].map(|count| count as f64);
         let margins = (both + only_first)
             * (only_second + neither)
             * (both + only_second)
@@ -57,7 +57,7 @@ impl Pairs {
         let count = self.count() as f64;
         let product = both * neither - only_first * only_second;
         let corrected = if product > 0.0 { (product - count / 2.0).max(0.0) } else { product };
-        let [first, second] = sizes.map(|it| it as f64);
+        let [first, second] = sizes.map(|count| count as f64);
         corrected / margins.sqrt() * count / (first * second).sqrt()
     }
 }
@@ -77,17 +77,16 @@ impl FromIterator<(bool, bool)> for Pairs {
     }
 }
 
-/// The difference of two rates with its score interval; `pairs` are those trials of both that belong
-/// together. `None` if one of them has no trials.
-///
-/// Without pairs it is method 10 of Newcombe, "Interval estimation for the difference between
-/// independent proportions: comparison of eleven methods", Statistics in Medicine 17 (1998) 873–890;
-/// of nothing but pairs method 10 of "Improved confidence intervals for the difference between
-/// binomial proportions based on paired data", the same volume, 2635–2650.
+/// Difference of two rates with its score interval; `pairs` are the trials of both samples that
+/// have the same seed. `None` if a sample has no trials. Without pairs, this is method 10 of
+/// Newcombe, "Interval estimation for the difference between independent proportions: comparison of
+/// eleven methods", Statistics in Medicine 17 (1998) 873–890. With pairs only, this is method 10 of
+/// Newcombe, "Improved confidence intervals for the difference between binomial proportions based
+/// on paired data", same volume, 2635–2650.
 ///
 /// # Panics
 ///
-/// If there are more successes than trials.
+/// More successes than trials.
 pub(crate) fn of_rates(
     first: Proportion,
     second: Proportion,
@@ -105,11 +104,11 @@ pub(crate) fn of_rates(
     Some(of_correlated(figure(first), figure(second), pairs.correlation([first.1, second.1])))
 }
 
-/// A median, its interval, and the size of its sample.
+/// A median, the interval of the median, and the size of the sample.
 pub(crate) type Median = (f64, Bounds, u64);
 
-/// The difference of two medians, with intervals of the same confidence; `pairs` are those values of
-/// both samples that belong together, by whether they lie above their median.
+/// Difference of two medians, whose intervals have the same confidence; `pairs` are the values of
+/// both samples that have the same seed, by whether a value is above the median of its sample.
 pub(crate) fn of_medians(first: Median, second: Median, pairs: Pairs) -> Difference {
     let ((one, one_bounds, one_size), (other, other_bounds, other_size)) = (first, second);
     let correlation = pairs.correlation([one_size, other_size]);
@@ -122,7 +121,7 @@ fn of_correlated(first: (f64, Bounds), second: (f64, Bounds), correlation: f64) 
     let value = other - one;
     let distance = |end: Option<f64>, opposite: Option<f64>| {
         let (a, b) = (other - end?, one - opposite?);
-        // Both distances are on opposite sides, so that their product is not positive.
+        // `a` and `b` have opposite signs, so that their product is not positive.
         Some((a * a + 2.0 * correlation * a * b + b * b).max(0.0).sqrt())
     };
     Difference {
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_pairs_the_narrower_if_they_come_out_alike() {
+    fn more_equal_pairs_make_the_interval_narrower() {
         let width = |alike: u64| {
             let pairs = Pairs { both: alike / 2, neither: alike / 2, ..Pairs::default() };
             let difference = of_rates((50, 100), (50, 100), pairs, CONFIDENCE).unwrap();
@@ -190,17 +189,17 @@ mod tests {
         };
         assert!(width(100) < width(50) && width(50) < width(0));
         assert!(width(100) < 0.25 * width(0), "{} {}", width(100), width(0));
-        // As many alike as not: pairs tell no more than other trials.
+        // Equal numbers of equal and different pairs: no correlation.
         assert_eq!(
             paired([25; 4]),
             of_rates((50, 100), (50, 100), Pairs::default(), CONFIDENCE).unwrap()
         );
-        // None alike.
+        // Only different pairs.
         assert!(paired([0, 50, 50, 0]).high > paired([25; 4]).high);
     }
 
     #[test]
-    fn medians_of_pairs_that_go_together_differ_by_less() {
+    fn correlated_pairs_make_the_interval_of_medians_narrower() {
         let figure = (10.0, Bounds { low: Some(9.0), high: Some(12.0) }, 100);
         let high = |pairs: Pairs| of_medians(figure, figure, pairs).high.unwrap();
         let together = Pairs { both: 50, neither: 50, ..Pairs::default() };
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_one_sample_leaves_open_is_open() {
+    fn a_sample_without_a_bound_leaves_the_end_open() {
         let bounded = (10.0, Bounds { low: Some(9.0), high: Some(12.0) }, 8);
         let half = (20.0, Bounds { low: Some(18.0), high: None }, 5);
         let difference = of_medians(bounded, half, Pairs::default());
@@ -224,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_difference_turns_its_sign_with_the_order(
+        fn exchanging_the_samples_changes_the_sign(
             [both, only_first, only_second] in [0..200_u64, 0..200_u64, 0..200_u64],
             neither in 1..200_u64,
             more_first in 0..100_u64,

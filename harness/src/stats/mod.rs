@@ -1,14 +1,13 @@
-//! Intervals of a rate, and quantiles of a sample with theirs.
+//! Confidence intervals of rates, and quantiles of samples with their confidence intervals.
 //!
-//! All intervals assume trials that do not depend on each other, which their own seeds and labs
-//! give them.
+//! All intervals assume independent trials. Each trial has a seed and a lab of its own.
 
 pub(crate) mod difference;
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
-/// How often an interval contains the true value, unless said otherwise.
+/// Default confidence of an interval: the probability that the interval contains the true value.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// Two-sided 95 % quantile of the normal distribution.
@@ -26,12 +25,12 @@ pub(crate) struct Interval {
 
 /// The 95 % score interval of Wilson (1927), without continuity correction; 0 to 1 without trials.
 ///
-/// It never leaves 0 to 1 and stays honest at the ends: 20 successes of 20 prove only 83.9 %. The
-/// end that is reached is exact: no success gives a `low` of 0, no failure a `high` of 1.
+/// The interval lies within 0 to 1, and has a width at the ends too: 20 successes of 20 prove only
+/// 83.9 %. `low` is exactly 0 without successes, and `high` is exactly 1 without failures.
 ///
 /// # Panics
 ///
-/// If there are more successes than trials.
+/// More successes than trials.
 pub(crate) fn wilson(successes: u64, trials: u64) -> Interval {
     wilson_with(Z, successes, trials)
 }
@@ -56,8 +55,8 @@ fn wilson_with(z: f64, successes: u64, trials: u64) -> Interval {
     Interval { low, high }
 }
 
-/// The least number from `low` to `high` with a property that all greater ones have too; `high` if
-/// none below has it.
+/// The least number from `low` to `high` that has a property, by binary search: all greater numbers
+/// must have the property too. `high` if no smaller number has it.
 pub(crate) fn least(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) -> u64 {
     while low < high {
         let middle = low + (high - low) / 2;
@@ -69,12 +68,12 @@ pub(crate) fn least(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) ->
 /// The `q` quantile of a sample in ascending order, `None` of an empty one.
 ///
 /// Definition 7 of Hyndman and Fan (1996), as R and NumPy use by default: linear interpolation
-/// between the order statistics around `(n − 1) · q`. Mind that p99 of fewer than 100 values lies
-/// between the two greatest.
+/// between the order statistics around `(n − 1) · q`. The p99 of fewer than 100 values lies between
+/// the two greatest values.
 ///
 /// # Panics
 ///
-/// If `q` is not in 0 to 1.
+/// `q` is not in 0 to 1.
 pub(crate) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     assert!((0.0..=1.0).contains(&q), "quantile {q}");
     debug_assert!(sorted.is_sorted(), "sample in ascending order");
@@ -87,28 +86,26 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     Some(sorted[below] + (sorted[above] - sorted[below]) * weight)
 }
 
-/// What a sample tells of a quantile of all trials there could be. An end is absent where the sample
-/// is too small to tell.
+/// Confidence interval of a quantile of the population. An end is absent if the sample is too small
+/// to bound it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Bounds {
-    /// The quantile is at least this.
+    /// Lower end.
     pub low: Option<f64>,
-    /// The quantile is at most this.
+    /// Upper end.
     pub high: Option<f64>,
 }
 
-/// An interval of the `q` quantile from a sample in ascending order, without any assumption on how
-/// the values are distributed.
-///
-/// Its ends are order statistics: the number of values below the true quantile is binomial with
-/// probability `q`, so that ranks `l` and `u` can be had with P(l <= B < u) >= `confidence`, at most
-/// half of the rest on either side (Conover, *Practical Nonparametric Statistics*, 3rd edition,
-/// 3.2). Six values bound the median on both sides; it takes 36 for p90 and 368 for p99.
+/// Distribution-free confidence interval of the `q` quantile, from a sample in ascending order. The
+/// ends are order statistics. The number B of values below the true quantile is binomial with
+/// probability `q`. The ranks `l` and `u` are chosen with P(l <= B < u) >= `confidence`, and at
+/// most half of the remaining probability on either side (Conover, *Practical Nonparametric
+/// Statistics*, 3rd edition, 3.2). Bounds on both sides need 6 values for the median, 36 for p90,
+/// 368 for p99.
 ///
 /// # Panics
-///
-/// If `q` or `confidence` is not between 0 and 1.
+/// `q` or `confidence` is not between 0 and 1.
 pub(crate) fn quantile_bounds(sorted: &[f64], q: f64, confidence: f64) -> Bounds {
     assert!(0.0 < confidence && confidence < 1.0, "confidence {confidence}");
     debug_assert!(sorted.is_sorted(), "sample in ascending order");
@@ -123,8 +120,8 @@ pub(crate) fn quantile_bounds(sorted: &[f64], q: f64, confidence: f64) -> Bounds
     Bounds { low: at(low), high: at(high) }
 }
 
-/// The ranks from 1 of the order statistics that bound a quantile; 0 and `count` + 1 stand for no
-/// bound.
+/// Ranks of the order statistics that bound a quantile, counted from 1; 0 and `count` + 1 mean that
+/// there is no bound.
 pub(crate) fn ranks(count: u64, q: f64, confidence: f64) -> [u64; 2] {
     let below = Binomial::new(q, count).expect("a quantile is a probability");
     let outside = (1.0 - confidence) / 2.0;
@@ -200,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_of_twenty_prove_only_83_9_percent() {
+    fn twenty_successes_of_twenty_prove_only_83_9_percent() {
         let interval = wilson(20, 20);
         assert_close(interval.low, 0.839, 3);
         assert_eq!(interval.high, 1.0);
@@ -214,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn without_trials_nothing_is_known() {
+    fn without_trials_the_interval_is_0_to_1() {
         assert_eq!(wilson(0, 0), Interval { low: 0.0, high: 1.0 });
     }
 
@@ -260,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_is_bounded_above_by_no_small_sample() {
+    fn a_small_sample_does_not_bound_a_tail() {
         let sample = |count: u32| (1..=count).map(f64::from).collect::<Vec<_>>();
         let high = |count, q| quantile_bounds(&sample(count), q, CONFIDENCE).high;
         assert_eq!((high(5, 0.5), high(6, 0.5)), (None, Some(6.0)));
@@ -272,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_confidence_takes_a_wider_interval() {
+    fn a_higher_confidence_gives_a_wider_interval() {
         let wide = wilson_at(0.99, 81, 263);
         let narrow = wilson(81, 263);
         assert!(wide.low < narrow.low && narrow.high < wide.high);
@@ -338,7 +335,7 @@ mod tests {
         }
 
         #[test]
-        fn the_ranks_of_a_quantile_keep_their_confidence_and_waste_none(
+        fn the_ranks_of_a_quantile_have_the_confidence_and_are_the_narrowest(
             count in 1..3_000_u64,
             q in 0.01..0.99_f64,
             confidence in 0.5..0.999_f64,

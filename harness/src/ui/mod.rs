@@ -1,7 +1,7 @@
 //! Text on a terminal: tables, styles, wrapped lines, plurals, words of a shell.
 //!
-//! Reports, NATs, verification and commands lie above this module and lay out what they print with
-//! it. It knows nothing of trials or NATs.
+//! Reports, NATs, verification and commands use this module for their output. The module knows
+//! neither trials nor NATs.
 
 pub(crate) mod escape;
 pub(crate) mod plural;

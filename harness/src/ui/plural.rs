@@ -1,11 +1,11 @@
-//! Numbers with their nouns.
+//! Numbers with a noun in the singular or the plural.
 
 use std::fmt::Display;
 
 /// A noun, or any phrase, after 1 and after every other number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Noun<'a> {
-    /// The plural has an `s` more.
+    /// A noun whose plural ends in `s`.
     Regular(&'a str),
     /// The phrase after 1, and the phrase after every other number.
     Irregular(&'a str, &'a str),
@@ -32,7 +32,7 @@ impl<'a> Noun<'a> {
     }
 }
 
-/// `1 trial`, `2 trials`, `2 properties`; `number` is a whole number of any type.
+/// A whole number with its noun: `1 trial`, `2 trials`, `2 properties`.
 pub(crate) fn count<'a>(number: impl Display, noun: impl Into<Noun<'a>>) -> String {
     let number = number.to_string();
     match noun.into() {

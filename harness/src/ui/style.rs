@@ -1,10 +1,10 @@
-//! The look of text for people: width, colours, characters.
+//! Width, colours and characters of text on a terminal.
 
 use std::io::{IsTerminal, stdout};
 
 use anstyle::{Ansi256Color, AnsiColor};
 
-/// Abilities of the place that shows a report.
+/// Abilities of the output that shows a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     /// Columns to stay within.
@@ -16,13 +16,13 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// Width of a file or a pipe, which have none.
+    /// Width for a file or a pipe.
     pub(crate) const DEFAULT_WIDTH: usize = 100;
-    /// Least width for which anything is laid out.
+    /// Minimum width of a layout.
     const MIN_WIDTH: usize = 60;
 
-    /// The style of standard output. Only the width of standard output counts: a report that goes
-    /// into a file must not depend on the terminal that other streams are at.
+    /// The style of standard output. The terminals of other streams do not matter, so that a report
+    /// in a file does not depend on the terminal.
     pub(crate) fn of_stdout() -> Self {
         let is_terminal = stdout().is_terminal();
         let size = is_terminal.then(terminal_size::terminal_size).flatten();
@@ -30,7 +30,7 @@ impl Style {
         Self::detect(is_terminal, |name| std::env::var(name).ok(), width)
     }
 
-    /// The style by the output and the environment.
+    /// The style for an output and an environment.
     ///
     /// Colours need a terminal other than `TERM=dumb`, or `CLICOLOR_FORCE`
     /// (<https://bixense.com/clicolors>) with a value other than `0`; `NO_COLOR`

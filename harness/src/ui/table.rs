@@ -6,7 +6,7 @@ use comfy_table::{
 
 use crate::ui::style::Style;
 
-/// Stands for a figure that does not exist.
+/// Sign for a value that does not exist.
 pub(crate) const NONE: &str = "–";
 
 const LINES: TableStyle = TableStyle::new()
@@ -34,18 +34,18 @@ impl Column {
     }
 }
 
-/// Colours a line of a table that has been laid out; `None` leaves the line as it is. Colours
-/// before the layout would count as width.
+/// Colours a line of the finished table; `None` leaves the line unchanged. Colours in the cells
+/// would count as width.
 pub(crate) type Paint = fn(&str, Style) -> Option<String>;
 
-/// Whether a table needs no more than its place.
+/// Whether a table fits into the width without wrapping.
 pub(crate) fn fits(columns: &[Column], style: Style) -> bool {
     lines(&table(columns))
         .iter()
         .all(|line| line.chars().count() <= style.width)
 }
 
-/// The table, its cells wrapped if it is too wide otherwise.
+/// Text of a table. Cells are wrapped if the table is too wide.
 pub(crate) fn lay_out(columns: &[Column], style: Style, paint: Paint) -> String {
     let mut table = table(columns);
     table.set_width(u16::try_from(style.width).unwrap_or(u16::MAX));

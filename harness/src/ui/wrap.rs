@@ -4,11 +4,11 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 use super::escape::is_unprintable;
 
-/// The text in lines of at most `width` columns: the first line after `first`, the others as far to
-/// the right. Ends in a line feed.
+/// The text in lines of at most `width` columns, with a line feed at the end. The first line begins
+/// with `first`; the others are indented by the width of `first`.
 ///
-/// A longer word keeps a line of its own. Unprintable characters are left out, since evidence may quote
-/// a foreign program that writes escape sequences.
+/// A word that is longer than a line stays whole. Unprintable characters are left out, since
+/// evidence may quote a program that writes escape sequences.
 pub(crate) fn paragraph(first: &str, text: &str, width: usize) -> String {
     let rest = " ".repeat(textwrap::core::display_width(first));
     indented(first, &rest, text, width)

@@ -115,7 +115,7 @@ mod tests {
     use crate::packet::{IcmpErrorKind, Packet, Payload, Transport};
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_packet_that_was_built_is_parsed_again() {
         for (from, to) in [
             ("192.0.2.1:80", "198.51.100.1:31000"),
             ("[2001:db8:ffff::1]:80", "[2001:db8:1::2]:31000"),
@@ -130,8 +130,8 @@ mod tests {
             let datagram = Packet::parse(&udp(from, to)).unwrap();
             assert_eq!((datagram.source, datagram.destination), (from, to));
             assert!(datagram.opens(Transport::Udp) && !datagram.opens(Transport::Tcp));
-            let error = Packet::parse(&host_unreachable(from.ip(), to.ip(), &written)).unwrap();
-            let Payload::IcmpError(error) = error.payload else { panic!("{error:?}") };
+            let answer = Packet::parse(&host_unreachable(from.ip(), to.ip(), &written)).unwrap();
+            let Payload::IcmpError(error) = answer.payload else { panic!("{answer:?}") };
             assert_eq!(error.kind, IcmpErrorKind::HostUnreachable);
             assert_eq!(error.quoted.unwrap().destination, to);
             let reply = Packet::parse(&echo_reply(from.ip(), to.ip(), 5)).unwrap();

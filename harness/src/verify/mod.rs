@@ -1,12 +1,12 @@
-//! Verification of a NAT: whether it behaves as its description says. The NAT is built on its own
-//! and probed. Real sockets inside send to addresses on the WAN, which is a TUN device of the
-//! harness: the packets that come out there tell mapping and allocation. Packets injected there,
-//! from endpoints that were sent to and from others, tell filtering and answers. A second inside
-//! host tells whether ports are shared, and hairpin.
+//! Verification that a NAT behaves as its description says. The NAT is built on its own and probed.
+//! Sockets inside send to addresses on the WAN, which is a TUN device of the harness: the packets
+//! there show mapping and allocation. Packets that are injected there, from contacted endpoints and
+//! from others, show filtering and answers. A second inside host shows hairpinning, and whether
+//! ports are shared.
 //!
 //! What always holds: a property that was not observed is a difference, also if no packet came at
-//! all. A difference is not believed, and the NAT is probed again, if the bench stood still
-//! meanwhile, or if the NAT draws its ports at random: once in some 500 verifications two of the
+//! all. The NAT is probed again before a difference counts, if the bench stood still during the
+//! probes, or if the allocation of ports is random: in about one of 500 verifications, two of the
 //! examined ports are equal by chance, and the later owner gets the packets of the earlier one.
 //!
 //! Known limits: time-outs of more than 5 s are not verified, those of UDP not at all, and that of
@@ -74,7 +74,7 @@ pub(crate) type Verified = Result<Report, VerifyError>;
 /// Builds a NAT and probes it. That takes some 100 ms, and the time-outs that are waited for.
 ///
 /// # Errors
-/// The NAT could not be built or probed, which tells nothing of its behaviour.
+/// The NAT could not be built or probed, so that its behaviour is unknown.
 fn verify(subject: &NatUnderTest, stalls: &Stalls) -> Verified {
     let mut attempts = 1;
     loop {

@@ -109,7 +109,7 @@ mod tests {
     };
 
     #[test]
-    fn what_differs_is_marked_and_said_again_at_the_end() {
+    fn differences_are_marked_and_listed_at_the_end() {
         let checks = vec![
             Check::new("mapping", "endpoint-independent", "endpoint-independent"),
             Check::new("unsolicited", "drop", "reset"),

@@ -87,7 +87,7 @@ const CERTAIN: &[CertainCause] = &[
         evidence: &[
             "a used buckets #, #",
             ", b buckets #, #",
-            ": no port in common at any time; b's clock was 100.0",
+            ": no port in common at any time; b's clock was # s ahead of a's",
         ],
     },
     CertainCause {

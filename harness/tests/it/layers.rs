@@ -73,7 +73,8 @@ fn layers(architecture: &str, package: &str) -> BTreeMap<String, usize> {
     let block = section.split_once("```layers\n").unwrap().1;
     let line = block.split_once("```").unwrap().0;
     let layers = line.split('→').enumerate();
-    let modules = layers.flat_map(|(number, layer)| layer.split('·').map(move |it| (number, it)));
+    let modules =
+        layers.flat_map(|(number, layer)| layer.split('·').map(move |module| (number, module)));
     modules
         .map(|(number, module)| (module.trim().to_owned(), number))
         .collect()

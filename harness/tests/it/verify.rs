@@ -288,7 +288,7 @@ const TWO_NATS: &str = r#"
 "#;
 
 #[test]
-fn nothing_is_measured_on_a_nat_that_does_not_do_what_it_says() {
+fn nothing_is_measured_on_a_nat_that_differs_from_its_description() {
     let dir = TestDir::new();
     let file = dir.write("two.toml", TWO_NATS);
     let path = tampered(&dir, "iptables-restore", "s/-j REJECT.*/-j DROP/");
@@ -356,7 +356,7 @@ fn a_run_in_which_no_nat_is_as_described_does_not_start() {
 }
 
 #[test]
-fn where_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
+fn if_the_kernel_refuses_the_rules_of_one_nat_the_others_are_measured() {
     let dir = TestDir::new();
     let file = dir.write("two.toml", &TWO_NATS.replace("home-reject", "full-cone"));
     // nft then fails with a message, as on a kernel that lacks a module.

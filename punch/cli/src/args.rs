@@ -7,15 +7,19 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use clap_complete::Shell;
-use punch::{ClockOffset, ElectionKind, Puncher, Rule, Schedule, UnknownName};
+use punch::{
+    ClockOffset, ElectionKind, Puncher, Rule, Schedule, UnknownName, proto::attempt::Config,
+};
 
-use crate::{exit::Exit, peer::Family};
+use crate::{exit::Exit, peer::Family, relay::Directions};
 
 const EXAMPLES: &str = "\
 Examples:
   punch 203.0.113.7                     chat with the peer
   punch 203.0.113.7 < file              send a file; the peer: punch 198.51.100.1 > file
+  tar c dir | punch --send-only PEER    send a folder; the peer: punch --recv-only PEER | tar x
   punch --exec 'tar xf -' PEER          hand the connection to a command
+  punch --keep --exec COMMAND PEER      serve one connection after the other
   punch --ntp pool.ntp.org PEER         correct a clock that is off
   punch --loopback                      see both sides on one machine
   punch --completions bash > /etc/bash_completion.d/punch";
@@ -25,6 +29,11 @@ Examples:
 /// Run it on both at about the same time, each with the other's WAN address. Both derive the same
 /// ports from their clocks and open connections towards each other. Then it is netcat: standard
 /// input and output are the connection.
+///
+/// The end of standard input is passed on, and the other direction goes on to its own end. Once the
+/// peer has ended its direction, a terminal is no longer waited for; a pipe is read to its end. A
+/// side that is interrupted or fails resets the connection: the other side then ends with 1, and
+/// knows that something is missing.
 #[derive(Debug, Parser)]
 #[command(
     name = "punch",
@@ -35,6 +44,10 @@ pub(crate) struct Args {
     /// The peer's address as seen from here, or a name.
     #[arg(required_unless_present_any = ["loopback", "completions", "man"])]
     pub(crate) peer: Option<String>,
+
+    /// A port, as netcat takes one: there is none to give, which is explained.
+    #[arg(hide = true)]
+    pub(crate) port: Option<String>,
 
     /// How ports follow from the clock; the same on both sides.
     #[arg(long, value_parser = named(Rule::NAMES, about_rule), default_value_t)]
@@ -73,9 +86,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 20.0, allow_negative_numbers = true)]
     max_clock_error: f64,
 
-    /// Give up after this long; where connections stand by then, up to 5 s later.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, allow_negative_numbers = true)]
-    timeout: f64,
+    /// Give up after this long; where connections stand by then, up to 5 s later. 120 by default,
+    /// time for two people on the phone; 3600 for each attempt of --keep.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    timeout: Option<f64>,
 
     /// A name that both sides share, to keep several pairs on the same addresses apart.
     #[arg(long, value_name = "NAME", default_value = "")]
@@ -95,6 +109,27 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
 
+    /// Punch through this network interface, whatever the route to the peer is: around a VPN, say.
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+
+    /// Use this many of the 8 ports of each bucket, in networks that ban hosts which connect to
+    /// many ports. The sides may differ: the smaller number counts.
+    #[arg(
+        long,
+        value_name = "PORTS",
+        value_parser = clap::value_parser!(u8).range(1..=8),
+        default_value_t = 8,
+        conflicts_with = "ports"
+    )]
+    width: u8,
+
+    /// Maximum segment size in bytes, in both directions; 0 is the network interface's. The default
+    /// fits every path that IPv6 allows. Smaller ones are for paths on which larger packets vanish:
+    /// a connection stands, and carries only a few bytes.
+    #[arg(long, value_name = "BYTES", value_parser = mss, default_value_t = DEFAULT_MSS)]
+    mss: u16,
+
     /// Take the IPv4 address of a name.
     #[arg(short = '4', long)]
     ipv4: bool,
@@ -107,9 +142,23 @@ pub(crate) struct Args {
     #[arg(long)]
     no_listen: bool,
 
-    /// Run this shell command with the connection as its standard input and output.
+    /// Run this shell command with the connection as its standard input and output. Signals are
+    /// passed on to it and its children.
     #[arg(long, short = 'e', value_name = "COMMAND")]
     pub(crate) exec: Option<String>,
+
+    /// Only send: end once the peer's system has everything of standard input, and discard what
+    /// the peer sends.
+    #[arg(long, conflicts_with_all = ["recv_only", "exec"])]
+    send_only: bool,
+
+    /// Only receive: end when the peer has sent everything, and leave standard input alone.
+    #[arg(long, conflicts_with = "exec")]
+    recv_only: bool,
+
+    /// Serve one connection after the other, until a signal. It needs --exec or --recv-only.
+    #[arg(long, short = 'k', conflicts_with = "send_only")]
+    pub(crate) keep: bool,
 
     /// Write what happens as JSON Lines with monotonic times to this file.
     #[arg(long, value_name = "FILE")]
@@ -128,7 +177,7 @@ pub(crate) struct Args {
         long,
         conflicts_with_all = [
             "peer", "election", "profile", "wan_ip", "ntp", "session", "bind", "ipv4", "ipv6",
-            "exec", "events"
+            "exec", "events", "keep", "send_only", "recv_only"
         ]
     )]
     pub(crate) loopback: bool,
@@ -144,6 +193,21 @@ pub(crate) struct Args {
     /// Seed of the nonce and the random pauses, for reproducible tests.
     #[arg(long, value_name = "NUMBER", hide = true)]
     seed: Option<u64>,
+}
+
+/// The default of `--mss`: packets of 1280 bytes over IPv6 with options, the least that its links
+/// carry (RFC 8200 section 5). Tunnels and mobile networks carry fewer than the 1500 bytes of
+/// Ethernet, and where a firewall swallows the messages about that (RFC 2923), a larger segment
+/// never arrives. The price is half a percent of the throughput.
+const DEFAULT_MSS: u16 = 1208;
+
+/// The value of `--mss`.
+fn mss(text: &str) -> Result<u16, String> {
+    let range = Puncher::MSS_RANGE;
+    match text.parse() {
+        Ok(bytes) if bytes == 0 || range.contains(&bytes) => Ok(bytes),
+        _ => Err(format!("give 0, or {} to {} bytes", range.start(), range.end())),
+    }
 }
 
 /// A parser of an option whose values have names, with text about each for `--help`.
@@ -208,8 +272,9 @@ impl Args {
             .schedule(schedule)
             .election(self.election(election)?)
             .clock_offset(self.offset_with(ClockOffset::default())?)
-            .max_clock_error(duration("--max-clock-error", self.max_clock_error, 0.0)?)
-            .timeout(duration("--timeout", self.timeout, 0.001)?)
+            .max_clock_error(self.max_clock_error()?)
+            .width(self.width.into())
+            .timeout(self.timeout()?)
             .session(self.session.clone())
             .listen(!self.no_listen);
         if !self.ports.is_empty() {
@@ -218,10 +283,51 @@ impl Args {
         if let Some(address) = self.bind {
             puncher = puncher.bind(address);
         }
+        if let Some(interface) = &self.interface {
+            puncher = puncher.interface(interface);
+        }
+        if self.mss > 0 {
+            puncher = puncher.mss(self.mss);
+        }
         if let Some(seed) = self.seed {
             puncher = puncher.seed(seed);
         }
         Ok(puncher)
+    }
+
+    /// How far each clock may be from true time.
+    pub(crate) fn max_clock_error(&self) -> Result<Duration, String> {
+        duration("--max-clock-error", self.max_clock_error, 0.0)
+    }
+
+    /// The time-out of one attempt.
+    pub(crate) fn timeout(&self) -> Result<Duration, String> {
+        match self.timeout {
+            Some(seconds) => duration("--timeout", seconds, 0.001),
+            None if self.keep => Ok(KEEP_TIMEOUT),
+            None => Ok(Config::DEFAULT_TIMEOUT),
+        }
+    }
+
+    /// The directions that are relayed.
+    pub(crate) fn directions(&self) -> Directions {
+        match (self.send_only, self.recv_only) {
+            (true, _) => Directions::SendOnly,
+            (false, true) => Directions::ReceiveOnly,
+            (false, false) => Directions::Both,
+        }
+    }
+
+    /// Refuses `--keep` where a second connection would have nothing to send.
+    pub(crate) fn check_keep(&self) -> Result<(), String> {
+        if self.keep && self.exec.is_none() && !self.recv_only {
+            return Err(
+                "--keep: standard input can be sent only once; give --exec COMMAND, which \
+                is run for each connection, or --recv-only"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn election(&self, kind: ElectionArg) -> Result<ElectionKind, String> {
@@ -263,6 +369,10 @@ impl Args {
         }
     }
 }
+
+/// Time-out of an attempt under `--keep`: a new attempt has nothing that a long one lacks, and says
+/// one more message.
+const KEEP_TIMEOUT: Duration = Duration::from_secs(3600);
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 

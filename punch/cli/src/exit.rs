@@ -4,6 +4,8 @@ use std::{io, iter, process::ExitCode};
 
 use punch::Error;
 
+use crate::interrupt::Signal;
+
 /// How the command ends: its exit code. `--help` lists [`Exit::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -11,12 +13,21 @@ pub(crate) enum Exit {
     Success = 0,
     Failed = 1,
     Usage = 2,
-    /// 128 plus the number of SIGINT, the convention of shells.
+    /// 128 plus the number of the signal, the convention of shells. This one is SIGHUP.
+    HungUp = 129,
     Interrupted = 130,
+    Terminated = 143,
 }
 
 impl Exit {
-    const ALL: [Self; 4] = [Self::Success, Self::Failed, Self::Usage, Self::Interrupted];
+    const ALL: [Self; 6] = [
+        Self::Success,
+        Self::Failed,
+        Self::Usage,
+        Self::HungUp,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
 
     pub(crate) const fn code(self) -> u8 {
         self as u8
@@ -24,10 +35,15 @@ impl Exit {
 
     const fn meaning(self) -> &'static str {
         match self {
-            Self::Success => "connected and everything relayed",
-            Self::Failed => "not connected (or the connection broke)",
+            Self::Success => {
+                "connected, both directions ended, and the peer's system has acknowledged \
+                 everything"
+            }
+            Self::Failed => "not connected, or not everything was relayed",
             Self::Usage => "usage",
-            Self::Interrupted => "interrupted",
+            Self::HungUp => "ended by SIGHUP",
+            Self::Interrupted => "by SIGINT",
+            Self::Terminated => "by SIGTERM",
         }
     }
 
@@ -50,36 +66,38 @@ pub(crate) struct Problem {
     pub(crate) exit: Exit,
     /// Message for the user; absent where the user knows already.
     pub(crate) message: Option<String>,
+    /// Whether a further attempt, of `--keep`, would end the same way.
+    pub(crate) is_lasting: bool,
 }
 
 impl Problem {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: Some(message.into()) }
+        Self { exit: Exit::Usage, message: Some(message.into()), is_lasting: true }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: Some(message.into()) }
+        Self { exit: Exit::Failed, message: Some(message.into()), is_lasting: false }
     }
 
-    /// The end by SIGINT, SIGTERM or SIGHUP.
-    pub(crate) const fn interrupted() -> Self {
-        Self { exit: Exit::Interrupted, message: None }
+    /// The end by a signal.
+    pub(crate) const fn signalled(signal: Signal) -> Self {
+        Self { exit: signal.exit(), message: None, is_lasting: true }
     }
 
     /// A failed write to standard output. A closed pipe gets no message: its reader has seen
     /// enough.
     pub(crate) fn unwritten(error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { exit: Exit::Failed, message: None };
-        }
-        Self::failed(format!("standard output cannot be written: {error}"))
+        let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        let message = format!("standard output cannot be written: {error}");
+        Self { exit: Exit::Failed, message: (!is_closed).then_some(message), is_lasting: true }
     }
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         if matches!(error, Error::Cancelled) {
-            Self::interrupted()
+            // Only a signal cancels; which one it was is known elsewhere.
+            Self::signalled(Signal::Interrupt)
         } else if matches!(error, Error::OwnAddress(address) if address.is_loopback()) {
             // The article's own suggestion for a first try.
             Self::usage(format!("{error}, or see both sides on this one with punch --loopback"))
@@ -104,6 +122,14 @@ mod tests {
     use punch::Failure;
 
     use super::*;
+
+    #[test]
+    fn the_readme_lists_every_exit_code() {
+        for exit in Exit::ALL {
+            let row = format!("| {} | {} |", exit.code(), exit.meaning());
+            assert!(include_str!("../README.md").contains(&row), "{row}");
+        }
+    }
 
     #[test]
     fn a_message_includes_the_reason_of_the_system_or_of_the_attempt() {

@@ -5,15 +5,24 @@
 
 #![deny(missing_docs)]
 
+mod advice;
 mod args;
 mod events;
+mod exec;
 mod exit;
+mod hint;
 mod interrupt;
+mod lines;
 mod loopback;
+mod nat64;
 mod ntp;
 mod peer;
 mod progress;
 mod relay;
+mod session;
+mod socket;
+mod stdio;
+mod time_of_day;
 
 use std::{
     ffi::OsString,
@@ -29,6 +38,7 @@ use self::{
     exit::{Exit, Problem},
     interrupt::Interrupt,
     progress::Progress,
+    session::Session,
 };
 
 /// Runs the command with these arguments, the program's name first. Returns one of the exit codes
@@ -43,19 +53,22 @@ pub fn main(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Exit
             return ExitCode::from(code);
         }
     };
-    let progress = Progress::new(args.quiet, args.json);
-    match run(&args, progress) {
-        Ok(()) => Exit::Success.into(),
+    // A wrong time-out is refused below, before the text is used.
+    let progress = Progress::new(args.quiet, args.json, args.timeout().unwrap_or_default());
+    let exit = match run(&args, &progress) {
+        Ok(()) => Exit::Success,
         Err(problem) => {
             if let Some(message) = &problem.message {
                 progress.error(message);
             }
-            problem.exit.into()
+            problem.exit
         }
-    }
+    };
+    progress.finish();
+    exit.into()
 }
 
-fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
+fn run(args: &Args, progress: &Progress) -> Result<(), Problem> {
     if let Some(shell) = args.completions {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut Args::command(), "punch", &mut text);
@@ -82,43 +95,22 @@ fn print(text: &[u8]) -> Result<(), Problem> {
         .map_err(|error| Problem::unwritten(&error))
 }
 
-fn connect(args: &Args, progress: Progress) -> Result<(), Problem> {
+fn connect(args: &Args, progress: &Progress) -> Result<(), Problem> {
     let Some(name) = &args.peer else { return Err(Problem::usage("give the peer's address")) };
-    let peer = peer::resolve(name, args.family())?;
-    let mut puncher = args
-        .puncher()
-        .map_err(Problem::usage)?
-        .scope_id(peer.scope_id);
-    if let Some(server) = &args.ntp {
-        let offset = ntp::offset(server, progress).map_err(Problem::failed)?;
-        puncher = puncher.clock_offset(args.offset_with(offset).map_err(Problem::usage)?);
-    }
+    hint::refuse_port(name, args.port.as_deref())?;
+    args.check_keep().map_err(Problem::usage)?;
+    let puncher = args.puncher().map_err(Problem::usage)?;
     if let Some(days) = args.unlikely_offset_days() {
         progress.remark(&format!("the clock is corrected by {days:.0} days: is that meant?"));
     }
-    let mut events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
     let interrupt = Interrupt::catch(puncher.canceller()).map_err(Problem::failed)?;
-
-    let connection = puncher.connect_observed(peer.address, |event| {
-        events.write(event);
-        progress.event(event);
-    });
-    let (stream, closing) = connection?.into_parts();
-    interrupt
-        .connected(&stream)
-        .map_err(|error| Problem::failed(error.to_string()))?;
-    let relayed = match &args.exec {
-        Some(command) => relay::exec(command, &stream),
-        None => relay::relay(&stream, &interrupt),
-    };
-    drop(stream);
-    closing.wait();
-    if interrupt.happened() {
-        return Err(Problem::interrupted());
+    let events = EventFile::create(args.events.as_deref()).map_err(Problem::usage)?;
+    let session = Session { args, name, puncher, interrupt, events, progress };
+    let served = if args.keep { session.keep() } else { session.once() };
+    let written = session.events.finish();
+    if let Some(signal) = session.interrupt.signal() {
+        return Err(Problem::signalled(signal));
     }
-    relayed?;
-    match events.error() {
-        None => Ok(()),
-        Some(message) => Err(Problem::failed(message)),
-    }
+    served?;
+    written.map_err(Problem::failed)
 }

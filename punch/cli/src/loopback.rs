@@ -16,7 +16,7 @@ use crate::{args::Args, exit::Problem, progress::Progress};
 const SIDES: [(&str, [u8; 4], [u8; 4]); 2] =
     [("a", [127, 0, 0, 1], [127, 0, 0, 2]), ("b", [127, 0, 0, 2], [127, 0, 0, 1])];
 
-pub(crate) fn run(args: &Args, progress: Progress) -> Result<(), Problem> {
+pub(crate) fn run(args: &Args, progress: &Progress) -> Result<(), Problem> {
     // The process id keeps two demonstrations at the same time apart.
     let session = format!("loopback {}", std::process::id());
     let puncher = args.puncher().map_err(Problem::usage)?.session(session);
@@ -39,7 +39,7 @@ fn one_side(
     (name, own, peer): (&str, [u8; 4], [u8; 4]),
     puncher: Puncher,
     started: MonoTime,
-    progress: Progress,
+    progress: &Progress,
 ) -> Result<(), Problem> {
     let connection = puncher
         .bind(IpAddr::from(own))

@@ -5,7 +5,7 @@ use punch::{ClockOffset, driver::ntp};
 use crate::progress::Progress;
 
 /// Asks `server` for the offset to add to the system's clock, and reports it.
-pub(crate) fn offset(server: &str, progress: Progress) -> Result<ClockOffset, String> {
+pub(crate) fn offset(server: &str, progress: &Progress) -> Result<ClockOffset, String> {
     let reading = ntp::ask(server)
         .map_err(|error| format!("--ntp: {server:?} does not tell the time: {error}"))?;
     progress.remark(&format!(

@@ -1,14 +1,14 @@
-//! The algorithm alone, [`Attempt`], in an event loop of one's own: here mio's.
+//! The algorithm alone, [`Attempt`], in an event loop of its own, with mio.
 //!
 //! ```sh
 //! cargo run -p punch --example own_event_loop -- 127.0.0.2 127.0.0.1   # in one terminal
 //! cargo run -p punch --example own_event_loop -- 127.0.0.1 127.0.0.2   # in another
 //! ```
 //!
-//! An attempt does no I/O. It is told what happens (`handle_*`), and says what to do
-//! (`poll_action`) and when it wants to be woken (`poll_timeout`). This loop does without fresh
-//! SYNs in place of unanswered ones, and without an orderly end of the connections that are not
-//! chosen; `punch::driver` has both.
+//! An attempt does no I/O. The loop reports what happens (`handle_*`), performs the actions
+//! (`poll_action`) and wakes at the time of `poll_timeout`. It leaves out two things that
+//! `punch::driver` has: fresh SYNs in place of unanswered ones, and the orderly end of the
+//! connections that were not chosen.
 
 mod sockets;
 
@@ -76,15 +76,15 @@ fn run(mut attempt: Attempt, sockets: &mut Sockets) -> Result<TcpStream, Box<dyn
         let timeout = attempt.poll_timeout().map(|due| due.since(monotonic_now()));
         sockets.wait(&mut events, timeout)?;
         sockets.accept(&mut attempt)?;
-        // All of the few sockets, not only those with an event: what the attempt wants to read from
-        // one may depend on what it has read from another.
+        // All sockets, not only those with an event: what the attempt wants to read from one socket
+        // may depend on what it has read from another.
         let look_at = |&id: &SocketId, link: &mut Link| look_at(id, link, &mut attempt);
         sockets.links.retain(look_at);
         attempt.handle_timeout(monotonic_now(), wall_now());
     }
 }
 
-/// Tells the attempt what has become of a socket; `false` if it is to be closed.
+/// Reports the state of a socket to the attempt. `false` if the socket must be closed.
 fn look_at(id: SocketId, (stream, is_connecting): &mut Link, attempt: &mut Attempt) -> bool {
     let now = monotonic_now();
     match (stream.take_error(), stream.local_addr(), stream.peer_addr()) {
@@ -99,7 +99,7 @@ fn look_at(id: SocketId, (stream, is_connecting): &mut Link, attempt: &mut Attem
         }
         _ => return true,
     }
-    // What the attempt wants and not a byte more: what follows belongs to the user.
+    // No more than the attempt wants: the next byte may belong to the user.
     let mut buffer = [0; MAX_FRAME];
     while let wanted @ 1.. = attempt.wants(id).min(MAX_FRAME) {
         match stream.read(&mut buffer[..wanted]) {

@@ -65,7 +65,7 @@ impl Sockets {
                 }
             }
             Action::Close { socket } => drop(self.links.remove(&socket)),
-            // They need the TCP state; unanswered SYNs are left to the kernel.
+            // Left out, since they need the TCP state: the kernel alone repeats SYNs.
             Action::Abandon { .. } | Action::Inspect { .. } | Action::Reset { .. } => {}
             action => return Err(io::Error::other(format!("unknown to this loop: {action:?}"))),
         }

@@ -23,11 +23,18 @@ use super::{
 };
 use crate::proto::connection::Role;
 
-/// Time for which the follower waits for the leader's FIN, and then both for the end of a
+/// Maximum time for which the follower waits for the leader's FIN, and then both for the end of a
 /// connection.
 const FIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time for which a failed attempt, whose deadline has passed, waits for the ends of its
+/// Minimum of this time, and the number of round trips that it lasts otherwise: an orderly end
+/// takes two, and each loss some more. What has not ended by then is left to the kernel, which
+/// repeats the FIN alone: a process that has nothing else to do does not wait for a handshake that
+/// hangs.
+const MIN_FIN_TIMEOUT: Duration = Duration::from_millis(250);
+const FIN_ROUND_TRIPS: u32 = 4;
+
+/// Time for which a failed attempt, whose deadline has passed, waits in all for the ends of its
 /// connections: enough for segments in flight, and a bound for a peer that stalls.
 const FAILED_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -50,21 +57,26 @@ pub(crate) struct UnacknowledgedAck {
 }
 
 impl ClosingSockets {
-    /// Closes `sockets` on a new thread, within 4 s. Everything that needs no waiting is done
+    /// Closes `sockets` on a new thread, within 4 s, or some round trips if `round_trip` is known.
+    /// Everything that needs no waiting is done
     /// before this function returns: if the process ends before the thread, the kernel has nothing
     /// to reset.
     pub(crate) fn start(
         sockets: Vec<Socket>,
         role: Role,
         unacknowledged: Option<UnacknowledgedAck>,
+        round_trip: Option<Duration>,
     ) -> Self {
         let open = begin(sockets, role);
         if open.is_empty() && unacknowledged.is_none() {
             return Self(None);
         }
+        let fin_timeout = round_trip.map_or(FIN_TIMEOUT, |round_trip| {
+            (round_trip * FIN_ROUND_TRIPS).clamp(MIN_FIN_TIMEOUT, FIN_TIMEOUT)
+        });
         let work = move || {
             // Without a poller the sockets are closed as they are.
-            let _ = close(open, role, unacknowledged, FIN_TIMEOUT * 2);
+            let _ = close(open, role, unacknowledged, fin_timeout);
         };
         Self(
             thread::Builder::new()
@@ -84,7 +96,7 @@ impl ClosingSockets {
 
 /// Closes `sockets` on the calling thread, within [`FAILED_TIMEOUT`].
 pub(crate) fn close_now(sockets: Vec<Socket>, role: Role) {
-    let _ = close(begin(sockets, role), role, None, FAILED_TIMEOUT);
+    let _ = close(begin(sockets, role), role, None, FAILED_TIMEOUT / 2);
 }
 
 /// Does what needs no waiting, and returns the connections that have not ended yet.
@@ -98,12 +110,13 @@ fn begin(sockets: Vec<Socket>, role: Role) -> Vec<ClosingSocket> {
     open
 }
 
-/// Closes `sockets` within `timeout`.
+/// Closes `sockets`: the follower waits for `fin_timeout` for the leader's FIN, and both as long
+/// again for the end.
 fn close(
     sockets: Vec<ClosingSocket>,
     role: Role,
     mut unacknowledged: Option<UnacknowledgedAck>,
-    timeout: Duration,
+    fin_timeout: Duration,
 ) -> io::Result<()> {
     let poller = Poller::new()?;
     let mut open: BTreeMap<usize, ClosingSocket> = BTreeMap::new();
@@ -121,12 +134,17 @@ fn close(
             elapsed >= FIN_TIMEOUT || !socket::awaits_acknowledgment(&ack.socket)
         };
         if let Some(ack) = unacknowledged.take_if(is_settled) {
-            ack.tuning.restore_congestion_control(&ack.socket);
+            ack.tuning.restore(&ack.socket);
             continue;
         }
-        let Some(mut left) = time_left(elapsed, timeout, &mut open) else { break };
+        let mut left = time_left(elapsed, fin_timeout, &mut open);
+        if left.is_zero() {
+            for closing in std::mem::take(&mut open).into_values() {
+                poller.delete(&closing.socket)?;
+            }
+        }
         if unacknowledged.is_some() {
-            left = left.min(ACK_CHECK_INTERVAL);
+            left = ACK_CHECK_INTERVAL;
         }
         events.clear();
         poller.wait(&mut events, Some(left))?;
@@ -140,27 +158,21 @@ fn close(
             }
         }
     }
-    for closing in open.values() {
-        poller.delete(&closing.socket)?;
-    }
     Ok(())
 }
 
-/// Time until the next bound, or `None` after `timeout`. After [`FIN_TIMEOUT`] sends every FIN that
-/// is still owed.
+/// Time until the next bound; zero after the last one. After the first one sends every FIN that is
+/// still owed.
 fn time_left(
     elapsed: Duration,
-    timeout: Duration,
+    fin_timeout: Duration,
     open: &mut BTreeMap<usize, ClosingSocket>,
-) -> Option<Duration> {
-    if elapsed >= timeout {
-        return None;
-    }
-    if elapsed < FIN_TIMEOUT {
-        return Some(FIN_TIMEOUT.min(timeout) - elapsed);
+) -> Duration {
+    if elapsed < fin_timeout {
+        return fin_timeout - elapsed;
     }
     open.values_mut().for_each(ClosingSocket::send_fin);
-    Some(timeout - elapsed)
+    (fin_timeout * 2).saturating_sub(elapsed)
 }
 
 /// One connection on its way to its end.
@@ -231,7 +243,7 @@ mod tests {
             socket::send(&near, b"an ACK").unwrap();
             let started = monotonic_now();
             let ack = UnacknowledgedAck { socket: near.try_clone().unwrap(), tuning };
-            let closing = ClosingSockets::start(Vec::new(), Role::Follower, Some(ack));
+            let closing = ClosingSockets::start(Vec::new(), Role::Follower, Some(ack), None);
             wait(Duration::from_millis(300));
             assert!(is_under(b"reno"), "the frame is still in doubt");
             if arrives {
@@ -250,7 +262,7 @@ mod tests {
         let Some([near, far]) = pair("bbr", lower_rto_min) else { return };
         let tuning = removed_tuning(&near);
         let ack = UnacknowledgedAck { socket: near.try_clone().unwrap(), tuning };
-        let _closing = ClosingSockets::start(Vec::new(), Role::Follower, Some(ack));
+        let _closing = ClosingSockets::start(Vec::new(), Role::Follower, Some(ack), None);
         drop(near);
         far.set_read_timeout(Some(FIN_TIMEOUT / 2)).unwrap();
         assert_eq!(socket::read(&far, &mut [0; 1]).unwrap(), 0, "the user's FIN");

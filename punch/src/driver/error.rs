@@ -26,6 +26,16 @@ pub enum Error {
     NoRoute(io::Error),
     /// The address to bind does not belong to this machine.
     NotLocal(IpAddr),
+    /// Sockets cannot be bound to the interface: there is none of this name, or this user or system
+    /// cannot.
+    Interface {
+        /// Name of the interface.
+        name: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The maximum segment size is out of its range.
+    Mss,
     /// One address is IPv4 and the other is IPv6.
     MixedFamilies {
         /// This side's address.
@@ -53,6 +63,8 @@ impl Error {
             | Self::NoScope(_)
             | Self::OwnAddress(_)
             | Self::NotLocal(_)
+            | Self::Interface { .. }
+            | Self::Mss
             | Self::MixedFamilies { .. }
             | Self::FixedPorts
             | Self::EqualWanAddresses(_) => true,
@@ -83,6 +95,11 @@ impl fmt::Display for Error {
             Self::MixedFamilies { local, peer } => {
                 write!(f, "{local} and {peer} are not of the same family: both IPv4, or both IPv6")
             }
+            Self::Interface { name, .. } => write!(
+                f,
+                "interface {name}: sockets cannot be bound to it (`ip link` lists the names)"
+            ),
+            Self::Mss => write!(f, "the maximum segment size must be from 88 to 9000 bytes"),
             Self::FixedPorts => {
                 write!(f, "fixed ports: give 1 to {MAX_FIXED_PORTS} of them, each from 1 to 65535")
             }
@@ -104,6 +121,8 @@ impl From<Error> for io::Error {
             Error::InvalidPeer(_)
             | Error::NoScope(_)
             | Error::OwnAddress(_)
+            | Error::Interface { .. }
+            | Error::Mss
             | Error::MixedFamilies { .. }
             | Error::FixedPorts
             | Error::EqualWanAddresses(_) => ErrorKind::InvalidInput,
@@ -112,7 +131,10 @@ impl From<Error> for io::Error {
                 Failure::NothingBound => ErrorKind::AddrInUse,
                 Failure::Unreachable => ErrorKind::HostUnreachable,
                 Failure::Refused => ErrorKind::ConnectionRefused,
-                Failure::NoAnswer | Failure::NoPeer | Failure::ElectionLost => ErrorKind::TimedOut,
+                Failure::NoAnswer
+                | Failure::NoHandshake
+                | Failure::NoPeer
+                | Failure::ElectionLost => ErrorKind::TimedOut,
                 Failure::ConnectionLost => ErrorKind::ConnectionReset,
             },
             // Not `Interrupted`, after which many callers try again.
@@ -126,12 +148,15 @@ impl From<Error> for io::Error {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::NoRoute(error) | Self::Io(error) => Some(error),
+            Self::NoRoute(error) | Self::Io(error) | Self::Interface { source: error, .. } => {
+                Some(error)
+            }
             Self::Failed(failure) => Some(failure),
             Self::InvalidPeer(_)
             | Self::NoScope(_)
             | Self::OwnAddress(_)
             | Self::NotLocal(_)
+            | Self::Mss
             | Self::MixedFamilies { .. }
             | Self::FixedPorts
             | Self::EqualWanAddresses(_)

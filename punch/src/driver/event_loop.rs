@@ -10,21 +10,23 @@ use std::{
 };
 
 use polling::{Events, Poller};
-use socket2::{SockAddr, Socket};
+use socket2::{SockAddr, SockRef, Socket};
 
 use super::{
     canceller::Canceller,
     clock::{monotonic_now, wall_now},
     closing::{self, ClosingSockets, UnacknowledgedAck},
     error::Error,
+    keepalive::Keepalive,
+    local_address::LocalAddress,
     retransmit::RetransmitTuning,
-    socket::{self, ConnectResult, OpenError, TcpState},
+    socket::{self, ConnectResult, OpenError, SocketOptions, TcpState},
 };
 use crate::proto::{
     attempt::{Action, Attempt, Outcome, RefusedBy},
     connection::{Failure, Role, SocketId},
     event::{Event, EventKind},
-    time::ClockOffset,
+    time::{ClockOffset, MonoTime},
     wire::MAX_FRAME,
 };
 
@@ -35,6 +37,12 @@ const MAX_ACCEPTS: usize = 16;
 /// Maximum number of rejected connections that are kept open until their peers close them; beyond
 /// it the oldest is closed as it is.
 const MAX_REJECTED: usize = 32;
+
+/// Maximum time for which the loop waits.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Pause before a listener whose `accept` failed is asked again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The chosen connection.
 #[derive(Debug)]
@@ -51,14 +59,28 @@ pub(crate) struct EventLoop<'a> {
     attempt: Attempt,
     poller: &'a Poller,
     cancel: &'a Canceller,
-    local: SocketAddr,
-    peer: SocketAddr,
-    clock_offset: ClockOffset,
+    settings: Settings<'a>,
+    local: LocalAddress,
+    /// Listeners whose `accept` failed, and the times at which they are asked again.
+    failed_listeners: BTreeMap<u16, MonoTime>,
     open: BTreeMap<SocketId, Open>,
     listeners: BTreeMap<u16, Socket>,
     /// Connections that were rejected, oldest first: their FIN is sent, their end is awaited.
     rejected: VecDeque<Socket>,
     observer: &'a mut dyn FnMut(&Event),
+}
+
+/// What the loop needs to know of the user's options.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings<'a> {
+    /// The peer's address, whose port is not used.
+    pub(crate) peer: SocketAddr,
+    /// What is added to the system's wall clock.
+    pub(crate) clock_offset: ClockOffset,
+    /// Options of all sockets.
+    pub(crate) socket: SocketOptions<'a>,
+    /// Keepalive of the chosen connection.
+    pub(crate) keepalive: Option<Keepalive>,
 }
 
 /// A socket of the attempt.
@@ -93,11 +115,11 @@ impl Source {
 }
 
 impl<'a> EventLoop<'a> {
-    /// An event loop for `attempt` between two addresses, whose ports are not used.
+    /// An event loop for `attempt`.
     pub(crate) fn new(
         attempt: Attempt,
-        (local, peer): (SocketAddr, SocketAddr),
-        clock_offset: ClockOffset,
+        local: LocalAddress,
+        settings: Settings<'a>,
         poller: &'a Poller,
         cancel: &'a Canceller,
         observer: &'a mut dyn FnMut(&Event),
@@ -106,9 +128,9 @@ impl<'a> EventLoop<'a> {
             attempt,
             poller,
             cancel,
+            settings,
             local,
-            peer,
-            clock_offset,
+            failed_listeners: BTreeMap::new(),
             open: BTreeMap::new(),
             listeners: BTreeMap::new(),
             rejected: VecDeque::new(),
@@ -119,25 +141,26 @@ impl<'a> EventLoop<'a> {
     /// Runs the attempt to its end.
     pub(crate) fn run(mut self) -> Result<Elected, Error> {
         let mut events = Events::new();
+        let mut has_reported_address = false;
         loop {
             while let Some(action) = self.attempt.poll_action() {
                 self.perform(action).map_err(Error::Io)?;
             }
             self.report();
+            if !std::mem::replace(&mut has_reported_address, true) {
+                self.report_local_address();
+            }
             match self.attempt.outcome() {
                 Some(Outcome::Elected { socket, role }) => return self.hand_over(socket, role),
                 Some(Outcome::Failed(failure)) => return Err(self.fail(failure, Role::Leader)),
                 None => {}
             }
             if self.cancel.is_cancelled() {
-                ClosingSockets::start(self.take_sockets(), Role::Leader, None);
+                ClosingSockets::start(self.take_sockets(), Role::Leader, None, None);
                 return Err(Error::Cancelled);
             }
-            let timeout = self
-                .attempt
-                .poll_timeout()
-                .map(|due| due.since(monotonic_now()));
             events.clear();
+            let timeout = Some(self.time_to_wait());
             self.poller.wait(&mut events, timeout).map_err(Error::Io)?;
             for event in events.iter() {
                 let handled = match Source::of(event.key) {
@@ -146,9 +169,42 @@ impl<'a> EventLoop<'a> {
                 };
                 handled.map_err(Error::Io)?;
             }
-            let wall = wall_now() + self.clock_offset;
-            self.attempt.handle_timeout(monotonic_now(), wall);
+            self.handle_timeout().map_err(Error::Io)?;
         }
+    }
+
+    /// Time until something is due. It is short, since the wall clock may be stepped, and the
+    /// machine may have been suspended: the poller does not count that time.
+    fn time_to_wait(&self) -> Duration {
+        let due = self.attempt.poll_timeout().into_iter();
+        let listeners = self.failed_listeners.values().copied();
+        let first = due.chain(listeners).chain(self.local.poll_timeout()).min();
+        let now = monotonic_now();
+        first.map_or(MAX_WAIT, |first| first.since(now).min(MAX_WAIT))
+    }
+
+    /// Does what is due.
+    fn handle_timeout(&mut self) -> io::Result<()> {
+        let now = monotonic_now();
+        let is_due = |(&port, &due): (&u16, &MonoTime)| (now >= due).then_some(port);
+        let ports: Vec<u16> = self.failed_listeners.iter().filter_map(is_due).collect();
+        for port in ports {
+            self.failed_listeners.remove(&port);
+            self.accept(port)?;
+        }
+        if self.local.has_changed(now) {
+            self.report_local_address();
+            self.attempt.handle_new_local_address(now);
+        }
+        let wall = wall_now() + self.settings.clock_offset;
+        self.attempt.handle_timeout(now, wall);
+        Ok(())
+    }
+
+    fn report_local_address(&mut self) {
+        let Some(address) = self.local.current() else { return };
+        let kind = EventKind::LocalAddress { address, usual: self.local.other_route() };
+        (self.observer)(&Event { at: monotonic_now(), kind });
     }
 
     fn report(&mut self) {
@@ -182,7 +238,11 @@ impl<'a> EventLoop<'a> {
     }
 
     fn listen(&mut self, port: u16) -> io::Result<()> {
-        match socket::listen(with_port(self.local, port)) {
+        let listener = self
+            .local
+            .with_port(port)
+            .and_then(|local| socket::listen(local, self.settings.socket));
+        match listener {
             Ok(listener) => {
                 let event = polling::Event::readable(Source::Listener(port).key());
                 // SAFETY: the listener is deleted from the poller before it is closed, in `drop` at
@@ -208,7 +268,14 @@ impl<'a> EventLoop<'a> {
     }
 
     fn connect(&mut self, id: SocketId, port: u16) -> io::Result<()> {
-        match socket::connect(with_port(self.local, port), with_port(self.peer, port)) {
+        let mut peer = self.settings.peer;
+        peer.set_port(port);
+        let socket = self
+            .local
+            .with_port(port)
+            .map_err(OpenError::Connect)
+            .and_then(|local| socket::connect(local, peer, self.settings.socket));
+        match socket {
             Ok(socket) => {
                 // Registered after its connect: before it the poller would report a socket as
                 // ready without end.
@@ -359,9 +426,13 @@ impl<'a> EventLoop<'a> {
             let socket = match listener.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if is_transient(&error) => break,
-                // An error that lasts, such as no descriptor left: the listener is not asked again,
-                // since it would report the error without end. The port still connects.
-                Err(_) => return Ok(()),
+                // An error such as no descriptor left: it would be reported without end if the
+                // listener were asked again at once.
+                Err(_) => {
+                    self.failed_listeners
+                        .insert(port, monotonic_now() + ACCEPT_PAUSE);
+                    return Ok(());
+                }
             };
             let Ok((local, remote)) = socket::endpoints(&socket) else { continue };
             socket.set_nonblocking(true)?;
@@ -403,11 +474,15 @@ impl<'a> EventLoop<'a> {
             return Err(self.fail(reason, role));
         };
         let _ = socket.set_tcp_nodelay(false);
+        if let Some(keepalive) = &self.settings.keepalive {
+            keepalive.apply(&SockRef::from(&socket));
+        }
         let unacknowledged = undo_tuning(tuning, &socket, role);
         socket.set_nonblocking(false).map_err(Error::Io)?;
         let kind = EventKind::Returned { local, remote, role };
         (self.observer)(&Event { at: monotonic_now(), kind });
-        let closing = ClosingSockets::start(self.take_sockets(), role, unacknowledged);
+        let round_trip = socket::round_trip(&socket);
+        let closing = ClosingSockets::start(self.take_sockets(), role, unacknowledged, round_trip);
         Ok(Elected { socket, local, remote, role, closing })
     }
 
@@ -439,7 +514,7 @@ impl<'a> EventLoop<'a> {
     fn queued_at(&self, listener: &Socket) -> Vec<Socket> {
         let is_peer = |from: &SockAddr| {
             from.as_socket()
-                .is_some_and(|from| from.ip().to_canonical() == self.peer.ip())
+                .is_some_and(|from| from.ip().to_canonical() == self.settings.peer.ip())
         };
         std::iter::from_fn(|| listener.accept().ok())
             .take(MAX_ACCEPTS)
@@ -469,8 +544,8 @@ struct Chosen {
     remote: SocketAddr,
 }
 
-/// Undoes the retransmission options of the chosen connection. If the congestion control cannot be
-/// restored yet, returns a duplicate of the connection on which that remains to be done.
+/// Undoes the retransmission options of the chosen connection. If some of them cannot be restored
+/// yet, returns a duplicate of the connection on which that remains to be done.
 fn undo_tuning(tuning: RetransmitTuning, socket: &Socket, role: Role) -> Option<UnacknowledgedAck> {
     let tuning = tuning.remove(socket)?;
     match role {
@@ -479,12 +554,12 @@ fn undo_tuning(tuning: RetransmitTuning, socket: &Socket, role: Role) -> Option<
             Ok(socket) => Some(UnacknowledgedAck { socket, tuning }),
             // No descriptor is left: if the ACK frame is lost, its repeat comes late.
             Err(_) => {
-                tuning.restore_congestion_control(socket);
+                tuning.restore(socket);
                 None
             }
         },
         Role::Leader => {
-            tuning.restore_congestion_control(socket);
+            tuning.restore(socket);
             None
         }
     }
@@ -501,9 +576,4 @@ fn set_election_options(socket: &Socket) -> RetransmitTuning {
 fn is_transient(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     matches!(error.kind(), ConnectionAborted | Interrupted | WouldBlock)
-}
-
-fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
-    address.set_port(port);
-    address
 }

@@ -8,6 +8,8 @@ mod closing;
 mod connection;
 mod error;
 mod event_loop;
+mod keepalive;
+mod local_address;
 #[cfg(feature = "ntp")]
 pub mod ntp;
 mod puncher;
@@ -21,5 +23,6 @@ pub use self::{
     closing::ClosingSockets,
     connection::Connection,
     error::Error,
+    keepalive::Keepalive,
     puncher::{ElectionKind, Puncher},
 };

@@ -1,8 +1,9 @@
 //! [`Puncher`], the library's entry point.
 
 use std::{
-    fmt,
+    fmt, io,
     net::{IpAddr, SocketAddr, SocketAddrV6},
+    ops::RangeInclusive,
     str::FromStr,
     time::Duration,
 };
@@ -14,13 +15,15 @@ use super::{
     clock::{monotonic_now, wall_now},
     connection::Connection,
     error::Error,
-    event_loop::EventLoop,
-    socket,
+    event_loop::{EventLoop, Settings},
+    keepalive::Keepalive,
+    local_address::LocalAddress,
+    socket::{self, SocketOptions},
 };
 use crate::proto::{
     UnknownName,
     attempt::{Attempt, Config, MAX_FIXED_PORTS, PortSource},
-    bucket::{Buckets, Rule},
+    bucket::{Buckets, LANES, Rule},
     election::Scheme,
     event::Event,
     schedule::Schedule,
@@ -91,8 +94,12 @@ pub struct Puncher {
     session: String,
     election: ElectionKind,
     bind: Option<IpAddr>,
+    interface: Option<String>,
     scope_id: u32,
     listen: bool,
+    width: usize,
+    mss: Option<u16>,
+    keepalive: Option<Keepalive>,
     timeout: Duration,
     seed: Option<u64>,
     cancel: Canceller,
@@ -105,7 +112,11 @@ impl Default for Puncher {
 }
 
 impl Puncher {
-    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 30 s.
+    /// Maximum segment sizes that [`Self::mss`] takes: Linux has no smaller one, and hardly any
+    /// link has a larger one.
+    pub const MSS_RANGE: RangeInclusive<u16> = 88..=9000;
+
+    /// The defaults: rule `rolling`, clocks within 20 s, election `nonce`, a time-out of 120 s.
     pub fn new() -> Self {
         Self {
             rule: Rule::default(),
@@ -116,8 +127,12 @@ impl Puncher {
             session: String::new(),
             election: ElectionKind::default(),
             bind: None,
+            interface: None,
             scope_id: 0,
             listen: true,
+            width: LANES,
+            mss: None,
+            keepalive: Some(Keepalive::default()),
             timeout: Config::DEFAULT_TIMEOUT,
             seed: None,
             cancel: Canceller::default(),
@@ -186,6 +201,39 @@ impl Puncher {
         self
     }
 
+    /// Sets the interface through which all packets leave and arrive, by its name: for a machine
+    /// whose usual route leads into a VPN. Only Linux has it.
+    #[must_use]
+    pub fn interface(mut self, name: impl Into<String>) -> Self {
+        self.interface = Some(name.into());
+        self
+    }
+
+    /// Sets how many ports of each bucket are used, 1 to 8; all 8 by default. With fewer ports the
+    /// attempt is slower where packets are lost. It is for networks that ban a host which connects
+    /// to many ports. The peer may have another width: the smaller one counts.
+    #[must_use]
+    pub fn width(mut self, ports: usize) -> Self {
+        self.width = ports.clamp(1, LANES);
+        self
+    }
+
+    /// Sets the maximum segment size of the connection, in both directions, 88 to 9000 bytes: for a
+    /// path on which large packets vanish. By default it follows from the interface.
+    #[must_use]
+    pub fn mss(mut self, bytes: u16) -> Self {
+        self.mss = Some(bytes);
+        self
+    }
+
+    /// Sets how the connection that is handed over is kept alive, which it is by default; `None`
+    /// leaves it to the system.
+    #[must_use]
+    pub fn keepalive(mut self, keepalive: impl Into<Option<Keepalive>>) -> Self {
+        self.keepalive = keepalive.into();
+        self
+    }
+
     /// Sets the scope of a link-local IPv6 peer: the index of the interface that reaches it.
     #[must_use]
     pub fn scope_id(mut self, scope_id: u32) -> Self {
@@ -245,23 +293,32 @@ impl Puncher {
         mut observer: impl FnMut(&Event),
     ) -> Result<Connection, Error> {
         let peer = peer.to_canonical();
-        let local = self.local_address(peer)?;
+        self.check_addresses(peer)?;
         let config = self.config(peer)?;
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         let poller = Poller::new().map_err(Error::Io)?;
         let registration = self.cancel.register(poller);
-        let attempt = Attempt::new(config, monotonic_now(), wall_now() + self.clock_offset);
-        let addresses = (self.scoped(local), self.scoped(peer));
+        let now = monotonic_now();
+        let attempt = Attempt::new(config, now, wall_now() + self.clock_offset);
+        let peer = self.scoped(peer);
+        let local = LocalAddress::new(peer, self.bind, self.interface.clone(), now);
+        let options = SocketOptions { interface: self.interface.as_deref(), mss: self.mss };
+        let settings = Settings {
+            peer,
+            clock_offset: self.clock_offset,
+            socket: options,
+            keepalive: self.keepalive,
+        };
         let (poller, observer) = (registration.poller(), &mut observer);
-        let (offset, cancel) = (self.clock_offset, &self.cancel);
-        let event_loop = EventLoop::new(attempt, addresses, offset, poller, cancel, observer);
+        let event_loop = EventLoop::new(attempt, local, settings, poller, &self.cancel, observer);
         let elected = event_loop.run()?;
         Ok(elected.into())
     }
 
-    fn local_address(&self, peer: IpAddr) -> Result<IpAddr, Error> {
+    /// Checks what cannot become right while the attempt runs.
+    fn check_addresses(&self, peer: IpAddr) -> Result<(), Error> {
         let is_broadcast = matches!(peer, IpAddr::V4(peer) if peer.is_broadcast());
         if peer.is_unspecified() || peer.is_multicast() || is_broadcast {
             return Err(Error::InvalidPeer(peer));
@@ -270,8 +327,20 @@ impl Puncher {
         if is_link_local && self.scope_id == 0 {
             return Err(Error::NoScope(peer));
         }
+        if let Some(interface) = &self.interface {
+            socket::check_interface(self.scoped(peer), interface)
+                .map_err(|source| Error::Interface { name: interface.clone(), source })?;
+        }
+        if self.mss.is_some_and(|mss| !Self::MSS_RANGE.contains(&mss)) {
+            return Err(Error::Mss);
+        }
         let local = match self.bind {
-            None => socket::source_address(self.scoped(peer)).map_err(Error::NoRoute)?,
+            None => match socket::source_address(self.scoped(peer), self.interface.as_deref()) {
+                Ok(local) => local,
+                // The network may come up while the attempt runs.
+                Err(error) if is_passing(&error) => return Ok(()),
+                Err(error) => return Err(Error::NoRoute(error)),
+            },
             Some(address) if address.is_ipv4() != peer.is_ipv4() => {
                 return Err(Error::MixedFamilies { local: address, peer });
             }
@@ -282,7 +351,7 @@ impl Puncher {
             }
             Some(address) => address,
         };
-        if local == peer { Err(Error::OwnAddress(peer)) } else { Ok(local) }
+        if local == peer { Err(Error::OwnAddress(peer)) } else { Ok(()) }
     }
 
     /// The socket address of `address`, with the scope that link-local IPv6 needs.
@@ -296,7 +365,7 @@ impl Puncher {
     fn port_source(&self) -> Result<PortSource, Error> {
         match &self.fixed_ports {
             None => {
-                let buckets = Buckets::new(self.rule, self.max_clock_error);
+                let buckets = Buckets::new(self.rule, self.max_clock_error).with_width(self.width);
                 Ok(PortSource::Clock { buckets, schedule: self.schedule })
             }
             Some(ports)
@@ -339,6 +408,12 @@ impl Puncher {
             },
         }
     }
+}
+
+/// Whether the lookup of a route may succeed later.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkDown, NetworkUnreachable};
+    matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable)
 }
 
 /// Fills `random` from a seed.

@@ -15,10 +15,11 @@ use super::socket;
 #[cfg(target_os = "linux")]
 const ELECTION_CONGESTION_CONTROL: &[u8] = b"reno";
 
-/// The options of a connection that retransmits at a constant interval, and what is needed to undo
-/// them.
+/// The options of a connection that retransmits at a constant interval, and what they were before.
 #[derive(Debug, Default)]
 pub(crate) struct RetransmitTuning {
+    /// Whether linear timeouts were switched on.
+    linear: bool,
     /// The congestion control that was replaced.
     replaced: Option<Vec<u8>>,
 }
@@ -27,7 +28,8 @@ impl RetransmitTuning {
     /// Makes a connection retransmit at a constant interval.
     #[cfg(target_os = "linux")]
     pub(crate) fn apply(socket: &Socket) -> Self {
-        let _ = socket.set_tcp_thin_linear_timeouts(true);
+        let was_linear = socket.tcp_thin_linear_timeouts().unwrap_or(true);
+        let linear = !was_linear && socket.set_tcp_thin_linear_timeouts(true).is_ok();
         // BBR keeps the slow start threshold at infinity, and the kernel considers no stream thin
         // before its first slow start is over.
         let bbr = socket
@@ -39,7 +41,7 @@ impl RetransmitTuning {
                 .set_tcp_congestion(ELECTION_CONGESTION_CONTROL)
                 .is_ok()
         };
-        Self { replaced: bbr.filter(is_replaced) }
+        Self { linear, replaced: bbr.filter(is_replaced) }
     }
 
     /// Does nothing: this system has none of the options.
@@ -48,18 +50,20 @@ impl RetransmitTuning {
         Self::default()
     }
 
-    /// Restores the system's default bound. A segment in flight keeps the bound of its timer.
-    /// Linear timeouts stay. If the congestion control was replaced, returns what
-    /// [`Self::restore_congestion_control`] needs.
+    /// Restores the system's lower bound. A segment in flight keeps the bound of its timer. If more
+    /// was changed, returns what [`Self::restore`] needs.
     pub(crate) fn remove(self, socket: &Socket) -> Option<Self> {
-        socket::set_rto_min(socket, socket::DEFAULT_RTO_MIN_US);
-        self.replaced.is_some().then_some(self)
+        socket::restore_rto_min(socket);
+        (self.linear || self.replaced.is_some()).then_some(self)
     }
 
-    /// Restores the congestion control that was replaced, unless the connection's user has chosen
+    /// Restores linear timeouts, and the congestion control unless the connection's user has chosen
     /// another one. To be called when nothing that was sent is unacknowledged.
     #[cfg(target_os = "linux")]
-    pub(crate) fn restore_congestion_control(self, socket: &Socket) {
+    pub(crate) fn restore(self, socket: &Socket) {
+        if self.linear {
+            let _ = socket.set_tcp_thin_linear_timeouts(false);
+        }
         let is_ours = |name: Vec<u8>| name.starts_with(ELECTION_CONGESTION_CONTROL);
         if let Some(name) = self.replaced
             && socket.tcp_congestion().is_ok_and(is_ours)
@@ -68,9 +72,9 @@ impl RetransmitTuning {
         }
     }
 
-    /// Does nothing: nothing was replaced.
+    /// Does nothing: nothing was changed.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn restore_congestion_control(self, _: &Socket) {}
+    pub(crate) fn restore(self, _: &Socket) {}
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -85,7 +89,7 @@ mod tests {
 
     fn undo(tuning: RetransmitTuning, socket: &Socket) {
         if let Some(tuning) = tuning.remove(socket) {
-            tuning.restore_congestion_control(socket);
+            tuning.restore(socket);
         }
     }
 
@@ -99,6 +103,7 @@ mod tests {
         assert!(socket.tcp_thin_linear_timeouts().unwrap());
         undo(tuning, &socket);
         assert_eq!(socket.tcp_congestion().unwrap(), before);
+        assert!(!socket.tcp_thin_linear_timeouts().unwrap());
     }
 
     /// The congestion controls of this machine; BBR is the one that needs replacing.

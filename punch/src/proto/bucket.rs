@@ -6,11 +6,11 @@
 //! and H the time that a handshake needs. Then the peers always have a common bucket that both use
 //! for H or longer.
 //!
-//! Each port of a bucket belongs to one of eight lanes, and lane j follows the clock with a delay of
-//! j · W / 8. The guarantee holds for each lane, so that half of the ports in use are always common.
-//! Every W / 8, one port is replaced by a new one. This matters if the ports in use are of no use:
-//! a NAT that remembers the sequence number of an earlier attempt drops all SYNs of a later one on
-//! the same port.
+//! Each port of a bucket belongs to one of eight lanes, and lane j follows the clock with a delay
+//! of j · W / 8. The guarantee holds for each lane, so that half of the ports in use are always
+//! common. Every W / 8, one port is replaced by a new one. This matters if the ports in use are of
+//! no use: a NAT that remembers the sequence number of an earlier attempt drops all SYNs of a later
+//! one on the same port.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -125,8 +125,8 @@ impl Buckets {
         *self.at(wall, self.lanes() - 1).start()..=*self.at(wall, 0).end()
     }
 
-    /// The first reading of the clock after `wall` at which a lane changes to another bucket; `None`
-    /// if none ever does.
+    /// The first reading of the clock after `wall` at which a lane changes to another bucket;
+    /// `None` if none ever does.
     pub fn next_change(self, wall: WallTime) -> Option<WallTime> {
         match self.rule {
             Rule::Rolling => {

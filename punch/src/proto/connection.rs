@@ -49,6 +49,8 @@ pub enum Failure {
     NoAnswer,
     /// The peer's host or its NAT answered, and always with a refusal.
     Refused,
+    /// SYNs arrived from the peer's address, but no handshake was completed.
+    NoHandshake,
     /// Connections were established, but no peer of this session spoke on them.
     NoPeer,
     /// A peer was met, but the two did not agree on a connection in time.
@@ -60,32 +62,18 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NothingBound => {
-                "none of the ports could be bound; another program, or another punch, holds them"
+            Self::NothingBound => "none of the ports could be used: other programs hold them",
+            Self::Unreachable => "no packet could leave this machine",
+            Self::NoAnswer => "nothing came back from the peer's address",
+            Self::Refused => "every connect was refused",
+            Self::NoHandshake => {
+                "packets of the peer arrived here, and no connection was completed"
             }
-            Self::Unreachable => {
-                "every connect failed on this machine: no route to the peer, or no file \
-                 descriptor left"
-            }
-            Self::NoAnswer => {
-                "nobody answered; is the peer running, with the same rule and a clock that is \
-                 right?"
-            }
-            Self::Refused => {
-                "refused throughout: the peer or its NAT answers, but nobody punches on these \
-                 ports; is the peer running, with the same rule and a clock that is right?"
-            }
-            Self::NoPeer => {
-                "something accepts connections, but no peer spoke on them; is the peer running \
-                 the same version, session and election?"
-            }
+            Self::NoPeer => "something accepts connections, but no peer spoke on them",
             Self::ElectionLost => {
-                "the peer was met, but the two did not agree on a connection in time; try again"
+                "the peer was met, but the two did not agree on a connection in time"
             }
-            Self::ConnectionLost => {
-                "the two agreed on a connection, and it ended at once: the peer was stopped, or a \
-                 NAT reset it; try again"
-            }
+            Self::ConnectionLost => "the two agreed on a connection, and it ended at once",
         })
     }
 }

@@ -174,6 +174,16 @@ impl Election {
         })
     }
 
+    /// A limit that passes `after` from now, or with the election at the latest. The election
+    /// `wan-ip` has no limits.
+    fn limit(&self, now: MonoTime, after: Duration) -> MonoTime {
+        let end = self.deadline + GRACE * 2;
+        match self.scheme {
+            Scheme::Nonce { .. } => end.min(now + after),
+            Scheme::WanIp { .. } => end,
+        }
+    }
+
     /// When the election fails; `None` once over.
     fn end(&self) -> Option<MonoTime> {
         match self.state {
@@ -200,7 +210,7 @@ impl Election {
 
     /// Handles a connection that is established. `port` is its local port.
     pub fn handle_up(&mut self, now: MonoTime, id: SocketId, port: u16) {
-        let (awaited, limit) = (Awaited::Hello, now + HELLO_LIMIT);
+        let (awaited, limit) = (Awaited::Hello, self.limit(now, HELLO_LIMIT));
         self.links
             .insert(id, Link { decoder: Decoder::default(), awaited, limit });
         match self.scheme {
@@ -327,7 +337,7 @@ impl Election {
 
     /// Commits this side to a follower, and says so on all connections with it.
     fn commit_to(&mut self, now: MonoTime, follower: Nonce) {
-        let limit = now + ANSWER_LIMIT;
+        let limit = self.limit(now, ANSWER_LIMIT);
         self.state = State::AwaitAck { follower, chosen: None, limit };
         let links = self.links.iter().filter(|(_, link)| link.is_with(follower));
         let links: Vec<SocketId> = links.map(|(&id, _)| id).collect();
@@ -344,6 +354,7 @@ impl Election {
         session: SessionTag,
         hello: Hello,
     ) {
+        let limit = self.limit(now, WAIT_LIMIT);
         let Some(link) = self.links.get_mut(&id) else { return };
         if hello.nonce == own {
             return self.reject(now, id, Reject::SelfConnection);
@@ -354,7 +365,7 @@ impl Election {
         }
         let choice = Choice { nonce: peer, connection: hello.connection };
         link.awaited = Awaited::Choice(choice);
-        link.limit = now + WAIT_LIMIT;
+        link.limit = limit;
         let role = if own > peer { Role::Leader } else { Role::Follower };
         self.outputs.push_back(Output::Hello(id, hello, role));
         if role == Role::Follower {
@@ -406,7 +417,7 @@ impl Election {
         }
         let limit = match chosen {
             Some(_) => None,
-            None => Some(now + ANSWER_LIMIT),
+            None => Some(self.limit(now, ANSWER_LIMIT)),
         };
         if let State::AwaitAck { chosen, limit: until, .. } = &mut self.state {
             (*chosen, *until) = (Some(named), limit.unwrap_or(*until));

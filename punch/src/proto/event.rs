@@ -1,10 +1,11 @@
 //! Events by which an attempt reports its progress.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{
     bucket::Rule,
     connection::{Failure, Reject, Role},
+    statistics::Statistics,
     time::MonoTime,
 };
 
@@ -12,7 +13,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
-    /// Monotonic time in nanoseconds (`CLOCK_MONOTONIC` where there is one).
+    /// Monotonic time in nanoseconds (`CLOCK_BOOTTIME` on Linux).
     #[cfg_attr(feature = "serde", serde(rename = "t_ns"))]
     pub at: MonoTime,
     /// The event. As JSON its fields stand beside `t_ns`, in one flat object.
@@ -38,6 +39,15 @@ pub enum EventKind {
         rule: Option<Rule>,
         /// Reading of the wall clock, offset included, in nanoseconds since the Unix epoch.
         wall_ns: i64,
+    },
+    /// The local address is found, or has changed.
+    LocalAddress {
+        /// The address from which the attempt connects.
+        address: IpAddr,
+        /// The address from which this machine would connect to the peer, if it is another one: the
+        /// user's address belongs to another network than the route to the peer.
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none", default))]
+        usual: Option<IpAddr>,
     },
     /// The ports in use change.
     Ports {
@@ -122,6 +132,8 @@ pub enum EventKind {
         /// This side's role.
         role: Role,
     },
+    /// What the attempt has sent and received, right before it fails.
+    Statistics(Statistics),
     /// The attempt ends without a connection.
     Failed {
         /// Reason.

@@ -14,6 +14,7 @@
 //! | [`election`] | the choice of one connection, the same on both sides |
 //! | [`wire`] | the frames of the election |
 //! | [`event`] | progress of an attempt |
+//! | [`statistics`] | what an attempt has sent and received |
 //!
 //! Time comes in as an argument, in the two types of [`time`], and randomness as a seed. The same
 //! inputs in the same order always give the same outputs.
@@ -25,6 +26,7 @@ pub mod election;
 pub mod event;
 mod names;
 pub mod schedule;
+pub mod statistics;
 pub mod time;
 pub mod wire;
 

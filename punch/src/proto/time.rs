@@ -14,7 +14,7 @@ const NANOS_PER_SECOND: f64 = 1e9;
 
 /// A reading of a monotonic clock: nanoseconds since an origin of the caller's choice.
 ///
-/// The [driver](crate::driver::clock) reads `CLOCK_MONOTONIC` where there is one, so that the
+/// The [driver](crate::driver::clock) reads `CLOCK_BOOTTIME` on Linux, so that the
 /// readings of several processes on one machine are comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

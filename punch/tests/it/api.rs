@@ -22,7 +22,7 @@ use punch::{
         wire::{Frame, Hello, MAX_FRAME, Nonce, SessionTag},
     },
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// A time that nothing here exceeds, unless the machine is stuck.
 const LONG: Duration = Duration::from_secs(20);
@@ -526,4 +526,92 @@ fn impossible_options_are_refused_before_anything_is_sent() {
         let ports = net.puncher(0).fixed_ports(ports).connect(peer);
         assert!(matches!(ports, Err(Error::FixedPorts)), "{ports:?}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_is_kept_alive_and_has_the_options_of_the_system() {
+    let fresh = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let [kept, plain] = [101, 102].map(|net| {
+        let [connection, _other] = Net(net).connect(|puncher, _| match net {
+            101 => puncher,
+            _ => puncher.keepalive(None),
+        });
+        connection
+    });
+    let options = SockRef::from(kept.stream());
+    assert!(options.keepalive().unwrap());
+    assert_eq!(options.tcp_keepalive_time().unwrap(), Duration::from_secs(15));
+    assert_eq!(options.tcp_user_timeout().unwrap(), Some(Duration::from_secs(100)));
+    for connection in [kept, plain] {
+        let options = SockRef::from(connection.stream());
+        // Until the follower's last frame is acknowledged.
+        let is_linear = || options.tcp_thin_linear_timeouts().unwrap();
+        let deadline = monotonic_now() + PROMPT;
+        while is_linear() && monotonic_now() < deadline {
+            thread::yield_now();
+        }
+        assert_eq!(is_linear(), fresh.tcp_thin_linear_timeouts().unwrap());
+        assert_eq!(options.tcp_nodelay().unwrap(), fresh.tcp_nodelay().unwrap());
+        assert_eq!(options.tcp_congestion().unwrap(), fresh.tcp_congestion().unwrap());
+        let is_kept = options.keepalive().unwrap();
+        assert_eq!(is_kept, options.tcp_user_timeout().unwrap().is_some());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_maximum_segment_size_holds_in_both_directions() {
+    let connections = Net(103).connect(|puncher, own| match own == Net(103).address(0) {
+        true => puncher.mss(600),
+        false => puncher,
+    });
+    for connection in &connections {
+        let mss = SockRef::from(connection.stream()).tcp_mss().unwrap();
+        assert!((500..=600).contains(&mss), "{mss}");
+    }
+    let error = Net(103)
+        .puncher(0)
+        .mss(80)
+        .connect(Net(103).address(1))
+        .unwrap_err();
+    assert!(matches!(error, Error::Mss) && error.is_usage(), "{error}");
+}
+
+/// A service that listens with `SO_REUSEPORT`, as web servers do, would lose clients to a second
+/// listener on its port.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_port_of_another_program_is_not_listened_on() {
+    let (net, port) = (Net(104), 23_104);
+    let service = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    service.set_reuse_address(true).unwrap();
+    service.set_reuse_port(true).unwrap();
+    service
+        .bind(&SocketAddr::from((net.address(0), port)).into())
+        .unwrap();
+    service.listen(64).unwrap();
+    let puncher = net
+        .puncher(0)
+        .fixed_ports([port])
+        .timeout(Duration::from_secs(3));
+    let canceller = puncher.canceller();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            puncher.connect_observed(net.address(1), |event| {
+                if matches!(event.kind, EventKind::NoListener { .. }) {
+                    tell.send(()).unwrap();
+                }
+            })
+        });
+        told.recv_timeout(LONG)
+            .expect("the attempt says that it has no listener");
+        for _ in 0..20 {
+            let client = TcpStream::connect((net.address(0), port)).unwrap();
+            let (_, from) = service.accept().unwrap();
+            assert_eq!(from.as_socket(), Some(client.local_addr().unwrap()));
+        }
+        canceller.cancel();
+    });
 }

@@ -17,17 +17,17 @@ use crate::{
 };
 
 /// The packets show a whole handshake: the cause lies in what followed.
-pub(super) fn stood(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
-    let mut stood: Vec<(MonoTime, &Flow)> = flows
+pub(super) fn established(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
+    let mut established: Vec<(MonoTime, &Flow)> = flows
         .iter()
         .filter_map(|flow| Some((flow.complete()?, flow)))
         .collect();
-    stood.sort_by_key(|(at, _)| *at);
-    let &(first_up, first) = stood.first()?;
+    established.sort_by_key(|(at, _)| *at);
+    let &(first_up, first) = established.first()?;
     Some(
-        disagreed_by_events(case, &stood)
-            .or_else(|| disagreed_by_bytes(case, &stood))
-            .unwrap_or_else(|| unused(case, &stood, first, first_up)),
+        disagreed_by_events(case, &established)
+            .or_else(|| disagreed_by_bytes(case, &established))
+            .unwrap_or_else(|| unused(case, &established, first, first_up)),
     )
 }
 
@@ -77,11 +77,11 @@ pub(super) fn not_translated(flows: &[Flow]) -> Option<Cause> {
 }
 
 /// Both sides report their choice, and did not choose the same connection.
-fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Cause> {
+fn disagreed_by_events(case: &Case<'_>, established: &[(MonoTime, &Flow)]) -> Option<Cause> {
     // A peer knows the other's end as the WAN does, but behind a NAT not its own end.
     let of_b = chosen(case.peers[Side::A].events)?;
     let of_a = chosen(case.peers[Side::B].events)?;
-    let same = stood
+    let same = established
         .iter()
         .any(|(_, flow)| same_end(flow.ends[Side::B], of_b) && same_end(flow.ends[Side::A], of_a));
     let evidence = || {
@@ -89,7 +89,7 @@ fn disagreed_by_events(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<C
             "a chose the connection with b's port {}, b that with a's port {}; {} stood",
             of_b.port(),
             of_a.port(),
-            stood.len()
+            established.len()
         )
     };
     (!same).then(|| CauseKind::ElectionDisagreed.because(evidence()))
@@ -122,12 +122,12 @@ fn same_end(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Peers without events: each sent data, and never both on the same connection.
-fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Cause> {
+fn disagreed_by_bytes(case: &Case<'_>, established: &[(MonoTime, &Flow)]) -> Option<Cause> {
     if case.peers.values().any(|peer| !peer.events.is_empty()) {
         return None;
     }
     let with_data = |side: Side| {
-        stood
+        established
             .iter()
             .map(|(_, flow)| *flow)
             .filter(move |flow| flow.data(side) > 0)
@@ -143,14 +143,19 @@ fn disagreed_by_bytes(case: &Case<'_>, stood: &[(MonoTime, &Flow)]) -> Option<Ca
         ports_of(a),
         count(b.data(Side::B), "byte"),
         ports_of(b),
-        count(stood.len(), "connection")
+        count(established.len(), "connection")
     );
     Some(CauseKind::ElectionDisagreed.because(evidence))
 }
 
 /// An established connection came to nothing. The evidence is what the peers report and what the
 /// packets show.
-fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: MonoTime) -> Cause {
+fn unused(
+    case: &Case<'_>,
+    established: &[(MonoTime, &Flow)],
+    first: &Flow,
+    first_up: MonoTime,
+) -> Cause {
     let later_start = case
         .peers
         .values()
@@ -159,13 +164,13 @@ fn unused(case: &Case<'_>, stood: &[(MonoTime, &Flow)], first: &Flow, first_up: 
         .unwrap_or(case.begin);
     let mut evidence = format!(
         "{} stood, the first on {} {} after the later start",
-        count(stood.len(), "connection"),
+        count(established.len(), "connection"),
         ports_of(first),
         ms(first_up.since(later_start))
     );
     for (side, peer) in case.peers.iter() {
-        let data: usize = stood.iter().map(|(_, flow)| flow.data(side)).sum();
-        let resets = stood
+        let data: usize = established.iter().map(|(_, flow)| flow.data(side)).sum();
+        let resets = established
             .iter()
             .flat_map(|(_, flow)| &flow.packets)
             .filter(|packet| packet.from == side && packet.kind == PacketKind::Rst)

@@ -41,7 +41,7 @@ pub(crate) fn find(case: &Case<'_>) -> Cause {
         .or_else(|| process::nothing_bound(case))
         .or_else(|| process::silent(case, &flows))
         .or_else(|| connection::not_translated(&flows))
-        .or_else(|| connection::stood(case, &flows))
+        .or_else(|| connection::established(case, &flows))
         .or_else(|| process::never_together(case, &flows))
         .or_else(|| ports::disjoint(case, &flows))
         .or_else(|| ports::remapped(&flows))

@@ -96,8 +96,8 @@ fn untranslated_packets_of_a_connection_are_its_cause() {
 
 #[test]
 fn every_cause_is_described() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
     for (name, _) in CauseKind::NAMES {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
@@ -327,7 +327,7 @@ fn a_peer_that_gave_up_after_a_refusal_failed_by_the_refusal() {
 }
 
 #[test]
-fn what_a_process_did_is_looked_at_first() {
+fn a_cause_in_the_process_comes_first() {
     let mut trial = TrafficBuilder::new();
     trial.syn(100, Side::A, [7; 2]);
     insta::assert_snapshot!(cause(&trial), @"no-syn: no SYN of peer b came to the WAN; it ended with exit 1");

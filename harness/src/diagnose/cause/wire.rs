@@ -2,7 +2,7 @@
 //!
 //! A SYN that arrives after the first SYN of the other side has left *could have passed*: the other
 //! NAT has a mapping for it. On any flow with SYNs from both sides at least one could have passed,
-//! so that the fate of these SYNs tells why there is no connection.
+//! so that the fate of these SYNs explains why there is no connection.
 
 use std::time::Duration;
 

@@ -215,7 +215,7 @@ fn allocate(wan: IpAddr, nat: &NatSpec, mapped: &[Mapped]) -> String {
             let PortBlock { first, last } = SEQUENTIAL;
             rule(format!("{TRANSPORT} snat ip to {wan} : {}", in_turn(first..=last)));
         }
-        // Drawn at random, two mappings would soon have the same port.
+        // With random ports, two mappings would soon have the same one.
         Allocation::Block(block) => {
             rule(format!("{TRANSPORT} snat ip to {wan} : {}", in_turn(scattered(block))));
         }

@@ -189,7 +189,7 @@ pub(crate) fn compare(
         let [first, second] = [&first, &second].map(|run| contents(&run.summary));
         return Err(CompareError::NothingInCommon { first, second });
     }
-    #[expect(clippy::cast_precision_loss, reason = "not so many cells")]
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let confidence_of_each = 1.0 - (1.0 - CONFIDENCE) / figures as f64;
     let comparer = Comparer { runs: [&first, &second], confidence: confidence_of_each, least_ms };
     let mut scenarios: Vec<ScenarioComparison> = Vec::new();
@@ -302,8 +302,8 @@ impl<'a> CommonCell<'a> {
         &self.scenarios[0].name
     }
 
-    /// Whether the round-trip times are equal. Other delays give other times, whatever the subject
-    /// does, so that times are compared only then.
+    /// Whether the round-trip times are equal. Times are compared only then, since they depend on
+    /// the delays.
     fn has_equal_rtts(&self) -> bool {
         self.cells[0].rtt_ms == self.cells[1].rtt_ms
     }
@@ -416,8 +416,8 @@ impl Comparer<'_> {
 
     /// Results of the pairs: trials with the same index and seed in both runs.
     fn paired_results(&self, common: &CommonCell<'_>) -> Vec<[TrialResult; 2]> {
-        let [first, second] = [0, 1].map(|run| self.runs[run].trials.get(&common.indices[run]));
-        let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
+        let trials = [0, 1].map(|run| self.runs[run].trials.get(&common.indices[run]));
+        let [Some(first), Some(second)] = trials else { return Vec::new() };
         first
             .iter()
             .filter_map(|(trial, &one)| Some([one, *second.get(trial)?]))

@@ -243,7 +243,7 @@ fn changed() -> Vec<Event> {
 }
 
 #[test]
-fn what_is_printed() {
+fn a_comparison_as_text_and_as_json() {
     let comparison = compared(&skew(), &changed());
     insta::assert_snapshot!(shown(&comparison, PLAIN));
     insta::assert_snapshot!(shown(&comparison, Style { width: 72, ..PLAIN }));

@@ -144,12 +144,11 @@ mod tests {
 
         #[test]
         fn the_allowance_of_a_time_is_where_the_verdict_changes(
-            successes in 1..200_u64,
-            against in 0..200_u64,
+            (successes, against) in (1..200_u64, 0..200_u64)
+                .prop_map(|(successes, against)| (successes, against.min(successes))),
             percent in 1..100_u32,
             lower: bool,
         ) {
-            let against = against.min(successes);
             let at: Quantile = format!("p{percent}").parse().unwrap();
             let bound = bound(if lower { Sign::AtLeast } else { Sign::AtMost }, 2.0);
             let Allowance { passes_up_to, fails_from } = time_allowance(at, bound, successes);
@@ -170,9 +169,9 @@ mod tests {
             if judge_rate(bound, successes, trials) == Verdict::Inconclusive
                 && let Some(more) = trials_to_decide(bound, successes, trials)
             {
-                let (successes, trials) = (successes as f64, trials as f64);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-                let expected = (successes / trials * more as f64).round() as u64;
+                let rate = successes as f64 / trials as f64;
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few")]
+                let expected = (rate * more as f64).round() as u64;
                 prop_assert_ne!(judge_rate(bound, expected, more), Verdict::Inconclusive);
             }
         }

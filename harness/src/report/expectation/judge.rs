@@ -149,7 +149,7 @@ pub(super) fn judge_time(
     let interval = quantile_bounds(&sorted, at.share(), CONFIDENCE);
     let Bounds { low, high } = interval;
     let limit = bound.value;
-    let verdict = verdict(match bound.sign {
+    let verdict = verdict_of(match bound.sign {
         Sign::AtMost => (high.is_some_and(|end| end <= limit), low.is_some_and(|end| end > limit)),
         Sign::LessThan => {
             (high.is_some_and(|end| end < limit), low.is_some_and(|end| end >= limit))
@@ -170,7 +170,7 @@ pub(super) fn judge_rate(bound: Bound, part: u64, all: u64) -> Verdict {
     let Interval { low, high } = wilson(part, all);
     let rest = all - part;
     let limit = bound.value;
-    verdict(match bound.sign {
+    verdict_of(match bound.sign {
         // No interval of finitely many trials reaches the limits 0 and 1, so these bounds are read
         // as what their author means: no trial, or every trial. One counter-example refutes them.
         Sign::AtLeast if limit >= 1.0 => (rest == 0, rest > 0),
@@ -182,7 +182,7 @@ pub(super) fn judge_rate(bound: Bound, part: u64, all: u64) -> Verdict {
     })
 }
 
-fn verdict((passes, fails): (bool, bool)) -> Verdict {
+fn verdict_of((passes, fails): (bool, bool)) -> Verdict {
     match (passes, fails) {
         (true, _) => Verdict::Pass,
         (false, true) => Verdict::Fail,
@@ -352,12 +352,12 @@ mod tests {
     proptest! {
         #[test]
         fn opposite_bounds_never_both_pass((successes, trials) in counts(), limit in 0.0..=1.0) {
-            let at_least = judge_rate(Bound { sign: Sign::AtLeast, value: limit }, successes, trials);
-            let less = judge_rate(Bound { sign: Sign::LessThan, value: limit }, successes, trials);
-            prop_assert!(!(at_least == Verdict::Pass && less == Verdict::Pass));
-            let at_most = judge_rate(Bound { sign: Sign::AtMost, value: limit }, successes, trials);
-            let more = judge_rate(Bound { sign: Sign::MoreThan, value: limit }, successes, trials);
-            prop_assert!(!(at_most == Verdict::Pass && more == Verdict::Pass));
+            let passes = |sign| {
+                let bound = Bound { sign, value: limit };
+                judge_rate(bound, successes, trials) == Verdict::Pass
+            };
+            prop_assert!(!(passes(Sign::AtLeast) && passes(Sign::LessThan)));
+            prop_assert!(!(passes(Sign::AtMost) && passes(Sign::MoreThan)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was measured for an expectation, in words: `p50 53.1 ms [52.8–53.6] of 200`.
+//! Text for a measured value: `p50 53.1 ms [52.8–53.6] of 200`.
 
 use crate::{
     report::{
@@ -6,25 +6,24 @@ use crate::{
         text::rate,
     },
     scenario::{Criterion, TimeUnit},
-    stats::Bounds,
     ui::plural::count,
 };
 
-/// What a cell showed of what a criterion is on.
-pub(super) fn words(criterion: &Criterion, verdict: &JudgedCell, cell: &CellSummary) -> String {
+/// Text for the value that a criterion compares, in a cell.
+pub(super) fn text(criterion: &Criterion, judged: &JudgedCell, cell: &CellSummary) -> String {
     match criterion {
         Criterion::Success(_) | Criterion::Theory => match cell.rated() {
             0 => "no result".to_owned(),
-            judged => format!("{} succeeded", rate(cell.successes, judged)),
+            rated => format!("{} succeeded", rate(cell.successes, rated)),
         },
         Criterion::AsTheorySays(_) => match (cell.theory.decided(), cell.theory.unexpected()) {
             (0, _) => "no trial that theory decides".to_owned(),
-            (decided, otherwise) => {
-                format!("{} as theory says", rate(decided - otherwise, decided))
+            (decided, unexpected) => {
+                format!("{} as theory says", rate(decided - unexpected, decided))
             }
         },
         Criterion::Time(time, quantile, _) => {
-            let Some(Measured { value, interval, count }) = verdict.measured else {
+            let Some(Measured { value, interval, count }) = judged.measured else {
                 return match cell.successes {
                     0 => "no success to take a time of".to_owned(),
                     1 => "the one success has no such time".to_owned(),
@@ -35,22 +34,22 @@ pub(super) fn words(criterion: &Criterion, verdict: &JudgedCell, cell: &CellSumm
                 TimeUnit::Milliseconds => "ms",
                 TimeUnit::RoundTrips => "RTT",
             };
-            let figure = |figure| figures(figure, time.unit);
-            let Bounds { low, high } = interval;
-            let end = |end: Option<f64>| end.map_or("?".to_owned(), figure);
-            let (value, low, high) = (figure(value), end(low), end(high));
+            let end = |end: Option<f64>| end.map_or("?".to_owned(), |end| figure(end, time.unit));
+            let value = figure(value, time.unit);
+            let (low, high) = (end(interval.low), end(interval.high));
             format!("{quantile} {value} {unit} [{low}–{high}] of {count}")
         }
         Criterion::Cause(kind, _) => {
             if cell.failures == 0 {
                 return "no failure to have a cause".to_owned();
             }
-            let with = cell
+            let matching = cell
                 .failure_causes
                 .iter()
-                .filter(|cause| cause.kind == *kind);
-            let with = with.map(|cause| cause.count).sum();
-            format!("{} of the failures", rate(with, cell.failures))
+                .filter(|cause| cause.kind == *kind)
+                .map(|cause| cause.count)
+                .sum();
+            format!("{} of the failures", rate(matching, cell.failures))
         }
         Criterion::Causes(kinds) => {
             let others: Vec<_> = cell
@@ -70,7 +69,7 @@ pub(super) fn words(criterion: &Criterion, verdict: &JudgedCell, cell: &CellSumm
     }
 }
 
-fn figures(value: f64, unit: TimeUnit) -> String {
+fn figure(value: f64, unit: TimeUnit) -> String {
     match unit {
         TimeUnit::Milliseconds => format!("{value:.1}"),
         TimeUnit::RoundTrips => format!("{value:.2}"),
@@ -90,7 +89,7 @@ mod tests {
     };
 
     #[test]
-    fn what_was_measured_comes_first_whatever_was_expected() {
+    fn the_measured_value_comes_first_for_every_criterion() {
         let mut plan = scenario(
             "home",
             203,

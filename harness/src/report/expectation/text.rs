@@ -1,4 +1,4 @@
-//! What an expectation says, and what was found: the measured value first.
+//! Text for an expectation: measured value, bound, and what to do if it is inconclusive.
 
 use super::{allowance::trials_to_decide, measured};
 use crate::{
@@ -10,33 +10,33 @@ use crate::{
     ui::plural::count,
 };
 
-/// An expectation and what was measured, in words.
+/// Parts of the text for an expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::report) struct ExpectationText {
-    /// Whether it holds.
+    /// Verdict on the cell, or on all cells.
     pub verdict: Verdict,
-    /// What was measured: in the cell that decides, or in all.
+    /// Measured value, in the cell that decides or in all cells.
     pub measured: String,
-    /// What was expected: `>= 0.95`.
+    /// Criterion, such as `>= 0.95`.
     pub expected: String,
-    /// The cells that it is about; empty for all.
+    /// Cells to which the expectation applies; empty for all.
     pub condition: String,
-    /// Where, and what would decide it; may be empty.
+    /// The deciding cell, and what would decide an inconclusive expectation; may be empty.
     pub remark: String,
-    /// The cell that decides, if any does.
+    /// Index of the cell that decides, if there is one.
     pub cell: Option<usize>,
 }
 
 impl ExpectationText {
-    /// What was found of an expectation in all its cells.
+    /// Text for an expectation on all its cells.
     pub(in crate::report) fn of(expectation: &ExpectationSummary, labels: &Labels<'_>) -> Self {
         let worst = worst_cell(expectation, &labels.scenario.cells);
         let (measured, remark) = match worst {
             None => ("nothing measured".to_owned(), "No cell of the sweep has these values".into()),
             Some(_) if criterion(expectation) == Criterion::Theory => {
-                against_theory(&cells_of(expectation, labels))
+                on_theory(&cells_of(expectation, labels))
             }
-            Some(worst) => by_rate(expectation, worst, labels),
+            Some(worst) => on_bound(expectation, worst, labels),
         };
         Self {
             verdict: expectation.verdict,
@@ -48,7 +48,7 @@ impl ExpectationText {
         }
     }
 
-    /// What was found of an expectation in one cell; `None` where there was nothing to judge.
+    /// Text for an expectation on one cell; `None` if the cell has no verdict.
     pub(in crate::report) fn in_cell(
         expectation: &ExpectationSummary,
         at: JudgedCell,
@@ -56,7 +56,7 @@ impl ExpectationText {
     ) -> Option<Self> {
         let verdict = at.verdict?;
         let (measured, remark) = if criterion(expectation) == Criterion::Theory {
-            against_theory(&[cell])
+            on_theory(&[cell])
         } else if verdict == Verdict::Inconclusive {
             (measured_in(expectation, at, cell), how_to_decide(expectation, at, cell))
         } else {
@@ -66,13 +66,14 @@ impl ExpectationText {
         Some(Self { verdict, measured, expected, condition, remark, cell: Some(at.cell) })
     }
 
+    /// The text without the remark:
     /// `197/200 98.5 % [95.7–99.5] succeeded, expected >= 0.95 where rule = rolling`.
     pub(in crate::report) fn sentence(&self) -> String {
         let Self { measured, expected, condition, .. } = self;
-        let expected = if expected == "theory" { "of all" } else { expected };
-        let condition =
+        let bound = if expected == "theory" { "of all" } else { expected };
+        let filter =
             if condition.is_empty() { String::new() } else { format!(" where {condition}") };
-        format!("{measured}, expected {expected}{condition}")
+        format!("{measured}, expected {bound}{filter}")
     }
 }
 
@@ -88,15 +89,15 @@ fn cells_of<'a>(expectation: &ExpectationSummary, labels: &Labels<'a>) -> Vec<&'
     expectation
         .cells
         .iter()
-        .filter_map(|it| cells.get(it.cell))
+        .filter_map(|judged| cells.get(judged.cell))
         .collect()
 }
 
-/// How the trials went that theory decides, and how many there were of others.
-fn against_theory(cells: &[&CellSummary]) -> (String, String) {
-    let sum = |of: fn(&CellSummary) -> u64| cells.iter().map(|cell| of(cell)).sum::<u64>();
-    let (decided, otherwise) = (sum(|it| it.theory.decided()), sum(|it| it.theory.unexpected()));
-    let measured = format!("{} of {} as theory says", decided - otherwise, trials(decided));
+/// Measured value and remark for `theory`, from the trials that theory decides.
+fn on_theory(cells: &[&CellSummary]) -> (String, String) {
+    let decided: u64 = cells.iter().map(|cell| cell.theory.decided()).sum();
+    let unexpected: u64 = cells.iter().map(|cell| cell.theory.unexpected()).sum();
+    let measured = format!("{} of {} as theory says", decided - unexpected, trials(decided));
     let mut remarks = Vec::from_iter(left_open(cells));
     let without = cells.iter().filter(|cell| cell.rated() == 0).count();
     if without > 0 {
@@ -105,7 +106,7 @@ fn against_theory(cells: &[&CellSummary]) -> (String, String) {
     (measured, remarks.join(". "))
 }
 
-/// The trials that theory does not decide, if there are any.
+/// Remark on the trials that theory does not decide, if there are any.
 fn left_open(cells: &[&CellSummary]) -> Option<String> {
     let open: u64 = cells.iter().map(|cell| cell.theory.depends).sum();
     let decided: u64 = cells.iter().map(|cell| cell.theory.decided()).sum();
@@ -116,7 +117,8 @@ fn left_open(cells: &[&CellSummary]) -> Option<String> {
     }
 }
 
-fn by_rate(
+/// Measured value and remark for a bound, from the worst cell.
+fn on_bound(
     expectation: &ExpectationSummary,
     worst: JudgedCell,
     labels: &Labels<'_>,
@@ -126,13 +128,13 @@ fn by_rate(
     let all = expectation
         .cells
         .iter()
-        .filter(|it| it.verdict.is_some())
+        .filter(|judged| judged.verdict.is_some())
         .count();
     if all > 1 {
         let alike = expectation
             .cells
             .iter()
-            .filter(|it| it.verdict == worst.verdict)
+            .filter(|judged| judged.verdict == worst.verdict)
             .count();
         let verb = match (worst.verdict, alike) {
             (Some(Verdict::Pass), 1) => "passes",
@@ -143,8 +145,8 @@ fn by_rate(
             (Some(Verdict::Inconclusive) | None, _) => "are inconclusive",
         };
         let at_cell = labels.at_cell(worst.cell);
-        let worst = if alike == 1 { "" } else { " the worst" };
-        remarks.push(format!("{alike} of {all} cells {verb},{worst}{at_cell}"));
+        let example = if alike == 1 { "" } else { " the worst" };
+        remarks.push(format!("{alike} of {all} cells {verb},{example}{at_cell}"));
     }
     if worst.verdict == Some(Verdict::Inconclusive) {
         remarks.push(how_to_decide(expectation, worst, cell));
@@ -155,22 +157,26 @@ fn by_rate(
     (measured_in(expectation, worst, cell), remarks.join(". "))
 }
 
-/// What was measured in a cell, in the terms of the expectation.
+/// Value measured in a cell, in the terms of the expectation.
 fn measured_in(expectation: &ExpectationSummary, at: JudgedCell, cell: &CellSummary) -> String {
-    measured::words(&criterion(expectation), &at, cell)
+    measured::text(&criterion(expectation), &at, cell)
 }
 
 fn trials(number: u64) -> String {
     count(number, "trial")
 }
 
-/// The cell that decides an expectation: the worst verdict, then the rate farthest on the wrong
-/// side; the first of equals.
+/// The cell that decides an expectation: that with the worst verdict, then with the value farthest
+/// on the wrong side of the bound; the first of equal cells.
 fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option<JudgedCell> {
     let upper_bound = expectation.expected.contains('<');
-    let badness = |verdict: &JudgedCell| {
-        let rate = cells.get(verdict.cell).and_then(|cell| cell.rate);
-        let figure = verdict.measured.map(|it| it.value).or(rate).unwrap_or(0.0);
+    let badness = |judged: &JudgedCell| {
+        let rate = cells.get(judged.cell).and_then(|cell| cell.rate);
+        let figure = judged
+            .measured
+            .map(|measured| measured.value)
+            .or(rate)
+            .unwrap_or(0.0);
         if upper_bound { figure } else { -figure }
     };
     let worse = |one: &&JudgedCell, other: &&JudgedCell| {
@@ -182,7 +188,7 @@ fn worst_cell(expectation: &ExpectationSummary, cells: &[CellSummary]) -> Option
     expectation.cells.iter().max_by(worse).copied()
 }
 
-/// What to do about an expectation that the trials of the cell leave open.
+/// Remark on an expectation that is inconclusive in a cell: the reason, or what would decide it.
 fn how_to_decide(expectation: &ExpectationSummary, at: JudgedCell, cell: &CellSummary) -> String {
     let is_measured = at.measured.is_some();
     if cell.trials == 0 {

@@ -2,8 +2,9 @@
 //! arrow for each packet, and on every row the time of the trial and the clocks of both peers.
 //!
 //! A packet has two arrows: one to the WAN, and one from the WAN to its destination. Packets on the
-//! WAN are recorded. Whether a NAT let a packet in is inferred from the packets that the peer behind
-//! the NAT sent before, and from its answers. Events of a peer that is `punch` are shown as notes.
+//! WAN are recorded. Whether a NAT let a packet in is inferred from the packets that the peer
+//! behind the NAT sent before, and from its answers. Events of a peer that is `punch` are shown as
+//! notes.
 //!
 //! `SYN remapped 7 as 9` is a SYN from port 7 that its NAT sent from port 9. `raw` marks a packet
 //! that a NAT let out untranslated. `× 16` stands for 16 ports.

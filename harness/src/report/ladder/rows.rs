@@ -130,15 +130,16 @@ fn push_peer_packet(
     }
 }
 
-/// Whether a peer reports this port as one of its own. `punch` sends from the port that it sends to.
+/// Whether a peer reports this port as one of its own. `punch` sends from the port that it sends
+/// to.
 fn uses_port(input: &LadderInput<'_>, side: Side, wanted: u16) -> bool {
     input.events[side].iter().any(
         |event| matches!(&event.kind, EventKind::Ports { ports, .. } if ports.contains(&wanted)),
     )
 }
 
-/// Time from which the NAT of a side probably lets packets of the other side in: the first packet of
-/// the side, or the beginning if that packet is a SYN-ACK, which answers an unsolicited SYN.
+/// Time from which the NAT of a side probably lets packets of the other side in: the first packet
+/// of the side, or the beginning if that packet is a SYN-ACK, which answers an unsolicited SYN.
 fn open_since(flow: &Flow, side: Side) -> Option<MonoTime> {
     let first = flow.packets.iter().find(|packet| packet.from == side)?;
     Some(if first.kind == PacketKind::SynAck { MonoTime::from_nanos(0) } else { first.at })

@@ -47,7 +47,7 @@ fn one_cell_with_errors_and_odd_names() {
 }
 
 #[test]
-fn names_of_cells_and_disturbances_are_text_and_nothing_else() {
+fn names_of_cells_and_disturbances_are_escaped() {
     let cells = ["@all <b>", "[x](y)"].map(|command| cell(&[("subject.command", command.into())]));
     let mut events = vec![started(vec![scenario("odd", 2, cells.to_vec())])];
     let mut disturbed = trial(0, 0, Outcome::Failure);

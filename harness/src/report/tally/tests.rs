@@ -107,7 +107,7 @@ fn a_cell_of_which_theory_decides_nothing_leaves_the_verdict_to_the_others() {
         let judged = &scenario.expectations[0].cells;
         assert_eq!(judged.iter().map(|cell| cell.verdict).collect::<Vec<_>>(), verdicts);
         assert_eq!(summary.exit().code(), 0, "{expected}");
-        // What was never run, or spoiled by the bench, is not what theory leaves open.
+        // Trials that were not run, or are errors of the bench, are not undecided by theory.
         assert_eq!(with(expected, Vec::new()).exit().code(), 3, "{expected}");
         assert_eq!(with(expected, open(Outcome::Error)).exit().code(), 3, "{expected}");
     }

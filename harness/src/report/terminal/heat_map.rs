@@ -1,4 +1,4 @@
-//! The heat map of a two-dimensional sweep: one figure a cell, readable without colours.
+//! Heat map of a two-dimensional sweep: one rate for each cell, readable without colours.
 
 use crate::{
     report::{
@@ -15,15 +15,15 @@ use crate::{
     },
 };
 
-/// Columns between the names of rows and the figures.
+/// Columns between the names of rows and the rates.
 const GAP: usize = 1;
-/// Columns of a figure and its mark.
+/// Columns of a rate and its mark.
 const FIGURE: usize = 4;
-/// Names of rows are cut here if there is no room for more.
+/// Minimum width to which names of rows are cut.
 const MIN_NAME: usize = 8;
 
-/// The heat map of the scenario; empty if its sweep has not two dimensions, or if there is no room
-/// for it.
+/// Heat map of the scenario; empty if the sweep does not have two dimensions, or if the terminal is
+/// too narrow.
 pub(super) fn render(labels: &Labels<'_>, style: Style) -> String {
     let Some(grid) = Grid::of(labels.scenario) else { return String::new() };
     let upright = Layout::new(&grid, labels, style.width);
@@ -32,30 +32,31 @@ pub(super) fn render(labels: &Labels<'_>, style: Style) -> String {
     layout.map_or_else(String::new, |layout| layout.render(style))
 }
 
-/// How a column is called.
+/// Headings of the columns.
 enum Heads {
-    /// By its value.
+    /// The values of the columns.
     Values(Vec<String>),
-    /// By a key that the rows or a legend explain.
+    /// Keys, which the names of the rows or a legend explain.
     Keys(Vec<String>),
 }
 
+/// A heat map with the widths of its parts.
 struct Layout<'a> {
     grid: &'a Grid<'a>,
     labels: &'a Labels<'a>,
     row_names: Vec<String>,
-    /// Columns of all row names.
+    /// Width of the row names.
     row_width: usize,
     heads: Heads,
-    /// Columns of each column.
+    /// Width of a column.
     column_width: usize,
 }
 
 impl<'a> Layout<'a> {
-    /// Names the columns by their values if they fit, else by keys; `None` if nothing fits.
+    /// A layout with values as headings if they fit, otherwise with keys; `None` if neither fits.
     fn new(grid: &'a Grid<'a>, labels: &'a Labels<'a>, width: usize) -> Option<Self> {
         let (rows, columns) = (short_values(&grid.rows), short_values(&grid.columns));
-        let longest = |names: &[String]| names.iter().map(|it| it.chars().count()).max();
+        let longest = |names: &[String]| names.iter().map(|name| name.chars().count()).max();
         let path = labels.names[grid.row_path].chars().count();
         let row_width = longest(&rows)?.max(path);
         let widest = longest(&columns)? + 1;
@@ -65,29 +66,31 @@ impl<'a> Layout<'a> {
         let by_value = widths.clone().map(|column| column.max(widest));
         if let Some(column_width) = by_value
             .into_iter()
-            .find(|&it| used(row_width, it) <= width)
+            .find(|&column| used(row_width, column) <= width)
         {
             let heads = Heads::Values(columns);
             return Some(Self { grid, labels, row_names: rows, row_width, heads, column_width });
         }
         let (keys, rows) = if grid.is_square() {
             let digits = rows.len().to_string().len();
-            let keyed = rows.iter().enumerate();
-            let keyed = keyed.map(|(index, name)| format!("{:>digits$} {name}", index + 1));
-            ((1..=columns.len()).map(|key| key.to_string()).collect(), keyed.collect())
+            let keyed_rows = rows
+                .iter()
+                .enumerate()
+                .map(|(index, name)| format!("{:>digits$} {name}", index + 1));
+            ((1..=columns.len()).map(|key| key.to_string()).collect(), keyed_rows.collect())
         } else {
             ((0..columns.len()).map(letters).collect::<Vec<_>>(), rows)
         };
-        let row_width = longest(&rows)?.max(path);
+        let full_width = longest(&rows)?.max(path);
         let column_width = widths
             .into_iter()
-            .find(|&column| used(row_width, column) <= width);
-        let column_width = column_width.unwrap_or(FIGURE);
+            .find(|&column| used(full_width, column) <= width)
+            .unwrap_or(FIGURE);
         let room = width.checked_sub(used(0, column_width))?;
-        if room < row_width.min(MIN_NAME) {
+        if room < full_width.min(MIN_NAME) {
             return None;
         }
-        let row_width = row_width.min(room);
+        let row_width = full_width.min(room);
         let heads = Heads::Keys(keys);
         Some(Self { grid, labels, row_names: rows, row_width, heads, column_width })
     }
@@ -95,7 +98,7 @@ impl<'a> Layout<'a> {
     fn render(&self, style: Style) -> String {
         let mut out = style.paint(Ink::Bold, "Successes in %") + &self.basis() + "\n";
         let column_name = &self.labels.names[self.grid.column_path];
-        // The heads stand over the figures, whose last column is the mark's.
+        // Headings are above the rates; the last character of a column is the mark.
         let indent = self.row_width + GAP + self.column_width - FIGURE;
         out.push_str(&format!("{:indent$}{column_name}\n", ""));
         let row_name = cut(&self.labels.names[self.grid.row_path], self.row_width);
@@ -118,7 +121,7 @@ impl<'a> Layout<'a> {
         out
     }
 
-    /// What the figures stand on: without it, 100 of few trials looks like 100 of many.
+    /// Number of trials behind the rates: 100 % of few trials proves less than 100 % of many.
     fn basis(&self) -> String {
         let judged = || self.labels.scenario.cells.iter().map(CellSummary::rated);
         match (judged().min(), judged().max()) {
@@ -136,20 +139,20 @@ impl<'a> Layout<'a> {
         let Some(cell) = cell.and_then(|index| self.labels.scenario.cells.get(index)) else {
             return " ".repeat(self.column_width);
         };
-        let text = match cell.rate {
+        let rate = match cell.rate {
             Some(rate) => short_percent(rate),
             None if cell.errors > 0 => "err".to_owned(),
             None => "–".to_owned(),
         };
         let text =
-            format!("{text:>width$}{}", Mark::of(cell).sign(), width = self.column_width - 1);
+            format!("{rate:>width$}{}", Mark::of(cell).sign(), width = self.column_width - 1);
         match cell.rate {
             Some(rate) => style.shade(rate, Mark::of(cell) != Mark::None, &text),
             None => text,
         }
     }
 
-    /// Whatever signs occur, and the keys of columns that are no rows.
+    /// Explanation of the signs that occur, and of keys that the rows do not explain.
     fn legend(&self, style: Style) -> String {
         let cells = &self.labels.scenario.cells;
         let mut parts = Vec::new();
@@ -169,9 +172,12 @@ impl<'a> Layout<'a> {
         }
         let mut out = String::new();
         if let (Heads::Keys(keys), false) = (&self.heads, self.grid.is_square()) {
-            let keyed = keys.iter().zip(short_values(&self.grid.columns));
-            let keyed: Vec<_> = keyed.map(|(key, name)| format!("{key} {name}")).collect();
-            out.push_str(&paragraph(" ", &keyed.join(" · "), style.width));
+            let explained: Vec<_> = keys
+                .iter()
+                .zip(short_values(&self.grid.columns))
+                .map(|(key, name)| format!("{key} {name}"))
+                .collect();
+            out.push_str(&paragraph(" ", &explained.join(" · "), style.width));
         }
         if !parts.is_empty() {
             out.push_str(&paragraph(" ", &parts.join(", "), style.width));
@@ -180,7 +186,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// `a` to `z`, then `aa` and so on.
+/// Key of a column: `a` to `z`, then `aa` and so on.
 fn letters(mut index: usize) -> String {
     let mut letters = Vec::new();
     loop {

@@ -142,7 +142,7 @@ fn colours_mark_titles_and_verdicts_only() {
 }
 
 #[test]
-fn ascii_is_enough_where_nothing_else_can_be_shown() {
+fn without_unicode_the_report_is_ascii() {
     let text = shown(&skew(), Style { unicode: false, ..PLAIN });
     assert!(text.is_ascii());
     assert!(text.contains("184/200 92.0 % [87.4-95.0]"), "{text}");
@@ -213,7 +213,7 @@ fn a_heat_map_marks_what_is_wrong_and_shades_what_is_measured() {
 }
 
 #[test]
-fn of_too_many_remarkable_cells_the_worst_are_listed() {
+fn of_too_many_conspicuous_cells_the_worst_are_listed() {
     let mut events = matrix();
     for event in &mut events {
         if let Event::TrialFinished(trial) = event
@@ -261,7 +261,7 @@ fn subjects() -> Vec<Event> {
 }
 
 #[test]
-fn a_time_that_no_success_has_is_not_left_to_more_trials() {
+fn a_time_without_any_value_is_not_said_to_need_more_trials() {
     let all = (0..6).map(|number| {
         let mut trial = trial(0, number, Outcome::Success);
         trial.times = trial.times.map(|times| Times { chosen_ms: None, ..times });
@@ -273,24 +273,24 @@ fn a_time_that_no_success_has_is_not_left_to_more_trials() {
 }
 
 #[test]
-fn what_subjects_cost_is_compared() {
+fn costs_of_subjects_are_compared() {
     insta::assert_snapshot!(shown(&subjects(), PLAIN));
 }
 
 #[test]
-fn what_trials_cost_is_told_in_full_reports() {
+fn a_full_report_has_the_costs_of_trials() {
     let summary = summarize(&skew()).unwrap();
     assert!(!render(&summary, view(PLAIN)).contains("Cost of a trial"));
     let text = render(&summary, View { full: true, ..view(PLAIN) });
     insta::assert_snapshot!(
         text.split("\n\n")
-            .find(|it| it.starts_with("Cost"))
+            .find(|line| line.starts_with("Cost"))
             .unwrap()
     );
 }
 
 #[test]
-fn a_precision_that_was_not_reached_is_told() {
+fn a_precision_that_was_not_reached_is_reported() {
     let mut plan = scenario("precise", 16, vec![cell(&[("wan.loss", 0.into())])]);
     plan.cells.push(cell(&[("wan.loss", 1.into())]));
     plan.precision = Some(PrecisionPlan { half_width: 0.1, trials_max: 60 });

@@ -208,7 +208,7 @@ fn a_limit_of_icmp_errors_may_be_without_effect_in_some_cells() {
 }
 
 #[test]
-fn who_names_only_the_allocation_means_the_nats_that_have_it() {
+fn a_nat_table_with_only_an_allocation_selects_the_nats_that_have_it() {
     let scenario = parse(
         "trials = 1\n[sweep]\n\"peer.a.nat.allocation\" = \
          [\"random\", \"sequential\", \"block\", \"preserving\", \"fixed-delta\"]",

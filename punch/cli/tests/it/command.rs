@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread,
 };
 
@@ -113,29 +113,34 @@ fn a_command_that_fails_gives_exit_code_1() {
 fn progress_comes_as_text_as_json_or_not_at_all() {
     let [a, b] = finish_both(pair(5, &[], &["--json"]), [b"x".to_vec(), Vec::new()]);
     let text = stderr(&a);
-    assert!(text.contains("punch: punching towards 127.90.5.2\n"), "{text}");
+    assert!(text.contains("punch: punching towards 127.90.5.2 at "), "{text}");
     assert!(text.contains("punch: connected: 127.90.5.1:"), "{text}");
     let events: Vec<serde_json::Value> = stderr(&b)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(events[0]["event"], "started");
-    assert_eq!(events.last().unwrap()["event"], "returned");
+    assert_eq!(events.last().unwrap()["event"], "ended");
     let times: Vec<u64> = events
         .iter()
-        .map(|event| event["t_ns"].as_u64().unwrap())
+        .filter_map(|event| event["t_ns"].as_u64())
         .collect();
+    assert!(times.len() > 3);
     assert!(times.is_sorted());
 }
 
 #[test]
-fn the_events_file_equals_the_json_on_standard_error() {
+fn the_events_file_has_the_events_of_the_json_on_standard_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.jsonl");
     let both = pair(6, &["--json", "--events", file.to_str().unwrap()], &["-q"]);
     let [a, b] = finish_both(both, [Vec::new(), Vec::new()]);
     assert!(b.stderr.is_empty());
-    assert_eq!(std::fs::read_to_string(file).unwrap(), stderr(&a));
+    let written = std::fs::read_to_string(file).unwrap();
+    let said = stderr(&a);
+    let events = said.lines().filter(|line| line.contains("t_ns"));
+    assert!(written.lines().eq(events), "{said}");
+    assert!(written.contains("returned"));
 }
 
 #[test]
@@ -175,7 +180,7 @@ fn an_absent_peer_gives_exit_code_1() {
         let args = ["--bind", "127.90.7.1", "--timeout", "0.5", peer];
         let output = finish(punch(&args), Vec::new());
         assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("refused throughout"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("every connect was refused"), "{}", stderr(&output));
     }
 }
 
@@ -202,12 +207,12 @@ fn a_process_that_fails_resets_no_connection() {
 fn ports_in_use_are_reported() {
     let held = std::net::TcpListener::bind("127.90.8.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();
-    let args = ["--bind", "127.90.8.1", "--ports", &port, "127.90.8.2"];
+    let args = ["--bind", "127.90.8.1", "--ports", &port, "--timeout", "1", "127.90.8.2"];
     let output = finish(punch(&args), Vec::new());
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(said.contains(&format!("port {port} left out")), "{said}");
-    assert!(said.contains("none of the ports could be bound"), "{said}");
+    assert!(said.contains("none of the ports could be used"), "{said}");
 }
 
 /// No other program holds the ports, and a later try may get a descriptor.
@@ -227,40 +232,10 @@ fn running_out_of_descriptors_is_not_reported_as_ports_in_use() {
     });
     assert!(
         said.iter()
-            .any(|said| said.contains("no file descriptor left")),
+            .any(|said| said.contains("no more files can be opened")),
         "{said:?}"
     );
-    assert!(!said.iter().any(|said| said.contains("another program")), "{said:?}");
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_ends_an_attempt_and_a_connection_at_once() {
-    let lone = punch(&["--bind", "127.90.9.1", "127.90.9.2"]);
-    assert_eq!(interrupted(lone).code(), Some(130));
-
-    let [mut a, mut b] = pair(10, &["--json"], &["--quiet"]);
-    wait_until_said(&mut a, "returned");
-    assert_eq!(interrupted(a).code(), Some(130));
-    drop(b.stdin.take());
-    assert!(b.wait().unwrap().success(), "the other side sees an orderly end");
-}
-
-/// Interrupts a process that has begun.
-fn interrupted(mut child: Child) -> ExitStatus {
-    if let Some(stderr) = child.stderr.as_mut() {
-        // Signals are caught before the first byte is written.
-        let _ = stderr.read(&mut [0; 1]).unwrap();
-    }
-    let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    child.wait().unwrap()
+    assert!(!said.iter().any(|said| said.contains("other programs hold")), "{said:?}");
 }
 
 /// Reads standard error up to an event.

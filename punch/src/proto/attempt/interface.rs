@@ -45,7 +45,7 @@ impl Config {
     /// election, and `seed` that of the random pauses.
     ///
     /// The defaults: the ports of the `rolling` rule for clocks within 20 s, the default session,
-    /// listeners on all ports, a time-out of 30 s.
+    /// listeners on all ports, a time-out of 120 s.
     pub fn new(peer: IpAddr, scheme: Scheme, seed: [u8; 32]) -> Self {
         let buckets = Buckets::new(Rule::default(), Buckets::DEFAULT_CLOCK_ERROR);
         Self {
@@ -59,8 +59,9 @@ impl Config {
         }
     }
 
-    /// The default time-out, 30 s.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+    /// The default time-out, 120 s: enough for two people on the phone, of whom one has to find the
+    /// other's address in what was said, type it, and mend a slip.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
     /// Sets the source of the ports.
     #[must_use]

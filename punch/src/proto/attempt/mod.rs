@@ -10,8 +10,8 @@
 //!
 //! Every call that may change something takes the monotonic time. Time never goes back.
 //!
-//! Invariants: each port has at most one connecting socket. A socket that may be in SYN_RECV is
-//! never closed (the caller checks, see [`Action::Abandon`]). No decision is taken after the
+//! Invariants: each port has at most one connecting socket. A socket in SYN_RECV is kept for the
+//! time of a handshake (the caller looks, see [`Action::Inspect`]). No decision is taken after the
 //! deadline.
 //!
 //! Known limit: local port and remote port of a connect are the same, since the peers share nothing
@@ -20,7 +20,7 @@
 
 mod interface;
 mod port;
-mod tally;
+mod scheduling;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -34,19 +34,12 @@ use rand_chacha::{
 };
 
 pub use self::interface::{Action, Config, MAX_FIXED_PORTS, Outcome, PortSource, RefusedBy};
-use self::{
-    port::{
-        BIND_PAUSE, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
-        SynRetry,
-    },
-    tally::Tally,
-};
+use self::port::{BIND_PAUSE, Slot, SlotState};
 use super::{
-    bucket::Buckets,
     connection::{Failure, Reject, SocketId},
     election::{Election, Output},
     event::{Event, EventKind},
-    schedule::numbered_ports,
+    statistics::Statistics,
     time::{MonoTime, WallTime},
 };
 
@@ -82,8 +75,8 @@ pub struct Attempt {
     next_ports: Option<MonoTime>,
     /// When the connecting sockets are inspected next.
     next_inspection: MonoTime,
-    /// Counts from which the reason of a failure follows.
-    tally: Tally,
+    /// What was sent and received, from which the reason of a failure follows.
+    statistics: Statistics,
     /// Actions that the caller has not taken yet.
     actions: VecDeque<Action>,
     /// Events that the caller has not taken yet.
@@ -106,7 +99,7 @@ impl Attempt {
             next_socket: 1,
             next_ports: None,
             next_inspection: now + INSPECTION_INTERVAL,
-            tally: Tally::default(),
+            statistics: Statistics::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
             outcome: None,
@@ -218,10 +211,12 @@ impl Attempt {
         let Some(&port) = self.sockets.get(&socket) else { return };
         self.report(now, EventKind::Refused { port, error: error.to_owned() });
         if by == RefusedBy::Host {
-            self.tally.local_errors += 1;
+            self.statistics.local_errors += 1;
             return self.drop_failed(now, socket);
         }
-        self.tally.refusals += 1;
+        let began = self.slots.get(&port).and_then(|slot| slot.connected_at);
+        self.statistics
+            .count_refusal(began.map_or(Duration::MAX, |began| now.since(began)));
         let in_use = self.ports_in_use();
         let slot = self.slots.get_mut(&port);
         let pause = slot.map_or(Duration::ZERO, |slot| slot.refused(in_use));
@@ -237,7 +232,7 @@ impl Attempt {
         }
         let Some(port) = self.sockets.remove(&socket) else { return };
         self.report(now, EventKind::Unavailable { port, error: error.to_owned() });
-        self.tally.unavailable += 1;
+        self.statistics.unavailable += 1;
         let Some(slot) = self.slots.get_mut(&port) else { return };
         slot.state = SlotState::Unavailable { until: now + BIND_PAUSE };
         if std::mem::take(&mut slot.listening) {
@@ -264,8 +259,8 @@ impl Attempt {
         }
     }
 
-    /// Handles a connecting socket that is in SYN_RECV: a SYN has arrived, and the ACK that completes
-    /// the handshake has not.
+    /// Handles a connecting socket that is in SYN_RECV: a SYN has arrived, and the ACK that
+    /// completes the handshake has not.
     pub fn handle_half_open(&mut self, now: MonoTime, socket: SocketId) {
         let Some(&port) = self.sockets.get(&socket) else { return };
         let Some(slot) = self.slots.get_mut(&port) else { return };
@@ -275,6 +270,7 @@ impl Attempt {
             && self.outcome.is_none()
             && now.since(*half_open.get_or_insert(now)) >= limit
         {
+            self.statistics.half_open += 1;
             self.actions.push_back(Action::Reset { socket });
         }
     }
@@ -354,209 +350,6 @@ impl Attempt {
         }
     }
 
-    /// Changes the ports in use to those of the clock, if these are others.
-    fn look_at_clock(&mut self, now: MonoTime, wall: WallTime) {
-        let PortSource::Clock { buckets, .. } = &self.config.ports else { return };
-        let Some(change) = buckets.next_change(wall) else { return };
-        self.next_ports = Some(now + change.since(wall));
-        if self.lanes != first_buckets(*buckets, wall) {
-            self.schedule_ports(now, wall);
-        }
-    }
-
-    /// Has the connecting sockets inspected.
-    fn inspect(&mut self) {
-        for slot in self.slots.values() {
-            if let SlotState::Connecting { socket, .. } = slot.state {
-                self.actions.push_back(Action::Inspect { socket });
-            }
-        }
-    }
-
-    /// Puts the ports of this reading of the clock into use, and takes the others out of use.
-    fn schedule_ports(&mut self, now: MonoTime, wall: WallTime) {
-        let (buckets, ports) = self.ports_at(wall);
-        if let PortSource::Clock { buckets, .. } = &self.config.ports {
-            self.lanes = first_buckets(*buckets, wall);
-            self.next_ports = buckets
-                .next_change(wall)
-                .map(|change| now + change.since(wall));
-        }
-        self.report(now, EventKind::Ports { buckets, ports: ports.keys().copied().collect() });
-
-        let left: Vec<u16> = self
-            .slots
-            .keys()
-            .copied()
-            .filter(|port| !ports.contains_key(port))
-            .collect();
-        for port in left {
-            self.leave_port(now, port);
-        }
-        let mut new = Vec::new();
-        for (port, policy) in ports {
-            if let Some(slot) = self.slots.get_mut(&port) {
-                (slot.scheduled, slot.policy) = (true, policy);
-            } else {
-                self.slots.insert(port, Slot::new(policy, now));
-                new.push(port);
-            }
-        }
-        for port in new {
-            self.listen(port);
-            self.connect(now, port);
-        }
-    }
-
-    /// Buckets in use and the policies of their ports.
-    fn ports_at(&self, wall: WallTime) -> (Vec<i64>, BTreeMap<u16, PortPolicy>) {
-        let (buckets, rule, numbered) = match &self.config.ports {
-            PortSource::Fixed(ports) => {
-                (Vec::new(), None, ports.iter().copied().enumerate().collect())
-            }
-            PortSource::Clock { buckets, schedule } => {
-                let numbered = numbered_ports(*buckets, *schedule, wall, self.config.session);
-                (buckets.in_use(wall).collect(), Some(buckets.rule()), numbered)
-            }
-        };
-        let mut policies: BTreeMap<u16, PortPolicy> = BTreeMap::new();
-        for (number, port) in numbered {
-            let policy = PortPolicy::new(rule, number);
-            policies
-                .entry(port)
-                .and_modify(|other| *other = other.merge(policy))
-                .or_insert(policy);
-        }
-        (buckets, policies)
-    }
-
-    fn ports_in_use(&self) -> usize {
-        self.slots.values().filter(|slot| slot.scheduled).count()
-    }
-
-    /// Takes a port out of use that no bucket in use has. A SYN in flight gets [`HANDSHAKE`] to be
-    /// answered. If the socket were closed first, the answer would meet no socket, and the RST of
-    /// this side would abort the peer's attempt too.
-    fn leave_port(&mut self, now: MonoTime, port: u16) {
-        let Some(slot) = self.slots.get_mut(&port) else { return };
-        if !slot.scheduled {
-            return;
-        }
-        slot.scheduled = false;
-        match slot.state {
-            SlotState::Connecting { socket, half_open, .. } => {
-                let resyn = Some(now + HANDSHAKE);
-                slot.state = SlotState::Connecting { socket, resyn, half_open };
-            }
-            SlotState::Up { .. } => self.unlisten(port),
-            SlotState::Paused { .. } | SlotState::Unavailable { .. } => self.forget_port(port),
-        }
-    }
-
-    fn listen(&mut self, port: u16) {
-        if let Some(slot) = self.slots.get_mut(&port).filter(|_| self.config.listen) {
-            slot.listening = true;
-            self.actions.push_back(Action::Listen { port });
-        }
-    }
-
-    fn unlisten(&mut self, port: u16) {
-        let slot = self.slots.get_mut(&port);
-        if slot.is_some_and(|slot| std::mem::take(&mut slot.listening)) {
-            self.actions.push_back(Action::Unlisten { port });
-        }
-    }
-
-    fn forget_port(&mut self, port: u16) {
-        self.unlisten(port);
-        self.slots.remove(&port);
-    }
-
-    fn connect(&mut self, now: MonoTime, port: u16) {
-        self.tally.connects += 1;
-        let socket = self.new_socket(port);
-        let resyn = self.resyn(now, port);
-        let Some(slot) = self.slots.get_mut(&port) else { return };
-        slot.state = SlotState::Connecting { socket, resyn, half_open: None };
-        self.actions.push_back(Action::Connect { socket, port });
-        self.report(now, EventKind::Connect { port });
-    }
-
-    /// Time at which the SYN that a port sends at `now` is followed by a fresh one.
-    fn resyn(&mut self, now: MonoTime, port: u16) -> Option<MonoTime> {
-        let since = now.since(self.started);
-        match self.slots.get(&port)?.policy.retry {
-            SynRetry::Kernel => None,
-            SynRetry::Rotating if since < ROTATION_TIME => {
-                Some(self.started + self.rotation(port).turn_after(since))
-            }
-            SynRetry::Rotating | SynRetry::Fresh => Some(now + RESYN + self.uniform(RESYN_SPREAD)),
-        }
-    }
-
-    /// Place of a port among the rotating ones.
-    fn rotation(&self, port: u16) -> Rotation {
-        let mut rotation = Rotation { rank: 0, count: 0 };
-        for (&other, _) in self.slots.iter().filter(|(_, slot)| slot.is_rotating()) {
-            rotation.count += 1;
-            rotation.rank += u32::from(other < port);
-        }
-        rotation
-    }
-
-    fn slot_timeout(&mut self, now: MonoTime, port: u16) {
-        let Some(slot) = self.slots.get_mut(&port) else { return };
-        match slot.state {
-            SlotState::Paused { until } if now >= until => self.connect(now, port),
-            SlotState::Unavailable { until } if now >= until => {
-                self.listen(port);
-                self.connect(now, port);
-            }
-            SlotState::Connecting { socket, resyn: Some(due), half_open } if now >= due => {
-                // If the socket has to stay, the action is repeated after another interval.
-                let resyn = Some(now + RESYN);
-                slot.state = SlotState::Connecting { socket, resyn, half_open };
-                self.actions.push_back(Action::Abandon { socket });
-            }
-            SlotState::Paused { .. }
-            | SlotState::Connecting { .. }
-            | SlotState::Up { .. }
-            | SlotState::Unavailable { .. } => {}
-        }
-    }
-
-    /// Forgets a socket that failed on this machine or whose connection ended, and connects its port
-    /// anew after a pause.
-    fn drop_failed(&mut self, now: MonoTime, socket: SocketId) {
-        let in_use = self.ports_in_use();
-        let port = self.sockets.get(&socket).copied();
-        let slot = port.and_then(|port| self.slots.get_mut(&port));
-        let pause = slot.map_or(Duration::ZERO, |slot| slot.failed_locally(in_use));
-        self.drop_socket(now, socket, pause);
-    }
-
-    /// Forgets a socket, and connects its port again after a random pause, which is uniform between
-    /// half and one and a half times `mean`.
-    fn drop_socket(&mut self, now: MonoTime, socket: SocketId, mean: Duration) {
-        let Some(port) = self.sockets.remove(&socket) else { return };
-        let pause = mean / 2 + self.uniform(mean);
-        let Some(slot) = self.slots.get_mut(&port) else { return };
-        let own = match slot.state {
-            SlotState::Connecting { socket: own, .. } | SlotState::Up { socket: own } => own,
-            SlotState::Paused { .. } | SlotState::Unavailable { .. } => return,
-        };
-        if own != socket {
-            return;
-        }
-        if !slot.scheduled {
-            self.forget_port(port);
-        } else if pause.is_zero() {
-            self.connect(now, port);
-        } else {
-            slot.state = SlotState::Paused { until: now + pause };
-        }
-    }
-
     fn connection_up(
         &mut self,
         now: MonoTime,
@@ -565,7 +358,7 @@ impl Attempt {
         remote: SocketAddr,
         accepted: bool,
     ) {
-        self.tally.connections += 1;
+        self.statistics.connections += 1;
         let port = local.port();
         self.report(now, EventKind::Connected { port, local, remote, accepted });
         self.election.handle_up(now, socket, port);
@@ -580,12 +373,13 @@ impl Attempt {
                 }
                 Output::Reject(socket, reason) => {
                     let port = self.port_of(socket);
+                    self.statistics.count_rejection(reason);
                     self.report(now, EventKind::Rejected { port, reason });
                     self.actions.push_back(Action::Close { socket });
                     self.drop_failed(now, socket);
                 }
                 Output::Hello(socket, hello, role) => {
-                    self.tally.hellos += 1;
+                    self.statistics.hellos += 1;
                     let port = self.port_of(socket);
                     self.report(now, EventKind::Hello { port, peer_port: hello.port, role });
                 }
@@ -597,7 +391,7 @@ impl Attempt {
                     self.outcome = Some(Outcome::Elected { socket, role });
                 }
                 Output::Lost => {
-                    let reason = self.tally.failure();
+                    let reason = self.statistics.failure();
                     self.fail(now, reason);
                 }
             }
@@ -605,6 +399,7 @@ impl Attempt {
     }
 
     fn fail(&mut self, now: MonoTime, reason: Failure) {
+        self.report(now, EventKind::Statistics(self.statistics));
         self.report(now, EventKind::Failed { reason });
         self.outcome = Some(Outcome::Failed(reason));
     }
@@ -633,11 +428,4 @@ impl Attempt {
     fn report(&mut self, at: MonoTime, kind: EventKind) {
         self.events.push_back(Event { at, kind });
     }
-}
-
-/// The first bucket in use of each lane.
-fn first_buckets(buckets: Buckets, wall: WallTime) -> Vec<i64> {
-    (0..buckets.lanes())
-        .map(|lane| *buckets.at(wall, lane).start())
-        .collect()
 }

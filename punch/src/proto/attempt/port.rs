@@ -44,8 +44,8 @@ const BACKOFF: Backoff =
 const USUAL_PORTS: usize = 2 * ROLLING_PORTS;
 
 /// Pauses after errors of this machine (a 4-tuple in use, no route), which sent nothing, and after
-/// connections that ended. As with [`BACKOFF`], the pause grows with the number of ports: a host that
-/// accepts and closes each connection gets no more SYNs than one that refuses them.
+/// connections that ended. As with [`BACKOFF`], the pause grows with the number of ports: a host
+/// that accepts and closes each connection gets no more SYNs than one that refuses them.
 const LOCAL_BACKOFF: Backoff =
     Backoff { prompt: 0, pause: Duration::from_millis(100), patient: 20, factor: 5 };
 
@@ -108,6 +108,8 @@ pub(super) struct Slot {
     pub(super) scheduled: bool,
     /// Whether the port is listened on.
     pub(super) listening: bool,
+    /// Time of the latest connect.
+    pub(super) connected_at: Option<MonoTime>,
     /// Number of refusals that arrived on this port.
     pub(super) refusals: u32,
     /// Number of errors of this machine, and of connections that ended.
@@ -179,7 +181,15 @@ impl Slot {
     /// A port whose first connect is due at `now`.
     pub(super) fn new(policy: PortPolicy, now: MonoTime) -> Self {
         let state = SlotState::Paused { until: now };
-        Self { policy, scheduled: true, listening: false, refusals: 0, local_errors: 0, state }
+        Self {
+            policy,
+            scheduled: true,
+            listening: false,
+            connected_at: None,
+            refusals: 0,
+            local_errors: 0,
+            state,
+        }
     }
 
     /// Whether the port takes turns with others.

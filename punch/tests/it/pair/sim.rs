@@ -241,15 +241,14 @@ impl Pair {
             self.syns[side].push(self.now);
         }
         let link = if side == 0 { (segment.from, segment.to) } else { (segment.to, segment.from) };
-        let dead = |fate: &Fate| fate.at <= self.now && fate.silent[1 - side];
-        let dead = self
+        let silences = |fate: Fate| fate.at <= self.now && fate.silent[1 - side];
+        let is_silent = self
             .fates
             .get(&link)
             .copied()
             .flatten()
-            .as_ref()
-            .is_some_and(dead);
-        if !chance(&mut self.rng, self.trial.loss) && !dead {
+            .is_some_and(silences);
+        if !chance(&mut self.rng, self.trial.loss) && !is_silent {
             let at = self.now + self.trial.rtt / 2;
             self.sent += 1;
             self.wire.insert((at, self.sent), (1 - side, segment));
