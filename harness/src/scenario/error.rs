@@ -8,7 +8,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
 use super::source_map::{SourceMap, Unquotable};
-use crate::ui::escape::{escaped, masked, shown};
+use crate::ui::escape::{escaped, shown};
 
 /// All mistakes of a scenario. As a [`Diagnostic`] the first one points into the file, and the
 /// others are related to it.
@@ -40,13 +40,17 @@ impl Error {
     }
 
     fn at(sources: &SourceMap, problem: Problem) -> Self {
+        let [message, label, help] =
+            [problem.message, problem.label, problem.help].map(|text| escaped(&text));
+        if sources.unquotable(&problem.span).is_some() {
+            return Self::whole_file(message, &help);
+        }
         let (text, span) = sources.locate(&problem.span);
-        let shown = NamedSource::new(escaped(text.name()), masked(text.inner()));
         Self {
-            message: escaped(&problem.message),
-            label: escaped(&problem.label).into(),
-            help: escaped(&problem.help).into(),
-            text: Some(Arc::new(shown)),
+            message,
+            label: label.into(),
+            help: help.into(),
+            text: Some(text),
             span: Some(span.into()),
             others: Vec::new(),
         }
@@ -74,6 +78,10 @@ impl Error {
     }
 }
 
+/// Help for a scenario of which nothing may be quoted.
+pub(super) const LINKED: &str = "it is a link that leads out of its folder, so that nothing of it \
+    is shown here: `harness check` with the path of the file itself says more";
+
 /// Problems in which no text is quoted that must not be: those of one such text become one, at the
 /// place where the text is named.
 fn without_quotes(sources: &SourceMap, problems: Vec<Problem>) -> Vec<Problem> {
@@ -95,12 +103,16 @@ fn without_quotes(sources: &SourceMap, problems: Vec<Problem>) -> Vec<Problem> {
             1 => " and 1 more line".to_owned(),
             more => format!(" and {more} more lines"),
         };
-        let help = format!(
-            "it lies outside of the scenario's folder, so that nothing of it is shown here: \
-             `harness check {name}` says more"
-        );
+        let help = if named_at.is_some() {
+            format!(
+                "it lies outside of the scenario's folder, so that nothing of it is shown here: \
+                 `harness check {name}` says more"
+            )
+        } else {
+            LINKED.to_owned()
+        };
         let message = format!("{name} is wrong in line {line}{more}");
-        told.push(Problem::new(named_at.clone(), message, "this file", help));
+        told.push(Problem::new(named_at.clone().unwrap_or(0..0), message, "this file", help));
     }
     told
 }

@@ -60,15 +60,14 @@ fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems
     let mut path = PathBuf::from(file);
     let mut text = text.to_owned();
     let mut chain: Vec<PathBuf> = Vec::new();
-    let own_folder = folder_of(&path).canonicalize().ok();
+    let is_quotable = |path: &Path| load::is_quotable(path, Path::new(file));
     let mut named_at = None;
     loop {
         let name = path.display().to_string();
-        let base = match named_at {
-            Some(place) if !is_within(&path, own_folder.as_deref()) => {
-                sources.add_unquotable(&name, text.clone(), place)
-            }
-            _ => sources.add(&name, text.clone()),
+        let base = if is_quotable(&path) {
+            sources.add(&name, text.clone())
+        } else {
+            sources.add_unquotable(&name, text.clone(), named_at)
         };
         chain.push(path.canonicalize().unwrap_or_else(|_| path.clone()));
         // Syntax errors are reported when the layers are merged.
@@ -81,19 +80,6 @@ fn extended(file: &str, text: &str, sources: &mut SourceMap, problems: &Problems
         }
     }
     chain.len()
-}
-
-/// Whether a file lies in the folder, at any depth and by no link that leads out of it.
-fn is_within(file: &Path, folder: Option<&Path>) -> bool {
-    let real = file.canonicalize();
-    folder.is_some_and(|folder| real.is_ok_and(|real| real.starts_with(folder)))
-}
-
-fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    }
 }
 
 /// The file of an `extends`, and its text.

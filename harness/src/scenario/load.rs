@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::error::{Error, Problem};
+use super::error::{Error, LINKED, Problem};
 use super::source_map::SourceMap;
 use crate::regular;
 
@@ -25,7 +25,10 @@ pub(super) fn text(path: &Path) -> Result<String, Error> {
             "a scenario is a short TOML file: is this the right path?",
         ));
     }
-    String::from_utf8(bytes).map_err(|error| not_utf8(&file, &error))
+    String::from_utf8(bytes).map_err(|error| match is_quotable(path, path) {
+        true => not_utf8(&file, &error),
+        false => Error::whole_file(format!("{file} is not UTF-8 text"), LINKED),
+    })
 }
 
 /// The text of a file that a scenario extends.
@@ -38,6 +41,21 @@ pub(super) fn extended_text(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
+}
+
+/// Whether messages may quote a file of the scenario `scenario`: it lies in the folder of that one,
+/// at any depth and by no link that leads out of it. A text that is in no file may be quoted.
+///
+/// Otherwise a check of the scenarios of others would show any file that they name.
+pub(super) fn is_quotable(file: &Path, scenario: &Path) -> bool {
+    let folder = match scenario.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    match (file.canonicalize(), folder.canonicalize()) {
+        (Ok(real), Ok(folder)) => real.starts_with(folder),
+        _ => file == scenario,
+    }
 }
 
 /// The tree of a text as far as it is TOML, with places from the beginning of the text, and the

@@ -9,17 +9,32 @@ use std::sync::Arc;
 
 use miette::NamedSource;
 
+use crate::ui::escape::{escaped, masked};
+
 /// Texts in the order in which they were added: the scenario's own file first.
 #[derive(Debug, Default)]
 pub(super) struct SourceMap(Vec<Source>);
 
 #[derive(Debug)]
 struct Source {
-    text: Arc<NamedSource<String>>,
+    text: String,
+    /// Name and text for messages, without characters that act on a terminal. Places are the same.
+    shown: Arc<NamedSource<String>>,
     /// Place of its first byte.
     base: usize,
-    /// For a text that messages must not quote: the place where it is named in one that they may.
-    named_at: Option<Range<usize>>,
+    /// Whether messages may quote it.
+    quoting: Quoting,
+}
+
+/// Whether messages may quote a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Quoting {
+    Allowed,
+    /// They must not. The place is where the text is named in one that they may quote, if there is
+    /// any.
+    Forbidden {
+        named_at: Option<Range<usize>>,
+    },
 }
 
 /// Place in a text that messages must not quote.
@@ -27,8 +42,8 @@ struct Source {
 pub(super) struct Unquotable {
     /// Name of the text.
     pub name: String,
-    /// Place where the text is named, in a text that may be quoted.
-    pub named_at: Range<usize>,
+    /// Place where the text is named, in a text that may be quoted, if there is any.
+    pub named_at: Option<Range<usize>>,
     /// Line, from 1.
     pub line: usize,
 }
@@ -36,28 +51,32 @@ pub(super) struct Unquotable {
 impl SourceMap {
     /// Adds a text with its name in messages. Returns the place of its first byte.
     pub(super) fn add(&mut self, name: &str, text: String) -> usize {
-        self.add_source(name, text, None)
+        self.add_source(name, text, Quoting::Allowed)
     }
 
-    /// [`SourceMap::add`] for a text that messages must not quote, and that is named at `place`.
+    /// [`SourceMap::add`] for a text that messages must not quote, and that is named at `place` if
+    /// it is not the first one.
     pub(super) fn add_unquotable(
         &mut self,
         name: &str,
         text: String,
-        place: Range<usize>,
+        place: Option<Range<usize>>,
     ) -> usize {
-        let named_at = self.source(&place).named_at.clone().unwrap_or(place);
-        self.add_source(name, text, Some(named_at))
+        let named_at = place.and_then(|place| match &self.source(&place).quoting {
+            Quoting::Allowed => Some(place),
+            Quoting::Forbidden { named_at } => named_at.clone(),
+        });
+        self.add_source(name, text, Quoting::Forbidden { named_at })
     }
 
-    fn add_source(&mut self, name: &str, text: String, named_at: Option<Range<usize>>) -> usize {
+    fn add_source(&mut self, name: &str, text: String, quoting: Quoting) -> usize {
         // One more than the length: the end of a text is not the beginning of the next one.
         let base = self
             .0
             .last()
-            .map_or(0, |last| last.base + last.text.inner().len() + 1);
-        self.0
-            .push(Source { text: Arc::new(NamedSource::new(name, text)), base, named_at });
+            .map_or(0, |last| last.base + last.text.len() + 1);
+        let shown = Arc::new(NamedSource::new(escaped(name), masked(&text)));
+        self.0.push(Source { text, shown, base, quoting });
         base
     }
 
@@ -65,22 +84,22 @@ impl SourceMap {
     pub(super) fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
         self.0
             .iter()
-            .map(|source| (source.base, source.text.inner().as_str()))
+            .map(|source| (source.base, source.text.as_str()))
     }
 
     /// The text of a place, and the place within it.
     pub(super) fn locate(&self, span: &Range<usize>) -> (Arc<NamedSource<String>>, Range<usize>) {
         let source = self.source(span);
-        (Arc::clone(&source.text), span.start - source.base..span.end - source.base)
+        (Arc::clone(&source.shown), span.start - source.base..span.end - source.base)
     }
 
     /// What may be said of a place in a text that messages must not quote; `None` for other places.
     pub(super) fn unquotable(&self, span: &Range<usize>) -> Option<Unquotable> {
         let source = self.source(span);
-        let named_at = source.named_at.clone()?;
-        let before = &source.text.inner().as_bytes()[..span.start - source.base];
+        let Quoting::Forbidden { named_at } = source.quoting.clone() else { return None };
+        let before = &source.text.as_bytes()[..span.start - source.base];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Some(Unquotable { name: source.text.name().to_owned(), named_at, line })
+        Some(Unquotable { name: source.shown.name().to_owned(), named_at, line })
     }
 
     fn source(&self, span: &Range<usize>) -> &Source {

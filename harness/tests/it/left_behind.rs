@@ -190,6 +190,17 @@ fn nothing_survives_a_killed_harness() {
     assert_readable(&dir, &ran);
 }
 
+#[test]
+fn nothing_survives_a_killed_init() {
+    let dir = TestDir::new();
+    let (running, before) = halfway(&dir);
+    kill(running.init(), Signal::SIGKILL).unwrap();
+    let ran = running.wait_at_most(REMOVAL);
+    ran.assert_code(137);
+    assert_nothing_left(&dir, &before);
+    assert_readable(&dir, &ran);
+}
+
 /// Leaves processes behind in every way: children whose parent has ended, one in a session of its
 /// own, and some that end at once.
 const ORPHANS: &str = r#"

@@ -32,21 +32,9 @@ fn trials_during_a_stall_are_disturbed() {
     let (guardian, inner) = (running.guardian(), running.inner());
     wait_for("the peers that start first", Duration::from_secs(10), || {
         let processes = dir.processes();
-        let children = |parents: &[Pid]| -> Vec<&Process> {
-            let of_these = |parent| parents.contains(&parent);
-            processes
-                .iter()
-                .filter(|process| process.parent().is_some_and(of_these))
-                .collect()
-        };
-        // Process 1 of the namespace starts the harness, which starts the peers.
-        let harness: Vec<Pid> = children(&[inner])
+        let peers = processes
             .iter()
-            .map(|process| process.id())
-            .collect();
-        let peers = children(&harness)
-            .into_iter()
-            .filter(|process| !process.was_told("lab-init"));
+            .filter(|process| process.parent() == Some(inner) && !process.was_told("lab-init"));
         (peers.count() == 4).then_some(())
     });
     pause(Duration::from_millis(500));

@@ -243,7 +243,7 @@ fn a_subject_that_misbehaves_fails_its_own_trial_and_the_cause_says_how() {
             "exits" => ["no-syn", "no idea", "exit 3"],
             "garbles" | "shouts" => ["bytes-differ", "what came out of peer a", "exit 0"],
             "never-ends" => ["no-syn", "killed by the harness", "killed by the harness"],
-            "daemonises" => ["no-syn", "no SYN or datagram of peer a", "exit 0"],
+            "daemonises" => ["no-syn", "no SYN of peer a", "exit 0"],
             other => panic!("{other}"),
         };
         assert_eq!([kind, exit], [expected[0], expected[2]], "{name}: {trial}");

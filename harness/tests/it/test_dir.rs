@@ -194,12 +194,21 @@ impl RunningHarness<'_> {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// The harness proper: the guardian's child, process 1 of its PID namespace.
+    /// Process 1 of the PID namespace of the run: the guardian's child.
+    pub(crate) fn init(&self) -> Pid {
+        self.child_of(self.guardian())
+    }
+
+    /// The harness proper: the child of process 1 of its PID namespace.
     pub(crate) fn inner(&self) -> Pid {
-        let guardian = self.guardian();
-        let child = |process: &Process| process.parent() == Some(guardian);
+        self.child_of(self.init())
+    }
+
+    fn child_of(&self, parent: Pid) -> Pid {
+        let is_child =
+            |process: &Process| process.parent() == Some(parent) && process.runs(HARNESS);
         let found = wait_for("the isolated process", Duration::from_secs(10), || {
-            self.dir.processes().into_iter().find(child)
+            self.dir.processes().into_iter().find(is_child)
         });
         found.id()
     }

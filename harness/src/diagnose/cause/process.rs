@@ -78,7 +78,7 @@ pub(super) fn silent(case: &Case<'_>, flows: &[Flow]) -> Option<Cause> {
         .filter(|(number, _)| *number > 0)
         .map(|(number, name)| count(number, name))
         .collect();
-    let mut evidence = format!("no SYN or datagram of peer {side} came to the WAN");
+    let mut evidence = format!("no {} of peer {side} came to the WAN", opening(flows));
     if !sent.is_empty() {
         let nowhere = [Transport::Tcp, Transport::Udp]
             .into_iter()

@@ -188,6 +188,26 @@ fn nothing_of_a_file_outside_of_the_folder_is_quoted() {
     assert_eq!(read(&file, &[]).unwrap().cells[0].setup.wan.loss, 0.5);
 }
 
+/// A scenario that is a link would otherwise show what it leads to.
+#[test]
+fn nothing_of_a_link_out_of_the_folder_is_quoted() {
+    let texts: [&[u8]; 3] =
+        [b"root:SECRET:1\n", b"trials = 1\nSECRET = \"SECRET\"\n", b"SECRET\xff\n"];
+    for text in texts {
+        let (above, file) = extending("", "../outside");
+        std::fs::write(above.path().join("outside"), text).unwrap();
+        let link = file.with_file_name("link.toml");
+        let report = read(&link, &[]).unwrap_err();
+        assert!(!report.contains("SECRET"), "{report}");
+        assert!(report.contains("link.toml is "), "{report}");
+        // A link within the folder is one's own.
+        std::fs::write(&file, text).unwrap();
+        let own = file.with_file_name("own.toml");
+        std::os::unix::fs::symlink("child.toml", &own).unwrap();
+        assert!(read(&own, &[]).unwrap_err().contains("SECRET"));
+    }
+}
+
 #[test]
 fn what_is_no_regular_file_is_not_extended() {
     let (above, file) = extending("", "../fifo");
