@@ -13,6 +13,7 @@ use punch::{
         ClosingSockets,
         clock::{monotonic_now, wall_now},
     },
+    proto::time::{ClockOffset, WallTime},
 };
 
 use crate::{
@@ -55,11 +56,16 @@ impl Session<'_> {
         if let Some(warning) = hint::about_address(peer.address) {
             self.progress.remark(&warning);
         }
-        let mut puncher = self.puncher.clone().scope_id(peer.scope_id);
-        if let Some(server) = &self.args.ntp {
-            let offset = ntp::offset(server, self.progress).map_err(Problem::failed)?;
-            puncher = puncher.clock_offset(self.args.offset_with(offset).map_err(Problem::usage)?);
-        }
+        let measured = match &self.args.ntp {
+            Some(server) => ntp::offset(server, self.progress).map_err(Problem::failed)?,
+            None => ClockOffset::default(),
+        };
+        let offset = self.args.offset_with(measured).map_err(Problem::usage)?;
+        let puncher = self
+            .puncher
+            .clone()
+            .scope_id(peer.scope_id)
+            .clock_offset(offset);
         let mut observed = Observed::default();
         let connection = puncher.connect_observed(peer.address, |event| {
             self.events.write(event);
@@ -69,7 +75,8 @@ impl Session<'_> {
         let (stream, closing) = match connection {
             Ok(connection) => connection.into_parts(),
             Err(Error::Failed(failure)) => {
-                return Err(Problem::failed(self.explain(failure, &observed, peer.address)));
+                let now = wall_now() + offset;
+                return Err(Problem::failed(self.explain(failure, &observed, peer.address, now)));
             }
             Err(error) => return Err(error.into()),
         };
@@ -124,10 +131,16 @@ impl Session<'_> {
         }
     }
 
-    /// The message about a failed attempt.
-    fn explain(&self, failure: Failure, observed: &Observed, peer: IpAddr) -> String {
-        let now = wall_now().as_nanos();
-        let (utc, _) = time_of_day::now_and_until(now, Duration::ZERO);
+    /// The message about a failed attempt. `now` is read from the corrected clock, since the peers
+    /// compare it.
+    fn explain(
+        &self,
+        failure: Failure,
+        observed: &Observed,
+        peer: IpAddr,
+        now: WallTime,
+    ) -> String {
+        let (utc, _) = time_of_day::now_and_until(now.as_nanos(), Duration::ZERO);
         let asked = Asked {
             peer,
             timeout: self.args.timeout().unwrap_or_default(),
