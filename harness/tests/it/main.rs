@@ -18,6 +18,7 @@ mod causes;
 mod classified;
 mod documents;
 mod exit_codes;
+mod field;
 mod hosts;
 mod language;
 mod layers;

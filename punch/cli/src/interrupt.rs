@@ -49,6 +49,10 @@ struct State {
 }
 
 /// The signals SIGINT, SIGTERM and SIGHUP, as far as they were not ignored when the command began.
+///
+/// A shell without job control has SIGINT and SIGQUIT ignored in a command that it starts with `&`
+/// (POSIX, Shell Command Language, 2.11), so that Ctrl-C at the terminal is not for it. Where the
+/// system tells who has sent a signal (Linux), SIGINT by `kill` does end such a command.
 #[derive(Clone, Default)]
 pub(crate) struct Interrupt {
     state: Arc<Mutex<State>>,
@@ -123,8 +127,17 @@ impl Interrupt {
 
 #[cfg(unix)]
 mod platform {
-    use std::{io, ptr, thread};
+    use std::{
+        io, ptr,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        thread,
+    };
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    use signal_hook::consts::SIGQUIT;
     use signal_hook::{
         consts::{SIGHUP, SIGINT, SIGTERM},
         iterator::Signals,
@@ -139,14 +152,25 @@ mod platform {
     pub(super) fn receive(
         work: impl FnOnce(mpsc::Receiver<Signal>) + Send + 'static,
     ) -> io::Result<()> {
-        let numbers = CAUGHT.map(|(number, _)| number);
-        let wanted = numbers.iter().filter(|number| !is_ignored(**number));
+        let background = background::begun_by_a_shell();
+        let wanted: Vec<i32> = CAUGHT
+            .iter()
+            .map(|(number, _)| *number)
+            .filter(|number| (background && *number == SIGINT) || !is_ignored(*number))
+            .collect();
+        // Its handler runs before that of the loop below, being the first.
+        let sent = background.then(background::sent_by_a_process).transpose()?;
         let mut signals = Signals::new(wanted)?;
         let (tell, told) = mpsc::channel();
         thread::Builder::new()
             .name("punch-signals".into())
             .spawn(move || {
                 for number in signals.forever() {
+                    let from_terminal =
+                        |sent: &Arc<AtomicBool>| !sent.swap(false, Ordering::Relaxed);
+                    if number == SIGINT && sent.as_ref().is_some_and(from_terminal) {
+                        continue;
+                    }
                     let known = CAUGHT.iter().find(|(caught, _)| *caught == number);
                     if let Some((_, signal)) = known {
                         // Nobody listens any more where the process is about to end.
@@ -158,6 +182,46 @@ mod platform {
             .name("punch-interrupt".into())
             .spawn(move || work(told))?;
         Ok(())
+    }
+
+    /// Commands that a shell without job control has started with `&`.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    mod background {
+        use super::*;
+
+        pub(super) fn begun_by_a_shell() -> bool {
+            is_ignored(SIGINT) && is_ignored(SIGQUIT)
+        }
+
+        /// Set whenever a process, and not the terminal, has sent SIGINT.
+        pub(super) fn sent_by_a_process() -> io::Result<Arc<AtomicBool>> {
+            let sent = Arc::new(AtomicBool::new(false));
+            let set = Arc::clone(&sent);
+            let handler = move |info: &libc::siginfo_t| {
+                // sigaction(2): the kernel's own signals have a positive code.
+                if info.si_code <= 0 {
+                    set.store(true, Ordering::Relaxed);
+                }
+            };
+            // SAFETY: reading a field and storing an atomic are async-signal-safe.
+            unsafe { signal_hook_registry::register_sigaction(SIGINT, handler) }?;
+            Ok(sent)
+        }
+    }
+
+    /// Commands that a shell without job control has started with `&`: no other system tells who
+    /// has sent a signal.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    mod background {
+        use super::*;
+
+        pub(super) const fn begun_by_a_shell() -> bool {
+            false
+        }
+
+        pub(super) fn sent_by_a_process() -> io::Result<Arc<AtomicBool>> {
+            Ok(Arc::default())
+        }
     }
 
     /// Whether a signal is ignored: `nohup` and shells without job control do that to a command,

@@ -113,6 +113,15 @@ fn a_signal_that_was_ignored_stays_ignored() {
     }
 }
 
+/// `&` in a shell without job control has SIGINT and SIGQUIT ignored, for the sake of Ctrl-C: who
+/// sends it by `kill` means it.
+#[test]
+fn an_interrupt_by_kill_ends_a_command_in_the_background() {
+    let line = "\"$@\" & child=$!; sleep 0.5; kill -INT $child; wait $child";
+    let shell = peer_in_shell(line, 114, 0, &[]).spawn().unwrap();
+    assert_eq!(ended_within(shell, SOON).status.code(), Some(130));
+}
+
 /// Whether the group whose number a command has written to a file is still there.
 fn is_alive(group: &Path) -> bool {
     let text = std::fs::read_to_string(group).unwrap();
