@@ -99,6 +99,13 @@ const MIN_ROUND: Duration = Duration::from_millis(120);
 /// Maximum delay of a turn that leaves the port its next turn.
 const MAX_TURN_DELAY: Duration = Duration::from_millis(10);
 
+/// Delay of a new port for each port that the attempt has already.
+///
+/// Processes of two accounts of one machine cannot share a port. Whoever has fewer is first at the
+/// next one, so that the later of two attempts has its first port when the next lane changes, and
+/// in the end both have some.
+pub(super) const COURTESY: Duration = Duration::from_millis(3);
+
 /// A port in use.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -128,7 +135,7 @@ pub(super) enum SlotState {
     Paused { until: MonoTime },
     /// A connection that this port has opened is established.
     Up { socket: SocketId },
-    /// The port cannot be bound; the next try is due at this time.
+    /// The port is not bound, or cannot be; the next try is due at this time.
     Unavailable { until: MonoTime },
 }
 
@@ -178,9 +185,9 @@ pub(super) struct Rotation {
 }
 
 impl Slot {
-    /// A port whose first connect is due at `now`.
-    pub(super) fn new(policy: PortPolicy, now: MonoTime) -> Self {
-        let state = SlotState::Paused { until: now };
+    /// A port that is bound at `due`.
+    pub(super) fn new(policy: PortPolicy, due: MonoTime) -> Self {
+        let state = SlotState::Unavailable { until: due };
         Self {
             policy,
             scheduled: true,
@@ -190,6 +197,11 @@ impl Slot {
             local_errors: 0,
             state,
         }
+    }
+
+    /// Whether this attempt holds the port.
+    pub(super) fn is_bound(&self) -> bool {
+        !matches!(self.state, SlotState::Unavailable { .. })
     }
 
     /// Whether the port takes turns with others.

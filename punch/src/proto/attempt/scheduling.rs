@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Attempt, HANDSHAKE,
     interface::{Action, PortSource},
-    port::{PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState, SynRetry},
+    port::{
+        COURTESY, PortPolicy, RESYN, RESYN_SPREAD, ROTATION_TIME, Rotation, Slot, SlotState,
+        SynRetry,
+    },
 };
 use crate::proto::{
     bucket::Buckets,
@@ -56,18 +59,22 @@ impl Attempt {
         for port in left {
             self.leave_port(now, port);
         }
+        let kept = self
+            .slots
+            .values()
+            .filter(|slot| slot.scheduled && slot.is_bound());
+        let due = now + COURTESY * u32::try_from(kept.count()).unwrap_or(u32::MAX);
         let mut new = Vec::new();
         for (port, policy) in ports {
             if let Some(slot) = self.slots.get_mut(&port) {
                 (slot.scheduled, slot.policy) = (true, policy);
             } else {
-                self.slots.insert(port, Slot::new(policy, now));
+                self.slots.insert(port, Slot::new(policy, due));
                 new.push(port);
             }
         }
         for port in new {
-            self.listen(port);
-            self.connect(now, port);
+            self.slot_timeout(now, port);
         }
     }
 
