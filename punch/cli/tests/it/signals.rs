@@ -118,7 +118,7 @@ fn a_signal_that_was_ignored_stays_ignored() {
 #[test]
 fn an_interrupt_by_kill_ends_a_command_in_the_background() {
     let line = "\"$@\" & child=$!; sleep 0.5; kill -INT $child; wait $child";
-    let shell = peer_in_shell(line, 114, 0, &[]).spawn().unwrap();
+    let shell = peer_in_shell(line, 121, 0, &[]).spawn().unwrap();
     assert_eq!(ended_within(shell, SOON).status.code(), Some(130));
 }
 
