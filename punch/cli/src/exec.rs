@@ -45,13 +45,14 @@ pub(crate) fn exec(
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> (Result<(), Problem>, Option<Carried>) {
+    socket::reset_on_close(stream);
     let counter = Counter::start(stream);
     let mut fins = [false; 2];
     let result = run(command, stream, interrupt, progress, &mut fins);
     interrupt.set_last_act(None);
     let carried = counter.carried(stream, fins);
-    if result.is_err() {
-        socket::reset_on_close(stream);
+    if result.is_ok() {
+        socket::close_in_order(stream);
     }
     (result, carried)
 }
@@ -214,6 +215,15 @@ impl Group {
         // Processes whose parent has ended come to this one: it can tell when the last has ended.
         #[cfg(target_os = "linux")]
         let _ = nix::sys::prctl::set_child_subreaper(true);
+        // Where this process is killed, nobody else would tell the command.
+        #[cfg(target_os = "linux")]
+        // SAFETY: prctl is async-signal-safe, and nothing is allocated.
+        unsafe {
+            command.pre_exec(|| {
+                nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)
+                    .map_err(io::Error::from)
+            });
+        }
         command.process_group(0);
     }
 

@@ -85,12 +85,13 @@ pub(crate) fn relay(
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> (Result<(), Problem>, Carried) {
+    socket::reset_on_close(stream);
     let counters = Arc::new(Counters::default());
     let result = Relay::start(stream, directions, interrupt, progress, &counters)
         .map_err(connection_broke)
         .and_then(|relay| relay.run());
-    if result.is_err() {
-        socket::reset_on_close(stream);
+    if result.is_ok() {
+        socket::close_in_order(stream);
     }
     let carried = Carried {
         sent: counters.sent.load(Ordering::Relaxed),

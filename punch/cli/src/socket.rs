@@ -4,10 +4,16 @@ use std::{io, net::TcpStream, time::Duration};
 
 use socket2::SockRef;
 
-/// Makes the close of a connection a RST: the peer must not take what it has for everything.
+/// Makes the close of a connection a RST, also that of a process which is killed: the peer must not
+/// take what it has for everything.
 pub(crate) fn reset_on_close(stream: &TcpStream) {
     // Fails where the connection is gone already.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Takes [`reset_on_close`] back, once everything has arrived.
+pub(crate) fn close_in_order(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(None);
 }
 
 /// Number of bytes that the peer's system has not acknowledged; an error where it never will.

@@ -55,14 +55,29 @@ fn each_signal_ends_a_connection_of_which_the_peer_has_ended_its_direction() {
 
 #[test]
 fn a_receiver_does_not_take_half_a_file_for_the_whole() {
-    let mut sender = peer(105, 0, &["-q"]).spawn().unwrap();
-    let mut receiver = peer(105, 1, &["-q"]).stdin(Stdio::null()).spawn().unwrap();
-    sender.stdin.as_mut().unwrap().write_all(b"half").unwrap();
-    wait_until_read(receiver.stdout.as_mut().unwrap(), "half");
-    assert_eq!(ended_by(sender, Signal::SIGINT), Some(130));
-    let receiver = ended_within(receiver, AT_ONCE);
-    assert_eq!(receiver.status.code(), Some(1));
-    assert!(stderr(&receiver).contains("interrupted"), "{}", stderr(&receiver));
+    for (test, sent, code) in [(105, Signal::SIGINT, Some(130)), (122, Signal::SIGKILL, None)] {
+        let mut sender = peer(test, 0, &["-q"]).spawn().unwrap();
+        let mut receiver = peer(test, 1, &["-q"]).stdin(Stdio::null()).spawn().unwrap();
+        sender.stdin.as_mut().unwrap().write_all(b"half").unwrap();
+        wait_until_read(receiver.stdout.as_mut().unwrap(), "half");
+        assert_eq!(ended_by(sender, sent), code);
+        let receiver = ended_within(receiver, AT_ONCE);
+        assert_eq!(receiver.status.code(), Some(1), "after {sent}");
+        assert!(stderr(&receiver).contains("interrupted"), "{}", stderr(&receiver));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_does_not_outlive_a_punch_that_is_killed() {
+    let serving = peer(123, 0, &["-q", "--exec", "echo up; exec sleep 60"])
+        .spawn()
+        .unwrap();
+    let mut client = peer(123, 1, &["-q"]).spawn().unwrap();
+    wait_until_read(client.stdout.as_mut().unwrap(), "up\n");
+    assert_eq!(ended_by(serving, Signal::SIGKILL), None);
+    // The command has the connection as well, which ends with it.
+    assert_eq!(ended_within(client, AT_ONCE).status.code(), Some(1));
 }
 
 /// In `tar c dir | punch PEER`, Ctrl-C ends tar as well, and tar's end comes first.
